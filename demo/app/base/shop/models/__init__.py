@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from .base import Base
+from .customer import Customer
+from .order import Order
+
+__all__ = ["Base", "Customer", "Order"]
