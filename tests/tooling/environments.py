@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes what the tools run in, below .cache (or DBOPS_CACHE), and only what is missing or out of date.
+
+environments.py dev    .cache/venvs/dev, from tests/requirements/dev.txt
+environments.py tree   .cache/tree/ansible_collections: the collections that ours depends on, and dbops/alembic, a link to the checkout
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from support.paths import CACHE, REQUIREMENTS, ROOT, TREE, VENVS  # noqa: E402
+from support.venvs import NoInterpreter, interpreter  # noqa: E402
+
+# The community bundle on PyPI, for the collections in it: no other host than PyPI's has to be reached.
+BUNDLE = "ansible==12.3.0"
+WANTED = ("community.general", "community.postgresql", "kubernetes.core")
+CONTROLLER_PYTHONS = ("3.13", "3.12", "3.11")  # of ansible-core 2.19
+
+
+class Failed(Exception):
+    """A command that makes an environment failed; the message holds what it printed."""
+
+
+def controller_python(versions=CONTROLLER_PYTHONS) -> Path:
+    """The machine's own Python if it will do, else the newest that will; DBOPS_PYTHON names another."""
+    if os.environ.get("DBOPS_PYTHON"):
+        return Path(os.environ["DBOPS_PYTHON"])
+    found = []
+    for version in (None, *versions):
+        with contextlib.suppress(NoInterpreter):
+            found.append(interpreter(version))
+    for path in found:
+        if version_of(path) in versions:
+            return path
+    raise NoInterpreter(f"no Python of {', '.join(versions)} with the venv and ensurepip modules (Debian: python3-venv) on this machine")
+
+
+def version_of(python: Path) -> str:
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    return subprocess.run([str(python), "-c", code], stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
+
+
+@contextlib.contextmanager
+def made_once(folder: Path, recipe: str):
+    """True when the folder has to be made: it isn't there, or was made from another recipe. One process at a time."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    stamped, stamp = folder / ".made-from", hashlib.sha256(recipe.encode()).hexdigest()
+    with open(f"{folder}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        current = stamped.exists() and stamped.read_text() == stamp
+        yield not current
+        if not current:
+            stamped.write_text(stamp)
+
+
+def virtual_environment(name: str, python: Path) -> Path:
+    """The Python of .cache/venvs/<name>, from tests/requirements/<name>.txt."""
+    folder, requirements = VENVS / name, REQUIREMENTS / f"{name}.txt"
+    with made_once(folder, f"{python}\n{requirements.read_text()}") as missing:
+        if missing:
+            say(f"making {folder} with {python}")
+            shutil.rmtree(folder, ignore_errors=True)
+            run(str(python), "-m", "venv", str(folder))
+            run(str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(requirements))
+    return folder / "bin" / "python"
+
+
+def tree() -> Path:
+    collections = TREE / "ansible_collections"
+    with made_once(TREE, f"{BUNDLE} {WANTED}") as missing:
+        if missing:
+            say(f"fetching {', '.join(WANTED)} from {BUNDLE}")
+            shutil.rmtree(TREE, ignore_errors=True)
+            unpack(download(BUNDLE), collections)
+    link = collections / "dbops" / "alembic"
+    link.parent.mkdir(exist_ok=True)
+    if not link.is_symlink() or link.resolve() != ROOT:
+        link.unlink() if link.is_symlink() else None
+        link.symlink_to(ROOT)
+    return TREE
+
+
+def download(requirement: str) -> Path:
+    folder = CACHE / "downloads"
+    folder.mkdir(parents=True, exist_ok=True)
+    pattern = requirement.replace("==", "-") + "-*.whl"
+    if not list(folder.glob(pattern)):
+        run(str(virtual_environment("dev", controller_python())), "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), requirement)
+    return next(folder.glob(pattern))
+
+
+def unpack(bundle: Path, collections: Path) -> None:
+    folders = tuple(f"ansible_collections/{name.replace('.', '/')}/" for name in WANTED)
+    with zipfile.ZipFile(bundle) as archive:
+        archive.extractall(collections.parent, [name for name in archive.namelist() if name.startswith(folders)])
+
+
+def run(*command: str) -> None:
+    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        raise Failed(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-4000:]}")
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def main() -> None:
+    for what in sys.argv[1:]:
+        if what == "tree":
+            tree()
+        else:
+            virtual_environment(what, controller_python())
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (NoInterpreter, Failed) as problem:
+        sys.exit(str(problem))
