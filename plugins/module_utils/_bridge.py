@@ -1,0 +1,147 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Starts the worker with the application's Python and speaks its protocol.
+
+Source and request go over standard input, events and the reply come back as JSON lines on a private descriptor: no secret
+is ever in an argument, a file or the initial environment, and what the application prints cannot be mistaken for an answer.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from typing import IO, Any, Callable, Iterator, Mapping
+
+from ._errors import MigrationError
+from ._worker import boot, supervisor
+from ._worker.redaction import environment_secrets, redactor_for, url_secrets
+
+#: Variables that the interpreter itself reads when it starts; all others are set inside the worker.
+_STARTUP_VARIABLES = ("PYTHON", "LD_", "LC_", "LANG", "TZ")
+_START = "import json,sys;exec(json.loads(sys.stdin.buffer.readline()))"
+Event = Mapping[str, Any]
+
+
+def worker_sources() -> dict[str, str]:
+    """Return module name → source of the worker's files, under the name that they have in the application's process."""
+    package = supervisor.__name__.rpartition(".")[0]
+    found = {}
+    for name, module in sorted(sys.modules.items()):
+        if name == package or name.startswith(package + "."):
+            found[boot.PACKAGE + name[len(package) :]] = inspect.getsource(module) if name != package else ""
+    return found
+
+
+def payload(request: Mapping[str, Any], descriptor: int) -> bytes:
+    """Return what a worker is sent on standard input."""
+    body = {"sources": worker_sources(), "request": dict(request), "descriptor": descriptor}
+    return b"\n".join(json.dumps(part).encode() for part in (inspect.getsource(boot), body))
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """A way to one application's Python.
+
+    :param python: path of the interpreter.
+    """
+
+    python: str
+    warn: Callable[[str], None] = field(default=lambda message: None)
+
+    @classmethod
+    def for_module(cls, module: Any) -> Bridge:
+        """Return the bridge that a module's ``python`` or ``virtualenv`` names, and tell the module what to keep secret."""
+        options = module.params
+        for name, value in (options.get("environment") or {}).items():
+            module.no_log_values.update(environment_secrets({str(name): str(value)}))
+        for text in [*(options.get("x_arguments") or ()), *(options.get("environment") or {}).values(), options.get("url") or ""]:
+            module.no_log_values.update(secret for secret in url_secrets(str(text))[0] if len(secret) >= 8)
+        module.no_log_values.discard("")
+        return cls(interpreter(options), module.warn)
+
+    def start(self, request: Mapping[str, Any], descriptor: int, errors: IO[bytes] | int) -> subprocess.Popen[bytes]:
+        """Start a worker that writes to ``descriptor``.
+
+        :raises MigrationError: ``python_missing``.
+        """
+        given = {str(name): str(value) for name, value in (request.get("environment") or {}).items()}
+        environment = dict(os.environ, **{name: value for name, value in given.items() if name.startswith(_STARTUP_VARIABLES)})
+        label = f"dbops.alembic:{request.get('operation')}"
+        try:
+            process = subprocess.Popen(
+                [self.python, "-c", _START, label],
+                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors, pass_fds=(descriptor,), env=environment, start_new_session=True,
+            )
+        except OSError as exc:
+            raise MigrationError(f"{self.python} can not be run: {exc.strerror}.", "python_missing", "Set virtualenv or python to the application's environment.") from exc
+        assert process.stdin is not None
+        try:
+            process.stdin.write(payload(request, descriptor))
+            process.stdin.close()
+        except BrokenPipeError:
+            pass  # it died at once; the missing reply says so
+        return process
+
+    def call(self, request: Mapping[str, Any], on_event: Callable[[Event], None] = lambda event: None) -> dict[str, Any]:
+        """Carry out ``request`` and return the reply.
+
+        :param on_event: called with each event as it happens.
+        :raises MigrationError: the worker could not be started, or died without a reply (``worker_died``).
+        """
+        reading, writing = os.pipe()
+        with tempfile.TemporaryFile() as errors, os.fdopen(reading, "rb") as replies:
+            try:
+                process = self.start(request, writing, errors)
+            finally:
+                os.close(writing)
+            reply: dict[str, Any] | None = None
+            for message in _messages(replies):
+                if message["event"] == "reply":
+                    reply = message
+                    break  # not the end of the stream: a process that a migration left behind may hold it open
+                on_event(message)
+            process.wait()
+            if reply is None:
+                errors.seek(0)
+                raise death(request, process.returncode, errors.read())
+        return checked(reply)
+
+
+def _messages(lines: Iterator[bytes] | IO[bytes]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        try:
+            yield json.loads(line)
+        except ValueError as exc:
+            raise MigrationError("The worker's answer is not JSON.", "protocol_error", "Something in the application writes to descriptors that it did not open.") from exc
+
+
+def checked(reply: dict[str, Any]) -> dict[str, Any]:
+    """Return ``reply`` if it speaks our protocol."""
+    if reply.get("protocol") != supervisor.PROTOCOL:
+        raise MigrationError(f"The worker speaks protocol {reply.get('protocol')!r}, not {supervisor.PROTOCOL}.", "protocol_error")
+    return reply
+
+
+def death(request: Mapping[str, Any], status: int | None, errors: bytes) -> MigrationError:
+    """Return the failure of a worker that ended without a reply."""
+    printed = redactor_for(dict(request)).text(errors.decode("utf-8", "replace"))[-4000:].strip()
+    how = f"was killed by signal {-status}" if status is not None and status < 0 else f"ended with status {status}" if status is not None else "is gone"
+    last = printed.splitlines()[-1:] or [""]
+    return MigrationError(f"The worker {how} without an answer{': ' + last[0] if last[0] else ''}.", "worker_died", "Look with alembic_info where the database stands.", {"output": printed})
+
+
+def interpreter(options: Mapping[str, Any]) -> str:
+    """Return the Python that ``python`` or ``virtualenv`` names; without either the module's own.
+
+    :raises MigrationError: ``python_missing``.
+    """
+    path = options.get("python") or (os.path.join(options["virtualenv"], "bin", "python") if options.get("virtualenv") else sys.executable)
+    if os.sep in path and not os.access(path, os.X_OK):
+        raise MigrationError(f"There is no Python that can be run at {path}.", "python_missing", "Set virtualenv or python to the environment that the application runs in.")
+    return str(path)

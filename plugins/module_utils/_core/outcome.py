@@ -1,0 +1,211 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a migration did, derived from the worker's reply: heads read anew count, not what was attempted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Mapping, Sequence
+
+from .diff import migration_diff
+from .graph import Graph, ancestors
+
+#: Where a database stands after a migration, best first.
+STATES = ("to_revision", "from_revision", "between", "dirty", "unknown")
+STANDS = {
+    "to_revision": "The database is at the target ({after}).",
+    "from_revision": "The database is as it was, at {after}.",
+    "between": "The database is between: some revisions are applied, it is at {after}.",
+    "dirty": "The database is dirty: something of the failed revision is committed, though its version says {after}.",
+    "unknown": "Where the database stands could not be read.",
+}
+
+
+@dataclass(frozen=True)
+class Database:
+    """What happened to one database, or one tenant in it."""
+
+    database: Mapping[str, Any]
+    before: Sequence[str]
+    after: Sequence[str] | None
+    planned: Sequence[Mapping[str, Any]]
+    applied: Sequence[Mapping[str, Any]]
+    rolled_back: Sequence[str]
+    pending: Sequence[str]
+    state: str
+    lock: Mapping[str, Any] | None
+    invalid_indexes: Sequence[str]
+
+    @property
+    def changed(self) -> bool:
+        return self.state == "dirty" or self.after is not None and sorted(self.after) != sorted(self.before)
+
+    def as_result(self) -> dict[str, Any]:
+        return {
+            "database": _shown(self.database), "before": list(self.before), "after": None if self.after is None else list(self.after),
+            "planned": [dict(step) for step in self.planned], "applied": [dict(step) for step in self.applied], "rolled_back": list(self.rolled_back),
+            "pending": list(self.pending), "state": self.state, "lock": None if self.lock is None else dict(self.lock), "invalid_indexes": list(self.invalid_indexes),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Why a migration failed."""
+
+    kind: str
+    message: str
+    hint: str | None
+    failed: Mapping[str, Any] | None
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Migration:
+    """The outcome of an upgrade, a downgrade or a stamp; in check mode what it would be.
+
+    ``would_change`` is set in check mode only.
+    """
+
+    databases: Sequence[Database]
+    attempts: Sequence[Mapping[str, Any]]
+    versions: Mapping[str, str] | None
+    warnings: Sequence[str]
+    output: str
+    failure: Failed | None
+    dry: bool = False
+
+    @property
+    def changed(self) -> bool:
+        if self.dry:
+            return any(database.planned for database in self.databases)
+        return any(database.changed for database in self.databases)
+
+    @property
+    def state(self) -> str:
+        return max((database.state for database in self.databases), key=STATES.index, default="unknown")
+
+    def as_result(self, diff: bool = True) -> dict[str, Any]:
+        """Return the module's result; with one database its keys stand at the top too."""
+        databases = [database.as_result() for database in self.databases]
+        result: dict[str, Any] = dict(databases[0]) if len(databases) == 1 else {}
+        result.update(changed=self.changed, databases=databases, state=self.state, attempts=[dict(item) for item in self.attempts], versions=self.versions, warnings=list(self.warnings))
+        if diff:
+            result["diff"] = migration_diff(databases, self.dry)
+        if self.failure:
+            result.update(self.failure.facts, failed=self.failure.failed, output=self.output)
+        return result
+
+
+def migration(reply: Mapping[str, Any], operation: str, dry: bool = False) -> Migration:
+    """Return the outcome that the worker's ``reply`` to ``operation`` (upgrade, downgrade, stamp) means."""
+    graph = reply.get("graph") or {}
+    databases = tuple(_database(context, graph, operation, dry, reply["error"] is None) for context in reply.get("contexts") or ())
+    error = reply["error"] or _unverified(databases, reply.get("contexts") or (), dry)
+    return Migration(
+        databases=databases, attempts=tuple(reply.get("attempts") or ()), versions=reply.get("versions"), output=reply.get("output") or "", dry=dry,
+        warnings=tuple(reply.get("warnings") or ()) + _warnings(databases), failure=error and _failed(error, databases),
+    )  # fmt: skip
+
+
+def _database(context: Mapping[str, Any], graph: Graph, operation: str, dry: bool, ok: bool) -> Database:
+    observed = context.get("observed")
+    after = None if observed is None else sorted(observed["current"])
+    done = _done(context, graph, operation, after, ok)
+    ran = {entry["revision"]: entry for entry in context["ran"]}
+    applied = [_applied(step, ran.get(step["revision"])) for step in context["planned"] if step["revision"] in done and not dry]
+    invalid = (observed or {}).get("invalid_indexes") or []
+    return Database(
+        database=context["database"], before=context["before"], after=after, planned=context["planned"], applied=applied,
+        rolled_back=[entry["revision"] for entry in ran.values() if entry["finished"] and entry["revision"] not in done and after is not None],
+        pending=[step["revision"] for step in context["planned"] if step["revision"] not in done],
+        state=_state(context, done, after, dry), lock=context.get("lock"), invalid_indexes=sorted(set(invalid) - set(context.get("invalid_before") or ())),
+    )  # fmt: skip
+
+
+def _done(context: Mapping[str, Any], graph: Graph, operation: str, after: Sequence[str] | None, ok: bool) -> frozenset[str]:
+    """Return which of the planned revisions the database has (upgrade) or has no more (downgrade) now."""
+    planned = [step["revision"] for step in context["planned"]]
+    if after is None:
+        return frozenset()
+    if operation == "stamp":
+        return frozenset(planned if ok else ())
+    there = ancestors(graph, after)
+    stamps = {step["revision"] for step in context["planned"] if step.get("message") == "stamp" and step.get("path") is None}
+    return frozenset(revision for revision in planned if (revision in there) == (operation == "upgrade") or revision in stamps and ok)
+
+
+def _state(context: Mapping[str, Any], done: frozenset[str], after: Sequence[str] | None, dry: bool) -> str:
+    if after is None:
+        return "unknown"
+    if any(entry["committed"] and entry["revision"] not in done for entry in context["ran"]):
+        return "dirty"
+    planned = {step["revision"] for step in context["planned"]}
+    if planned <= done and not dry:
+        return "to_revision"
+    return "between" if done else "from_revision" if planned else "to_revision"
+
+
+def _applied(step: Mapping[str, Any], ran: Mapping[str, Any] | None) -> dict[str, Any]:
+    known = ran or {"seconds": None, "sql": []}
+    return {"revision": step["revision"], "message": step["message"], "path": step["path"], "seconds": known["seconds"], "sql": list(known["sql"])}
+
+
+def _unverified(databases: Sequence[Database], contexts: Sequence[Mapping[str, Any]], dry: bool) -> dict[str, Any] | None:
+    """Return the error of a run that ended well and did not leave the database where it should be."""
+    for database in () if dry else databases:
+        if database.rolled_back:
+            return {"kind": "not_persisted", "message": f"env.py ran {', '.join(database.rolled_back)} and did not commit: nothing of it is in the database.",
+                    "hint": "It runs SQL on the connection before context.configure(); move that behind it, or commit it."}  # fmt: skip
+        if database.after is None:
+            return {"kind": "verification_failed", "message": "env.py showed another database when it ran again to verify.", "hint": None}
+        if database.pending:
+            return {"kind": "verification_failed", "message": f"The run ended well, and {', '.join(database.pending)} is not in the database.", "hint": None}
+        if database.invalid_indexes:
+            return {"kind": "verification_failed", "message": f"The migration left invalid indexes: {', '.join(database.invalid_indexes)}.",
+                    "hint": "Drop each and build it again (REINDEX INDEX CONCURRENTLY)."}  # fmt: skip
+    return None
+
+
+def _failed(error: Mapping[str, Any], databases: Sequence[Database]) -> Failed:
+    details = {name: error.get(name) for name in ("revision", "file", "line", "source", "statement", "sqlstate")}
+    titles = {step["revision"]: step["message"] for database in databases for step in database.planned}
+    failed = dict(details, message=titles.get(error.get("revision") or ""), error=error["message"]) if error.get("revision") else None
+    known = {"kind", "message", "hint", "traceback", "use_url", *details}
+    facts = {name: value for name, value in error.items() if name not in known}
+    return Failed(error["kind"], _sentence(error, titles, databases), error.get("hint"), failed, facts)
+
+
+def _sentence(error: Mapping[str, Any], titles: Mapping[str, str], databases: Sequence[Database]) -> str:
+    """Return what happened, where, and where the database stands."""
+    text = str(error["message"]).rstrip(".")
+    if error.get("revision"):
+        title = titles.get(error["revision"])
+        text = f"Revision {error['revision']}{f' ({title})' if title else ''} failed: {text}"
+        if error.get("line"):
+            text += f" ({error['file']}:{error['line']})"
+    blockers = error.get("blockers") or ()
+    if blockers:
+        text += ". Blocked by " + "; ".join(f"pid {b['pid']} ({b['user']}, {b['application'] or 'no application name'}, {b['state']} since {b['since']}: {b['locks']})" for b in blockers)
+    stands = [_stands(database) for database in databases if database.planned]
+    return " ".join([text + ".", *stands])
+
+
+def _stands(database: Database) -> str:
+    text = STANDS[database.state].format(after=", ".join(database.after or ()) or "base")
+    name = database.database.get("name") or database.database.get("schema")
+    return f"[{name}] {text}" if database.database.get("name") or name not in (None, "public") else text
+
+
+def _warnings(databases: Sequence[Database]) -> tuple[str, ...]:
+    found = []
+    for database in databases:
+        if database.lock and database.lock.get("mode") == "transaction":
+            found.append("The database is reached through a transaction-pooling proxy. The lock is held in an open transaction there; give migrations a direct connection.")
+        if database.lock and database.lock.get("kept") is False:
+            found.append("The migration lock was lost while the migration ran: another run may have run beside it.")
+    return tuple(dict.fromkeys(found))
+
+
+def _shown(database: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in database.items() if name != "schema_translate_map"}

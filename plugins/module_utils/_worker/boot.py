@@ -1,0 +1,47 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Starts the worker: its source and the request come over standard input, the reply goes to a descriptor.
+
+The bridge sends this file's text as the first line of standard input, and the sources and the request after it.
+"""
+
+import importlib.abc
+import importlib.machinery
+import json
+import os
+import sys
+
+PACKAGE = "_dbops_worker"
+
+
+class Sources(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
+    """Imports the worker's files from memory; tracebacks find their lines through get_source."""
+
+    def __init__(self, sources):
+        self.sources = sources
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname not in self.sources:
+            return None
+        is_package = any(name.startswith(fullname + ".") for name in self.sources)
+        return importlib.machinery.ModuleSpec(fullname, self, origin="<%s>" % fullname, is_package=is_package)
+
+    def get_source(self, fullname):
+        return self.sources[fullname]
+
+    def is_package(self, fullname):
+        return any(name.startswith(fullname + ".") for name in self.sources)
+
+
+def main():
+    payload = json.loads(sys.stdin.buffer.read().decode("utf-8"))
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(2, 1)  # a print in env.py can not reach the reply
+    sys.meta_path.insert(0, Sources(payload["sources"]))
+    __import__(PACKAGE + ".supervisor", fromlist=["serve"]).serve(payload["request"], payload["descriptor"])
+
+
+if __name__ == "__main__":
+    main()

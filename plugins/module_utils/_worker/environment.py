@@ -1,0 +1,241 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""One run of the project's env.py, with our ``fn`` and a wrapped ``configure``.
+
+``EnvironmentContext(config, script, fn=…)`` is how Alembic's own commands work. ``configure`` is replaced on the instance
+before it is entered (the ``alembic.context`` proxy takes instance attributes), so no class is patched and no env.py edited.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+
+from . import project, server, target
+from .failure import Failure, describe
+from .lock import Locks, is_pooled
+from .statements import Statements, limit_session, unlimited
+
+Send = Callable[[Dict[str, Any]], None]
+
+
+class Visit:
+    """What one ``context.configure()`` of env.py is about: a database, or a tenant in it."""
+
+    def __init__(self, number: int, context: Any) -> None:
+        self.number, self.context = number, context
+        self.database: Dict[str, Any] = {}
+        self.current: Tuple[str, ...] = ()
+        self.initialised = True
+        self.steps: Optional[List[Any]] = None
+        self.error: Optional[Dict[str, Any]] = None
+        self.facts: Dict[str, Any] = {}
+
+    @property
+    def connection(self) -> Any:
+        return self.context.connection
+
+    @property
+    def dbapi(self) -> Any:
+        return server.dbapi_of(self.connection.connection)
+
+
+class EnvironmentRun:
+    """Runs env.py once.
+
+    :param request: the operation's request.
+    :param config: Alembic's Config.
+    :param work: what to do in each context, called as Alembic's ``fn``.
+    :param send: takes events.
+    :param prepare: called for each context as soon as it is configured, before anything runs in it.
+    :param writing: the run may change the database.
+    :param offline: SQL is rendered; nothing connects.
+    """
+
+    def __init__(self, request: Dict[str, Any], config: Any, work: Callable[["Visit", Tuple[str, ...]], Any], send: Send,
+                 prepare: Optional[Callable[["Visit"], None]] = None, writing: bool = False, offline: bool = False) -> None:
+        from alembic.script import ScriptDirectory
+
+        # a fresh one for each run, not looked into before env.py has run: an env.py may set its version_locations
+        self.script = ScriptDirectory.from_config(config)
+        self.request, self.config, self.work, self.send = request, config, work, send
+        self.prepare, self.writing, self.offline = prepare, writing, offline
+        self.visits: List[Visit] = []
+        self.revision: Optional[Dict[str, Any]] = None
+        self.options: Dict[str, Any] = {}
+        self.asked = project.asked_urls(request)
+        self.locks = Locks(float((request.get("lock") or {}).get("wait") or 0), lambda told: send(dict(told, event="lock_wait")))
+        self.statements = Statements(send, request.get("limits") or {}, writing)
+
+    def run(self) -> "EnvironmentRun":
+        """Run env.py; afterwards ``visits`` says what it did. An env.py that swallows a tenant's failure fails here."""
+        from alembic.runtime.environment import EnvironmentContext
+        from sqlalchemy import event
+        from sqlalchemy.engine import Engine
+
+        environment = EnvironmentContext(self.config, self.script, fn=self._fn, as_sql=self.offline, tag=None, dont_mutate=not self.writing,
+                                         destination_rev=self.request.get("target") or "heads", **self.options)
+        environment.configure = self._configure(environment, environment.configure)  # type: ignore[method-assign]
+        listeners = self.statements.events() + [("checkin", self._checkin)]
+        for name, listener in listeners:
+            event.listen(Engine, name, listener)
+        try:
+            with environment:
+                self.script.run_env()
+        finally:
+            for name, listener in listeners:
+                event.remove(Engine, name, listener)
+            self.locks.release()
+        if not self.visits:
+            raise Failure("no_migrations", "env.py did not call context.configure(), so no migrations ran.", "Run `alembic current` there by hand; env.py may have to be told what to do with environment or x_arguments.")
+        return self
+
+    def visit_of(self, context: Any) -> Visit:
+        return next(visit for visit in self.visits if visit.context is context)
+
+    def _configure(self, environment: Any, original: Callable[..., None]) -> Callable[..., None]:
+        def configure(connection: Any = None, *args: Any, **keywords: Any) -> None:
+            if self.offline:
+                keywords["output_buffer"] = self.request["buffer"]  # the multidb template would write files of its own
+                environment.context_opts["starting_rev"] = self.request["starting"](len(self.visits))
+            elif self.writing:
+                keywords["transaction_per_migration"] = True
+            original(connection, *args, **keywords)
+            visit = Visit(len(self.visits), environment.get_context())
+            self.visits.append(visit)
+            if self.offline:
+                return
+            if not self.writing:
+                visit.context.opts["dont_mutate"] = True
+            try:
+                self._look(visit)
+                if self.prepare:
+                    self.prepare(visit)
+                self._wrap(visit)
+            except BaseException as exc:
+                visit.error = describe(exc, self.revision)
+                raise
+
+        return configure
+
+    def _look(self, visit: Visit) -> None:
+        """Find out which database this is, and refuse another one than was asked for."""
+        context, connection = visit.context, visit.connection
+        self.send({"event": "secret", "url": _with_password(connection.engine.url)})
+        address = server.actual_address(connection.engine.url, visit.dbapi)
+        if self.asked and not any(server.same_database(asked, connection.engine.url, address) for asked in self.asked):
+            found = "%s on %s" % (address["database"], address["host"] or "the local server")
+            raise Failure("wrong_database", "The project connected to database %s, which is not the one that url names." % found,
+                          "env.py takes its URL elsewhere: hand it over with environment or x_arguments, or drop url.", database=dict(address, dialect=connection.dialect.name))
+        name = context.opts.get("upgrade_token")
+        visit.database = dict(
+            address, name=None if name == "upgrades" else name, dialect=connection.dialect.name, driver=connection.dialect.driver,
+            version_table=context.version_table, version_table_schema=context.version_table_schema,
+            # an env.py may claim transactional DDL where the database has none: believe the dialect
+            transactional_ddl=bool(context.impl.transactional_ddl) and connection.dialect.name in ("postgresql", "cockroachdb", "mssql"),
+            schema=None, pooler=False, server_version=None, schema_translate_map=_plain(connection.get_execution_options().get("schema_translate_map")))
+        with server.looking(visit.dbapi) as dbapi:
+            if connection.dialect.name == "postgresql":
+                visit.database["schema"], visit.database["server_version"] = server.rows(dbapi, "select current_schema()::text, current_setting('server_version')")[0]
+                visit.database["pooler"] = is_pooled(dbapi)
+                if self.writing and not visit.database["pooler"]:
+                    pid, started = server.rows(dbapi, "select pid, backend_start::text from pg_stat_activity where pid = pg_backend_pid()")[0]
+                    self.send({"event": "backend", "pid": pid, "started": started})
+            elif connection.dialect.name in server.MYSQL:
+                visit.database["server_version"] = server.value(dbapi, "select version()")
+            elif connection.dialect.name == "sqlite":
+                visit.database["server_version"] = server.value(dbapi, "select sqlite_version()")
+        self.read(visit)
+
+    def read(self, visit: Visit) -> None:
+        """Read the heads, and leave no transaction behind that was not open before."""
+        with server.looking(visit.dbapi):
+            was_open = visit.connection.in_transaction()
+            visit.initialised = visit.context._has_version_table()
+            visit.current = tuple(visit.context.get_current_heads()) if visit.initialised else ()
+            if not was_open and visit.connection.in_transaction():
+                visit.connection.rollback()
+
+    def lock(self, visit: Visit) -> None:
+        """Take the migration lock of this context's version table, then read the heads again under it."""
+        if not (self.request.get("lock") or {}).get("enabled", True):
+            visit.facts["lock"] = {"mode": "none", "waited_seconds": 0.0, "kept": None, "holder": None}
+            return
+        address = visit.database
+        identity = "%s:%s/%s" % (address["host"], address["port"], address["database"])
+        scope = "%s.%s" % (address["version_table_schema"] or address["schema"] or "", address["version_table"])
+        visit.facts["lock"] = self.locks.acquire(visit.connection, visit.dbapi, identity, scope)
+        self.read(visit)
+
+    def limit(self, visit: Visit) -> None:
+        warning = limit_session(visit.connection.dialect.name, visit.dbapi, self.request.get("limits") or {})
+        if warning:
+            self.send({"event": "warning", "message": warning})
+
+    def _checkin(self, dbapi: Any, record: Any) -> None:
+        self.locks.release(dbapi)
+
+    def _fn(self, heads: Tuple[str, ...], context: Any) -> Any:
+        return self.work(self.visit_of(context), tuple(heads))
+
+    def _wrap(self, visit: Visit) -> None:
+        """Watch this context's run_migrations and autocommit_block, on the instance."""
+        run, block, statements = visit.context.run_migrations, visit.context.autocommit_block, self.statements
+
+        def run_migrations(**keywords: Any) -> None:
+            try:
+                run(**keywords)
+            except BaseException as exc:
+                visit.error = describe(exc, self.revision)
+                self._say_who_blocked(visit)
+                self.send({"event": "error", "number": visit.number, "error": visit.error})
+                raise
+            finally:
+                self.revision = None
+                statements.stop()
+
+        @contextlib.contextmanager
+        def autocommit_block() -> Iterator[None]:
+            with block():
+                statements.autocommit = True
+                statements.committed()  # entering it committed all that came before
+                dbapi = server.dbapi_of(visit.context.connection.connection)
+                back = [] if visit.database["pooler"] else unlimited(visit.database["dialect"], dbapi)
+                yield
+                for statement in back:
+                    server.value(dbapi, statement)
+            statements.autocommit = False
+
+        visit.context.run_migrations, visit.context.autocommit_block = run_migrations, autocommit_block
+
+    def _say_who_blocked(self, visit: Visit) -> None:
+        error = visit.error or {}
+        if error.get("kind") not in ("lock_timeout", "deadlock"):
+            return
+        own = [pid for pid in (server.announced_pid(visit.dbapi),) if pid]
+        for lock in self.locks.of(visit.dbapi):
+            with contextlib.suppress(Exception):  # it only adds to a failure that is reported anyway
+                error["blockers"] = server.blockers(visit.database["dialect"], lock.dbapi, error.get("statement") or "", own)  # type: ignore[attr-defined]
+
+    def steps(self, visit: Visit, steps: List[Any]) -> Iterator[Any]:
+        """Hand ``steps`` to Alembic one by one; it runs each between two of our ``yield``s, and commits it."""
+        for number, step in enumerate(steps, 1):
+            about = self.revision = target.describe_step(step)
+            self.statements.start(visit.database["dialect"])
+            facts = {"context": visit.number, "number": number, "total": len(steps), "revision": about["revision"], "message": about["message"], "database": visit.database["name"]}
+            self.send(dict(facts, event="revision_start"))
+            started = time.monotonic()
+            yield step
+            self.statements.stop()
+            self.send(dict(facts, event="revision_end", seconds=round(time.monotonic() - started, 3)))
+        self.revision = None
+
+
+def _with_password(url: Any) -> str:
+    return str(url.render_as_string(hide_password=False)) if hasattr(url, "render_as_string") else str(url)
+
+
+def _plain(mapping: Optional[Dict[Any, Any]]) -> Optional[Dict[str, Any]]:
+    return mapping and {str(key): item for key, item in mapping.items()}

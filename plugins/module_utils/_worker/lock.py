@@ -1,0 +1,274 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The migration lock, for projects that know nothing of it.
+
+Alembic takes none (sqlalchemy/alembic#633). Ours is held on a connection of its own, made by the pool of the project's
+engine, so that its credentials hooks apply. It is polled, never waited for inside the server: a session that waits in
+pg_advisory_lock() holds a snapshot, and the holder's CREATE INDEX CONCURRENTLY would wait for that snapshot forever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import socket
+import time
+from typing import Any, Callable, Dict, List, Optional, Protocol
+
+from .failure import Failure
+from .server import MYSQL, announced_pid, literal, rows, value
+
+POLL_SECONDS = (0.05, 1.0)
+NAMESPACE = "dbops.alembic"
+
+
+class Lock(Protocol):
+    """One way of locking: where it is held, who else holds it, and whether it is still ours."""
+
+    mode: str
+
+    def attempt(self) -> bool: ...
+
+    def holder(self) -> Optional[Dict[str, Any]]: ...
+
+    def kept(self) -> bool: ...
+
+    def release(self) -> None: ...
+
+
+def _owner() -> str:
+    return "%s %s:%d" % (NAMESPACE, socket.gethostname(), os.getpid())
+
+
+class PostgresLock:
+    """An advisory lock: session level in autocommit, or behind a transaction pooler in one open transaction.
+
+    The key is bigint, which pg_locks shows as classid (high half) and objid (low half) with objsubid 1 (PostgreSQL
+    manual, "pg_locks"). Advisory locks are per database, so the database is not in the key.
+    """
+
+    def __init__(self, dialect: Any, dbapi: Any, fairy: Any, scope: str, pooled: bool) -> None:
+        self.dbapi, self.fairy, self.pooled = dbapi, fairy, pooled
+        self.mode = "transaction" if pooled else "session"
+        digest = hashlib.sha256(("%s:%s" % (NAMESPACE, scope)).encode()).digest()
+        self.key = int.from_bytes(digest[:8], "big", signed=True)
+        dialect.set_isolation_level(dbapi, "READ COMMITTED" if pooled else "AUTOCOMMIT")
+        if not pooled:
+            self._set("application_name", _owner()[:63])
+            if int(value(dbapi, "select current_setting('server_version_num')")) >= 140000:
+                self._set("idle_session_timeout", "0")
+
+    def _set(self, name: str, setting: str) -> None:
+        value(self.dbapi, "select set_config('%s', %s, %s)" % (name, literal(setting), "true" if self.pooled else "false"))
+
+    def attempt(self) -> bool:
+        if not self.pooled:
+            return bool(value(self.dbapi, "select pg_try_advisory_lock(%d)" % self.key))
+        got = bool(value(self.dbapi, "select pg_try_advisory_xact_lock(%d)" % self.key))
+        if got:
+            # asyncpg leaves the portal of the last query open, and with it a snapshot: these statements replace it
+            self._set("application_name", _owner()[:63])
+            value(self.dbapi, "set local idle_in_transaction_session_timeout = 0")
+        else:
+            self.dbapi.rollback()
+        return got
+
+    def _where(self) -> str:
+        high, low = (self.key >> 32) & 0xFFFFFFFF, self.key & 0xFFFFFFFF
+        return (
+            "l.locktype = 'advisory' and l.objsubid = 1 and l.classid = %d and l.objid = %d and l.granted"
+            " and l.database = (select oid from pg_database where datname = current_database())" % (high, low)
+        )
+
+    def holder(self) -> Optional[Dict[str, Any]]:
+        found = rows(
+            self.dbapi,
+            "select a.pid, a.usename::text, a.application_name, coalesce(host(a.client_addr), 'local'), a.state,"
+            " to_char(coalesce(a.xact_start, a.state_change) at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+            " from pg_locks l join pg_stat_activity a on a.pid = l.pid where %s" % self._where(),
+        )
+        if self.pooled:
+            self.dbapi.rollback()
+        return dict(zip(("pid", "user", "application", "client", "state", "since"), found[0])) if found else None
+
+    def kept(self) -> bool:
+        return bool(value(self.dbapi, "select count(*) from pg_locks l where %s and l.pid = pg_backend_pid()" % self._where()))
+
+    def release(self) -> None:
+        if not self.pooled:
+            value(self.dbapi, "select pg_advisory_unlock(%d)" % self.key)
+        self.dbapi.rollback()
+
+
+class MysqlLock:
+    """GET_LOCK, whose names are the server's: the database is in the key. A name has at most 64 characters."""
+
+    mode = "session"
+
+    def __init__(self, dbapi: Any, fairy: Any, scope: str) -> None:
+        self.dbapi, self.fairy = dbapi, fairy
+        database = str(value(dbapi, "select database()"))
+        self.name = "%s:%s" % (NAMESPACE, hashlib.sha256(("%s:%s" % (database, scope)).encode()).hexdigest()[:40])
+        value(dbapi, "set session wait_timeout = 604800")
+
+    def attempt(self) -> bool:
+        return bool(value(self.dbapi, "select get_lock('%s', 0)" % self.name) == 1)
+
+    def holder(self) -> Optional[Dict[str, Any]]:
+        found = rows(
+            self.dbapi,
+            "select id, user, host, command, date_format(date_sub(utc_timestamp(), interval time second), '%Y-%m-%dT%TZ')"
+            " from information_schema.processlist where id = is_used_lock('" + self.name + "')",
+        )
+        return found and {"pid": found[0][0], "user": found[0][1], "application": None, "client": found[0][2], "state": found[0][3], "since": found[0][4]} or None
+
+    def kept(self) -> bool:
+        return bool(value(self.dbapi, "select is_used_lock('%s') = connection_id()" % self.name))
+
+    def release(self) -> None:
+        value(self.dbapi, "select release_lock('%s')" % self.name)
+
+
+class FileLock:
+    """flock on a file beside an SQLite database. It says who holds it, and is removed by its holder while still held."""
+
+    mode = "file"
+
+    def __init__(self, database: str) -> None:
+        self.path = database + ".migrate.lock"
+        self.file: Any = None
+
+    def attempt(self) -> bool:
+        import fcntl
+
+        handle = open(self.path, "a+")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(handle.fileno()).st_ino != os.stat(self.path).st_ino:
+                raise FileNotFoundError(self.path)  # its last holder removed it between our open and our flock
+        except (BlockingIOError, FileNotFoundError):
+            handle.close()
+            return False
+        handle.truncate(0)
+        handle.write("%d %s %s\n" % (os.getpid(), socket.gethostname(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())))
+        handle.flush()
+        self.file = handle
+        return True
+
+    def holder(self) -> Optional[Dict[str, Any]]:
+        try:
+            with open(self.path) as handle:
+                pid, host, since = handle.read().split()
+        except (OSError, ValueError):
+            return None
+        return {"pid": int(pid), "user": None, "application": NAMESPACE, "client": host, "state": None, "since": since}
+
+    def kept(self) -> bool:
+        try:
+            return self.file is not None and os.fstat(self.file.fileno()).st_ino == os.stat(self.path).st_ino
+        except OSError:
+            return False
+
+    def release(self) -> None:
+        if self.kept():
+            os.unlink(self.path)
+        self.file.close()
+
+
+def make_lock(connection: Any, scope: str) -> Optional[Lock]:
+    """Return the lock for the database of a SQLAlchemy connection, not taken yet; None where there is nothing to lock."""
+    name = connection.dialect.name
+    if name == "sqlite":
+        path = connection.engine.url.database
+        return FileLock(path) if path and path != ":memory:" and not path.startswith("file:") else None
+    if name != "postgresql" and name not in MYSQL:
+        return None
+    fairy = connection.engine.pool.recreate().connect()  # referenced by the lock: collected, its connection would close
+    from .server import dbapi_of
+
+    dbapi = dbapi_of(fairy)
+    if name != "postgresql":
+        return MysqlLock(dbapi, fairy, scope)
+    pooled = is_pooled(dbapi)
+    dbapi.rollback()
+    return PostgresLock(connection.dialect, dbapi, fairy, scope, pooled)
+
+
+def is_pooled(dbapi: Any) -> bool:
+    """Tell whether a transaction-pooling proxy stands before PostgreSQL: it announces another process than answers."""
+    announced = announced_pid(dbapi)
+    return announced is not None and announced != value(dbapi, "select pg_backend_pid()")
+
+
+class Locks:
+    """The locks that one run of env.py holds, each until the connection that it protects is returned to its pool.
+
+    :param wait: seconds to wait for a lock that somebody else holds.
+    :param tell: called once with the holder when a lock has to be waited for.
+    """
+
+    def __init__(self, wait: float, tell: Callable[[Dict[str, Any]], None]) -> None:
+        self.wait, self.tell = wait, tell
+        self.held: List[Dict[str, Any]] = []
+
+    def acquire(self, connection: Any, owner: Any, identity: str, scope: str) -> Dict[str, Any]:
+        """Take the lock ``scope`` of the database ``identity`` and tie it to the DBAPI connection ``owner``."""
+        for entry in self.held:
+            if entry["key"] == (identity, scope):
+                return entry["report"]  # type: ignore[no-any-return]
+        lock = make_lock(connection, scope)
+        report: Dict[str, Any] = {"mode": lock.mode if lock else "none", "waited_seconds": 0.0, "kept": None, "holder": None}
+        if lock is None:
+            return report
+        self._poll(lock, report)
+        self.held.append({"key": (identity, scope), "lock": lock, "owner": owner, "report": report})
+        return report
+
+    def _poll(self, lock: Lock, report: Dict[str, Any]) -> None:
+        started, pause = time.monotonic(), POLL_SECONDS[0]
+        while not lock.attempt():
+            waited = time.monotonic() - started
+            if report["holder"] is None:
+                report["holder"] = lock.holder()
+                self.tell({"holder": report["holder"], "wait_seconds": self.wait})
+            if waited >= self.wait:
+                holder = lock.holder() or report["holder"]
+                raise Failure("lock_unavailable", "Another run holds the migration lock, and lock_wait (%g s) is over: %s." % (self.wait, _who(holder)),
+                              "Wait for it to end, or end it if it hangs; the lock goes with its session.", lock=dict(report, holder=holder, waited_seconds=round(waited, 3)))
+            time.sleep(min(pause * random.uniform(0.5, 1.0), max(0.01, self.wait - waited)))
+            pause = min(pause * 1.5, POLL_SECONDS[1])
+        report["waited_seconds"] = round(time.monotonic() - started, 3)
+
+    def of(self, owner: Any) -> List[Lock]:
+        """Return the locks tied to ``owner``."""
+        return [entry["lock"] for entry in self.held if entry["owner"] is owner]
+
+    def release(self, owner: Any = None) -> None:
+        """Release the locks tied to ``owner``, or all, and note whether each was still ours."""
+        for entry in [entry for entry in self.held if owner is None or entry["owner"] is owner]:
+            self.held.remove(entry)
+            lock = entry["lock"]
+            try:
+                entry["report"]["kept"] = lock.kept()
+                lock.release()
+            except Exception:  # the connection broke: the server has released the lock by itself
+                entry["report"]["kept"] = False
+            _close(lock)
+
+
+def _close(lock: Lock) -> None:
+    fairy = getattr(lock, "fairy", None)
+    if fairy is not None:
+        try:
+            fairy.invalidate()  # closes instead of pooling: nobody else may get a session with our settings
+        except Exception:
+            pass  # already broken, which is what we want of it
+
+
+def _who(holder: Optional[Dict[str, Any]]) -> str:
+    if not holder:
+        return "the holder could not be seen"
+    parts = [("pid", holder.get("pid")), ("user", holder.get("user")), ("application", holder.get("application")), ("host", holder.get("client")), ("since", holder.get("since"))]
+    return ", ".join("%s %s" % part for part in parts if part[1] is not None)

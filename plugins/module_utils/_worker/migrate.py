@@ -1,0 +1,173 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Upgrade, downgrade and stamp: plan, lock, plan again, run, look at what is really there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Any, Dict, List, Optional, Tuple
+
+from . import project, server, target
+from .environment import EnvironmentRun, Send, Visit
+from .failure import RETRYABLE, Failure, describe
+from .observe import observe
+
+PLANS = {"upgrade": target.upgrade_steps, "downgrade": target.downgrade_steps, "stamp": target.stamp_steps}
+
+
+def migrate(request: Dict[str, Any], send: Send) -> Dict[str, Any]:
+    """Run one attempt of ``request["operation"]``; all that happens is sent as events.
+
+    After a failure that may be tried again, looking where the database stands is left to the supervisor.
+    """
+    project.enter(request)
+    send({"event": "versions", "versions": project.versions()})
+    migration = _Migration(request, send)
+    failure = migration.run()
+    if not migration.ran_anything:
+        send({"event": "observed", "observed": [migration.unchanged(visit) for visit in migration.visits]})
+    elif failure is None or failure["kind"] not in RETRYABLE:
+        send({"event": "observed", "observed": observe(request, send)})
+    if failure:
+        send({"event": "failed", "error": failure})
+    return {}
+
+
+class _Migration:
+    def __init__(self, request: Dict[str, Any], send: Send) -> None:
+        self.request, self.send, self.operation = request, send, request["operation"]
+        self.environment: Optional[EnvironmentRun] = None
+
+    @property
+    def visits(self) -> List[Visit]:
+        return self.environment.visits if self.environment else []
+
+    @property
+    def ran_anything(self) -> bool:
+        return any(visit.facts.get("touched") for visit in self.visits)
+
+    def run(self) -> Optional[Dict[str, Any]]:
+        """Run env.py; return the failure, if there was one."""
+        try:
+            config = project.load(self.request, self.operation)
+            self.environment = EnvironmentRun(self.request, config, self.work, self.send, self.prepare, writing=True)
+            if self.operation == "stamp" and self.request.get("purge"):
+                self.environment.options["purge"] = True
+            self.environment.run()
+        except (Exception, SystemExit) as exc:
+            if not self.visits:
+                raise  # nothing was connected, so there is nothing to look after
+            failed = next((visit.error for visit in self.visits if visit.error), None)
+            return failed or describe(exc)
+        finally:
+            if self.environment:
+                self._report_locks()
+        if not any(visit.facts.get("ran") for visit in self.visits):
+            return describe(Failure("no_migrations", "env.py configured a context and ran no migrations.", "It has to call context.run_migrations()."))
+        return next((visit.error for visit in self.visits if visit.error), None)
+
+    def _report_locks(self) -> None:
+        for visit in self.visits:
+            if "lock" in visit.facts:
+                self.send({"event": "lock", "context": visit.number, "lock": visit.facts["lock"]})
+
+    def prepare(self, visit: Visit) -> None:
+        try:
+            self._settle(visit)
+        finally:
+            self._announce(visit)
+
+    def _settle(self, visit: Visit) -> None:
+        """Plan, and when there is something to do take the lock and plan again; the lock's holder may have done it."""
+        self.plan(visit)
+        if visit.steps or not visit.initialised and self.operation == "upgrade":
+            self.environment.lock(visit)  # type: ignore[union-attr]
+            self._initialise(visit)
+            self.plan(visit)
+        if visit.steps:
+            self.environment.limit(visit)  # type: ignore[union-attr]
+            visit.facts["invalid_before"] = server.invalid_indexes(visit.database["dialect"], visit.dbapi)
+        else:
+            visit.context.opts["dont_mutate"] = True  # else an empty version table would be made
+
+    def plan(self, visit: Visit) -> None:
+        """Fill in the steps from the heads just read, and refuse what the request does not allow."""
+        script = self.environment.script  # type: ignore[union-attr]
+        current = () if self.operation == "stamp" and self.request.get("purge") else visit.current
+        stamps: List[Any] = []
+        if self.operation == "upgrade" and not visit.initialised:
+            stamps = self._first_stamp(visit, script)
+            current = tuple(revision for step in stamps for revision in step.to_revisions)
+        steps = PLANS[self.operation](script, self.request["target"], current)
+        visit.steps = stamps + steps
+        if visit.steps:
+            self._expect(visit, len(steps))
+
+    def _first_stamp(self, visit: Visit, script: Any) -> List[Any]:
+        """Return the stamp that a database without a version table gets first, if the request says so."""
+        initialise = self.request.get("initialise") or {}
+        if initialise.get("method") == "refuse":
+            raise Failure("not_initialised", "The database has no version table %s." % visit.database["version_table"],
+                          "Say with initialise whether to upgrade it from base, run the application's own command first, or stamp a revision.")
+        if initialise.get("method") == "stamp" or initialise.get("method") == "command" and initialise.get("revision"):
+            return target.stamp_steps(script, str(initialise.get("revision")), ())
+        return []
+
+    def _initialise(self, visit: Visit) -> None:
+        """Run the application's own initialisation command, under the lock."""
+        initialise = self.request.get("initialise") or {}
+        if visit.initialised or initialise.get("method") != "command" or self.operation != "upgrade":
+            return
+        environment = dict(os.environ, PATH=os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)]))
+        self.send({"event": "initialise", "context": visit.number})
+        visit.facts["touched"] = True
+        command = [str(part) for part in initialise["command"]]
+        try:
+            status = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
+        except OSError as exc:
+            raise Failure("command_failed", "The initialisation command %s can not be run: %s." % (command[0], exc.strerror), "Check initialise_command.") from exc
+        if status:
+            raise Failure("command_failed", "The initialisation command %s ended with status %d." % (command[0], status), "Its output is in 'output'.")
+        self.environment.read(visit)  # type: ignore[union-attr]
+
+    def _expect(self, visit: Visit, count: int) -> None:
+        expected, maximum = self.request.get("expect_current"), self.request.get("max_pending")
+        if expected is not None and not self._is_expected(visit, expected):
+            raise Failure("unexpected_revision", "The database is at %s; expect_current names %s." % (_heads(visit.current), _heads(expected)),
+                          "Somebody else has migrated it, or this is another database: look with alembic_info.")
+        if maximum is not None and count > maximum:
+            raise Failure("too_many_pending", "%d revisions would run; max_pending allows %d." % (count, maximum), "Look at them with alembic_info, then raise max_pending.")
+
+    def _is_expected(self, visit: Visit, expected: List[str]) -> bool:
+        names = [name for name in expected if name != "base"]
+        if len(names) != len(visit.current):
+            return False
+        return all(sum(revision.startswith(name) for revision in visit.current) == 1 for name in names)
+
+    def _announce(self, visit: Visit) -> None:
+        steps = visit.steps or []
+        self.send({"event": "context", "number": visit.number, "database": visit.database, "initialised": visit.initialised, "before": sorted(visit.current),
+                   "planned": [target.describe_step(step) for step in steps], "invalid_before": visit.facts.get("invalid_before", []), "lock": visit.facts.get("lock")})
+        if visit.number == 0:
+            self.send({"event": "graph", "graph": target.graph(self.environment.script)})  # type: ignore[union-attr]
+
+    def work(self, visit: Visit, heads: Tuple[str, ...]) -> Any:
+        """Alembic's ``fn``: the steps, planned anew if the heads are not those that were planned from."""
+        if not self.request.get("purge") and set(heads) != set(visit.current):
+            visit.current = heads
+            self.plan(visit)
+        visit.facts["ran"] = True
+        visit.facts["touched"] = visit.facts.get("touched") or bool(visit.steps)
+        return self.environment.steps(visit, visit.steps or [])  # type: ignore[union-attr]
+
+    @staticmethod
+    def unchanged(visit: Visit) -> Dict[str, Any]:
+        """Return what looking again would say of a context in which nothing was done."""
+        return {"database": visit.database, "current": sorted(visit.current), "pending": [], "unknown": [], "initialised": visit.initialised, "invalid_indexes": None}
+
+
+def _heads(revisions: Any) -> str:
+    return ", ".join(sorted(revisions)) or "base"

@@ -1,0 +1,105 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Where the databases of a project stand, read on fresh connections; nothing is written."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Dict, List, Sequence, Tuple
+
+from . import project, server, target
+from .environment import EnvironmentRun, Send, Visit
+from .failure import Failure, describe
+
+_UNREACHABLE = ("connection_failed", "connection_lost")
+
+
+def observe(request: Dict[str, Any], send: Send) -> List[Dict[str, Any]]:
+    """Return one entry for each database or tenant, and wait a while for a server that is just restarting.
+
+    :raises: what the last try raised.
+    """
+    until = time.monotonic() + float(request.get("observe_seconds") or 0)
+    while True:
+        try:
+            return read_databases(request, send)["databases"]  # type: ignore[no-any-return]
+        except (Exception, SystemExit) as exc:
+            if describe(exc)["kind"] not in _UNREACHABLE or time.monotonic() > until:
+                raise
+        time.sleep(0.5)
+
+
+def read_databases(request: Dict[str, Any], send: Send) -> Dict[str, Any]:
+    """Run env.py without writing; return its databases and the script directory's contents."""
+    found: List[Dict[str, Any]] = []
+    verb = request.get("verb") or (request["operation"] if request["operation"] in ("upgrade", "downgrade", "stamp") else "current")
+    environment = EnvironmentRun(request, project.load(request, verb), _nothing, send, lambda visit: found.append(_entry(request, environment, visit)))
+    environment.run()
+    return {"databases": found, "script": environment.script}
+
+
+def _nothing(visit: Visit, heads: Tuple[str, ...]) -> List[Any]:
+    return []
+
+
+def _entry(request: Dict[str, Any], environment: EnvironmentRun, visit: Visit) -> Dict[str, Any]:
+    _end_orphans(request, visit)
+    script = environment.script
+    unknown = target.unknown(script, visit.current)
+    wanted = request.get("observe_target") or "heads"
+    pending = [] if unknown else [target.describe_step(step) for step in target.upgrade_steps(script, wanted, visit.current)]
+    return {
+        "database": visit.database,
+        "initialised": visit.initialised,
+        "current": sorted(visit.current),
+        "unknown": unknown,
+        "pending": pending,
+        "status": _status(script, visit, wanted, pending, unknown),
+        "invalid_indexes": server.invalid_indexes(visit.database["dialect"], visit.dbapi),
+    }
+
+
+def _status(script: Any, visit: Visit, wanted: str, pending: Sequence[Any], unknown: Sequence[str]) -> str:
+    if not visit.initialised:
+        return "uninitialised"
+    if unknown:
+        return "unknown_revision"
+    if pending:
+        return "behind"
+    aimed = {revision.revision for revision in script.get_revisions(wanted)} if wanted[:1] not in "+-" else set(visit.current)
+    parents = target.graph(script)
+    return "ahead" if target.ancestors(parents, visit.current) - target.ancestors(parents, aimed) else "at_target"
+
+
+def _end_orphans(request: Dict[str, Any], visit: Visit) -> None:
+    """End the sessions of a migration process that died: the server may still run its last statement, unlocked."""
+    orphans = [entry for entry in request.get("orphans") or () if visit.database["dialect"] == "postgresql"]
+    for orphan in orphans:
+        where = "pid = %d and backend_start::text = %s and datname = current_database()" % (orphan["pid"], server.literal(orphan["started"]))
+        for _attempt in range(100):
+            with server.looking(visit.dbapi) as dbapi:
+                gone = not server.rows(dbapi, "select pg_terminate_backend(pid) from pg_stat_activity where " + where)
+            if gone:
+                break
+            time.sleep(0.1)
+        else:
+            raise Failure("connection_lost", "The session %d of the migration that died is still running." % orphan["pid"], "End it in the database, then look with alembic_info.")
+
+
+def info(request: Dict[str, Any], send: Send) -> Dict[str, Any]:
+    """Return databases, heads, bases, branches and the history of the scripts."""
+    project.enter(request)
+    versions = project.versions()
+    found = read_databases(dict(request, observe_target=request.get("target") or "heads"), send)
+    script = found["script"]
+    target.check_project(script)
+    history = [target.describe_revision(revision) for revision in script.walk_revisions()]
+    return {
+        "versions": versions,
+        "databases": found["databases"],
+        "heads": sorted(script.get_heads()),
+        "bases": sorted(script.get_bases()),
+        "history": history,
+        "branches": [revision.revision for revision in script.walk_revisions() if revision.is_branch_point],
+    }

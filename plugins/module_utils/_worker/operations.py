@@ -1,0 +1,38 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The closed list of what the worker does."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List
+
+from .autogenerate import check, revision
+from .environment import Send
+from .migrate import migrate
+from .observe import info, observe
+from .preview import preview
+
+
+def _observe(request: Dict[str, Any], send: Send) -> Dict[str, Any]:
+    from . import project
+
+    project.enter(request)
+    project.versions()
+    found: List[Dict[str, Any]] = observe(request, send)
+    send({"event": "observed", "observed": found})
+    return {}
+
+
+OPERATIONS: Dict[str, Callable[[Dict[str, Any], Send], Dict[str, Any]]] = {
+    "info": info,
+    "observe": _observe,
+    "preview": preview,
+    "upgrade": migrate,
+    "downgrade": migrate,
+    "stamp": migrate,
+    "check": check,
+    "revision": revision,
+}
+#: Operations that may change a database: tried again after a lock timeout, looked after when their process dies.
+MIGRATIONS = ("upgrade", "downgrade", "stamp")

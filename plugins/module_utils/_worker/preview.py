@@ -1,0 +1,95 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The SQL of each pending revision, rendered without running it (Alembic's offline mode)."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+
+from . import project, target
+from .environment import EnvironmentRun, Send, Visit
+from .failure import describe
+from .migrate import PLANS, _Migration
+
+
+class _Look(_Migration):
+    """A migration that stops when everything is planned: the same refusals, no lock, nothing written."""
+
+    def _settle(self, visit: Visit) -> None:
+        self.plan(visit)
+
+    def work(self, visit: Visit, heads: Tuple[str, ...]) -> Any:
+        return []
+
+    def run(self) -> Optional[Dict[str, Any]]:
+        config = project.load(self.request, self.operation)
+        self.environment = EnvironmentRun(self.request, config, self.work, self.send, self.prepare)
+        self.environment.run()
+        return None
+
+
+def preview(request: Dict[str, Any], send: Send) -> Dict[str, Any]:
+    """Announce what ``request`` would do, with SQL where it can be had; a revision that can't be rendered says why."""
+    project.enter(request)
+    send({"event": "versions", "versions": project.versions()})
+    wanted = dict(request, operation=request["preview_of"])
+    look = _Look(wanted, send)
+    try:
+        look.run()
+    except (Exception, SystemExit) as exc:
+        if not look.visits:
+            raise
+        send({"event": "failed", "error": next((visit.error for visit in look.visits if visit.error), None) or describe(exc)})
+        return {}
+    send({"event": "observed", "observed": [look.unchanged(visit) for visit in look.visits]})
+    if wanted["operation"] != "stamp" and request.get("sql", True):
+        rendered = _render(wanted, look.visits, send)
+        send({"event": "preview", "contexts": rendered})
+    return {}
+
+
+def _render(request: Dict[str, Any], visits: List[Visit], send: Send) -> List[Dict[str, Any]]:
+    """Return for each context: revision → {sql, previewable, reason}."""
+    results: List[Dict[str, Any]] = [{} for _visit in visits]
+    buffer = io.StringIO()
+
+    def starting(number: int) -> Optional[Tuple[str, ...]]:
+        return (visits[number].current or None) if number < len(visits) else None
+
+    def work(visit: Visit, heads: Tuple[str, ...]) -> Iterator[Any]:
+        if visit.number >= len(visits):
+            return
+        planned = visits[visit.number]
+        steps = PLANS[request["operation"]](offline.script, request["target"], planned.current)
+        for step in steps:
+            results[visit.number][target.describe_step(step)["revision"]] = entry = {"sql": None, "previewable": True, "reason": None}
+            start = buffer.tell()
+            step.migration_fn = _guarded(step.migration_fn, entry)
+            yield step
+            entry["sql"] = buffer.getvalue()[start:].strip() if entry["previewable"] else None
+
+    try:
+        offline = EnvironmentRun(dict(request, buffer=buffer, starting=starting), project.load(request, request["operation"]), work, send, offline=True)
+        offline.run()
+    except (Exception, SystemExit) as exc:
+        reason = "env.py can not render SQL: %s" % describe(exc)["message"]
+        for number, visit in enumerate(visits):
+            for step in visit.steps or []:
+                results[number].setdefault(target.describe_step(step)["revision"], {"sql": None, "previewable": False, "reason": reason})
+    return results
+
+
+def _guarded(upgrade: Callable[..., None], entry: Dict[str, Any]) -> Callable[..., None]:
+    """Keep one revision that needs a database from ending the rendering of those after it."""
+
+    def run(**keywords: Any) -> None:
+        try:
+            upgrade(**keywords)
+        except (Exception, SystemExit) as exc:
+            entry.update(previewable=False, reason="it can not be rendered without the database: %s" % describe(exc)["message"])
+
+    return run
+
+

@@ -1,0 +1,144 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The application's Alembic project: its folder, environment, configuration and database URL."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from typing import Any, Dict, List, Optional, Tuple
+
+from .failure import Failure, causes
+
+MINIMUM_ALEMBIC = (1, 8)
+#: Drivers by SQLAlchemy's names with the module that each imports, in order of preference.
+SYNC_DRIVERS = {
+    "postgresql": (("psycopg2", "psycopg2"), ("psycopg", "psycopg"), ("pg8000", "pg8000")),
+    "mysql": (("pymysql", "pymysql"), ("mysqldb", "MySQLdb"), ("mysqlconnector", "mysql.connector")),
+    "mariadb": (("pymysql", "pymysql"), ("mysqldb", "MySQLdb"), ("mariadbconnector", "mariadb")),
+    "sqlite": (("pysqlite", "sqlite3"),),
+}
+ASYNC_DRIVERS = {
+    "postgresql": (("asyncpg", "asyncpg"), ("psycopg", "psycopg")),
+    "mysql": (("aiomysql", "aiomysql"), ("asyncmy", "asyncmy")),
+    "mariadb": (("aiomysql", "aiomysql"), ("asyncmy", "asyncmy")),
+    "sqlite": (("aiosqlite", "aiosqlite"),),
+}
+
+
+def enter(request: Dict[str, Any]) -> None:
+    """Make this process what the application's own command would be: its environment, folder and import path."""
+    os.environ.update({str(name): str(value) for name, value in (request.get("environment") or {}).items()})
+    folder = request.get("chdir") or os.path.dirname(request.get("config") or "") or "."
+    try:
+        os.chdir(folder)
+    except OSError as exc:
+        raise Failure("config_missing", "The folder %s can not be entered: %s." % (folder, exc.strerror), "Check chdir.") from exc
+    if sys.path and sys.path[0] == "":  # python -c puts the folder there, the alembic program doesn't
+        del sys.path[0]
+
+
+def versions() -> Dict[str, str]:
+    """Return the versions of what the project runs on; an Alembic that is missing or too old is a failure."""
+    try:
+        import alembic
+        import sqlalchemy
+    except ImportError as exc:
+        raise Failure("alembic_missing", "%s can not import Alembic: %s." % (sys.executable, exc), "Set virtualenv or python to the environment that the application runs in.") from exc
+    found = {"alembic": alembic.__version__, "sqlalchemy": sqlalchemy.__version__, "python": sys.version.split()[0]}
+    if tuple(int(part) for part in found["alembic"].split(".")[:2]) < MINIMUM_ALEMBIC:
+        raise Failure("alembic_unsupported", "Alembic %s is too old." % found["alembic"], "Upgrade it to 1.8 or later in the application's environment.", versions=found)
+    return found
+
+
+def command_line(request: Dict[str, Any], verb: str) -> List[str]:
+    """Return the arguments that the alembic program would be given; env.py sees them as ``config.cmd_opts``."""
+    arguments = ["-c", request["config"]] if request.get("config") else []
+    arguments += ["-n", request["section"]] if request.get("section") else []
+    for item in request.get("x_arguments") or ():
+        arguments += ["-x", str(item)]
+    target = request.get("target")
+    if verb in ("upgrade", "downgrade"):
+        return arguments + [verb, str(target)]
+    return arguments + [verb, *str(target).split(",")] if verb == "stamp" else arguments + [verb]
+
+
+def load(request: Dict[str, Any], verb: str) -> Any:
+    """Return Alembic's Config, made by the parser of its own program, then the prelude, then the URL."""
+    from alembic.config import CommandLine, Config
+
+    arguments = command_line(request, verb)
+    program = CommandLine(prog="alembic")
+    sys.argv = ["alembic"] + arguments
+    options = program.parser.parse_args(arguments)
+    names: Dict[str, Any] = {"__name__": "prelude", "config": None}
+    exec(compile(request.get("prelude") or "", "<prelude>", "exec"), names)
+    config = names.get("config")
+    if config is None:
+        config = _config(program, options, Config)
+    for section, url in _urls(request, config):
+        config.set_section_option(section, "sqlalchemy.url", url.replace("%", "%%"))
+    return config
+
+
+def _config(program: Any, options: Any, make: Any) -> Any:
+    """Read alembic.ini, or since Alembic 1.16 pyproject.toml as well."""
+    inis = getattr(program, "_inis_from_config", None)
+    toml, ini = inis(options) if inis else (None, options.config)
+    files = [name for name in (ini, toml) if name]
+    if not any(os.path.isfile(name) for name in files):
+        raise Failure("config_missing", "There is no %s in %s." % (" or ".join(os.path.basename(name) for name in files), os.getcwd()), "Check chdir and config.")
+    config = make(file_=ini, toml_file=toml, ini_section=options.name, cmd_opts=options) if inis else make(file_=ini, ini_section=options.name, cmd_opts=options)
+    if options.name != "alembic" and os.path.isfile(ini) and not config.file_config.has_section(options.name):
+        raise Failure("config_missing", "%s has no section [%s]." % (ini, options.name), "Check section.")
+    return config
+
+
+def _urls(request: Dict[str, Any], config: Any) -> List[Tuple[str, str]]:
+    found = [(config.config_ini_section, request["url"])] if request.get("url") else []
+    return found + sorted((request.get("urls") or {}).items())
+
+
+def asked_urls(request: Dict[str, Any]) -> List[Any]:
+    """Return the URLs that the request names, parsed; one of them is the database that a connection has to go to."""
+    from sqlalchemy.engine import make_url
+
+    try:
+        return [make_url(url) for url in [request.get("url"), *(request.get("urls") or {}).values()] if url]
+    except Exception as exc:
+        raise Failure("options_invalid", "The database URL can not be parsed.", "It has the form dialect+driver://user:password@host:port/database, with special characters percent-encoded.") from exc
+
+
+def installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def other_driver(url: str, exc: BaseException) -> Optional[str]:
+    """Return ``url`` with a driver that env.py can use, if ``exc`` says that it could not use this one.
+
+    A synchronous env.py with an async driver fails before it has sent anything, as does an async env.py with a
+    synchronous one, and a URL without a driver where SQLAlchemy's default one is not installed.
+    """
+    from sqlalchemy.engine import make_url
+
+    parsed = make_url(url)
+    dialect, _plus, driver = parsed.drivername.partition("+")
+    names = [(type(cause).__name__, str(cause)) for cause in causes(exc)]
+    if any(name == "MissingGreenlet" for name, _text in names):
+        candidates = SYNC_DRIVERS.get(dialect, ())
+    elif any("asyncio extension requires an async driver" in text for _name, text in names):
+        candidates = ASYNC_DRIVERS.get(dialect, ())
+    elif not driver and any(name == "ModuleNotFoundError" for name, _text in names):
+        candidates = SYNC_DRIVERS.get(dialect, ())
+    else:
+        return None
+    for name, module in candidates:
+        if installed(module) and name != driver:
+            changed = parsed.set(drivername="%s+%s" % (dialect, name))
+            return str(changed.render_as_string(hide_password=False)) if hasattr(changed, "render_as_string") else str(changed)
+    return None

@@ -1,0 +1,164 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the worker asks of drivers and servers: identity, transaction state, invalid indexes, who blocks.
+
+Everything goes through a raw DBAPI cursor, so that it neither begins a SQLAlchemy transaction nor shows up among the
+statements of a migration. With an async driver SQLAlchemy's adapted cursor does the same inside its greenlet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+
+MYSQL = ("mysql", "mariadb")
+_IN_TRANSACTION = 1  # SERVER_STATUS_IN_TRANS of the MySQL client/server protocol
+
+
+def dbapi_of(fairy: Any) -> Any:
+    """Return the DBAPI connection (or SQLAlchemy's adapter of an async one) behind a pooled connection."""
+    return getattr(fairy, "dbapi_connection", None) or fairy.connection
+
+
+def first_of(*getters: Callable[[], Any]) -> Any:
+    """Return the first answer that is not None; a driver without the attribute does not answer."""
+    for getter in getters:
+        with contextlib.suppress(Exception):
+            answer = getter()
+            if answer is not None:
+                return answer
+    return None
+
+
+def in_transaction(dbapi: Any) -> Optional[bool]:
+    """Tell without a round trip whether a transaction is open; None where the driver does not say."""
+    inner = getattr(dbapi, "_connection", None)
+    return first_of(  # type: ignore[no-any-return]
+        lambda: dbapi.info.transaction_status != 0,
+        lambda: inner.is_in_transaction(),  # type: ignore[union-attr]
+        lambda: inner.info.transaction_status != 0,  # type: ignore[union-attr]
+        lambda: dbapi.in_transaction,
+        lambda: inner.in_transaction,  # type: ignore[union-attr]
+        lambda: bool(dbapi.server_status & _IN_TRANSACTION),
+        lambda: bool(inner._result.server_status & _IN_TRANSACTION),  # type: ignore[union-attr]
+    )
+
+
+def announced_pid(dbapi: Any) -> Optional[int]:
+    """Return the server process that was announced when the connection was made (a pooler announces its own)."""
+    return first_of(  # type: ignore[no-any-return]
+        lambda: dbapi.info.backend_pid,
+        lambda: dbapi._connection.get_server_pid(),
+        lambda: dbapi._connection.info.backend_pid,
+    )
+
+
+def rows(dbapi: Any, sql: str) -> List[Tuple[Any, ...]]:
+    """Run ``sql`` on a raw cursor and return its rows."""
+    cursor = dbapi.cursor()
+    try:
+        cursor.execute(sql)
+        return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
+    finally:
+        cursor.close()
+
+
+def value(dbapi: Any, sql: str) -> Any:
+    found = rows(dbapi, sql)
+    return found[0][0] if found else None
+
+
+@contextlib.contextmanager
+def looking(dbapi: Any) -> Iterator[Any]:
+    """Read without leaving a trace: a transaction that the reading opened is ended, one that was open is not."""
+    was_open = in_transaction(dbapi)
+    try:
+        yield dbapi
+    finally:
+        if not was_open:
+            dbapi.rollback()
+
+
+def literal(text: str) -> str:
+    """Quote a string for PostgreSQL; with backslashes it is written so that they mean themselves."""
+    quoted = "'%s'" % text.replace("'", "''")
+    return "E" + quoted.replace("\\", "\\\\") if "\\" in text else quoted
+
+
+def actual_address(engine_url: Any, dbapi: Any) -> Dict[str, Any]:
+    """Return where a connection really goes: what the driver says before what the URL says."""
+    info = getattr(dbapi, "info", None) or getattr(getattr(dbapi, "_connection", None), "info", None)
+    database = first_of(lambda: info.dbname, lambda: engine_url.database) if info else engine_url.database
+    return {
+        "host": first_of(lambda: info.host, lambda: engine_url.host or engine_url.query.get("host")),  # type: ignore[union-attr]
+        "port": first_of(lambda: info.port, lambda: engine_url.port),  # type: ignore[union-attr]
+        "database": database,
+        "user": first_of(lambda: info.user, lambda: engine_url.username),  # type: ignore[union-attr]
+    }
+
+
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_DEFAULT_PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
+
+
+def same_database(asked: Any, engine_url: Any, address: Dict[str, Any]) -> bool:
+    """Tell whether ``address`` is the database of the URL ``asked``, without looking at user, password and driver."""
+    dialect = asked.get_backend_name()
+    if {dialect, engine_url.get_backend_name()} - set(MYSQL) and dialect != engine_url.get_backend_name():
+        return False
+    if dialect == "sqlite":
+        return os.path.realpath(asked.database or "") == os.path.realpath(address["database"] or "")
+    default = asked.username if dialect == "postgresql" else None
+    if (asked.database or asked.query.get("dbname") or default) != address["database"]:
+        return False
+    host = asked.host or asked.query.get("host")
+    if not host or not address["host"]:
+        return True
+    same_host = host == address["host"] or {host, address["host"]} <= _LOOPBACK or "," in str(host)
+    wanted_port = int(asked.port or asked.query.get("port") or _DEFAULT_PORTS.get(dialect, 0))
+    return bool(same_host and ("," in str(host) or wanted_port == int(address["port"] or _DEFAULT_PORTS.get(dialect, 0))))
+
+
+_INVALID_INDEXES = """
+select quote_ident(n.nspname) || '.' || quote_ident(c.relname)
+from pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace
+where not i.indisvalid and c.relkind = 'i' %s order by 1"""
+_BEING_BUILT = "and not exists (select 1 from pg_stat_progress_create_index p where p.index_relid = i.indexrelid)"
+
+
+def invalid_indexes(dialect: str, dbapi: Any) -> List[str]:
+    """Return PostgreSQL's invalid indexes that nobody is building right now; the progress view exists since version 12."""
+    if dialect != "postgresql":
+        return []
+    with looking(dbapi):
+        version = int(value(dbapi, "select current_setting('server_version_num')"))
+        return [row[0] for row in rows(dbapi, _INVALID_INDEXES % (_BEING_BUILT if version >= 120000 else ""))]
+
+
+# A lock is held on a table that the waiting statement names: the error itself does not say which one it was.
+_BLOCKERS = """
+select a.pid, a.usename::text, a.application_name, coalesce(host(a.client_addr), 'local'), a.state,
+       to_char(coalesce(a.xact_start, a.state_change) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), left(a.query, 300),
+       string_agg(distinct c.relname || ' ' || l.mode, ', ')
+from pg_locks l join pg_stat_activity a on a.pid = l.pid join pg_class c on c.oid = l.relation
+where l.granted and l.locktype = 'relation' and l.database = (select oid from pg_database where datname = current_database())
+  and c.relkind in ('r', 'p', 'm', 'v') and l.pid <> pg_backend_pid() and not l.pid = any(array[%s]::int[])
+  and %s ~* ('\\m' || regexp_replace(c.relname, '(\\W)', '\\\\\\1', 'g') || '\\M')
+group by a.pid, 2, 3, 4, 5, 6, 7 order by 6"""
+_BLOCKER_KEYS = ("pid", "user", "application", "client", "state", "since", "query", "locks")
+
+
+def blockers(dialect: str, dbapi: Any, statement: str, own_pids: List[int]) -> List[Dict[str, Any]]:
+    """Return the sessions that hold locks on the tables that ``statement`` names (PostgreSQL)."""
+    if dialect != "postgresql" or not statement:
+        return []
+    found = rows(dbapi, _BLOCKERS % (",".join(str(pid) for pid in own_pids), literal(statement[:8000])))
+    return [dict(zip(_BLOCKER_KEYS, row[:6] + (without_literals(row[6]), row[7]))) for row in found]
+
+
+def without_literals(sql: Optional[str]) -> Optional[str]:
+    """Replace the string and number literals of a statement that is not ours: they may be personal data."""
+    return sql and re.sub(r"\b\d+(?:\.\d+)?\b", "?", re.sub(r"'(?:[^']|'')*'?", "?", sql))

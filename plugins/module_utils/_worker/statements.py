@@ -1,0 +1,126 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the migration's engines do, seen through SQLAlchemy's class-level events: statements, commits, time limits.
+
+The events reach every engine that env.py makes or imports, synchronous or async, and no class is patched.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from .server import MYSQL, dbapi_of, in_transaction, value
+
+MAXIMUM_TEXT = 4000
+MAXIMUM_STATEMENTS = 1000
+_READING = ("SELECT", "SHOW", "PRAGMA", "EXPLAIN", "WITH")
+
+
+class Statements:
+    """Records the statements of the running revision, and which of them a failure can no longer undo.
+
+    :param send: tells the supervisor, so that it still knows when this process dies.
+    :param limits: ``lock`` and ``statement`` in seconds; 0 is none.
+    """
+
+    def __init__(self, send: Callable[[Dict[str, Any]], None], limits: Dict[str, float], writing: bool) -> None:
+        self.send, self.limits, self.writing = send, limits, writing
+        self.running = False  # a revision is
+        self.autocommit = False  # inside an autocommit_block
+        self.dialect = ""
+        self._count = 0
+        self._uncommitted = 0
+        self._committing = False
+
+    def start(self, dialect: str) -> None:
+        """A revision begins."""
+        self.dialect, self.running, self._count, self._uncommitted, self._committing = dialect, True, 0, 0, False
+
+    def stop(self) -> None:
+        self.running = self.autocommit = False
+
+    def committed(self) -> None:
+        """All that the running revision has done so far is in the database for good."""
+        self._committing = False
+        if self.running and self._uncommitted:
+            self._uncommitted = 0
+            self.send({"event": "committed"})
+
+    def events(self) -> List[Tuple[str, Callable[..., Any]]]:
+        found: List[Tuple[str, Callable[..., Any]]] = [("before_cursor_execute", self._before), ("after_cursor_execute", self._after), ("commit", self._commit)]
+        return found + [("begin", self._begin)] if self.writing else found
+
+    def _before(self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+        if not self.running:
+            return
+        if self._committing:
+            self.committed()
+        if statement.lstrip()[:7].upper().startswith(_READING):
+            return
+        self._count += 1
+        self._uncommitted += 1
+        if self._count <= MAXIMUM_STATEMENTS:
+            self.send({"event": "statement", "sql": statement.strip()[:MAXIMUM_TEXT]})
+        if self.autocommit:
+            self.committed()  # before it runs: a CONCURRENTLY that fails leaves an invalid index behind
+
+    def _after(self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+        if self.running and self._uncommitted:
+            open_now = in_transaction(dbapi_of(conn.connection))
+            if open_now is False or open_now is None and self.dialect != "postgresql":
+                self.committed()
+
+    def _commit(self, conn: Any) -> None:
+        self._committing = True  # the event comes before the COMMIT, which can fail: the next event tells
+
+    def _begin(self, conn: Any) -> None:
+        if self._committing:
+            self.committed()
+        if conn.dialect.name == "postgresql" and not self.autocommit:
+            settings = ["set local %s = '%dms'" % (name, round(seconds * 1000)) for name, seconds in _postgres_settings(self.limits)]
+            if settings:
+                value(dbapi_of(conn.connection), "; ".join(settings)) if conn.dialect.driver == "psycopg2" else _each(dbapi_of(conn.connection), settings)
+
+
+def _each(dbapi: Any, statements: List[str]) -> None:
+    for statement in statements:  # the extended protocol takes one statement at a time
+        value(dbapi, statement)
+
+
+def _postgres_settings(limits: Dict[str, float]) -> List[Tuple[str, float]]:
+    wanted = [("lock_timeout", limits.get("lock") or 0), ("statement_timeout", limits.get("statement") or 0)]
+    return [(name, seconds) for name, seconds in wanted if seconds > 0]
+
+
+def limit_session(dialect: str, dbapi: Any, limits: Dict[str, float]) -> Optional[str]:
+    """Set the limits that only a session has (MySQL, MariaDB, SQLite); return a warning for one that can't be set."""
+    lock, statement = limits.get("lock") or 0, limits.get("statement") or 0
+    if dialect == "sqlite" and lock:
+        value(dbapi, "PRAGMA busy_timeout = %d" % round(lock * 1000))
+    if dialect not in MYSQL:
+        return "statement_timeout has no effect on %s." % dialect if statement and dialect != "postgresql" else None
+    if lock:
+        seconds = max(1, round(lock))
+        value(dbapi, "set session lock_wait_timeout = %d, innodb_lock_wait_timeout = %d" % (seconds, seconds))
+    if statement and "mariadb" in str(value(dbapi, "select version()")).lower():
+        value(dbapi, "set session max_statement_time = %s" % statement)
+    elif statement:
+        return "statement_timeout has no effect on MySQL, which limits only SELECT."
+    return None
+
+
+def unlimited(dialect: str, dbapi: Any) -> List[str]:
+    """Lift the session's own limits for an autocommit block; return the statements that put them back.
+
+    A CREATE INDEX CONCURRENTLY that runs into one leaves an invalid index behind.
+    """
+    if dialect != "postgresql":
+        return []
+    back = []
+    for name in ("lock_timeout", "statement_timeout"):
+        setting = str(value(dbapi, "select current_setting('%s')" % name))
+        if setting != "0":
+            value(dbapi, "set %s = 0" % name)
+            back.append("set %s = '%s'" % (name, setting))
+    return back
