@@ -1,0 +1,221 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""What to do about a deployment that failed or was cut off: the table "where it failed" of the design, as a function."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .record import Record
+
+#: ``rows_given_up`` of an operator who gives up however many rows there are.
+ANY_NUMBER = -1
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What was found just now. ``None`` is "could not be found out", which never counts as good news.
+
+    ``dirty``: something of a failed revision is committed. ``new_rows``: rows written since the upgrade.
+    """
+
+    revisions: tuple[str, ...] | None = None
+    dirty: bool | None = None
+    snapshot: str = "unknown"
+    archive: bool = False
+    new_rows: int | None = None
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the operator said: a direction (``auto``, ``finish``, ``revert``), whether the downgrade of this deployment is
+    known to lose nothing, and how many rows may be lost (``-1``: any number)."""
+
+    direction: str = "auto"
+    downgrade_trusted: bool = False
+    rows_given_up: int = 0
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is done now: ``none``, ``finish``, ``revert`` or ``halt``; the database is kept, upgraded, downgraded or restored."""
+
+    action: str
+    reason: str
+    database: str = "keep"
+    source: str = ""
+    code: str = ""
+    remedies: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "remedies": list(self.remedies)}
+
+
+def decide(record: Record, observed: Observed, policy: Policy) -> Decision:
+    """Return what to do about ``record``, which is open or halted, given what was ``observed``."""
+    if not record.is_open:
+        return Decision("none", f"Deployment {record.id} is {record.status}.")
+    if record.kind == "rollback":
+        return _decide_rollback(record, observed)
+    if record.step == "archiving" and policy.direction != "revert":
+        return Decision("finish", "The new release serves; only the archive and the pruning were left.", code="to")
+    return _STEPS[record.step](record, observed, policy)
+
+
+def way_back(record: Record, observed: Observed, policy: Policy) -> Decision:
+    """Return how code and database go back when new code has already run on the upgraded database."""
+    if list(record.from_revision) == list(record.to_revision):
+        return Decision("revert", "No revision was applied, so only the code goes back.", code="from")
+    if observed.revisions is not None and _same(observed.revisions, record.from_revision) and observed.dirty is not True:
+        return Decision("revert", "The database is at the from-revision already.", code="from")
+    if policy.downgrade_trusted or record.downgrade_trusted:
+        return Decision("revert", "The downgrade is known to restore the schema and to lose nothing.", "downgrade", code="from")
+    lost = _rows_lost(observed, policy)
+    if lost:
+        return lost
+    return _restore(record, observed, "The upgraded database is swapped for the backup from before the upgrade.")
+
+
+def _decide_stopping(record: Record, observed: Observed, policy: Policy) -> Decision:
+    if observed.revisions is not None and not _same(observed.revisions, record.from_revision):
+        return Decision(
+            "halt",
+            f"The upgrade had not begun, yet the database is at {_names(observed.revisions)} "
+            f"and not at {_names(record.from_revision)}: somebody else migrated it.",
+            remedies=(
+                "Find out who migrated the database, put it to the revision of the release you want, and run recover again.",
+            ),
+        )
+    return Decision("revert", "The upgrade had not begun, so the database is untouched.", code="from")
+
+
+def _decide_upgrading(record: Record, observed: Observed, policy: Policy) -> Decision:
+    if observed.revisions is None:
+        return Decision(
+            "halt",
+            "Where the database stands could not be read.",
+            remedies=("Make the database reachable and run recover again; the application stays stopped until then.",),
+        )
+    if _same(observed.revisions, record.to_revision) and not observed.dirty and _forward(record, policy):
+        return Decision("finish", "The database is at the to-revision.", code="to")
+    if _same(observed.revisions, record.from_revision) and observed.dirty is False:
+        return Decision(
+            "revert", "The database is at the from-revision and nothing of the failed upgrade is committed.", code="from"
+        )
+    if _same(observed.revisions, record.from_revision):
+        why = "The database is at the from-revision, but something of a later revision may be committed."
+    elif _same(observed.revisions, record.to_revision):
+        why = "The database is at the to-revision, and the deployment failed."
+    else:
+        why = f"The database is at {_names(observed.revisions)}, between the from-revision and the to-revision."
+    back = _restore(record, observed, why)
+    if back.action == "halt" and (policy.downgrade_trusted or record.downgrade_trusted) and not observed.dirty:
+        return Decision("revert", f"{why} The downgrade is known to restore the schema.", "downgrade", code="from")
+    return back
+
+
+def _decide_starting(record: Record, observed: Observed, policy: Policy) -> Decision:
+    if not _forward(record, policy):
+        return way_back(record, observed, policy)
+    if observed.revisions is not None and not _same(observed.revisions, record.to_revision):
+        return Decision(
+            "halt",
+            f"The upgrade was verified, yet the database is at {_names(observed.revisions)} "
+            f"and not at {_names(record.to_revision)}.",
+            remedies=("Find out who migrated the database; to go back to the backup, set deployment_recover_direction=revert.",),
+        )
+    return Decision("finish", "The database is upgraded and verified; the new release is to be started.", code="to")
+
+
+def _decide_restoring(record: Record, observed: Observed, policy: Policy) -> Decision:
+    """Nobody wrote rows since the decision to go back, so its guard on lost rows is not asked again."""
+    if _swapped(record, observed, record.from_revision):
+        return Decision("revert", "The database is back at the from-revision.", code="from")
+    if record.decision.get("database") == "downgrade":
+        return Decision("revert", "The downgrade was cut off and goes on.", "downgrade", code="from")
+    return _restore(record, observed, "The restore was cut off and is done again.")
+
+
+def _decide_restarting(record: Record, observed: Observed, policy: Policy) -> Decision:
+    return Decision("revert", "The database is as it was; the former release is to be started.", code="from")
+
+
+def _decide_rollback(record: Record, observed: Observed) -> Decision:
+    """A rollback is a deployment of the former release: its to-release is the old one."""
+    if record.step in ("stopping", "restarting"):
+        return Decision(
+            "revert", "The rollback had not touched the database; the release that was serving is started again.", code="from"
+        )
+    if record.step != "restoring":
+        return Decision("finish", "The database is back; the former release is to be started.", code="to")
+    if _swapped(record, observed, record.to_revision):
+        return Decision("finish", "The database is back at the former revision.", code="to")
+    if record.decision.get("database") == "downgrade":
+        return Decision("finish", "The downgrade was cut off and goes on.", "downgrade", code="to")
+    again = _restore(record, observed, "The restore was cut off and is done again.")
+    return again if again.action == "halt" else Decision("finish", again.reason, "restore", again.source, "to")
+
+
+def _restore(record: Record, observed: Observed, why: str) -> Decision:
+    if observed.snapshot == "complete":
+        return Decision("revert", why, "restore", "snapshot", "from")
+    if observed.archive:
+        return Decision("revert", why, "restore", "archive", "from")
+    return Decision(
+        "halt",
+        f"{why} There is no complete backup to go back to (snapshot {record.snapshot or 'none'}: {observed.snapshot}).",
+        remedies=(
+            "Restore a backup with the playbook restore, or bring the database to "
+            f"{_names(record.from_revision)} yourself, then run recover with deployment_recover_direction=revert.",
+            f"Or bring the database to {_names(record.to_revision)}, then run recover with deployment_recover_direction=finish.",
+        ),
+    )
+
+
+def _rows_lost(observed: Observed, policy: Policy) -> Decision | None:
+    if policy.rows_given_up == ANY_NUMBER or observed.new_rows == 0:
+        return None
+    if observed.new_rows is not None and observed.new_rows <= policy.rows_given_up:
+        return None
+    count = "an unknown number of rows" if observed.new_rows is None else f"{observed.new_rows} rows"
+    lift = ANY_NUMBER if observed.new_rows is None else observed.new_rows
+    return Decision(
+        "halt",
+        f"Going back to the backup would lose {count} written since the upgrade.",
+        remedies=(
+            f"To give them up, run recover with deployment_rows_given_up={lift}.",
+            "If the downgrade of this release loses nothing, run recover with deployment_downgrade_trusted=true.",
+            "To keep the new release, mend what failed and run recover with deployment_recover_direction=finish.",
+        ),
+    )
+
+
+def _forward(record: Record, policy: Policy) -> bool:
+    return policy.direction == "finish" or (policy.direction == "auto" and not record.failure)
+
+
+def _swapped(record: Record, observed: Observed, target: Any) -> bool:
+    """The snapshot has become the database: it is gone under its own name, and the database is where the snapshot was."""
+    if record.decision.get("source") != "snapshot" or observed.snapshot != "absent" or observed.revisions is None or observed.dirty:
+        return False
+    return _same(observed.revisions, target)
+
+
+def _same(left: tuple[str, ...], right: Any) -> bool:
+    return sorted(left) == sorted(right)
+
+
+def _names(revisions: Any) -> str:
+    return ", ".join(revisions) or "base"
+
+
+_STEPS = {
+    "stopping": _decide_stopping,
+    "upgrading": _decide_upgrading,
+    "starting": _decide_starting,
+    "archiving": way_back,
+    "restoring": _decide_restoring,
+    "restarting": _decide_restarting,
+}

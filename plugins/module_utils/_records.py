@@ -1,0 +1,226 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Deployment records on disk: one JSON file each, written to a temporary name, synced, renamed."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Any, Callable, Iterator, Mapping
+
+from ._argspec import ArgumentSpec
+from ._core import record as core
+from ._core.decision import Observed, Policy, decide
+from ._core.record import Record
+from ._errors import MigrationError
+
+_SUFFIX = ".json"
+
+
+def utc_now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class RecordStore:
+    """The records of one application in one folder."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+
+    def path(self, record_id: str) -> str:
+        return os.path.join(self.directory, record_id + _SUFFIX)
+
+    def all(self) -> list[Record]:
+        """Return every record, oldest first; one that can not be read is an error."""
+        try:
+            names = sorted(name for name in os.listdir(self.directory) if name.endswith(_SUFFIX) and not name.startswith("."))
+        except FileNotFoundError:
+            return []
+        return sorted((self.read(name[: -len(_SUFFIX)]) for name in names), key=lambda record: (record.created_at, record.id))
+
+    def read(self, record_id: str) -> Record:
+        path = self.path(record_id)
+        try:
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+        except (OSError, UnicodeDecodeError) as exc:
+            raise MigrationError(f"The deployment record {path} can not be read: {exc}.", "record_unreadable") from exc
+        record = core.parse(text, path)
+        if record.id != record_id:
+            raise MigrationError(
+                f"The deployment record {path} can not be understood: it is of deployment {record.id}.", "record_unreadable"
+            )
+        return record
+
+    def open_record(self) -> Record | None:
+        """Return the one record that is not closed; two of them are an error."""
+        found = [record for record in self.all() if record.is_open]
+        if len(found) > 1:
+            names = ", ".join(record.id for record in found)
+            raise MigrationError(
+                f"{self.directory} holds several open deployments: {names}.", "record_conflict", "Close all but one with recover."
+            )
+        return found[0] if found else None
+
+    def write(self, record: Record) -> None:
+        """Replace the record's file: at every moment a reader finds the former or the new text, whole."""
+        descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=self.directory)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                os.fchmod(file.fileno(), 0o600)
+                file.write(core.serialise(record))
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(temporary, self.path(record.id))
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        folder = os.open(self.directory, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other writers on this host out; the lock dies with its holder."""
+        os.makedirs(self.directory, mode=0o700, exist_ok=True)
+        with open(os.path.join(self.directory, ".lock"), "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o600)
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def write_record(params: Mapping[str, Any], check_mode: bool, now: Callable[[], str] = utc_now) -> dict[str, Any]:
+    """Do what the module ``deployment_record`` was asked for and return its result."""
+    store = RecordStore(params["directory"])
+    if check_mode:
+        before, after = _change(store, params, now())
+    else:
+        with store.locked():
+            before, after = _change(store, params, now())
+            if after != before:
+                store.write(after)
+    old, new = (core.serialise(item) if item else "" for item in (before, after))
+    path = store.path(after.id)
+    return {
+        "changed": old != new,
+        "record": after.as_dict(),
+        "path": path,
+        "diff": {"before": old, "after": new, "before_header": path, "after_header": path},
+    }
+
+
+def _change(store: RecordStore, params: Mapping[str, Any], now: str) -> tuple[Record | None, Record]:
+    state, owner, facts = params["state"], params["owner"] or "", params["facts"]
+    if state == "begun":
+        return None, _begin(store, params, now)
+    record = store.read(params["id"])
+    if state == "advanced":
+        return record, core.advance(record, owner, params["step"], facts, now)
+    if state == "closed":
+        return record, core.close(record, owner, params["status"], facts, now)
+    if state == "taken_over":
+        return record, core.take_over(record, owner, facts, now)
+    return record, core.annotate(record, facts, now)
+
+
+def _begin(store: RecordStore, params: Mapping[str, Any], now: str) -> Record:
+    standing = store.open_record()
+    if standing:
+        raise MigrationError(
+            f"Deployment {standing.id} of {standing.application} is {standing.status} at step {standing.step!r} "
+            f"(begun {standing.created_at} from {standing.controller or 'an unknown controller'}).",
+            "record_conflict",
+            "Finish or revert it with the playbook dbops.alembic.recover; nothing was touched.",
+            facts={"record": standing.as_dict()},
+        )
+    if os.path.lexists(store.path(params["id"])):
+        raise MigrationError(f"There is a deployment record {params['id']} already.", "record_conflict")
+    identity = {"id": params["id"], "kind": params["kind"], "owner": params["owner"] or ""}
+    return core.begin(identity, params["facts"], params["step"] or "stopping", now)
+
+
+def read_records(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Do what the module ``deployment_record_info`` was asked for and return its result."""
+    store = RecordStore(params["directory"])
+    records = store.all()
+    standing = store.open_record()
+    record = store.read(params["id"]) if params["id"] else standing
+    result: dict[str, Any] = {
+        "records": [{name: getattr(item, name) for name in _BRIEF} for item in records],
+        "open": standing.as_dict() if standing else None,
+        "record": record.as_dict() if record else None,
+        "last_finished": next((item.as_dict() for item in reversed(records) if item.status == "finished"), None),
+    }
+    if record and params["observed"] is not None:
+        result["decision"] = decide(record, _observed(params["observed"]), _policy(params)).as_dict()
+    return result
+
+
+_BRIEF = (
+    "id", "application", "kind", "status", "step", "created_at", "closed_at", "from_release", "to_release",
+    "from_revision", "to_revision", "snapshot", "archive", "undoes", "undone_by",
+)  # fmt: skip
+
+
+def _observed(found: Mapping[str, Any]) -> Observed:
+    revisions = found["revisions"]
+    return Observed(
+        revisions=None if revisions is None else tuple(revisions),
+        dirty=found["dirty"],
+        snapshot=found["snapshot"],
+        archive=found["archive"],
+        new_rows=found["new_rows"],
+    )
+
+
+def _policy(params: Mapping[str, Any]) -> Policy:
+    return Policy(params["direction"], params["downgrade_trusted"], params["rows_given_up"])
+
+
+def record_spec() -> ArgumentSpec:
+    """The options of ``deployment_record``."""
+    return ArgumentSpec(
+        options=dict(
+            directory=dict(type="path", required=True),
+            id=dict(type="str", required=True),
+            state=dict(type="str", choices=["begun", "advanced", "closed", "taken_over", "annotated"], default="advanced"),
+            owner=dict(type="str"),
+            kind=dict(type="str", choices=list(core.KINDS), default="maintenance_window"),
+            step=dict(type="str", choices=list(core.STEPS)),
+            status=dict(type="str", choices=["finished", "reverted", "halted"]),
+            facts=dict(type="dict", default={}),
+        ),
+        required_if=(
+            ("state", "begun", ["owner"]),
+            ("state", "advanced", ["owner", "step"]),
+            ("state", "closed", ["owner", "status"]),
+            ("state", "taken_over", ["owner"]),
+        ),
+    )
+
+
+def record_info_spec() -> ArgumentSpec:
+    """The options of ``deployment_record_info``."""
+    observed = dict(
+        revisions=dict(type="list", elements="str"),
+        dirty=dict(type="bool"),
+        snapshot=dict(type="str", choices=["complete", "incomplete", "absent", "unknown"], default="unknown"),
+        archive=dict(type="bool", default=False),
+        new_rows=dict(type="int"),
+    )
+    return ArgumentSpec(
+        options=dict(
+            directory=dict(type="path", required=True),
+            id=dict(type="str"),
+            observed=dict(type="dict", options=observed),
+            direction=dict(type="str", choices=["auto", "finish", "revert"], default="auto"),
+            downgrade_trusted=dict(type="bool", default=False),
+            rows_given_up=dict(type="int", default=0),
+        )
+    )
