@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
-from typing import IO, Any, Callable, Iterator, Mapping
+from typing import IO, Any, Callable, Dict, Iterator, Mapping
 
 from ._errors import MigrationError
 from ._worker import boot, supervisor
@@ -25,7 +25,7 @@ from ._worker.redaction import environment_secrets, redactor_for, url_secrets
 #: Variables that the interpreter itself reads when it starts; all others are set inside the worker.
 _STARTUP_VARIABLES = ("PYTHON", "LD_", "LC_", "LANG", "TZ")
 _START = "import json,sys;exec(json.loads(sys.stdin.buffer.readline()))"
-Event = Mapping[str, Any]
+Event = Dict[str, Any]
 
 
 def worker_sources() -> dict[str, str]:
@@ -76,10 +76,19 @@ class Bridge:
         try:
             process = subprocess.Popen(
                 [self.python, "-c", _START, label],
-                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors, pass_fds=(descriptor,), env=environment, start_new_session=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                pass_fds=(descriptor,),
+                env=environment,
+                start_new_session=True,
             )
         except OSError as exc:
-            raise MigrationError(f"{self.python} can not be run: {exc.strerror}.", "python_missing", "Set virtualenv or python to the application's environment.") from exc
+            raise MigrationError(
+                f"{self.python} can not be run: {exc.strerror}.",
+                "python_missing",
+                "Set virtualenv or python to the application's environment.",
+            ) from exc
         assert process.stdin is not None
         try:
             process.stdin.write(payload(request, descriptor))
@@ -118,7 +127,11 @@ def _messages(lines: Iterator[bytes] | IO[bytes]) -> Iterator[dict[str, Any]]:
         try:
             yield json.loads(line)
         except ValueError as exc:
-            raise MigrationError("The worker's answer is not JSON.", "protocol_error", "Something in the application writes to descriptors that it did not open.") from exc
+            raise MigrationError(
+                "The worker's answer is not JSON.",
+                "protocol_error",
+                "Something in the application writes to descriptors that it did not open.",
+            ) from exc
 
 
 def checked(reply: dict[str, Any]) -> dict[str, Any]:
@@ -131,9 +144,20 @@ def checked(reply: dict[str, Any]) -> dict[str, Any]:
 def death(request: Mapping[str, Any], status: int | None, errors: bytes) -> MigrationError:
     """Return the failure of a worker that ended without a reply."""
     printed = redactor_for(dict(request)).text(errors.decode("utf-8", "replace"))[-4000:].strip()
-    how = f"was killed by signal {-status}" if status is not None and status < 0 else f"ended with status {status}" if status is not None else "is gone"
+    how = (
+        f"was killed by signal {-status}"
+        if status is not None and status < 0
+        else f"ended with status {status}"
+        if status is not None
+        else "is gone"
+    )
     last = printed.splitlines()[-1:] or [""]
-    return MigrationError(f"The worker {how} without an answer{': ' + last[0] if last[0] else ''}.", "worker_died", "Look with alembic_info where the database stands.", {"output": printed})
+    return MigrationError(
+        f"The worker {how} without an answer{': ' + last[0] if last[0] else ''}.",
+        "worker_died",
+        "Look with alembic_info where the database stands.",
+        {"output": printed},
+    )
 
 
 def interpreter(options: Mapping[str, Any]) -> str:
@@ -141,7 +165,13 @@ def interpreter(options: Mapping[str, Any]) -> str:
 
     :raises MigrationError: ``python_missing``.
     """
-    path = options.get("python") or (os.path.join(options["virtualenv"], "bin", "python") if options.get("virtualenv") else sys.executable)
+    path = options.get("python") or (
+        os.path.join(options["virtualenv"], "bin", "python") if options.get("virtualenv") else sys.executable
+    )
     if os.sep in path and not os.access(path, os.X_OK):
-        raise MigrationError(f"There is no Python that can be run at {path}.", "python_missing", "Set virtualenv or python to the environment that the application runs in.")
+        raise MigrationError(
+            f"There is no Python that can be run at {path}.",
+            "python_missing",
+            "Set virtualenv or python to the environment that the application runs in.",
+        )
     return str(path)

@@ -35,7 +35,13 @@ class Unfinished:
     cursor: int
 
     def as_result(self) -> dict[str, Any]:
-        return {"changed": False, "job": self.job, "finished": False, "progress": [dict(event) for event in self.progress], "cursor": self.cursor}
+        return {
+            "changed": False,
+            "job": self.job,
+            "finished": False,
+            "progress": [dict(event) for event in self.progress],
+            "cursor": self.cursor,
+        }
 
 
 @dataclass
@@ -63,7 +69,11 @@ class Jobs:
         for folder in (os.path.join(state, "dbops_alembic", "jobs"), f"/var/tmp/dbops_alembic-{os.getuid()}/jobs"):
             if _private(folder):
                 return cls(folder)
-        raise MigrationError(f"No folder for the job can be made below {state} or /var/tmp.", "options_invalid", "Give the user a home folder that it can write to.")
+        raise MigrationError(
+            f"No folder for the job can be made below {state} or /var/tmp.",
+            "options_invalid",
+            "Give the user a home folder that it can write to.",
+        )
 
     def follow(self, bridge: Bridge, request: Mapping[str, Any], job: str, cursor: int, wait: float) -> Unfinished | Followed:
         """Start the job, or attach to it if it was started before, and wait for its end or its next events.
@@ -76,14 +86,18 @@ class Jobs:
         path = os.path.join(self.folder, job + ".jsonl")
         if not os.path.exists(path):
             if cursor:
-                raise MigrationError(f"There is no job {job} in {self.folder}.", "job_unknown", "Look with alembic_info where the database stands, then run the task again.")
+                raise MigrationError(
+                    f"There is no job {job} in {self.folder}.",
+                    "job_unknown",
+                    "Look with alembic_info where the database stands, then run the task again.",
+                )
             self._start(bridge, request, path)
         until = time.monotonic() + wait if wait else None
         while True:
             alive = not _unlocked(path)
             messages, end = _read(path, 0)
             fresh = [message for message, position in messages if position > cursor and message["event"] in PROGRESS]
-            if not alive or messages and messages[-1][0]["event"] == "reply":
+            if not alive or (messages and messages[-1][0]["event"] == "reply"):
                 return self._ended(path, request, [message for message, _position in messages])
             if until is not None and (fresh or time.monotonic() >= until):
                 return Unfinished(job, tuple(fresh), end)

@@ -16,7 +16,6 @@ from ._errors import MigrationError
 from ._jobs import Jobs, Unfinished
 from ._worker.journal import Journal
 
-
 Params = Mapping[str, Any]
 #: Seconds that a migration which failed waits for a restarting server, to say where the database stands.
 OBSERVE_SECONDS = 30
@@ -42,7 +41,11 @@ def migration_request(params: Params, operation: str) -> dict[str, Any]:
     )
     request.update({name: params[name] for name in ("expect_current", "max_pending", "purge") if params.get(name) is not None})
     if params.get("initialise"):
-        request["initialise"] = {"method": params["initialise"], "command": params.get("initialise_command"), "revision": params.get("initialise_revision")}
+        request["initialise"] = {
+            "method": params["initialise"],
+            "command": params.get("initialise_command"),
+            "revision": params.get("initialise_revision"),
+        }
     return request
 
 
@@ -103,9 +106,12 @@ def _after_death(bridge: Bridge, request: Mapping[str, Any], journal: Journal, d
     """Look with a new worker where the database stands, after one died that could not say so itself."""
     running = journal.running or {}
     error: dict[str, Any] = {
-        "kind": "worker_died", "message": death.msg if death else "The worker is gone.", "hint": None,
-        "revision": running.get("revision"), "statement": (running.get("sql") or [None])[-1],
-    }  # fmt: skip
+        "kind": "worker_died",
+        "message": death.msg if death else "The worker is gone.",
+        "hint": None,
+        "revision": running.get("revision"),
+        "statement": (running.get("sql") or [None])[-1],
+    }
     kept = journal.running
     try:
         reply = bridge.call(dict(request, operation="observe", verb=request["operation"], orphans=journal.backends), journal.take)
@@ -128,13 +134,21 @@ def _facts(bridge: Bridge, request: Mapping[str, Any]) -> dict[str, Any]:
         known = ("kind", "message", "hint", "traceback", "use_url")
         place = f" ({error['file']}:{error['line']})" if error.get("line") else ""
         facts = {name: value for name, value in error.items() if name not in known and value is not None}
-        raise MigrationError(f"{str(error['message']).rstrip('.')}{place}.", error["kind"], error.get("hint"), dict(facts, output=reply.get("output") or ""))
+        raise MigrationError(
+            f"{str(error['message']).rstrip('.')}{place}.",
+            error["kind"],
+            error.get("hint"),
+            dict(facts, output=reply.get("output") or ""),
+        )
     return dict(reply["facts"], attempts=None)
 
 
 def _lifted(databases: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the databases, and with exactly one its keys as well."""
-    shown = [dict(entry, database={name: value for name, value in entry["database"].items() if name != "schema_translate_map"}) for entry in databases]
+    shown = [
+        dict(entry, database={name: value for name, value in entry["database"].items() if name != "schema_translate_map"})
+        for entry in databases
+    ]
     return dict(shown[0] if len(shown) == 1 else {}, databases=shown)
 
 
@@ -152,24 +166,33 @@ def run_check(bridge: Bridge, params: Params) -> Result:
     """
     facts = _facts(bridge, project_request(params, "check"))
     differences = facts["differences"]
-    values = dict(_lifted(facts["databases"]), changed=False, versions=facts["versions"], in_sync=not differences, differences=differences)
+    values = dict(
+        _lifted(facts["databases"]), changed=False, versions=facts["versions"], in_sync=not differences, differences=differences
+    )
     if differences and params.get("fail_on_difference"):
         shown = "; ".join(f"{item['operation']} {item['table'] or ''} {item['name'] or ''}".strip() for item in differences[:5])
         more = f" and {len(differences) - 5} more" if len(differences) > 5 else ""
-        raise MigrationError(f"Models and database differ in {len(differences)} operations: {shown}{more}.", "models_differ", "Make a revision with alembic_revision, method: autogenerate.", values)
+        raise MigrationError(
+            f"Models and database differ in {len(differences)} operations: {shown}{more}.",
+            "models_differ",
+            "Make a revision with alembic_revision, method: autogenerate.",
+            values,
+        )
     return Result(values)
 
 
 def run_revision(bridge: Bridge, params: Params, dry: bool = False, diff: bool = False) -> Result:
     """Make a revision; nothing to merge and nothing to generate is no change."""
     names = ("method", "message", "head", "heads", "splice", "branch_label", "version_path", "revision_id", "depends_on")
-    request = dict(project_request(params, "revision"), dry=dry, **{name: params[name] for name in names if params.get(name) is not None})
+    request = dict(
+        project_request(params, "revision"), dry=dry, **{name: params[name] for name in names if params.get(name) is not None}
+    )
     facts = _facts(bridge, request)
     revisions = facts["revisions"]
     values = {"changed": bool(revisions), "versions": facts["versions"], "operations": facts["operations"]}
     values["revisions"] = [{name: item[name] for name in ("revision", "down_revision", "message", "path")} for item in revisions]
     if diff:
-        values["diff"] = [text_diff(item["path"] or "a new revision", "", item["content"] or f"{item['message']}\n") for item in revisions]
+        values["diff"] = [
+            text_diff(item["path"] or "a new revision", "", item["content"] or f"{item['message']}\n") for item in revisions
+        ]
     return Result(values)
-
-

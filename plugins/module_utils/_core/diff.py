@@ -15,7 +15,9 @@ def migration_diff(databases: Sequence[Mapping[str, Any]], dry: bool) -> list[di
         label = _label(entry["database"])
         before, after = _heads(entry["before"]), _heads(entry["after"]) if not dry else _planned(entry)
         if before != after:
-            found.append({"before_header": f"{label} (revision)", "after_header": f"{label} (revision)", "before": before, "after": after})
+            found.append(
+                {"before_header": f"{label} (revision)", "after_header": f"{label} (revision)", "before": before, "after": after}
+            )
         found += [{"prepared": _revision(step)} for step in entry["planned"] if dry]
     return found
 

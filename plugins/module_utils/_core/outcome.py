@@ -39,14 +39,21 @@ class Database:
 
     @property
     def changed(self) -> bool:
-        return self.state == "dirty" or self.after is not None and sorted(self.after) != sorted(self.before)
+        return self.state == "dirty" or (self.after is not None and sorted(self.after) != sorted(self.before))
 
     def as_result(self) -> dict[str, Any]:
         return {
-            "database": _shown(self.database), "before": list(self.before), "after": None if self.after is None else list(self.after),
-            "planned": [dict(step) for step in self.planned], "applied": [dict(step) for step in self.applied], "rolled_back": list(self.rolled_back),
-            "pending": list(self.pending), "state": self.state, "lock": None if self.lock is None else dict(self.lock), "invalid_indexes": list(self.invalid_indexes),
-        }  # fmt: skip
+            "database": _shown(self.database),
+            "before": list(self.before),
+            "after": None if self.after is None else list(self.after),
+            "planned": [dict(step) for step in self.planned],
+            "applied": [dict(step) for step in self.applied],
+            "rolled_back": list(self.rolled_back),
+            "pending": list(self.pending),
+            "state": self.state,
+            "lock": None if self.lock is None else dict(self.lock),
+            "invalid_indexes": list(self.invalid_indexes),
+        }
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,14 @@ class Migration:
         """Return the module's result; with one database its keys stand at the top too."""
         databases = [database.as_result() for database in self.databases]
         result: dict[str, Any] = dict(databases[0]) if len(databases) == 1 else {}
-        result.update(changed=self.changed, databases=databases, state=self.state, attempts=[dict(item) for item in self.attempts], versions=self.versions, warnings=list(self.warnings))
+        result.update(
+            changed=self.changed,
+            databases=databases,
+            state=self.state,
+            attempts=[dict(item) for item in self.attempts],
+            versions=self.versions,
+            warnings=list(self.warnings),
+        )
         if diff:
             result["diff"] = migration_diff(databases, self.dry)
         if self.failure:
@@ -103,9 +117,14 @@ def migration(reply: Mapping[str, Any], operation: str, dry: bool = False) -> Mi
     databases = tuple(_database(context, graph, operation, dry, reply["error"] is None) for context in reply.get("contexts") or ())
     error = reply["error"] or _unverified(databases, reply.get("contexts") or (), dry)
     return Migration(
-        databases=databases, attempts=tuple(reply.get("attempts") or ()), versions=reply.get("versions"), output=reply.get("output") or "", dry=dry,
-        warnings=tuple(reply.get("warnings") or ()) + _warnings(databases), failure=error and _failed(error, databases),
-    )  # fmt: skip
+        databases=databases,
+        attempts=tuple(reply.get("attempts") or ()),
+        versions=reply.get("versions"),
+        output=reply.get("output") or "",
+        dry=dry,
+        warnings=tuple(reply.get("warnings") or ()) + _warnings(databases),
+        failure=_failed(error, databases) if error else None,
+    )
 
 
 def _database(context: Mapping[str, Any], graph: Graph, operation: str, dry: bool, ok: bool) -> Database:
@@ -116,11 +135,19 @@ def _database(context: Mapping[str, Any], graph: Graph, operation: str, dry: boo
     applied = [_applied(step, ran.get(step["revision"])) for step in context["planned"] if step["revision"] in done and not dry]
     invalid = (observed or {}).get("invalid_indexes") or []
     return Database(
-        database=context["database"], before=context["before"], after=after, planned=context["planned"], applied=applied,
-        rolled_back=[entry["revision"] for entry in ran.values() if entry["finished"] and entry["revision"] not in done and after is not None],
+        database=context["database"],
+        before=context["before"],
+        after=after,
+        planned=context["planned"],
+        applied=applied,
+        rolled_back=[
+            entry["revision"] for entry in ran.values() if entry["finished"] and entry["revision"] not in done and after is not None
+        ],
         pending=[step["revision"] for step in context["planned"] if step["revision"] not in done],
-        state=_state(context, done, after, dry), lock=context.get("lock"), invalid_indexes=sorted(set(invalid) - set(context.get("invalid_before") or ())),
-    )  # fmt: skip
+        state=_state(context, done, after, ok and not dry),
+        lock=context.get("lock"),
+        invalid_indexes=sorted(set(invalid) - set(context.get("invalid_before") or ())),
+    )
 
 
 def _done(context: Mapping[str, Any], graph: Graph, operation: str, after: Sequence[str] | None, ok: bool) -> frozenset[str]:
@@ -132,45 +159,69 @@ def _done(context: Mapping[str, Any], graph: Graph, operation: str, after: Seque
         return frozenset(planned if ok else ())
     there = ancestors(graph, after)
     stamps = {step["revision"] for step in context["planned"] if step.get("message") == "stamp" and step.get("path") is None}
-    return frozenset(revision for revision in planned if (revision in there) == (operation == "upgrade") or revision in stamps and ok)
+    return frozenset(
+        revision for revision in planned if (revision in there) == (operation == "upgrade") or (revision in stamps and ok)
+    )
 
 
-def _state(context: Mapping[str, Any], done: frozenset[str], after: Sequence[str] | None, dry: bool) -> str:
+def _state(context: Mapping[str, Any], done: frozenset[str], after: Sequence[str] | None, ended_well: bool) -> str:
     if after is None:
         return "unknown"
     if any(entry["committed"] and entry["revision"] not in done for entry in context["ran"]):
         return "dirty"
     planned = {step["revision"] for step in context["planned"]}
-    if planned <= done and not dry:
+    if planned <= done and (planned or ended_well):
         return "to_revision"
-    return "between" if done else "from_revision" if planned else "to_revision"
+    return "between" if done else "from_revision"
 
 
 def _applied(step: Mapping[str, Any], ran: Mapping[str, Any] | None) -> dict[str, Any]:
     known = ran or {"seconds": None, "sql": []}
-    return {"revision": step["revision"], "message": step["message"], "path": step["path"], "seconds": known["seconds"], "sql": list(known["sql"])}
+    return {
+        "revision": step["revision"],
+        "message": step["message"],
+        "path": step["path"],
+        "seconds": known["seconds"],
+        "sql": list(known["sql"]),
+    }
 
 
 def _unverified(databases: Sequence[Database], contexts: Sequence[Mapping[str, Any]], dry: bool) -> dict[str, Any] | None:
     """Return the error of a run that ended well and did not leave the database where it should be."""
     for database in () if dry else databases:
         if database.rolled_back:
-            return {"kind": "not_persisted", "message": f"env.py ran {', '.join(database.rolled_back)} and did not commit: nothing of it is in the database.",
-                    "hint": "It runs SQL on the connection before context.configure(); move that behind it, or commit it."}  # fmt: skip
+            return {
+                "kind": "not_persisted",
+                "message": f"env.py ran {', '.join(database.rolled_back)} and did not commit: nothing of it is in the database.",
+                "hint": "It runs SQL on the connection before context.configure(); move that behind it, or commit it.",
+            }
         if database.after is None:
-            return {"kind": "verification_failed", "message": "env.py showed another database when it ran again to verify.", "hint": None}
+            return {
+                "kind": "verification_failed",
+                "message": "env.py showed another database when it ran again to verify.",
+                "hint": None,
+            }
         if database.pending:
-            return {"kind": "verification_failed", "message": f"The run ended well, and {', '.join(database.pending)} is not in the database.", "hint": None}
+            return {
+                "kind": "verification_failed",
+                "message": f"The run ended well, and {', '.join(database.pending)} is not in the database.",
+                "hint": None,
+            }
         if database.invalid_indexes:
-            return {"kind": "verification_failed", "message": f"The migration left invalid indexes: {', '.join(database.invalid_indexes)}.",
-                    "hint": "Drop each and build it again (REINDEX INDEX CONCURRENTLY)."}  # fmt: skip
+            return {
+                "kind": "verification_failed",
+                "message": f"The migration left invalid indexes: {', '.join(database.invalid_indexes)}.",
+                "hint": "Drop each and build it again (REINDEX INDEX CONCURRENTLY).",
+            }
     return None
 
 
 def _failed(error: Mapping[str, Any], databases: Sequence[Database]) -> Failed:
     details = {name: error.get(name) for name in ("revision", "file", "line", "source", "statement", "sqlstate")}
     titles = {step["revision"]: step["message"] for database in databases for step in database.planned}
-    failed = dict(details, message=titles.get(error.get("revision") or ""), error=error["message"]) if error.get("revision") else None
+    failed = (
+        dict(details, message=titles.get(error.get("revision") or ""), error=error["message"]) if error.get("revision") else None
+    )
     known = {"kind", "message", "hint", "traceback", "use_url", *details}
     facts = {name: value for name, value in error.items() if name not in known}
     return Failed(error["kind"], _sentence(error, titles, databases), error.get("hint"), failed, facts)
@@ -186,9 +237,14 @@ def _sentence(error: Mapping[str, Any], titles: Mapping[str, str], databases: Se
             text += f" ({error['file']}:{error['line']})"
     blockers = error.get("blockers") or ()
     if blockers:
-        text += ". Blocked by " + "; ".join(f"pid {b['pid']} ({b['user']}, {b['application'] or 'no application name'}, {b['state']} since {b['since']}: {b['locks']})" for b in blockers)
+        text += ". Blocked by " + "; ".join(_blocker(item) for item in blockers)
     stands = [_stands(database) for database in databases if database.planned]
-    return " ".join([text + ".", *stands])
+    return " ".join([f"{text}.", *stands])
+
+
+def _blocker(item: Mapping[str, Any]) -> str:
+    who = f"{item['user']}, {item['application'] or 'unnamed'}, {item['state']} since {item['since']}"
+    return f"pid {item['pid']} ({who}: {item['locks']})"
 
 
 def _stands(database: Database) -> str:
@@ -201,7 +257,10 @@ def _warnings(databases: Sequence[Database]) -> tuple[str, ...]:
     found = []
     for database in databases:
         if database.lock and database.lock.get("mode") == "transaction":
-            found.append("The database is reached through a transaction-pooling proxy. The lock is held in an open transaction there; give migrations a direct connection.")
+            found.append(
+                "The database is reached through a transaction-pooling proxy, so the lock is held in an open transaction; "
+                "give migrations a direct connection."
+            )
         if database.lock and database.lock.get("kept") is False:
             found.append("The migration lock was lost while the migration ran: another run may have run beside it.")
     return tuple(dict.fromkeys(found))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from typing import Any, Callable, Dict
+from typing import Any, Callable
 
 from . import project
 from .channel import Sender
@@ -16,12 +16,12 @@ from .failure import Failure, describe
 from .operations import OPERATIONS
 
 
-def execute(request: Dict[str, Any], send: Callable[[Dict[str, Any]], None]) -> None:
+def execute(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> None:
     """Run the operation; whatever happens, the last message says how it ended."""
     operation = OPERATIONS.get(request.get("operation") or "")
     try:
         if operation is None:
-            raise Failure("internal_error", "The worker knows no operation %r." % request.get("operation"))
+            raise Failure("internal_error", f"The worker knows no operation {request.get('operation')!r}.")
         send({"event": "done", "facts": operation(request, send)})
     except (Exception, SystemExit) as exc:
         url = request.get("url")
@@ -30,7 +30,7 @@ def execute(request: Dict[str, Any], send: Callable[[Dict[str, Any]], None]) -> 
         send({"event": "done", "facts": {}})
 
 
-def child(request: Dict[str, Any], descriptor: int, output: int, lifeline: int) -> None:
+def child(request: dict[str, Any], descriptor: int, output: int, lifeline: int) -> None:
     """Be the attempt's process; does not return.
 
     :param descriptor: where messages go.

@@ -6,33 +6,35 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, List, Tuple
+from typing import Any
 
 from . import project, target
 from .environment import EnvironmentRun, Send, Visit
 from .failure import Failure
 
 
-def check(request: Dict[str, Any], send: Send) -> Dict[str, Any]:
+def check(request: dict[str, Any], send: Send) -> dict[str, Any]:
     """Return the operations that would bring the database to the models, as ``alembic check`` finds them."""
     project.enter(request)
     versions = project.versions()
     environment, context = _comparing(request, send)
     environment.run()
     scripts = context.generated_revisions[-1]
-    differences = [_difference(entry, operations.upgrade_token) for operations in scripts.upgrade_ops_list for entry in operations.as_diffs()]
+    differences = [
+        _difference(entry, operations.upgrade_token) for operations in scripts.upgrade_ops_list for entry in operations.as_diffs()
+    ]
     databases = [{"database": visit.database, "current": sorted(visit.current)} for visit in environment.visits]
     return {"versions": versions, "databases": databases, "differences": differences}
 
 
-def _comparing(request: Dict[str, Any], send: Send) -> Tuple[EnvironmentRun, Any]:
+def _comparing(request: dict[str, Any], send: Send) -> tuple[EnvironmentRun, Any]:
     from alembic import autogenerate
 
     config = project.load(request, "current")
     arguments = dict.fromkeys(("message", "branch_label", "version_path", "rev_id", "depends_on"))
     arguments.update(autogenerate=True, sql=False, head="head", splice=False)
 
-    def compare(visit: Visit, heads: Tuple[str, ...]) -> List[Any]:
+    def compare(visit: Visit, heads: tuple[str, ...]) -> list[Any]:
         context.run_autogenerate(heads, visit.context)
         return []
 
@@ -41,7 +43,11 @@ def _comparing(request: Dict[str, Any], send: Send) -> Tuple[EnvironmentRun, Any
         target.check_known(environment.script, visit.current)
         pending = target.upgrade_steps(environment.script, "heads", visit.current)
         if pending:
-            raise Failure("database_behind", "The database is at %s and %d revisions are pending." % (", ".join(visit.current) or "base", len(pending)), "Upgrade it first; only then can the models be compared with it.")
+            raise Failure(
+                "database_behind",
+                f"The database is at {', '.join(visit.current) or 'base'} and {len(pending)} revisions are pending.",
+                "Upgrade it first; only then can the models be compared with it.",
+            )
 
     environment = EnvironmentRun(request, config, compare, send, prepare)
     context = autogenerate.RevisionContext(config, environment.script, arguments)
@@ -49,17 +55,31 @@ def _comparing(request: Dict[str, Any], send: Send) -> Tuple[EnvironmentRun, Any
     return environment, context
 
 
-def _difference(entry: Any, name: str) -> Dict[str, Any]:
+def _difference(entry: Any, name: str) -> dict[str, Any]:
     """Turn one of Alembic's diff tuples into plain data."""
     database = None if name == "upgrades" else name
     if isinstance(entry, list):  # changes of one column
         _operation, schema, table, column = entry[0][:4]
-        details = "; ".join("%s: %s -> %s" % (part[0].replace("modify_", ""), _text(part[5]), _text(part[6])) for part in entry)
-        return {"operation": "modify_column", "schema": schema, "table": table, "name": column, "detail": details, "database": database}
+        details = "; ".join(f"{part[0].replace('modify_', '')}: {_text(part[5])} -> {_text(part[6])}" for part in entry)
+        return {
+            "operation": "modify_column",
+            "schema": schema,
+            "table": table,
+            "name": column,
+            "detail": details,
+            "database": database,
+        }
     operation, *rest = entry
     if operation in ("add_column", "remove_column"):
         schema, table, column = rest
-        return {"operation": operation, "schema": schema, "table": table, "name": column.name, "detail": "%s %s" % (column.name, column.type), "database": database}
+        return {
+            "operation": operation,
+            "schema": schema,
+            "table": table,
+            "name": column.name,
+            "detail": f"{column.name} {column.type}",
+            "database": database,
+        }
     item = rest[0]
     owner = getattr(item, "table", None)
     is_table = operation in ("add_table", "remove_table")
@@ -80,7 +100,7 @@ def _text(item: Any) -> str:
         return repr(item)
 
 
-def revision(request: Dict[str, Any], send: Send) -> Dict[str, Any]:
+def revision(request: dict[str, Any], send: Send) -> dict[str, Any]:
     """Make a revision file: empty, from the models, or a merge of heads. With ``dry`` only say what would be made."""
     from alembic import command
     from alembic.script import ScriptDirectory
@@ -89,17 +109,24 @@ def revision(request: Dict[str, Any], send: Send) -> Dict[str, Any]:
     versions = project.versions()
     config = project.load(request, "current")
     script = ScriptDirectory.from_config(config)
-    made: List[Dict[str, Any]] = []
+    made: list[dict[str, Any]] = []
     if request["method"] == "merge":
         return {"versions": versions, "operations": [], "revisions": _merge(request, config, script)}
     if request.get("revision_id") and request["revision_id"] in target.graph(script):
         return {"versions": versions, "operations": [], "revisions": []}
     found = _Directives(request)
-    arguments = {name: request.get(name) for name in ("message", "splice", "branch_label", "version_path", "depends_on")}
+    arguments: dict[str, Any] = {name: request.get(name) for name in ("message", "branch_label", "version_path", "depends_on")}
+    arguments["splice"] = bool(request.get("splice"))
     if request["method"] == "empty" and request.get("dry"):
         return {"versions": versions, "operations": [], "revisions": [_unmade(request)]}
-    result = command.revision(config, autogenerate=request["method"] == "autogenerate", head=request.get("head") or "head", rev_id=request.get("revision_id"),
-                              process_revision_directives=found, **arguments)
+    result = command.revision(
+        config,
+        autogenerate=request["method"] == "autogenerate",
+        head=request.get("head") or "head",
+        rev_id=request.get("revision_id"),
+        process_revision_directives=found,
+        **arguments,
+    )
     scripts = result if isinstance(result, list) else [result]
     made = [_made(entry) for entry in scripts if entry is not None]
     if request.get("dry") and found.operations:
@@ -110,11 +137,11 @@ def revision(request: Dict[str, Any], send: Send) -> Dict[str, Any]:
 class _Directives:
     """Alembic's hook between comparing and writing: nothing to write means no file."""
 
-    def __init__(self, request: Dict[str, Any]) -> None:
+    def __init__(self, request: dict[str, Any]) -> None:
         self.request = request
-        self.operations: List[Dict[str, Any]] = []
+        self.operations: list[dict[str, Any]] = []
 
-    def __call__(self, context: Any, heads: Any, directives: List[Any]) -> None:
+    def __call__(self, context: Any, heads: Any, directives: list[Any]) -> None:
         if self.request["method"] != "autogenerate" or not directives:
             return
         for operations in directives[0].upgrade_ops_list:
@@ -123,7 +150,7 @@ class _Directives:
             del directives[:]
 
 
-def _merge(request: Dict[str, Any], config: Any, script: Any) -> List[Dict[str, Any]]:
+def _merge(request: dict[str, Any], config: Any, script: Any) -> list[dict[str, Any]]:
     from alembic import command
 
     heads = [entry.revision for entry in script.get_revisions(request.get("heads") or "heads")]
@@ -131,14 +158,24 @@ def _merge(request: Dict[str, Any], config: Any, script: Any) -> List[Dict[str, 
         return []
     if request.get("dry"):
         return [dict(_unmade(request), down_revision=sorted(heads))]
-    made = command.merge(config, heads, message=request.get("message"), branch_label=request.get("branch_label"), rev_id=request.get("revision_id"))
+    made = command.merge(
+        config, heads, message=request.get("message"), branch_label=request.get("branch_label"), rev_id=request.get("revision_id")
+    )
     return [_made(made)]
 
 
-def _made(entry: Any) -> Dict[str, Any]:
+def _made(entry: Any) -> dict[str, Any]:
     with open(entry.path, encoding="utf-8") as file:
         return dict(target.describe_revision(entry), path=os.path.abspath(entry.path), content=file.read())
 
 
-def _unmade(request: Dict[str, Any]) -> Dict[str, Any]:
-    return {"revision": request.get("revision_id"), "message": request.get("message") or "", "down_revision": [], "depends_on": [], "branch_labels": [], "path": None, "content": None}
+def _unmade(request: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "revision": request.get("revision_id"),
+        "message": request.get("message") or "",
+        "down_revision": [],
+        "depends_on": [],
+        "branch_labels": [],
+        "path": None,
+        "content": None,
+    }

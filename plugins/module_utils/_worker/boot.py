@@ -6,11 +6,14 @@
 The bridge sends this file's text as the first line of standard input, and the sources and the request after it.
 """
 
+from __future__ import annotations
+
 import importlib.abc
 import importlib.machinery
 import json
 import os
 import sys
+from typing import Any
 
 PACKAGE = "_dbops_worker"
 
@@ -18,23 +21,22 @@ PACKAGE = "_dbops_worker"
 class Sources(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
     """Imports the worker's files from memory; tracebacks find their lines through get_source."""
 
-    def __init__(self, sources):
+    def __init__(self, sources: dict[str, str]) -> None:
         self.sources = sources
 
-    def find_spec(self, fullname, path=None, target=None):
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
         if fullname not in self.sources:
             return None
-        is_package = any(name.startswith(fullname + ".") for name in self.sources)
-        return importlib.machinery.ModuleSpec(fullname, self, origin="<%s>" % fullname, is_package=is_package)
+        return importlib.machinery.ModuleSpec(fullname, self, origin=f"<{fullname}>", is_package=self.is_package(fullname))
 
-    def get_source(self, fullname):
+    def get_source(self, fullname: str) -> str:
         return self.sources[fullname]
 
-    def is_package(self, fullname):
+    def is_package(self, fullname: str) -> bool:
         return any(name.startswith(fullname + ".") for name in self.sources)
 
 
-def main():
+def main() -> None:
     payload = json.loads(sys.stdin.buffer.read().decode("utf-8"))
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import select
-from typing import Any, Dict, List
+from typing import Any
 
 
 class Sender:
@@ -17,7 +17,7 @@ class Sender:
     def __init__(self, descriptor: int) -> None:
         self.descriptor, self.owner = descriptor, os.getpid()
 
-    def __call__(self, message: Dict[str, Any]) -> None:
+    def __call__(self, message: dict[str, Any]) -> None:
         if os.getpid() != self.owner:
             return
         data = (json.dumps(message, default=str) + "\n").encode()
@@ -34,7 +34,7 @@ class Receiver:
     def __init__(self, descriptor: int) -> None:
         self.descriptor, self.buffer, self.ended = descriptor, b"", False
 
-    def read(self) -> List[Dict[str, Any]]:
+    def read(self) -> list[dict[str, Any]]:
         """Return the whole messages that are there now; sets ``ended`` when the other side has closed."""
         data = os.read(self.descriptor, 65536)
         self.ended = not data
@@ -43,7 +43,7 @@ class Receiver:
         return [json.loads(line) for line in lines if line.strip()]
 
 
-def readable(descriptors: List[int], seconds: float) -> List[int]:
+def readable(descriptors: list[int], seconds: float) -> list[int]:
     """Return those of ``descriptors`` that can be read now or within ``seconds``."""
     poll = select.poll()
     for descriptor in descriptors:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator
 
 from . import project, server, target
 from .failure import Failure, describe
@@ -26,12 +26,12 @@ class Visit:
 
     def __init__(self, number: int, context: Any) -> None:
         self.number, self.context = number, context
-        self.database: Dict[str, Any] = {}
-        self.current: Tuple[str, ...] = ()
+        self.database: dict[str, Any] = {}
+        self.current: tuple[str, ...] = ()
         self.initialised = True
-        self.steps: Optional[List[Any]] = None
-        self.error: Optional[Dict[str, Any]] = None
-        self.facts: Dict[str, Any] = {}
+        self.steps: list[Any] | None = None
+        self.error: dict[str, Any] | None = None
+        self.facts: dict[str, Any] = {}
 
     @property
     def connection(self) -> Any:
@@ -54,31 +54,47 @@ class EnvironmentRun:
     :param offline: SQL is rendered; nothing connects.
     """
 
-    def __init__(self, request: Dict[str, Any], config: Any, work: Callable[["Visit", Tuple[str, ...]], Any], send: Send,
-                 prepare: Optional[Callable[["Visit"], None]] = None, writing: bool = False, offline: bool = False) -> None:
+    def __init__(
+        self,
+        request: dict[str, Any],
+        config: Any,
+        work: Callable[[Visit, tuple[str, ...]], Any],
+        send: Send,
+        prepare: Callable[[Visit], None] | None = None,
+        writing: bool = False,
+        offline: bool = False,
+    ) -> None:
         from alembic.script import ScriptDirectory
 
         # a fresh one for each run, not looked into before env.py has run: an env.py may set its version_locations
         self.script = ScriptDirectory.from_config(config)
         self.request, self.config, self.work, self.send = request, config, work, send
         self.prepare, self.writing, self.offline = prepare, writing, offline
-        self.visits: List[Visit] = []
-        self.revision: Optional[Dict[str, Any]] = None
-        self.options: Dict[str, Any] = {}
+        self.visits: list[Visit] = []
+        self.revision: dict[str, Any] | None = None
+        self.options: dict[str, Any] = {}
         self.asked = project.asked_urls(request)
         self.locks = Locks(float((request.get("lock") or {}).get("wait") or 0), lambda told: send(dict(told, event="lock_wait")))
         self.statements = Statements(send, request.get("limits") or {}, writing)
 
-    def run(self) -> "EnvironmentRun":
+    def run(self) -> EnvironmentRun:
         """Run env.py; afterwards ``visits`` says what it did. An env.py that swallows a tenant's failure fails here."""
         from alembic.runtime.environment import EnvironmentContext
         from sqlalchemy import event
         from sqlalchemy.engine import Engine
 
-        environment = EnvironmentContext(self.config, self.script, fn=self._fn, as_sql=self.offline, tag=None, dont_mutate=not self.writing,
-                                         destination_rev=self.request.get("target") or "heads", **self.options)
+        environment = EnvironmentContext(
+            self.config,
+            self.script,
+            fn=self._fn,
+            as_sql=self.offline,
+            tag=None,
+            dont_mutate=not self.writing,
+            destination_rev=self.request.get("target") or "heads",
+            **self.options,
+        )
         environment.configure = self._configure(environment, environment.configure)  # type: ignore[method-assign]
-        listeners = self.statements.events() + [("checkin", self._checkin)]
+        listeners = [*self.statements.events(), ("checkin", self._checkin)]
         for name, listener in listeners:
             event.listen(Engine, name, listener)
         try:
@@ -89,7 +105,11 @@ class EnvironmentRun:
                 event.remove(Engine, name, listener)
             self.locks.release()
         if not self.visits:
-            raise Failure("no_migrations", "env.py did not call context.configure(), so no migrations ran.", "Run `alembic current` there by hand; env.py may have to be told what to do with environment or x_arguments.")
+            raise Failure(
+                "no_migrations",
+                "env.py did not call context.configure(), so no migrations ran.",
+                "Run `alembic current` there by hand; env.py may have to be told what to do with environment or x_arguments.",
+            )
         return self
 
     def visit_of(self, context: Any) -> Visit:
@@ -126,22 +146,39 @@ class EnvironmentRun:
         self.send({"event": "secret", "url": _with_password(connection.engine.url)})
         address = server.actual_address(connection.engine.url, visit.dbapi)
         if self.asked and not any(server.same_database(asked, connection.engine.url, address) for asked in self.asked):
-            found = "%s on %s" % (address["database"], address["host"] or "the local server")
-            raise Failure("wrong_database", "The project connected to database %s, which is not the one that url names." % found,
-                          "env.py takes its URL elsewhere: hand it over with environment or x_arguments, or drop url.", database=dict(address, dialect=connection.dialect.name))
+            found = f"{address['database']} on {address['host'] or 'the local server'}"
+            raise Failure(
+                "wrong_database",
+                f"The project connected to database {found}, which is not the one that url names.",
+                "env.py takes its URL elsewhere: hand it over with environment or x_arguments, or drop url.",
+                database=dict(address, dialect=connection.dialect.name),
+            )
         name = context.opts.get("upgrade_token")
         visit.database = dict(
-            address, name=None if name == "upgrades" else name, dialect=connection.dialect.name, driver=connection.dialect.driver,
-            version_table=context.version_table, version_table_schema=context.version_table_schema,
+            address,
+            name=None if name == "upgrades" else name,
+            dialect=connection.dialect.name,
+            driver=connection.dialect.driver,
+            version_table=context.version_table,
+            version_table_schema=context.version_table_schema,
             # an env.py may claim transactional DDL where the database has none: believe the dialect
-            transactional_ddl=bool(context.impl.transactional_ddl) and connection.dialect.name in ("postgresql", "cockroachdb", "mssql"),
-            schema=None, pooler=False, server_version=None, schema_translate_map=_plain(connection.get_execution_options().get("schema_translate_map")))
+            transactional_ddl=bool(context.impl.transactional_ddl)
+            and connection.dialect.name in ("postgresql", "cockroachdb", "mssql"),
+            schema=None,
+            pooler=False,
+            server_version=None,
+            schema_translate_map=_plain(connection.get_execution_options().get("schema_translate_map")),
+        )
         with server.looking(visit.dbapi) as dbapi:
             if connection.dialect.name == "postgresql":
-                visit.database["schema"], visit.database["server_version"] = server.rows(dbapi, "select current_schema()::text, current_setting('server_version')")[0]
+                visit.database["schema"], visit.database["server_version"] = server.rows(
+                    dbapi, "select current_schema()::text, current_setting('server_version')"
+                )[0]
                 visit.database["pooler"] = is_pooled(dbapi)
                 if self.writing and not visit.database["pooler"]:
-                    pid, started = server.rows(dbapi, "select pid, backend_start::text from pg_stat_activity where pid = pg_backend_pid()")[0]
+                    pid, started = server.rows(
+                        dbapi, "select pid, backend_start::text from pg_stat_activity where pid = pg_backend_pid()"
+                    )[0]
                     self.send({"event": "backend", "pid": pid, "started": started})
             elif connection.dialect.name in server.MYSQL:
                 visit.database["server_version"] = server.value(dbapi, "select version()")
@@ -164,8 +201,8 @@ class EnvironmentRun:
             visit.facts["lock"] = {"mode": "none", "waited_seconds": 0.0, "kept": None, "holder": None}
             return
         address = visit.database
-        identity = "%s:%s/%s" % (address["host"], address["port"], address["database"])
-        scope = "%s.%s" % (address["version_table_schema"] or address["schema"] or "", address["version_table"])
+        identity = f"{address['host']}:{address['port']}/{address['database']}"
+        scope = f"{address['version_table_schema'] or address['schema'] or ''}.{address['version_table']}"
         visit.facts["lock"] = self.locks.acquire(visit.connection, visit.dbapi, identity, scope)
         self.read(visit)
 
@@ -177,7 +214,7 @@ class EnvironmentRun:
     def _checkin(self, dbapi: Any, record: Any) -> None:
         self.locks.release(dbapi)
 
-    def _fn(self, heads: Tuple[str, ...], context: Any) -> Any:
+    def _fn(self, heads: tuple[str, ...], context: Any) -> Any:
         return self.work(self.visit_of(context), tuple(heads))
 
     def _wrap(self, visit: Visit) -> None:
@@ -219,12 +256,19 @@ class EnvironmentRun:
             with contextlib.suppress(Exception):  # it only adds to a failure that is reported anyway
                 error["blockers"] = server.blockers(visit.database["dialect"], lock.dbapi, error.get("statement") or "", own)  # type: ignore[attr-defined]
 
-    def steps(self, visit: Visit, steps: List[Any]) -> Iterator[Any]:
+    def steps(self, visit: Visit, steps: list[Any]) -> Iterator[Any]:
         """Hand ``steps`` to Alembic one by one; it runs each between two of our ``yield``s, and commits it."""
         for number, step in enumerate(steps, 1):
             about = self.revision = target.describe_step(step)
             self.statements.start(visit.database["dialect"])
-            facts = {"context": visit.number, "number": number, "total": len(steps), "revision": about["revision"], "message": about["message"], "database": visit.database["name"]}
+            facts = {
+                "context": visit.number,
+                "number": number,
+                "total": len(steps),
+                "revision": about["revision"],
+                "message": about["message"],
+                "database": visit.database["name"],
+            }
             self.send(dict(facts, event="revision_start"))
             started = time.monotonic()
             yield step
@@ -237,5 +281,5 @@ def _with_password(url: Any) -> str:
     return str(url.render_as_string(hide_password=False)) if hasattr(url, "render_as_string") else str(url)
 
 
-def _plain(mapping: Optional[Dict[Any, Any]]) -> Optional[Dict[str, Any]]:
+def _plain(mapping: dict[Any, Any] | None) -> dict[str, Any] | None:
     return mapping and {str(key): item for key, item in mapping.items()}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Iterator
 
 #: SQLSTATE or its first two characters → error kind. Source: PostgreSQL manual, appendix A.
 SQLSTATES = {
@@ -72,7 +72,23 @@ MESSAGES = (
     ("ssl connection has been closed", "connection_lost"),
     ("database is locked", "lock_timeout"),
 )
-DRIVER_MODULES = ("psycopg2", "psycopg", "asyncpg", "pg8000", "pymysql", "MySQLdb", "mysql", "aiomysql", "asyncmy", "aiosqlite", "sqlite3", "cx_Oracle", "oracledb", "pyodbc", "greenlet")
+DRIVER_MODULES = (
+    "psycopg2",
+    "psycopg",
+    "asyncpg",
+    "pg8000",
+    "pymysql",
+    "MySQLdb",
+    "mysql",
+    "aiomysql",
+    "asyncmy",
+    "aiosqlite",
+    "sqlite3",
+    "cx_Oracle",
+    "oracledb",
+    "pyodbc",
+    "greenlet",
+)
 RETRYABLE = ("lock_timeout", "deadlock", "serialization_failure")
 #: Kinds that name a cause outside the revision, so they win over "migration_failed".
 DATABASE_KINDS = frozenset(SQLSTATES.values()) | frozenset(MYSQL_ERRORS.values())
@@ -87,15 +103,15 @@ class Failure(Exception):
     :param facts: more keys for the error.
     """
 
-    def __init__(self, kind: str, message: str, hint: Optional[str] = None, **facts: Any) -> None:
+    def __init__(self, kind: str, message: str, hint: str | None = None, **facts: Any) -> None:
         super().__init__(message)
         self.kind, self.message, self.hint, self.facts = kind, message, hint, facts
 
 
 def causes(exc: BaseException) -> Iterator[BaseException]:
     """Yield the exception, what each wraps (``orig``) and what caused it, nearest first."""
-    current: Optional[BaseException] = exc
-    seen: List[int] = []
+    current: BaseException | None = exc
+    seen: list[int] = []
     while current is not None and id(current) not in seen:
         seen.append(id(current))
         yield current
@@ -105,7 +121,7 @@ def causes(exc: BaseException) -> Iterator[BaseException]:
         current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
 
 
-def sqlstate_of(exc: BaseException) -> Optional[str]:
+def sqlstate_of(exc: BaseException) -> str | None:
     """Return the SQLSTATE, or the error number of MySQL and MariaDB as text, of the nearest database error."""
     for cause in causes(exc):
         code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
@@ -119,17 +135,21 @@ def sqlstate_of(exc: BaseException) -> Optional[str]:
     return None
 
 
-def _from_code(code: Optional[str]) -> Optional[str]:
+def _from_code(code: str | None) -> str | None:
     if code is None:
         return None
-    if len(code) == 5 and not code.isdigit() or code[:2] in ("08", "28"):
+    if (len(code) == 5 and not code.isdigit()) or code[:2] in ("08", "28"):
         return SQLSTATES.get(code) or SQLSTATES.get(code[:2])
     return SQLSTATES.get(code) or (MYSQL_ERRORS.get(int(code)) if code.isdigit() else None)
 
 
 def _is_database_error(exc: BaseException) -> bool:
     module = type(exc).__module__
-    return module.startswith("sqlalchemy.exc") and hasattr(exc, "orig") or module.split(".")[0] in DRIVER_MODULES or isinstance(exc, OSError)
+    return (
+        (module.startswith("sqlalchemy.exc") and hasattr(exc, "orig"))
+        or module.split(".")[0] in DRIVER_MODULES
+        or isinstance(exc, OSError)
+    )
 
 
 def _kind_of(exc: BaseException, in_revision: bool) -> str:
@@ -148,14 +168,14 @@ def _kind_of(exc: BaseException, in_revision: bool) -> str:
     return kind or ("migration_failed" if in_revision else "environment_failed")
 
 
-def _import_kind(exc: ImportError) -> Optional[str]:
+def _import_kind(exc: ImportError) -> str | None:
     missing = (getattr(exc, "name", None) or "").split(".")[0]
     if missing in ("alembic", "sqlalchemy"):
         return "alembic_missing"
     return "driver_missing" if missing in DRIVER_MODULES else None
 
 
-def _command_kind(text: str) -> Optional[str]:
+def _command_kind(text: str) -> str | None:
     if "can't locate revision" in text or "no such revision" in text:
         return "revision_unknown"
     if "multiple head" in text:
@@ -177,7 +197,8 @@ HINTS = {
     "connection_lost": "Look at the server's log; run this again to see where the database stands.",
     "database_behind": "Upgrade the database first.",
     "driver_missing": "Install the driver into the application's environment, or name an installed one in the URL, such as postgresql+psycopg2://.",
-    "environment_failed": "Run `alembic current` there by hand; a project that needs its framework set up first takes a prelude, one that needs variables takes environment.",
+    "environment_failed": "Run `alembic current` there by hand; a project that needs its framework set up first takes a prelude, "
+    "one that needs variables takes environment.",
     "lock_timeout": "Wait for the blocking session or end it; a longer lock_timeout or more retries only help against short ones.",
     "models_missing": "Give target_metadata to context.configure() in env.py.",
     "multiple_heads": "Merge the heads in the project, name one (branch@head), or ask for all of them with 'heads'.",
@@ -188,31 +209,37 @@ HINTS = {
 
 def _message(exc: BaseException) -> str:
     if isinstance(exc, SystemExit):
-        return "the project called sys.exit(%r)" % (exc.code,)
+        return f"the project called sys.exit({exc.code!r})"
     text = str(exc).split("\n[SQL:")[0].split("\n(Background on this error")[0].strip()
-    return "%s: %s" % (type(exc).__name__, text) if text else type(exc).__name__
+    return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
 
 
-def _place(exc: BaseException, path: Optional[str]) -> Dict[str, Any]:
+def _place(exc: BaseException, path: str | None) -> dict[str, Any]:
     """Return file, line and source of the last frame inside the revision's file, or of the last frame at all."""
     frames = traceback.extract_tb(exc.__traceback__)
     inside = [frame for frame in frames if path and os.path.realpath(frame.filename) == os.path.realpath(path)]
-    frame = (inside or frames or [None])[-1]
+    frame = next(reversed(inside or frames), None)
     return {"file": frame.filename, "line": frame.lineno, "source": frame.line} if frame else {}
 
 
-def _statement_of(exc: BaseException) -> Optional[str]:
+def _statement_of(exc: BaseException) -> str | None:
     found = (getattr(cause, "statement", None) for cause in causes(exc))
     return next((statement for statement in found if isinstance(statement, str)), None)
 
 
-def describe(exc: BaseException, revision: Optional[Dict[str, Any]] = None) -> Dict[str, Any]:
+def describe(exc: BaseException, revision: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return what a reply says of ``exc``.
 
     :param revision: the revision that was running, as the plan describes it, if one was.
     """
     if isinstance(exc, Failure):
-        return {"kind": exc.kind, "message": exc.message, "hint": exc.hint, "revision": revision and revision["revision"], **exc.facts}
+        return {
+            "kind": exc.kind,
+            "message": exc.message,
+            "hint": exc.hint,
+            "revision": revision and revision["revision"],
+            **exc.facts,
+        }
     kind = _kind_of(exc, revision is not None)
     return {
         "kind": kind,
@@ -222,5 +249,5 @@ def describe(exc: BaseException, revision: Optional[Dict[str, Any]] = None) -> D
         "statement": (_statement_of(exc) or "")[:4000] or None,
         "sqlstate": sqlstate_of(exc),
         "traceback": "".join(traceback.format_exception(type(exc), exc, exc.__traceback__))[-8000:],
-        **_place(exc, revision and revision.get("path")),
+        **_place(exc, revision.get("path") if revision else None),
     }

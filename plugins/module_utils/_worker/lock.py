@@ -10,15 +10,16 @@ pg_advisory_lock() holds a snapshot, and the holder's CREATE INDEX CONCURRENTLY 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import random
 import socket
 import time
-from typing import Any, Callable, Dict, List, Optional, Protocol
+from typing import Any, Callable, Protocol
 
 from .failure import Failure
-from .server import MYSQL, announced_pid, literal, rows, value
+from .server import MYSQL, announced_pid, dbapi_of, literal, rows, value
 
 POLL_SECONDS = (0.05, 1.0)
 NAMESPACE = "dbops.alembic"
@@ -31,7 +32,7 @@ class Lock(Protocol):
 
     def attempt(self) -> bool: ...
 
-    def holder(self) -> Optional[Dict[str, Any]]: ...
+    def holder(self) -> dict[str, Any] | None: ...
 
     def kept(self) -> bool: ...
 
@@ -39,7 +40,7 @@ class Lock(Protocol):
 
 
 def _owner() -> str:
-    return "%s %s:%d" % (NAMESPACE, socket.gethostname(), os.getpid())
+    return f"{NAMESPACE} {socket.gethostname()}:{os.getpid()}"
 
 
 class PostgresLock:
@@ -52,7 +53,7 @@ class PostgresLock:
     def __init__(self, dialect: Any, dbapi: Any, fairy: Any, scope: str, pooled: bool) -> None:
         self.dbapi, self.fairy, self.pooled = dbapi, fairy, pooled
         self.mode = "transaction" if pooled else "session"
-        digest = hashlib.sha256(("%s:%s" % (NAMESPACE, scope)).encode()).digest()
+        digest = hashlib.sha256(f"{NAMESPACE}:{scope}".encode()).digest()
         self.key = int.from_bytes(digest[:8], "big", signed=True)
         dialect.set_isolation_level(dbapi, "READ COMMITTED" if pooled else "AUTOCOMMIT")
         if not pooled:
@@ -61,12 +62,12 @@ class PostgresLock:
                 self._set("idle_session_timeout", "0")
 
     def _set(self, name: str, setting: str) -> None:
-        value(self.dbapi, "select set_config('%s', %s, %s)" % (name, literal(setting), "true" if self.pooled else "false"))
+        value(self.dbapi, f"select set_config('{name}', {literal(setting)}, {'true' if self.pooled else 'false'})")
 
     def attempt(self) -> bool:
         if not self.pooled:
-            return bool(value(self.dbapi, "select pg_try_advisory_lock(%d)" % self.key))
-        got = bool(value(self.dbapi, "select pg_try_advisory_xact_lock(%d)" % self.key))
+            return bool(value(self.dbapi, f"select pg_try_advisory_lock({self.key})"))
+        got = bool(value(self.dbapi, f"select pg_try_advisory_xact_lock({self.key})"))
         if got:
             # asyncpg leaves the portal of the last query open, and with it a snapshot: these statements replace it
             self._set("application_name", _owner()[:63])
@@ -78,27 +79,27 @@ class PostgresLock:
     def _where(self) -> str:
         high, low = (self.key >> 32) & 0xFFFFFFFF, self.key & 0xFFFFFFFF
         return (
-            "l.locktype = 'advisory' and l.objsubid = 1 and l.classid = %d and l.objid = %d and l.granted"
-            " and l.database = (select oid from pg_database where datname = current_database())" % (high, low)
+            f"l.locktype = 'advisory' and l.objsubid = 1 and l.classid = {high} and l.objid = {low} and l.granted"
+            " and l.database = (select oid from pg_database where datname = current_database())"
         )
 
-    def holder(self) -> Optional[Dict[str, Any]]:
+    def holder(self) -> dict[str, Any] | None:
         found = rows(
             self.dbapi,
             "select a.pid, a.usename::text, a.application_name, coalesce(host(a.client_addr), 'local'), a.state,"
             " to_char(coalesce(a.xact_start, a.state_change) at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
-            " from pg_locks l join pg_stat_activity a on a.pid = l.pid where %s" % self._where(),
+            f" from pg_locks l join pg_stat_activity a on a.pid = l.pid where {self._where()}",
         )
         if self.pooled:
             self.dbapi.rollback()
         return dict(zip(("pid", "user", "application", "client", "state", "since"), found[0])) if found else None
 
     def kept(self) -> bool:
-        return bool(value(self.dbapi, "select count(*) from pg_locks l where %s and l.pid = pg_backend_pid()" % self._where()))
+        return bool(value(self.dbapi, f"select count(*) from pg_locks l where {self._where()} and l.pid = pg_backend_pid()"))
 
     def release(self) -> None:
         if not self.pooled:
-            value(self.dbapi, "select pg_advisory_unlock(%d)" % self.key)
+            value(self.dbapi, f"select pg_advisory_unlock({self.key})")
         self.dbapi.rollback()
 
 
@@ -110,25 +111,25 @@ class MysqlLock:
     def __init__(self, dbapi: Any, fairy: Any, scope: str) -> None:
         self.dbapi, self.fairy = dbapi, fairy
         database = str(value(dbapi, "select database()"))
-        self.name = "%s:%s" % (NAMESPACE, hashlib.sha256(("%s:%s" % (database, scope)).encode()).hexdigest()[:40])
+        self.name = f"{NAMESPACE}:{hashlib.sha256(f'{database}:{scope}'.encode()).hexdigest()[:40]}"
         value(dbapi, "set session wait_timeout = 604800")
 
     def attempt(self) -> bool:
-        return bool(value(self.dbapi, "select get_lock('%s', 0)" % self.name) == 1)
+        return bool(value(self.dbapi, f"select get_lock('{self.name}', 0)") == 1)
 
-    def holder(self) -> Optional[Dict[str, Any]]:
+    def holder(self) -> dict[str, Any] | None:
         found = rows(
             self.dbapi,
             "select id, user, host, command, date_format(date_sub(utc_timestamp(), interval time second), '%Y-%m-%dT%TZ')"
             " from information_schema.processlist where id = is_used_lock('" + self.name + "')",
         )
-        return found and {"pid": found[0][0], "user": found[0][1], "application": None, "client": found[0][2], "state": found[0][3], "since": found[0][4]} or None
+        return dict(zip(("pid", "user", "client", "state", "since"), found[0]), application=None) if found else None
 
     def kept(self) -> bool:
-        return bool(value(self.dbapi, "select is_used_lock('%s') = connection_id()" % self.name))
+        return bool(value(self.dbapi, f"select is_used_lock('{self.name}') = connection_id()"))
 
     def release(self) -> None:
-        value(self.dbapi, "select release_lock('%s')" % self.name)
+        value(self.dbapi, f"select release_lock('{self.name}')")
 
 
 class FileLock:
@@ -143,7 +144,7 @@ class FileLock:
     def attempt(self) -> bool:
         import fcntl
 
-        handle = open(self.path, "a+")
+        handle = open(self.path, "a+")  # noqa: SIM115  (open for as long as the lock is held)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(handle.fileno()).st_ino != os.stat(self.path).st_ino:
@@ -152,12 +153,12 @@ class FileLock:
             handle.close()
             return False
         handle.truncate(0)
-        handle.write("%d %s %s\n" % (os.getpid(), socket.gethostname(), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())))
+        handle.write(f"{os.getpid()} {socket.gethostname()} {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}\n")
         handle.flush()
         self.file = handle
         return True
 
-    def holder(self) -> Optional[Dict[str, Any]]:
+    def holder(self) -> dict[str, Any] | None:
         try:
             with open(self.path) as handle:
                 pid, host, since = handle.read().split()
@@ -177,7 +178,7 @@ class FileLock:
         self.file.close()
 
 
-def make_lock(connection: Any, scope: str) -> Optional[Lock]:
+def make_lock(connection: Any, scope: str) -> Lock | None:
     """Return the lock for the database of a SQLAlchemy connection, not taken yet; None where there is nothing to lock."""
     name = connection.dialect.name
     if name == "sqlite":
@@ -186,8 +187,6 @@ def make_lock(connection: Any, scope: str) -> Optional[Lock]:
     if name != "postgresql" and name not in MYSQL:
         return None
     fairy = connection.engine.pool.recreate().connect()  # referenced by the lock: collected, its connection would close
-    from .server import dbapi_of
-
     dbapi = dbapi_of(fairy)
     if name != "postgresql":
         return MysqlLock(dbapi, fairy, scope)
@@ -209,24 +208,24 @@ class Locks:
     :param tell: called once with the holder when a lock has to be waited for.
     """
 
-    def __init__(self, wait: float, tell: Callable[[Dict[str, Any]], None]) -> None:
+    def __init__(self, wait: float, tell: Callable[[dict[str, Any]], None]) -> None:
         self.wait, self.tell = wait, tell
-        self.held: List[Dict[str, Any]] = []
+        self.held: list[dict[str, Any]] = []
 
-    def acquire(self, connection: Any, owner: Any, identity: str, scope: str) -> Dict[str, Any]:
+    def acquire(self, connection: Any, owner: Any, identity: str, scope: str) -> dict[str, Any]:
         """Take the lock ``scope`` of the database ``identity`` and tie it to the DBAPI connection ``owner``."""
         for entry in self.held:
             if entry["key"] == (identity, scope):
                 return entry["report"]  # type: ignore[no-any-return]
         lock = make_lock(connection, scope)
-        report: Dict[str, Any] = {"mode": lock.mode if lock else "none", "waited_seconds": 0.0, "kept": None, "holder": None}
+        report: dict[str, Any] = {"mode": lock.mode if lock else "none", "waited_seconds": 0.0, "kept": None, "holder": None}
         if lock is None:
             return report
         self._poll(lock, report)
         self.held.append({"key": (identity, scope), "lock": lock, "owner": owner, "report": report})
         return report
 
-    def _poll(self, lock: Lock, report: Dict[str, Any]) -> None:
+    def _poll(self, lock: Lock, report: dict[str, Any]) -> None:
         started, pause = time.monotonic(), POLL_SECONDS[0]
         while not lock.attempt():
             waited = time.monotonic() - started
@@ -235,13 +234,17 @@ class Locks:
                 self.tell({"holder": report["holder"], "wait_seconds": self.wait})
             if waited >= self.wait:
                 holder = lock.holder() or report["holder"]
-                raise Failure("lock_unavailable", "Another run holds the migration lock, and lock_wait (%g s) is over: %s." % (self.wait, _who(holder)),
-                              "Wait for it to end, or end it if it hangs; the lock goes with its session.", lock=dict(report, holder=holder, waited_seconds=round(waited, 3)))
+                raise Failure(
+                    "lock_unavailable",
+                    f"Another run holds the migration lock, and lock_wait ({self.wait:g} s) is over: {_who(holder)}.",
+                    "Wait for it to end, or end it if it hangs; the lock goes with its session.",
+                    lock=dict(report, holder=holder, waited_seconds=round(waited, 3)),
+                )
             time.sleep(min(pause * random.uniform(0.5, 1.0), max(0.01, self.wait - waited)))
             pause = min(pause * 1.5, POLL_SECONDS[1])
         report["waited_seconds"] = round(time.monotonic() - started, 3)
 
-    def of(self, owner: Any) -> List[Lock]:
+    def of(self, owner: Any) -> list[Lock]:
         """Return the locks tied to ``owner``."""
         return [entry["lock"] for entry in self.held if entry["owner"] is owner]
 
@@ -261,14 +264,18 @@ class Locks:
 def _close(lock: Lock) -> None:
     fairy = getattr(lock, "fairy", None)
     if fairy is not None:
-        try:
+        with contextlib.suppress(Exception):  # already broken is what we want of it
             fairy.invalidate()  # closes instead of pooling: nobody else may get a session with our settings
-        except Exception:
-            pass  # already broken, which is what we want of it
 
 
-def _who(holder: Optional[Dict[str, Any]]) -> str:
+def _who(holder: dict[str, Any] | None) -> str:
     if not holder:
         return "the holder could not be seen"
-    parts = [("pid", holder.get("pid")), ("user", holder.get("user")), ("application", holder.get("application")), ("host", holder.get("client")), ("since", holder.get("since"))]
-    return ", ".join("%s %s" % part for part in parts if part[1] is not None)
+    parts = [
+        ("pid", holder.get("pid")),
+        ("user", holder.get("user")),
+        ("application", holder.get("application")),
+        ("host", holder.get("client")),
+        ("since", holder.get("since")),
+    ]
+    return ", ".join("{} {}".format(*part) for part in parts if part[1] is not None)

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 from . import project, server, target
 from .environment import EnvironmentRun, Send, Visit
@@ -18,7 +19,7 @@ from .observe import observe
 PLANS = {"upgrade": target.upgrade_steps, "downgrade": target.downgrade_steps, "stamp": target.stamp_steps}
 
 
-def migrate(request: Dict[str, Any], send: Send) -> Dict[str, Any]:
+def migrate(request: dict[str, Any], send: Send) -> dict[str, Any]:
     """Run one attempt of ``request["operation"]``; all that happens is sent as events.
 
     After a failure that may be tried again, looking where the database stands is left to the supervisor.
@@ -30,26 +31,27 @@ def migrate(request: Dict[str, Any], send: Send) -> Dict[str, Any]:
     if not migration.ran_anything:
         send({"event": "observed", "observed": [migration.unchanged(visit) for visit in migration.visits]})
     elif failure is None or failure["kind"] not in RETRYABLE:
-        send({"event": "observed", "observed": observe(request, send)})
+        with contextlib.suppress(Exception, SystemExit):  # an env.py that can't run twice: the supervisor looks in a new process
+            send({"event": "observed", "observed": observe(request, send)})
     if failure:
         send({"event": "failed", "error": failure})
     return {}
 
 
 class _Migration:
-    def __init__(self, request: Dict[str, Any], send: Send) -> None:
+    def __init__(self, request: dict[str, Any], send: Send) -> None:
         self.request, self.send, self.operation = request, send, request["operation"]
-        self.environment: Optional[EnvironmentRun] = None
+        self.environment: EnvironmentRun | None = None
 
     @property
-    def visits(self) -> List[Visit]:
+    def visits(self) -> list[Visit]:
         return self.environment.visits if self.environment else []
 
     @property
     def ran_anything(self) -> bool:
         return any(visit.facts.get("touched") for visit in self.visits)
 
-    def run(self) -> Optional[Dict[str, Any]]:
+    def run(self) -> dict[str, Any] | None:
         """Run env.py; return the failure, if there was one."""
         try:
             config = project.load(self.request, self.operation)
@@ -66,7 +68,13 @@ class _Migration:
             if self.environment:
                 self._report_locks()
         if not any(visit.facts.get("ran") for visit in self.visits):
-            return describe(Failure("no_migrations", "env.py configured a context and ran no migrations.", "It has to call context.run_migrations()."))
+            return describe(
+                Failure(
+                    "no_migrations",
+                    "env.py configured a context and ran no migrations.",
+                    "It has to call context.run_migrations().",
+                )
+            )
         return next((visit.error for visit in self.visits if visit.error), None)
 
     def _report_locks(self) -> None:
@@ -83,7 +91,7 @@ class _Migration:
     def _settle(self, visit: Visit) -> None:
         """Plan, and when there is something to do take the lock and plan again; the lock's holder may have done it."""
         self.plan(visit)
-        if visit.steps or not visit.initialised and self.operation == "upgrade":
+        if visit.steps or (not visit.initialised and self.operation == "upgrade"):
             self.environment.lock(visit)  # type: ignore[union-attr]
             self._initialise(visit)
             self.plan(visit)
@@ -97,7 +105,7 @@ class _Migration:
         """Fill in the steps from the heads just read, and refuse what the request does not allow."""
         script = self.environment.script  # type: ignore[union-attr]
         current = () if self.operation == "stamp" and self.request.get("purge") else visit.current
-        stamps: List[Any] = []
+        stamps: list[Any] = []
         if self.operation == "upgrade" and not visit.initialised:
             stamps = self._first_stamp(visit, script)
             current = tuple(revision for step in stamps for revision in step.to_revisions)
@@ -106,14 +114,18 @@ class _Migration:
         if visit.steps:
             self._expect(visit, len(steps))
 
-    def _first_stamp(self, visit: Visit, script: Any) -> List[Any]:
+    def _first_stamp(self, visit: Visit, script: Any) -> list[Any]:
         """Return the stamp that a database without a version table gets first, if the request says so."""
         initialise = self.request.get("initialise") or {}
-        if initialise.get("method") == "refuse":
-            raise Failure("not_initialised", "The database has no version table %s." % visit.database["version_table"],
-                          "Say with initialise whether to upgrade it from base, run the application's own command first, or stamp a revision.")
-        if initialise.get("method") == "stamp" or initialise.get("method") == "command" and initialise.get("revision"):
-            return target.stamp_steps(script, str(initialise.get("revision")), ())
+        method, revision = initialise.get("method"), initialise.get("revision")
+        if method == "refuse":
+            raise Failure(
+                "not_initialised",
+                f"The database has no version table {visit.database['version_table']}.",
+                "Say with initialise whether to upgrade it from base, run the application's command first, or stamp a revision.",
+            )
+        if method == "stamp" or (method == "command" and revision):
+            return target.stamp_steps(script, str(revision), ())
         return []
 
     def _initialise(self, visit: Visit) -> None:
@@ -128,20 +140,35 @@ class _Migration:
         try:
             status = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
         except OSError as exc:
-            raise Failure("command_failed", "The initialisation command %s can not be run: %s." % (command[0], exc.strerror), "Check initialise_command.") from exc
+            raise Failure(
+                "command_failed",
+                f"The initialisation command {command[0]} can not be run: {exc.strerror}.",
+                "Check initialise_command.",
+            ) from exc
         if status:
-            raise Failure("command_failed", "The initialisation command %s ended with status %d." % (command[0], status), "Its output is in 'output'.")
+            raise Failure(
+                "command_failed",
+                f"The initialisation command {command[0]} ended with status {int(status)}.",
+                "Its output is in 'output'.",
+            )
         self.environment.read(visit)  # type: ignore[union-attr]
 
     def _expect(self, visit: Visit, count: int) -> None:
         expected, maximum = self.request.get("expect_current"), self.request.get("max_pending")
         if expected is not None and not self._is_expected(visit, expected):
-            raise Failure("unexpected_revision", "The database is at %s; expect_current names %s." % (_heads(visit.current), _heads(expected)),
-                          "Somebody else has migrated it, or this is another database: look with alembic_info.")
+            raise Failure(
+                "unexpected_revision",
+                f"The database is at {_heads(visit.current)}; expect_current names {_heads(expected)}.",
+                "Somebody else has migrated it, or this is another database: look with alembic_info.",
+            )
         if maximum is not None and count > maximum:
-            raise Failure("too_many_pending", "%d revisions would run; max_pending allows %d." % (count, maximum), "Look at them with alembic_info, then raise max_pending.")
+            raise Failure(
+                "too_many_pending",
+                f"{int(count)} revisions would run; max_pending allows {int(maximum)}.",
+                "Look at them with alembic_info, then raise max_pending.",
+            )
 
-    def _is_expected(self, visit: Visit, expected: List[str]) -> bool:
+    def _is_expected(self, visit: Visit, expected: list[str]) -> bool:
         names = [name for name in expected if name != "base"]
         if len(names) != len(visit.current):
             return False
@@ -149,12 +176,22 @@ class _Migration:
 
     def _announce(self, visit: Visit) -> None:
         steps = visit.steps or []
-        self.send({"event": "context", "number": visit.number, "database": visit.database, "initialised": visit.initialised, "before": sorted(visit.current),
-                   "planned": [target.describe_step(step) for step in steps], "invalid_before": visit.facts.get("invalid_before", []), "lock": visit.facts.get("lock")})
+        self.send(
+            {
+                "event": "context",
+                "number": visit.number,
+                "database": visit.database,
+                "initialised": visit.initialised,
+                "before": sorted(visit.current),
+                "planned": [target.describe_step(step) for step in steps],
+                "invalid_before": visit.facts.get("invalid_before", []),
+                "lock": visit.facts.get("lock"),
+            }
+        )
         if visit.number == 0:
             self.send({"event": "graph", "graph": target.graph(self.environment.script)})  # type: ignore[union-attr]
 
-    def work(self, visit: Visit, heads: Tuple[str, ...]) -> Any:
+    def work(self, visit: Visit, heads: tuple[str, ...]) -> Any:
         """Alembic's ``fn``: the steps, planned anew if the heads are not those that were planned from."""
         if not self.request.get("purge") and set(heads) != set(visit.current):
             visit.current = heads
@@ -164,9 +201,16 @@ class _Migration:
         return self.environment.steps(visit, visit.steps or [])  # type: ignore[union-attr]
 
     @staticmethod
-    def unchanged(visit: Visit) -> Dict[str, Any]:
+    def unchanged(visit: Visit) -> dict[str, Any]:
         """Return what looking again would say of a context in which nothing was done."""
-        return {"database": visit.database, "current": sorted(visit.current), "pending": [], "unknown": [], "initialised": visit.initialised, "invalid_indexes": None}
+        return {
+            "database": visit.database,
+            "current": sorted(visit.current),
+            "pending": [],
+            "unknown": [],
+            "initialised": visit.initialised,
+            "invalid_indexes": None,
+        }
 
 
 def _heads(revisions: Any) -> str:

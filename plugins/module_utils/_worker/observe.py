@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Sequence
 
 from . import project, server, target
 from .environment import EnvironmentRun, Send, Visit
@@ -15,7 +15,7 @@ from .failure import Failure, describe
 _UNREACHABLE = ("connection_failed", "connection_lost")
 
 
-def observe(request: Dict[str, Any], send: Send) -> List[Dict[str, Any]]:
+def observe(request: dict[str, Any], send: Send) -> list[dict[str, Any]]:
     """Return one entry for each database or tenant, and wait a while for a server that is just restarting.
 
     :raises: what the last try raised.
@@ -30,20 +30,22 @@ def observe(request: Dict[str, Any], send: Send) -> List[Dict[str, Any]]:
         time.sleep(0.5)
 
 
-def read_databases(request: Dict[str, Any], send: Send) -> Dict[str, Any]:
+def read_databases(request: dict[str, Any], send: Send) -> dict[str, Any]:
     """Run env.py without writing; return its databases and the script directory's contents."""
-    found: List[Dict[str, Any]] = []
+    found: list[dict[str, Any]] = []
     verb = request.get("verb") or (request["operation"] if request["operation"] in ("upgrade", "downgrade", "stamp") else "current")
-    environment = EnvironmentRun(request, project.load(request, verb), _nothing, send, lambda visit: found.append(_entry(request, environment, visit)))
+    environment = EnvironmentRun(
+        request, project.load(request, verb), _nothing, send, lambda visit: found.append(_entry(request, environment, visit))
+    )
     environment.run()
     return {"databases": found, "script": environment.script}
 
 
-def _nothing(visit: Visit, heads: Tuple[str, ...]) -> List[Any]:
+def _nothing(visit: Visit, heads: tuple[str, ...]) -> list[Any]:
     return []
 
 
-def _entry(request: Dict[str, Any], environment: EnvironmentRun, visit: Visit) -> Dict[str, Any]:
+def _entry(request: dict[str, Any], environment: EnvironmentRun, visit: Visit) -> dict[str, Any]:
     _end_orphans(request, visit)
     script = environment.script
     unknown = target.unknown(script, visit.current)
@@ -72,11 +74,12 @@ def _status(script: Any, visit: Visit, wanted: str, pending: Sequence[Any], unkn
     return "ahead" if target.ancestors(parents, visit.current) - target.ancestors(parents, aimed) else "at_target"
 
 
-def _end_orphans(request: Dict[str, Any], visit: Visit) -> None:
+def _end_orphans(request: dict[str, Any], visit: Visit) -> None:
     """End the sessions of a migration process that died: the server may still run its last statement, unlocked."""
     orphans = [entry for entry in request.get("orphans") or () if visit.database["dialect"] == "postgresql"]
     for orphan in orphans:
-        where = "pid = %d and backend_start::text = %s and datname = current_database()" % (orphan["pid"], server.literal(orphan["started"]))
+        started = server.literal(orphan["started"])
+        where = f"pid = {int(orphan['pid'])} and backend_start::text = {started} and datname = current_database()"
         for _attempt in range(100):
             with server.looking(visit.dbapi) as dbapi:
                 gone = not server.rows(dbapi, "select pg_terminate_backend(pid) from pg_stat_activity where " + where)
@@ -84,10 +87,14 @@ def _end_orphans(request: Dict[str, Any], visit: Visit) -> None:
                 break
             time.sleep(0.1)
         else:
-            raise Failure("connection_lost", "The session %d of the migration that died is still running." % orphan["pid"], "End it in the database, then look with alembic_info.")
+            raise Failure(
+                "connection_lost",
+                f"The session {int(orphan['pid'])} of the migration that died is still running.",
+                "End it in the database, then look with alembic_info.",
+            )
 
 
-def info(request: Dict[str, Any], send: Send) -> Dict[str, Any]:
+def info(request: dict[str, Any], send: Send) -> dict[str, Any]:
     """Return databases, heads, bases, branches and the history of the scripts."""
     project.enter(request)
     versions = project.versions()

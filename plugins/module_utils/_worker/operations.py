@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable
 
 from .autogenerate import check, revision
 from .environment import Send
@@ -14,17 +14,17 @@ from .observe import info, observe
 from .preview import preview
 
 
-def _observe(request: Dict[str, Any], send: Send) -> Dict[str, Any]:
+def _observe(request: dict[str, Any], send: Send) -> dict[str, Any]:
     from . import project
 
     project.enter(request)
     project.versions()
-    found: List[Dict[str, Any]] = observe(request, send)
+    found: list[dict[str, Any]] = observe(request, send)
     send({"event": "observed", "observed": found})
     return {}
 
 
-OPERATIONS: Dict[str, Callable[[Dict[str, Any], Send], Dict[str, Any]]] = {
+OPERATIONS: dict[str, Callable[[dict[str, Any], Send], dict[str, Any]]] = {
     "info": info,
     "observe": _observe,
     "preview": preview,

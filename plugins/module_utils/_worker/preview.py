@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import io
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Iterator
 
 from . import project, target
 from .environment import EnvironmentRun, Send, Visit
@@ -20,17 +20,17 @@ class _Look(_Migration):
     def _settle(self, visit: Visit) -> None:
         self.plan(visit)
 
-    def work(self, visit: Visit, heads: Tuple[str, ...]) -> Any:
+    def work(self, visit: Visit, heads: tuple[str, ...]) -> Any:
         return []
 
-    def run(self) -> Optional[Dict[str, Any]]:
+    def run(self) -> dict[str, Any] | None:
         config = project.load(self.request, self.operation)
         self.environment = EnvironmentRun(self.request, config, self.work, self.send, self.prepare)
         self.environment.run()
         return None
 
 
-def preview(request: Dict[str, Any], send: Send) -> Dict[str, Any]:
+def preview(request: dict[str, Any], send: Send) -> dict[str, Any]:
     """Announce what ``request`` would do, with SQL where it can be had; a revision that can't be rendered says why."""
     project.enter(request)
     send({"event": "versions", "versions": project.versions()})
@@ -50,46 +50,50 @@ def preview(request: Dict[str, Any], send: Send) -> Dict[str, Any]:
     return {}
 
 
-def _render(request: Dict[str, Any], visits: List[Visit], send: Send) -> List[Dict[str, Any]]:
+def _render(request: dict[str, Any], visits: list[Visit], send: Send) -> list[dict[str, Any]]:
     """Return for each context: revision → {sql, previewable, reason}."""
-    results: List[Dict[str, Any]] = [{} for _visit in visits]
+    results: list[dict[str, Any]] = [{} for _visit in visits]
     buffer = io.StringIO()
 
-    def starting(number: int) -> Optional[Tuple[str, ...]]:
+    def starting(number: int) -> tuple[str, ...] | None:
         return (visits[number].current or None) if number < len(visits) else None
 
-    def work(visit: Visit, heads: Tuple[str, ...]) -> Iterator[Any]:
+    def work(visit: Visit, heads: tuple[str, ...]) -> Iterator[Any]:
         if visit.number >= len(visits):
             return
         planned = visits[visit.number]
         steps = PLANS[request["operation"]](offline.script, request["target"], planned.current)
         for step in steps:
-            results[visit.number][target.describe_step(step)["revision"]] = entry = {"sql": None, "previewable": True, "reason": None}
+            results[visit.number][target.describe_step(step)["revision"]] = entry = _unrendered(True, None)
             start = buffer.tell()
             step.migration_fn = _guarded(step.migration_fn, entry)
             yield step
             entry["sql"] = buffer.getvalue()[start:].strip() if entry["previewable"] else None
 
     try:
-        offline = EnvironmentRun(dict(request, buffer=buffer, starting=starting), project.load(request, request["operation"]), work, send, offline=True)
+        offline = EnvironmentRun(
+            dict(request, buffer=buffer, starting=starting), project.load(request, request["operation"]), work, send, offline=True
+        )
         offline.run()
     except (Exception, SystemExit) as exc:
-        reason = "env.py can not render SQL: %s" % describe(exc)["message"]
+        reason = f"env.py can not render SQL: {describe(exc)['message']}"
         for number, visit in enumerate(visits):
             for step in visit.steps or []:
-                results[number].setdefault(target.describe_step(step)["revision"], {"sql": None, "previewable": False, "reason": reason})
+                results[number].setdefault(target.describe_step(step)["revision"], _unrendered(False, reason))
     return results
 
 
-def _guarded(upgrade: Callable[..., None], entry: Dict[str, Any]) -> Callable[..., None]:
+def _unrendered(previewable: bool, reason: str | None) -> dict[str, Any]:
+    return {"sql": None, "previewable": previewable, "reason": reason}
+
+
+def _guarded(upgrade: Callable[..., None], entry: dict[str, Any]) -> Callable[..., None]:
     """Keep one revision that needs a database from ending the rendering of those after it."""
 
     def run(**keywords: Any) -> None:
         try:
             upgrade(**keywords)
         except (Exception, SystemExit) as exc:
-            entry.update(previewable=False, reason="it can not be rendered without the database: %s" % describe(exc)["message"])
+            entry.update(previewable=False, reason=f"it can not be rendered without the database: {describe(exc)['message']}")
 
     return run
-
-

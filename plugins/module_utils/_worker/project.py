@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 from .failure import Failure, causes
 
@@ -28,32 +28,41 @@ ASYNC_DRIVERS = {
 }
 
 
-def enter(request: Dict[str, Any]) -> None:
+def enter(request: dict[str, Any]) -> None:
     """Make this process what the application's own command would be: its environment, folder and import path."""
     os.environ.update({str(name): str(value) for name, value in (request.get("environment") or {}).items()})
     folder = request.get("chdir") or os.path.dirname(request.get("config") or "") or "."
     try:
         os.chdir(folder)
     except OSError as exc:
-        raise Failure("config_missing", "The folder %s can not be entered: %s." % (folder, exc.strerror), "Check chdir.") from exc
+        raise Failure("config_missing", f"The folder {folder} can not be entered: {exc.strerror}.", "Check chdir.") from exc
     if sys.path and sys.path[0] == "":  # python -c puts the folder there, the alembic program doesn't
         del sys.path[0]
 
 
-def versions() -> Dict[str, str]:
+def versions() -> dict[str, str]:
     """Return the versions of what the project runs on; an Alembic that is missing or too old is a failure."""
     try:
         import alembic
         import sqlalchemy
     except ImportError as exc:
-        raise Failure("alembic_missing", "%s can not import Alembic: %s." % (sys.executable, exc), "Set virtualenv or python to the environment that the application runs in.") from exc
+        raise Failure(
+            "alembic_missing",
+            f"{sys.executable} can not import Alembic: {exc}.",
+            "Set virtualenv or python to the environment that the application runs in.",
+        ) from exc
     found = {"alembic": alembic.__version__, "sqlalchemy": sqlalchemy.__version__, "python": sys.version.split()[0]}
     if tuple(int(part) for part in found["alembic"].split(".")[:2]) < MINIMUM_ALEMBIC:
-        raise Failure("alembic_unsupported", "Alembic %s is too old." % found["alembic"], "Upgrade it to 1.8 or later in the application's environment.", versions=found)
+        raise Failure(
+            "alembic_unsupported",
+            f"Alembic {found['alembic']} is too old.",
+            "Upgrade it to 1.8 or later in the application's environment.",
+            versions=found,
+        )
     return found
 
 
-def command_line(request: Dict[str, Any], verb: str) -> List[str]:
+def command_line(request: dict[str, Any], verb: str) -> list[str]:
     """Return the arguments that the alembic program would be given; env.py sees them as ``config.cmd_opts``."""
     arguments = ["-c", request["config"]] if request.get("config") else []
     arguments += ["-n", request["section"]] if request.get("section") else []
@@ -61,19 +70,19 @@ def command_line(request: Dict[str, Any], verb: str) -> List[str]:
         arguments += ["-x", str(item)]
     target = request.get("target")
     if verb in ("upgrade", "downgrade"):
-        return arguments + [verb, str(target)]
-    return arguments + [verb, *str(target).split(",")] if verb == "stamp" else arguments + [verb]
+        return [*arguments, verb, str(target)]
+    return [*arguments, verb, *str(target).split(",")] if verb == "stamp" else [*arguments, verb]
 
 
-def load(request: Dict[str, Any], verb: str) -> Any:
+def load(request: dict[str, Any], verb: str) -> Any:
     """Return Alembic's Config, made by the parser of its own program, then the prelude, then the URL."""
     from alembic.config import CommandLine, Config
 
     arguments = command_line(request, verb)
     program = CommandLine(prog="alembic")
-    sys.argv = ["alembic"] + arguments
+    sys.argv = ["alembic", *arguments]
     options = program.parser.parse_args(arguments)
-    names: Dict[str, Any] = {"__name__": "prelude", "config": None}
+    names: dict[str, Any] = {"__name__": "prelude", "config": None}
     exec(compile(request.get("prelude") or "", "<prelude>", "exec"), names)
     config = names.get("config")
     if config is None:
@@ -89,26 +98,38 @@ def _config(program: Any, options: Any, make: Any) -> Any:
     toml, ini = inis(options) if inis else (None, options.config)
     files = [name for name in (ini, toml) if name]
     if not any(os.path.isfile(name) for name in files):
-        raise Failure("config_missing", "There is no %s in %s." % (" or ".join(os.path.basename(name) for name in files), os.getcwd()), "Check chdir and config.")
-    config = make(file_=ini, toml_file=toml, ini_section=options.name, cmd_opts=options) if inis else make(file_=ini, ini_section=options.name, cmd_opts=options)
+        raise Failure(
+            "config_missing",
+            f"There is no {' or '.join(os.path.basename(name) for name in files)} in {os.getcwd()}.",
+            "Check chdir and config.",
+        )
+    config = (
+        make(file_=ini, toml_file=toml, ini_section=options.name, cmd_opts=options)
+        if inis
+        else make(file_=ini, ini_section=options.name, cmd_opts=options)
+    )
     if options.name != "alembic" and os.path.isfile(ini) and not config.file_config.has_section(options.name):
-        raise Failure("config_missing", "%s has no section [%s]." % (ini, options.name), "Check section.")
+        raise Failure("config_missing", f"{ini} has no section [{options.name}].", "Check section.")
     return config
 
 
-def _urls(request: Dict[str, Any], config: Any) -> List[Tuple[str, str]]:
+def _urls(request: dict[str, Any], config: Any) -> list[tuple[str, str]]:
     found = [(config.config_ini_section, request["url"])] if request.get("url") else []
     return found + sorted((request.get("urls") or {}).items())
 
 
-def asked_urls(request: Dict[str, Any]) -> List[Any]:
+def asked_urls(request: dict[str, Any]) -> list[Any]:
     """Return the URLs that the request names, parsed; one of them is the database that a connection has to go to."""
     from sqlalchemy.engine import make_url
 
     try:
         return [make_url(url) for url in [request.get("url"), *(request.get("urls") or {}).values()] if url]
     except Exception as exc:
-        raise Failure("options_invalid", "The database URL can not be parsed.", "It has the form dialect+driver://user:password@host:port/database, with special characters percent-encoded.") from exc
+        raise Failure(
+            "options_invalid",
+            "The database URL can not be parsed.",
+            "It has the form dialect+driver://user:password@host:port/database, with special characters percent-encoded.",
+        ) from exc
 
 
 def installed(module: str) -> bool:
@@ -118,7 +139,7 @@ def installed(module: str) -> bool:
         return False
 
 
-def other_driver(url: str, exc: BaseException) -> Optional[str]:
+def other_driver(url: str, exc: BaseException) -> str | None:
     """Return ``url`` with a driver that env.py can use, if ``exc`` says that it could not use this one.
 
     A synchronous env.py with an async driver fails before it has sent anything, as does an async env.py with a
@@ -139,6 +160,6 @@ def other_driver(url: str, exc: BaseException) -> Optional[str]:
         return None
     for name, module in candidates:
         if installed(module) and name != driver:
-            changed = parsed.set(drivername="%s+%s" % (dialect, name))
+            changed = parsed.set(drivername=f"{dialect}+{name}")
             return str(changed.render_as_string(hide_password=False)) if hasattr(changed, "render_as_string") else str(changed)
     return None

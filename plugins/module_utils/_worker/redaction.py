@@ -6,30 +6,40 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Iterable, List, Pattern, Set, Tuple
+from typing import Any, Iterable, Pattern
 from urllib.parse import quote, quote_plus, unquote
 
 MASK = "***"
 _URL_PASSWORD = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]*://[^\s:/@'\"]*:)(?!\*\*\*@)([^\s'\"]*?)(@(?=[^\s@'\"]*(?:[\s'\"]|$)))")
-_ASSIGNED = re.compile(r"(?i)((?:password|passwd|pwd|secret|token|api_key)['\"]?\s*[=:]\s*)('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[^\s,;)&'\"]+)")
+_ASSIGNED = re.compile(
+    r"(?i)((?:password|passwd|pwd|secret|token|api_key)['\"]?\s*[=:]\s*)('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[^\s,;)&'\"]+)"
+)
 _SECRET_NAME = re.compile(r"(?i)pass|pwd|secret|token|credential|private|api_?key")
 _URL_PARTS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://([^\s:/@]*):(.*)@([^\s@/]*)(?:/([^\s?]*))?")
 
 
-def url_secrets(text: str) -> Tuple[Set[str], Set[str]]:
+def url_secrets(text: str) -> tuple[set[str], set[str]]:
     """Return the password of the URL in ``text``, in each spelling it may appear in, and its parts that are no secret."""
     match = _URL_PARTS.search(text)
     if not match:
         return set(), set()
     user, password, host, database = (match.group(n) or "" for n in (1, 2, 3, 4))
     plain = unquote(password)
-    spellings = {password, plain, quote(plain), quote(plain, safe=""), quote_plus(plain), plain.replace("%", "%%"), password.replace("%", "%%")}
+    spellings = {
+        password,
+        plain,
+        quote(plain),
+        quote(plain, safe=""),
+        quote_plus(plain),
+        plain.replace("%", "%%"),
+        password.replace("%", "%%"),
+    }
     return spellings, {user, unquote(user), host.split(":")[0], database}
 
 
-def environment_secrets(environment: Dict[str, str]) -> Set[str]:
+def environment_secrets(environment: dict[str, str]) -> set[str]:
     """Return the values of ``environment`` that are secrets by their name, and the passwords in those that are URLs."""
-    found: Set[str] = set()
+    found: set[str] = set()
     for name, value in environment.items():
         passwords = url_secrets(value)[0]
         found |= passwords
@@ -47,9 +57,9 @@ class Redactor:
     """
 
     def __init__(self) -> None:
-        self._secrets: List[Tuple[str, Pattern[str]]] = []
-        self._known: Set[str] = set()
-        self._public: Set[str] = {""}
+        self._secrets: list[tuple[str, Pattern[str]]] = []
+        self._known: set[str] = set()
+        self._public: set[str] = {""}
 
     def add_url(self, url: str) -> None:
         secrets, public = url_secrets(url)
@@ -60,13 +70,13 @@ class Redactor:
         for secret in secrets:
             if secret and secret not in self._known and len(secret) > 2:
                 self._known.add(secret)
-                pattern = re.escape(secret) if len(secret) >= 8 else r"(?<!\w)%s(?!\w)" % re.escape(secret)
+                pattern = re.escape(secret) if len(secret) >= 8 else rf"(?<!\w){re.escape(secret)}(?!\w)"
                 self._secrets.append((secret, re.compile(pattern)))
         self._secrets.sort(key=lambda item: -len(item[0]))
 
     def text(self, text: str) -> str:
         if "://" in text:
-            text = _URL_PASSWORD.sub(r"\1%s\3" % MASK, text)
+            text = _URL_PASSWORD.sub(rf"\1{MASK}\3", text)
         for secret, pattern in self._secrets:
             if secret in text and secret not in self._public:
                 text = pattern.sub(MASK, text)
@@ -82,7 +92,7 @@ class Redactor:
         return value if isinstance(value, (int, float, bool, type(None))) else self.text(str(value))
 
 
-def redactor_for(request: Dict[str, Any]) -> Redactor:
+def redactor_for(request: dict[str, Any]) -> Redactor:
     """Return a redactor that knows the secrets of ``request``: its URLs, its environment and its ``-x`` arguments."""
     redactor = Redactor()
     for url in [request.get("url"), *(request.get("urls") or {}).values(), *(request.get("x_arguments") or ())]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Iterator
 
 MYSQL = ("mysql", "mariadb")
 _IN_TRANSACTION = 1  # SERVER_STATUS_IN_TRANS of the MySQL client/server protocol
@@ -33,7 +33,7 @@ def first_of(*getters: Callable[[], Any]) -> Any:
     return None
 
 
-def in_transaction(dbapi: Any) -> Optional[bool]:
+def in_transaction(dbapi: Any) -> bool | None:
     """Tell without a round trip whether a transaction is open; None where the driver does not say."""
     inner = getattr(dbapi, "_connection", None)
     return first_of(  # type: ignore[no-any-return]
@@ -47,16 +47,14 @@ def in_transaction(dbapi: Any) -> Optional[bool]:
     )
 
 
-def announced_pid(dbapi: Any) -> Optional[int]:
+def announced_pid(dbapi: Any) -> int | None:
     """Return the server process that was announced when the connection was made (a pooler announces its own)."""
     return first_of(  # type: ignore[no-any-return]
-        lambda: dbapi.info.backend_pid,
-        lambda: dbapi._connection.get_server_pid(),
-        lambda: dbapi._connection.info.backend_pid,
+        lambda: dbapi.info.backend_pid, lambda: dbapi._connection.get_server_pid(), lambda: dbapi._connection.info.backend_pid
     )
 
 
-def rows(dbapi: Any, sql: str) -> List[Tuple[Any, ...]]:
+def rows(dbapi: Any, sql: str) -> list[tuple[Any, ...]]:
     """Run ``sql`` on a raw cursor and return its rows."""
     cursor = dbapi.cursor()
     try:
@@ -84,11 +82,11 @@ def looking(dbapi: Any) -> Iterator[Any]:
 
 def literal(text: str) -> str:
     """Quote a string for PostgreSQL; with backslashes it is written so that they mean themselves."""
-    quoted = "'%s'" % text.replace("'", "''")
+    quoted = "'{}'".format(text.replace("'", "''"))
     return "E" + quoted.replace("\\", "\\\\") if "\\" in text else quoted
 
 
-def actual_address(engine_url: Any, dbapi: Any) -> Dict[str, Any]:
+def actual_address(engine_url: Any, dbapi: Any) -> dict[str, Any]:
     """Return where a connection really goes: what the driver says before what the URL says."""
     info = getattr(dbapi, "info", None) or getattr(getattr(dbapi, "_connection", None), "info", None)
     database = first_of(lambda: info.dbname, lambda: engine_url.database) if info else engine_url.database
@@ -104,7 +102,7 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _DEFAULT_PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
 
 
-def same_database(asked: Any, engine_url: Any, address: Dict[str, Any]) -> bool:
+def same_database(asked: Any, engine_url: Any, address: dict[str, Any]) -> bool:
     """Tell whether ``address`` is the database of the URL ``asked``, without looking at user, password and driver."""
     dialect = asked.get_backend_name()
     if {dialect, engine_url.get_backend_name()} - set(MYSQL) and dialect != engine_url.get_backend_name():
@@ -129,7 +127,7 @@ where not i.indisvalid and c.relkind = 'i' %s order by 1"""
 _BEING_BUILT = "and not exists (select 1 from pg_stat_progress_create_index p where p.index_relid = i.indexrelid)"
 
 
-def invalid_indexes(dialect: str, dbapi: Any) -> List[str]:
+def invalid_indexes(dialect: str, dbapi: Any) -> list[str]:
     """Return PostgreSQL's invalid indexes that nobody is building right now; the progress view exists since version 12."""
     if dialect != "postgresql":
         return []
@@ -151,14 +149,14 @@ group by a.pid, 2, 3, 4, 5, 6, 7 order by 6"""
 _BLOCKER_KEYS = ("pid", "user", "application", "client", "state", "since", "query", "locks")
 
 
-def blockers(dialect: str, dbapi: Any, statement: str, own_pids: List[int]) -> List[Dict[str, Any]]:
+def blockers(dialect: str, dbapi: Any, statement: str, own_pids: list[int]) -> list[dict[str, Any]]:
     """Return the sessions that hold locks on the tables that ``statement`` names (PostgreSQL)."""
     if dialect != "postgresql" or not statement:
         return []
     found = rows(dbapi, _BLOCKERS % (",".join(str(pid) for pid in own_pids), literal(statement[:8000])))
-    return [dict(zip(_BLOCKER_KEYS, row[:6] + (without_literals(row[6]), row[7]))) for row in found]
+    return [dict(zip(_BLOCKER_KEYS, (*row[:6], without_literals(row[6]), row[7]))) for row in found]
 
 
-def without_literals(sql: Optional[str]) -> Optional[str]:
+def without_literals(sql: str | None) -> str | None:
     """Replace the string and number literals of a statement that is not ours: they may be personal data."""
     return sql and re.sub(r"\b\d+(?:\.\d+)?\b", "?", re.sub(r"'(?:[^']|'')*'?", "?", sql))

@@ -8,7 +8,7 @@ The events reach every engine that env.py makes or imports, synchronous or async
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable
 
 from .server import MYSQL, dbapi_of, in_transaction, value
 
@@ -24,7 +24,7 @@ class Statements:
     :param limits: ``lock`` and ``statement`` in seconds; 0 is none.
     """
 
-    def __init__(self, send: Callable[[Dict[str, Any]], None], limits: Dict[str, float], writing: bool) -> None:
+    def __init__(self, send: Callable[[dict[str, Any]], None], limits: dict[str, float], writing: bool) -> None:
         self.send, self.limits, self.writing = send, limits, writing
         self.running = False  # a revision is
         self.autocommit = False  # inside an autocommit_block
@@ -47,9 +47,13 @@ class Statements:
             self._uncommitted = 0
             self.send({"event": "committed"})
 
-    def events(self) -> List[Tuple[str, Callable[..., Any]]]:
-        found: List[Tuple[str, Callable[..., Any]]] = [("before_cursor_execute", self._before), ("after_cursor_execute", self._after), ("commit", self._commit)]
-        return found + [("begin", self._begin)] if self.writing else found
+    def events(self) -> list[tuple[str, Callable[..., Any]]]:
+        found: list[tuple[str, Callable[..., Any]]] = [
+            ("before_cursor_execute", self._before),
+            ("after_cursor_execute", self._after),
+            ("commit", self._commit),
+        ]
+        return [*found, ("begin", self._begin)] if self.writing else found
 
     def _before(self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
         if not self.running:
@@ -68,7 +72,7 @@ class Statements:
     def _after(self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
         if self.running and self._uncommitted:
             open_now = in_transaction(dbapi_of(conn.connection))
-            if open_now is False or open_now is None and self.dialect != "postgresql":
+            if open_now is False or (open_now is None and self.dialect != "postgresql"):
                 self.committed()
 
     def _commit(self, conn: Any) -> None:
@@ -78,39 +82,41 @@ class Statements:
         if self._committing:
             self.committed()
         if conn.dialect.name == "postgresql" and not self.autocommit:
-            settings = ["set local %s = '%dms'" % (name, round(seconds * 1000)) for name, seconds in _postgres_settings(self.limits)]
+            settings = [f"set local {name} = '{round(seconds * 1000)}ms'" for name, seconds in _postgres_settings(self.limits)]
             if settings:
-                value(dbapi_of(conn.connection), "; ".join(settings)) if conn.dialect.driver == "psycopg2" else _each(dbapi_of(conn.connection), settings)
+                value(dbapi_of(conn.connection), "; ".join(settings)) if conn.dialect.driver == "psycopg2" else _each(
+                    dbapi_of(conn.connection), settings
+                )
 
 
-def _each(dbapi: Any, statements: List[str]) -> None:
+def _each(dbapi: Any, statements: list[str]) -> None:
     for statement in statements:  # the extended protocol takes one statement at a time
         value(dbapi, statement)
 
 
-def _postgres_settings(limits: Dict[str, float]) -> List[Tuple[str, float]]:
+def _postgres_settings(limits: dict[str, float]) -> list[tuple[str, float]]:
     wanted = [("lock_timeout", limits.get("lock") or 0), ("statement_timeout", limits.get("statement") or 0)]
     return [(name, seconds) for name, seconds in wanted if seconds > 0]
 
 
-def limit_session(dialect: str, dbapi: Any, limits: Dict[str, float]) -> Optional[str]:
+def limit_session(dialect: str, dbapi: Any, limits: dict[str, float]) -> str | None:
     """Set the limits that only a session has (MySQL, MariaDB, SQLite); return a warning for one that can't be set."""
     lock, statement = limits.get("lock") or 0, limits.get("statement") or 0
     if dialect == "sqlite" and lock:
-        value(dbapi, "PRAGMA busy_timeout = %d" % round(lock * 1000))
+        value(dbapi, f"PRAGMA busy_timeout = {round(lock * 1000)}")
     if dialect not in MYSQL:
-        return "statement_timeout has no effect on %s." % dialect if statement and dialect != "postgresql" else None
+        return f"statement_timeout has no effect on {dialect}." if statement and dialect != "postgresql" else None
     if lock:
         seconds = max(1, round(lock))
-        value(dbapi, "set session lock_wait_timeout = %d, innodb_lock_wait_timeout = %d" % (seconds, seconds))
+        value(dbapi, f"set session lock_wait_timeout = {int(seconds)}, innodb_lock_wait_timeout = {int(seconds)}")
     if statement and "mariadb" in str(value(dbapi, "select version()")).lower():
-        value(dbapi, "set session max_statement_time = %s" % statement)
+        value(dbapi, f"set session max_statement_time = {statement}")
     elif statement:
         return "statement_timeout has no effect on MySQL, which limits only SELECT."
     return None
 
 
-def unlimited(dialect: str, dbapi: Any) -> List[str]:
+def unlimited(dialect: str, dbapi: Any) -> list[str]:
     """Lift the session's own limits for an autocommit block; return the statements that put them back.
 
     A CREATE INDEX CONCURRENTLY that runs into one leaves an invalid index behind.
@@ -119,8 +125,8 @@ def unlimited(dialect: str, dbapi: Any) -> List[str]:
         return []
     back = []
     for name in ("lock_timeout", "statement_timeout"):
-        setting = str(value(dbapi, "select current_setting('%s')" % name))
+        setting = str(value(dbapi, f"select current_setting('{name}')"))
         if setting != "0":
-            value(dbapi, "set %s = 0" % name)
-            back.append("set %s = '%s'" % (name, setting))
+            value(dbapi, f"set {name} = 0")
+            back.append(f"set {name} = '{setting}'")
     return back

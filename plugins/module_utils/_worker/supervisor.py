@@ -10,7 +10,7 @@ import random
 import signal
 import sys
 import time
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 from . import attempt as attempts
 from .channel import Receiver, Sender, readable
@@ -25,7 +25,7 @@ MAXIMUM_DELAY = 30.0
 OBSERVE_TIMEOUT = 120.0
 
 
-def serve(request: Dict[str, Any], descriptor: int) -> None:
+def serve(request: dict[str, Any], descriptor: int) -> None:
     """Carry out ``request`` and write events and one reply, redacted, to ``descriptor``."""
     supervisor = Supervisor(request, Sender(descriptor), redactor_for(request))
     try:
@@ -33,24 +33,27 @@ def serve(request: Dict[str, Any], descriptor: int) -> None:
     except Exception as exc:  # ours: say so instead of dying silently
         import traceback
 
-        reply = {"ok": False, "error": {"kind": "internal_error", "message": "%s: %s" % (type(exc).__name__, exc), "traceback": traceback.format_exc()}}
+        reply = {
+            "ok": False,
+            "error": {"kind": "internal_error", "message": f"{type(exc).__name__}: {exc}", "traceback": traceback.format_exc()},
+        }
     supervisor.tell(dict(reply, event="reply", protocol=PROTOCOL))
 
 
 class Supervisor:
-    def __init__(self, request: Dict[str, Any], sender: Sender, redactor: Redactor) -> None:
+    def __init__(self, request: dict[str, Any], sender: Sender, redactor: Redactor) -> None:
         self.request, self.sender, self.redactor = request, sender, redactor
         self.journal = Journal()
         self.output = ""
-        self.attempts: List[Dict[str, Any]] = []
+        self.attempts: list[dict[str, Any]] = []
         limit = float(request.get("timeout") or 0)
         self.deadline = time.monotonic() + limit if limit > 0 else None
 
-    def tell(self, message: Dict[str, Any]) -> None:
+    def tell(self, message: dict[str, Any]) -> None:
         """The way out: everything that leaves the worker is redacted here."""
         self.sender(self.redactor.clean(message))
 
-    def run(self) -> Dict[str, Any]:
+    def run(self) -> dict[str, Any]:
         retries = self.request.get("retries") or {}
         while True:
             started = time.monotonic()
@@ -64,36 +67,58 @@ class Supervisor:
                 return self._reply(error)
             self._pause(float(retries.get("delay") or 0), error)
 
-    def _note(self, started: float, error: Optional[Dict[str, Any]]) -> None:
+    def _note(self, started: float, error: dict[str, Any] | None) -> None:
         found = error or {}
-        self.attempts.append({"number": len(self.attempts) + 1, "seconds": round(time.monotonic() - started, 3), "error_kind": found.get("kind"),
-                              "sqlstate": found.get("sqlstate"), "revision": found.get("revision"), "blockers": found.get("blockers") or []})
+        self.attempts.append(
+            {
+                "number": len(self.attempts) + 1,
+                "seconds": round(time.monotonic() - started, 3),
+                "error_kind": found.get("kind"),
+                "sqlstate": found.get("sqlstate"),
+                "revision": found.get("revision"),
+                "blockers": found.get("blockers") or [],
+            }
+        )
 
-    def _may_retry(self, error: Dict[str, Any], count: int) -> bool:
+    def _may_retry(self, error: dict[str, Any], count: int) -> bool:
         return error["kind"] in RETRYABLE and not self.journal.dirty and len(self.attempts) <= count
 
-    def _pause(self, delay: float, error: Dict[str, Any]) -> None:
+    def _pause(self, delay: float, error: dict[str, Any]) -> None:
         seconds = min(MAXIMUM_DELAY, delay * 2 ** (len(self.attempts) - 1)) * random.uniform(0.5, 1.5)
-        self.tell({"event": "retry", "attempt": len(self.attempts), "error_kind": error["kind"], "revision": error.get("revision"), "blockers": error.get("blockers") or [], "delay": round(seconds, 2)})
+        self.tell(
+            {
+                "event": "retry",
+                "attempt": len(self.attempts),
+                "error_kind": error["kind"],
+                "revision": error.get("revision"),
+                "blockers": error.get("blockers") or [],
+                "delay": round(seconds, 2),
+            }
+        )
         time.sleep(seconds)
 
-    def _reply(self, error: Optional[Dict[str, Any]]) -> Dict[str, Any]:
+    def _reply(self, error: dict[str, Any] | None) -> dict[str, Any]:
         journal = self.journal
         if self.request["operation"] in MIGRATIONS and journal.observed is None and journal.by_number:
             error = self._observe(error)
         return journal.reply(error, self.attempts, self.output)
 
-    def _observe(self, error: Optional[Dict[str, Any]]) -> Optional[Dict[str, Any]]:
+    def _observe(self, error: dict[str, Any] | None) -> dict[str, Any] | None:
         """Look in a new process where the database stands, after one that died or used up its attempts."""
         running, done = self.journal.running, self.journal.facts
-        request = dict(self.request, operation="observe", verb=self.request["operation"], orphans=[] if self.journal.done else self.journal.backends)
+        request = dict(
+            self.request,
+            operation="observe",
+            verb=self.request["operation"],
+            orphans=[] if self.journal.done else self.journal.backends,
+        )
         self._attempt(request, time.monotonic() + OBSERVE_TIMEOUT)
         self.journal.running, self.journal.facts = running, done
         if self.journal.error and error:
             return dict(error, observing=self.journal.error["message"])
         return error or self.journal.error
 
-    def _attempt(self, request: Dict[str, Any], deadline: Optional[float]) -> None:
+    def _attempt(self, request: dict[str, Any], deadline: float | None) -> None:
         """Run one child to its end and fill the journal; a child that ends without saying so has died."""
         by_number = self.journal.by_number
         self.journal.begin_attempt()
@@ -117,7 +142,7 @@ class Supervisor:
         if request["operation"] == "observe":
             self.journal.by_number = by_number
 
-    def _listen(self, child: int, messages: int, printed: int, deadline: Optional[float]) -> Tuple[int, bool]:
+    def _listen(self, child: int, messages: int, printed: int, deadline: float | None) -> tuple[int, bool]:
         """Take messages and output until the child is done; a process that it left behind does not keep us."""
         receiver, late = Receiver(messages), False
         sources = [messages, printed]
@@ -134,7 +159,7 @@ class Supervisor:
                 self._drain(receiver, sources, printed)
                 return status, late
 
-    def _drain(self, receiver: Receiver, sources: List[int], printed: int) -> None:
+    def _drain(self, receiver: Receiver, sources: list[int], printed: int) -> None:
         """Read what the child had written before it ended."""
         for _round in range(1000):  # a process that it left behind may print forever
             for descriptor in readable(sources, 0):
@@ -156,15 +181,20 @@ class Supervisor:
         self.output = (self.output + data.decode("utf-8", "replace"))[-MAXIMUM_OUTPUT:]
         return bool(data)
 
-    def _death(self, status: int, late: bool) -> Dict[str, Any]:
+    def _death(self, status: int, late: bool) -> dict[str, Any]:
         running = self.journal.running or {}
-        where = " while revision %s was running" % running["revision"] if running else ""
+        where = f" while revision {running['revision']} was running" if running else ""
         facts = {"revision": running.get("revision"), "statement": (running.get("sql") or [None])[-1]}
         if late:
-            return dict(facts, kind="worker_timeout", message="The operation was stopped after %g s (timeout)%s." % (float(self.request["timeout"]), where), hint="Raise timeout if it may take longer.")
+            return dict(
+                facts,
+                kind="worker_timeout",
+                message=f"The operation was stopped after {float(self.request['timeout']):g} s (timeout){where}.",
+                hint="Raise timeout if it may take longer.",
+            )
         if os.WIFSIGNALED(status):
-            how = "was killed by signal %d (%s)" % (os.WTERMSIG(status), signal.Signals(os.WTERMSIG(status)).name)
+            how = f"was killed by signal {int(os.WTERMSIG(status))} ({signal.Signals(os.WTERMSIG(status)).name})"
         else:
-            how = "ended with status %d" % os.WEXITSTATUS(status)
+            how = f"ended with status {int(os.WEXITSTATUS(status))}"
         hint = "The kernel's log says whether memory ran out." if "SIGKILL" in how else "The project's own output is in 'output'."
-        return dict(facts, kind="worker_died", message="The process of the migration %s%s." % (how, where), hint=hint)
+        return dict(facts, kind="worker_died", message=f"The process of the migration {how}{where}.", hint=hint)

@@ -6,18 +6,22 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+from typing import Any, Iterable, Sequence
 
 from .failure import Failure
 
 _RELATIVE = re.compile(r"^(?:(?P<branch>[^@+-][^@]*)@)?(?P<revision>[^@+-]\w*)?(?P<step>[+-]\d+)$")
 
 
-def targets(text: str) -> Tuple[str, ...]:
+def targets(text: str) -> tuple[str, ...]:
     """Split a target: several are given with commas (stamp)."""
     found = tuple(part.strip() for part in text.split(",") if part.strip())
     if not found:
-        raise Failure("target_invalid", "The target revision is empty.", "Name a revision, 'head', 'heads', 'base' or a relative target such as +1.")
+        raise Failure(
+            "target_invalid",
+            "The target revision is empty.",
+            "Name a revision, 'head', 'heads', 'base' or a relative target such as +1.",
+        )
     return found
 
 
@@ -25,56 +29,85 @@ def check_upgrade(script: Any, target: str) -> None:
     """Refuse an upgrade target that Alembic would misread, or that is several heads where one was asked for."""
     relative = _RELATIVE.match(target)
     if relative and relative.group("step").startswith("-") and not relative.group("revision"):
-        raise Failure("target_invalid", "%r is no target for an upgrade: it points backwards." % target, "Use alembic_downgrade, or a target such as +1 or head.")
+        raise Failure(
+            "target_invalid",
+            f"{target!r} is no target for an upgrade: it points backwards.",
+            "Use alembic_downgrade, or a target such as +1 or head.",
+        )
     if target == "base" or target.endswith("@base"):
-        raise Failure("target_invalid", "%r is no target for an upgrade: it points backwards." % target, "Use alembic_downgrade.")
+        raise Failure("target_invalid", f"{target!r} is no target for an upgrade: it points backwards.", "Use alembic_downgrade.")
     _check_head(script, target)
 
 
 def check_downgrade(target: str, current: Sequence[str]) -> None:
     """Refuse a downgrade target that points forwards, or a relative one from several heads."""
     relative = _RELATIVE.match(target)
-    if target in ("head", "heads") or target.endswith(("@head", "@heads")) or relative and relative.group("step").startswith("+") and not relative.group("revision"):
-        raise Failure("target_invalid", "%r is no target for a downgrade: it points forwards." % target, "Use alembic_upgrade, or a target such as -1, base or a revision.")
+    if (
+        target in ("head", "heads")
+        or target.endswith(("@head", "@heads"))
+        or (relative and relative.group("step").startswith("+") and not relative.group("revision"))
+    ):
+        raise Failure(
+            "target_invalid",
+            f"{target!r} is no target for a downgrade: it points forwards.",
+            "Use alembic_upgrade, or a target such as -1, base or a revision.",
+        )
     if relative and not relative.group("revision") and not relative.group("branch") and len(current) > 1:
-        raise Failure("target_invalid", "%r is ambiguous: the database is at several heads (%s)." % (target, ", ".join(sorted(current))), "Name the branch (branch@-1) or the revision to go to.")
+        raise Failure(
+            "target_invalid",
+            f"{target!r} is ambiguous: the database is at several heads ({', '.join(sorted(current))}).",
+            "Name the branch (branch@-1) or the revision to go to.",
+        )
 
 
 def _check_head(script: Any, target: str) -> None:
     heads = script.get_heads()
     if target == "head" and len(heads) > 1:
-        raise Failure("multiple_heads", "The scripts have %d heads (%s) and the target is 'head'." % (len(heads), ", ".join(sorted(heads))),
-                      "Merge them in the project (alembic_revision, method: merge), name one (branch@head), or ask for all with 'heads'.", heads=sorted(heads))
+        raise Failure(
+            "multiple_heads",
+            f"The scripts have {len(heads)} heads ({', '.join(sorted(heads))}) and the target is 'head'.",
+            "Merge them in the project (alembic_revision, method: merge), name one (branch@head), or ask for all with 'heads'.",
+            heads=sorted(heads),
+        )
 
 
 def check_project(script: Any) -> None:
     """Refuse a project without revisions: a wrong version_locations otherwise looks like "nothing to do"."""
     if not list(script.get_heads()):
-        raise Failure("no_migrations", "No revisions were found below %s." % (script.dir,), "Check script_location and version_locations, and chdir when they are relative.")
+        raise Failure(
+            "no_migrations",
+            f"No revisions were found below {script.dir}.",
+            "Check script_location and version_locations, and chdir when they are relative.",
+        )
 
 
 def check_known(script: Any, current: Iterable[str]) -> None:
     """Refuse a database at a revision that the scripts do not have."""
     missing = unknown(script, current)
     if missing:
-        raise Failure("database_ahead", "The database is at revision %s, which is not in %s: it is ahead of this release, or belongs to another project." % (", ".join(missing), script.dir),
-                      "Deploy the release that has this revision first, or downgrade with its scripts.", unknown=missing)
+        raise Failure(
+            "database_ahead",
+            f"The database is at revision {', '.join(missing)}, which is not in {script.dir}: "
+            "it is ahead of this release, or belongs to another project.",
+            "Deploy the release that has this revision first, or downgrade with its scripts.",
+            unknown=missing,
+        )
 
 
-def unknown(script: Any, current: Iterable[str]) -> List[str]:
+def unknown(script: Any, current: Iterable[str]) -> list[str]:
     """Return the revisions among ``current`` that the scripts do not have."""
     known = graph(script)
     return sorted(revision for revision in current if revision not in known)
 
 
-def upgrade_steps(script: Any, target: str, current: Sequence[str]) -> List[Any]:
+def upgrade_steps(script: Any, target: str, current: Sequence[str]) -> list[Any]:
     check_project(script)
     check_upgrade(script, target)
     check_known(script, current)
     return list(_asking(target, lambda: script._upgrade_revs(target, tuple(current))))
 
 
-def downgrade_steps(script: Any, target: str, current: Sequence[str]) -> List[Any]:
+def downgrade_steps(script: Any, target: str, current: Sequence[str]) -> list[Any]:
     check_project(script)
     check_downgrade(target, current)
     check_known(script, current)
@@ -83,11 +116,13 @@ def downgrade_steps(script: Any, target: str, current: Sequence[str]) -> List[An
     return list(_asking(target, lambda: script._downgrade_revs(target, tuple(current))))
 
 
-def stamp_steps(script: Any, target: str, current: Sequence[str]) -> List[Any]:
+def stamp_steps(script: Any, target: str, current: Sequence[str]) -> list[Any]:
     check_project(script)
     for part in targets(target):
         if _RELATIVE.match(part):
-            raise Failure("target_invalid", "%r is no target for a stamp: it is relative." % part, "Name the revision, head, heads or base.")
+            raise Failure(
+                "target_invalid", f"{part!r} is no target for a stamp: it is relative.", "Name the revision, head, heads or base."
+            )
         _check_head(script, part)
     check_known(script, current)
     steps = _asking(target, lambda: script._stamp_revs(targets(target), tuple(current)))
@@ -102,25 +137,34 @@ def _asking(target: str, plan: Any) -> Any:
         if type(exc).__name__ not in ("CommandError", "RevisionError", "ResolutionError", "RangeNotAncestorError"):
             raise
         text = str(exc).strip()
-        kind = "revision_unknown" if "can't locate" in text.lower() or "no such revision" in text.lower() or "no such branch" in text.lower() else "target_invalid"
-        raise Failure(kind, "The target %r can not be reached: %s." % (target, text.rstrip(".")), "alembic_info lists the revisions and branches.") from exc
+        kind = (
+            "revision_unknown"
+            if "can't locate" in text.lower() or "no such revision" in text.lower() or "no such branch" in text.lower()
+            else "target_invalid"
+        )
+        raise Failure(
+            kind, f"The target {target!r} can not be reached: {text.rstrip('.')}.", "alembic_info lists the revisions and branches."
+        ) from exc
 
 
-def _names(value: Any) -> List[str]:
+def _names(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else [str(item) for item in value or ()]
 
 
-def graph(script: Any) -> Dict[str, List[str]]:
+def graph(script: Any) -> dict[str, list[str]]:
     """Return revision → the revisions it follows, dependencies included."""
     parents = {}
     for revision in script.walk_revisions():
-        parents[revision.revision] = _names(revision.down_revision) + _names(getattr(revision, "_resolved_dependencies", None) or revision.dependencies)
+        parents[revision.revision] = _names(revision.down_revision) + _names(
+            getattr(revision, "_resolved_dependencies", None) or revision.dependencies
+        )
     return parents
 
 
-def ancestors(parents: Dict[str, List[str]], revisions: Iterable[str]) -> Set[str]:
+def ancestors(parents: dict[str, list[str]], revisions: Iterable[str]) -> set[str]:
     """Return ``revisions`` and all that they follow."""
-    todo, seen = list(revisions), set()  # type: List[str], Set[str]
+    todo = list(revisions)
+    seen: set[str] = set()
     while todo:
         revision = todo.pop()
         if revision not in seen:
@@ -129,7 +173,7 @@ def ancestors(parents: Dict[str, List[str]], revisions: Iterable[str]) -> Set[st
     return seen
 
 
-def describe_revision(revision: Any) -> Dict[str, Any]:
+def describe_revision(revision: Any) -> dict[str, Any]:
     """Return what a reply says of a script."""
     return {
         "revision": revision.revision,
@@ -141,14 +185,21 @@ def describe_revision(revision: Any) -> Dict[str, Any]:
     }
 
 
-def os_path(revision: Any) -> Optional[str]:
+def os_path(revision: Any) -> str | None:
     path = getattr(revision, "path", None)
     return str(path) if path else None
 
 
-def describe_step(step: Any) -> Dict[str, Any]:
+def describe_step(step: Any) -> dict[str, Any]:
     """Return what a reply says of a step: a revision to run, or the version rows that a stamp changes."""
     revision = getattr(step, "revision", None)
     if revision is not None:
         return describe_revision(revision)
-    return {"revision": ",".join(step.to_revisions) or "base", "message": "stamp", "down_revision": list(step.from_revisions), "depends_on": [], "branch_labels": [], "path": None}
+    return {
+        "revision": ",".join(step.to_revisions) or "base",
+        "message": "stamp",
+        "down_revision": list(step.from_revisions),
+        "depends_on": [],
+        "branch_labels": [],
+        "path": None,
+    }
