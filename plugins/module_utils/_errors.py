@@ -20,6 +20,7 @@ ERROR_KINDS = {
     "database_ahead": "The database holds a revision that the scripts do not know.",
     "database_behind": "The database has to be at the heads of the scripts for this, and is not.",
     "database_busy": "Sessions are left on the database that has to be without any.",
+    "database_error": "The database server refused a statement of this operation.",
     "database_missing": "The database, or the snapshot, does not exist.",
     "deadlock": "The database chose a transaction of the migration as the victim of a deadlock.",
     "driver_missing": "The database driver that the URL names is not installed in the application's Python.",

@@ -92,10 +92,12 @@ def _migrate(bridge: Bridge, params: Params, operation: str, dry: bool, diff: bo
             if exc.kind != "worker_died":
                 raise
             reply = _after_death(bridge, request, journal, exc)
-    return _result(migration(reply, operation, dry), diff)
+    return _result(bridge, migration(reply, operation, dry), diff)
 
 
-def _result(outcome: Migration, diff: bool) -> Result:
+def _result(bridge: Bridge, outcome: Migration, diff: bool) -> Result:
+    for warning in outcome.warnings:
+        bridge.warn(warning)
     values = outcome.as_result(diff)
     if outcome.failure:
         raise MigrationError(outcome.failure.message, outcome.failure.kind, outcome.failure.hint, values)

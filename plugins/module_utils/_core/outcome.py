@@ -102,7 +102,6 @@ class Migration:
             state=self.state,
             attempts=[dict(item) for item in self.attempts],
             versions=self.versions,
-            warnings=list(self.warnings),
         )
         if diff:
             result["diff"] = migration_diff(databases, self.dry)
