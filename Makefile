@@ -1,8 +1,62 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
+
+# Any Python from 3.8 on; it only makes .cache/venvs/dev, which everything else runs in.
 PYTHON ?= python3
+# For pytest: make unit ARGS="-k lock -x"
+ARGS ?=
+CACHE := $(or $(DBOPS_CACHE),.cache)
+DEV := "$(CACHE)/venvs/dev/bin"
+RUN := $(PYTHON) tests/tooling/run.py
+
+help: ## This list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 dev: ## Make the virtual environment and the collection tree in .cache
-	$(PYTHON) tests/tooling/environments.py dev tree
+	@$(PYTHON) tests/tooling/environments.py dev tree
 
-.PHONY: dev
+test: ## Everything that this machine allows, but for what takes very long; says what it skipped and why
+	@$(RUN) lint types sanity unit integration packaging
+
+test-all: ## make test with the slow tests, sanity on every supported ansible-core, and make test-projects
+	@$(RUN) --slow lint types sanity-all unit integration packaging projects
+
+lint: ## ansible-lint, ruff, antsibull-docs, changelog, shellcheck, mypy
+	@$(RUN) lint types
+
+types: ## mypy alone
+	@$(RUN) types
+
+format: dev ## Format the Python code as make lint wants it
+	@$(DEV)/ruff check --fix --quiet; $(DEV)/ruff format
+
+sanity: ## ansible-test sanity on every Python of this machine
+	@$(RUN) sanity
+
+unit: ## Unit tests
+	@$(RUN) unit -- $(ARGS)
+
+integration: ## Integration tests on real databases, which they start themselves
+	@$(RUN) integration -- $(ARGS)
+
+packaging: ## Build the collection, install it, use it elsewhere
+	@$(RUN) packaging -- $(ARGS)
+
+test-projects: ## Migrate projects from PyPI that nobody here wrote
+	@$(RUN) --slow projects -- $(ARGS)
+
+bench: dev ## Compare with doing it by hand
+	@PATH=$(abspath $(DEV)):"$$PATH" python tests/bench/run.py
+
+demo: ## A whole deployment on this machine, in about two minutes; needs no root
+	@demo/run
+
+build: dev ## Build the collection's archive in dist/
+	@$(DEV)/ansible-galaxy collection build --force --output-path dist
+
+clean: ## Remove all that was made, .cache included
+	rm -rf "$(CACHE)" dist tests/output .ansible
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.DEFAULT_GOAL := help
+.PHONY: help dev test test-all lint types format sanity unit integration packaging test-projects bench demo build clean

@@ -4,7 +4,7 @@
 """Makes what the tools run in, below .cache (or DBOPS_CACHE), and only what is missing or out of date.
 
 environments.py dev    .cache/venvs/dev, from tests/requirements/dev.txt
-environments.py tree   .cache/tree/ansible_collections: the collections that ours depends on, and dbops/alembic, a link to the checkout
+environments.py tree   .cache/tree/ansible_collections: the collections that ours depends on, and dbops/alembic as a link
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Iterator
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from support.paths import CACHE, REQUIREMENTS, ROOT, TREE, VENVS  # noqa: E402
-from support.venvs import NoInterpreter, interpreter  # noqa: E402
+from support.paths import CACHE, REQUIREMENTS, ROOT, TREE, VENVS
+from support.venvs import NoInterpreter, interpreter
 
 # The community bundle on PyPI, for the collections in it: no other host than PyPI's has to be reached.
 BUNDLE = "ansible==12.3.0"
@@ -33,7 +34,7 @@ class Failed(Exception):
     """A command that makes an environment failed; the message holds what it printed."""
 
 
-def controller_python(versions=CONTROLLER_PYTHONS) -> Path:
+def controller_python(versions: tuple[str, ...] = CONTROLLER_PYTHONS) -> Path:
     """The machine's own Python if it will do, else the newest that will; DBOPS_PYTHON names another."""
     if os.environ.get("DBOPS_PYTHON"):
         return Path(os.environ["DBOPS_PYTHON"])
@@ -44,7 +45,7 @@ def controller_python(versions=CONTROLLER_PYTHONS) -> Path:
     for path in found:
         if version_of(path) in versions:
             return path
-    raise NoInterpreter(f"no Python of {', '.join(versions)} with the venv and ensurepip modules (Debian: python3-venv) on this machine")
+    raise NoInterpreter(f"no Python {', '.join(versions)} with venv and ensurepip (Debian: python3-venv) on this machine")
 
 
 def version_of(python: Path) -> str:
@@ -53,7 +54,7 @@ def version_of(python: Path) -> str:
 
 
 @contextlib.contextmanager
-def made_once(folder: Path, recipe: str):
+def made_once(folder: Path, recipe: str) -> Iterator[bool]:
     """True when the folder has to be made: it isn't there, or was made from another recipe. One process at a time."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     stamped, stamp = folder / ".made-from", hashlib.sha256(recipe.encode()).hexdigest()
@@ -65,15 +66,19 @@ def made_once(folder: Path, recipe: str):
             stamped.write_text(stamp)
 
 
-def virtual_environment(name: str, python: Path) -> Path:
-    """The Python of .cache/venvs/<name>, from tests/requirements/<name>.txt."""
-    folder, requirements = VENVS / name, REQUIREMENTS / f"{name}.txt"
-    with made_once(folder, f"{python}\n{requirements.read_text()}") as missing:
+def virtual_environment(name: str, python: Path, requirements: str | None = None) -> Path:
+    """The Python of .cache/venvs/<name>, from tests/requirements/<name>.txt or the requirements given."""
+    folder = VENVS / name
+    if requirements is None:
+        requirements = (REQUIREMENTS / f"{name}.txt").read_text()
+    with made_once(folder, f"{python}\n{requirements}") as missing:
         if missing:
             say(f"making {folder} with {python}")
             shutil.rmtree(folder, ignore_errors=True)
             run(str(python), "-m", "venv", str(folder))
-            run(str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(requirements))
+            wanted = folder / "requirements.txt"
+            wanted.write_text(requirements)
+            pip(folder / "bin" / "python", "install", "-r", str(wanted))
     return folder / "bin" / "python"
 
 
@@ -97,7 +102,7 @@ def download(requirement: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     pattern = requirement.replace("==", "-") + "-*.whl"
     if not list(folder.glob(pattern)):
-        run(str(virtual_environment("dev", controller_python())), "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), requirement)
+        pip(virtual_environment("dev", controller_python()), "download", "--no-deps", "--dest", str(folder), requirement)
     return next(folder.glob(pattern))
 
 
@@ -105,6 +110,10 @@ def unpack(bundle: Path, collections: Path) -> None:
     folders = tuple(f"ansible_collections/{name.replace('.', '/')}/" for name in WANTED)
     with zipfile.ZipFile(bundle) as archive:
         archive.extractall(collections.parent, [name for name in archive.namelist() if name.startswith(folders)])
+
+
+def pip(python: Path, action: str, *arguments: str) -> None:
+    run(str(python), "-m", "pip", action, "--quiet", "--disable-pip-version-check", *arguments)
 
 
 def run(*command: str) -> None:

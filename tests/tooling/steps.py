@@ -1,0 +1,54 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The steps of a test run and their commands. {root} is the checkout, {tree} the folder above ansible_collections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+OURS = "{tree}/ansible_collections/dbops/alembic"
+
+
+@dataclass(frozen=True)
+class Command:
+    name: str
+    argv: tuple[str, ...]
+    cwd: str = "{root}"
+
+    @property
+    def pytest(self) -> bool:
+        return self.argv[0] == "pytest"
+
+
+def pytest(name: str, *arguments: str) -> list[Command]:
+    return [Command(name, ("pytest", f"tests/{name}", *arguments))]
+
+
+LINT = [
+    Command("ansible-lint", ("ansible-lint", "--nocolor", "--offline", "--strict", "--profile", "production")),
+    Command("ruff", ("ruff", "check")),
+    Command("format", ("ruff", "format", "--check")),
+    Command(
+        "docs",
+        (
+            *("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs=all"),
+            *("--disallow-unknown-collection-refs", "--skip-rstcheck", OURS),
+        ),
+    ),
+    Command("changelog", ("antsibull-changelog", "lint")),
+    Command("shell", ("python", "tests/tooling/shell.py")),
+]
+
+STEPS: dict[str, list[Command]] = {
+    "lint": LINT,
+    "types": [
+        Command("plugins", ("mypy", "--package", "ansible_collections.dbops.alembic.plugins")),
+        Command("tests", ("mypy", "tests/support", "tests/tooling")),
+    ],
+    "sanity": [Command("sanity", ("python", "tests/tooling/sanity.py"))],
+    "sanity-all": [Command("sanity-all", ("python", "tests/tooling/sanity.py", "all"))],
+    "unit": pytest("unit"),
+    "integration": pytest("integration"),
+    "packaging": pytest("packaging"),
+    "projects": pytest("projects"),
+}
