@@ -1,0 +1,155 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The options of the modules, each once. Their documentation is in the doc fragments of the same names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Sequence
+
+from ansible.module_utils.basic import AnsibleModule
+
+Names = Sequence[str]
+
+
+@dataclass(frozen=True)
+class ArgumentSpec:
+    """A part of a module's argument specification; parts are added up with ``+``."""
+
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    mutually_exclusive: tuple[Names, ...] = ()
+    required_together: tuple[Names, ...] = ()
+    required_one_of: tuple[Names, ...] = ()
+    required_if: tuple[Sequence[Any], ...] = ()
+    required_by: Mapping[str, Names] = field(default_factory=dict)
+
+    def __add__(self, other: ArgumentSpec) -> ArgumentSpec:
+        """Return both parts in one; an option that both have is a defect and raises ``ValueError``."""
+        twice = sorted(set(self.options) & set(other.options))
+        if twice:
+            raise ValueError("options specified twice: {}".format(", ".join(twice)))
+        return ArgumentSpec(
+            options={**self.options, **other.options},
+            mutually_exclusive=self.mutually_exclusive + other.mutually_exclusive,
+            required_together=self.required_together + other.required_together,
+            required_one_of=self.required_one_of + other.required_one_of,
+            required_if=self.required_if + other.required_if,
+            required_by={**self.required_by, **other.required_by},
+        )
+
+    def as_arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments of AnsibleModule."""
+        rules: dict[str, list[Any]] = {
+            "mutually_exclusive": [list(names) for names in self.mutually_exclusive],
+            "required_together": [list(names) for names in self.required_together],
+            "required_one_of": [list(names) for names in self.required_one_of],
+            "required_if": [list(rule) for rule in self.required_if],
+        }
+        given = {name: rule for name, rule in rules.items() if rule}
+        by = {"required_by": {name: list(names) for name, names in self.required_by.items()}} if self.required_by else {}
+        return {"argument_spec": {name: dict(option) for name, option in self.options.items()}, **given, **by}
+
+    def create_module(self, supports_check_mode: bool = True) -> AnsibleModule:
+        return AnsibleModule(supports_check_mode=supports_check_mode, **self.as_arguments())
+
+
+def application_spec() -> ArgumentSpec:
+    """Which Python the application runs in, and with what around it."""
+    return ArgumentSpec(
+        options=dict(
+            python=dict(type="path"),
+            virtualenv=dict(type="path"),
+            environment=dict(type="dict", default={}, no_log=False),
+            timeout=dict(type="float", default=0),
+        ),
+        mutually_exclusive=(("python", "virtualenv"),),
+    )
+
+
+def project_spec() -> ArgumentSpec:
+    """Which Alembic project is meant and which database; for every module that drives Alembic."""
+    return application_spec() + ArgumentSpec(
+        options=dict(
+            chdir=dict(type="path"),
+            config=dict(type="path"),
+            section=dict(type="str"),
+            url=dict(type="str", no_log=True),
+            urls=dict(type="dict", no_log=True),
+            x_arguments=dict(type="list", elements="str", default=[]),
+            prelude=dict(type="str"),
+        ),
+        required_one_of=(("chdir", "config"),),
+    )
+
+
+def migration_spec() -> ArgumentSpec:
+    """How a module that writes does so safely."""
+    return ArgumentSpec(
+        options=dict(
+            expect_current=dict(type="list", elements="str"),
+            lock=dict(type="bool", default=True),
+            lock_wait=dict(type="float", default=300),
+            lock_timeout=dict(type="float", default=5),
+            statement_timeout=dict(type="float", default=0),
+            retries=dict(type="int", default=5),
+            retry_delay=dict(type="float", default=1),
+        )
+    )
+
+
+def follow_spec() -> ArgumentSpec:
+    """How the action plugin follows a run that takes long."""
+    return ArgumentSpec(
+        options=dict(
+            job=dict(type="str"), wait=dict(type="float"), cursor=dict(type="int"), reconnect=dict(type="float", default=300)
+        ),
+        required_by=dict(wait=("job",), cursor=("job",)),
+    )
+
+
+def info_spec() -> ArgumentSpec:
+    return project_spec() + ArgumentSpec(options=dict(target=dict(type="str", default="heads")))
+
+
+def upgrade_spec() -> ArgumentSpec:
+    initialise = ArgumentSpec(
+        options=dict(
+            initialise=dict(type="str", choices=["upgrade", "command", "stamp", "refuse"], default="upgrade"),
+            initialise_command=dict(type="list", elements="str"),
+            initialise_revision=dict(type="str"),
+        ),
+        required_if=(("initialise", "command", ("initialise_command",)), ("initialise", "stamp", ("initialise_revision",))),
+    )
+    target = ArgumentSpec(options=dict(revision=dict(type="str", default="head"), max_pending=dict(type="int")))
+    return project_spec() + migration_spec() + follow_spec() + target + initialise
+
+
+def downgrade_spec() -> ArgumentSpec:
+    target = ArgumentSpec(options=dict(revision=dict(type="str", required=True), max_pending=dict(type="int")))
+    return project_spec() + migration_spec() + follow_spec() + target
+
+
+def stamp_spec() -> ArgumentSpec:
+    target = ArgumentSpec(options=dict(revision=dict(type="str", required=True), purge=dict(type="bool", default=False)))
+    return project_spec() + migration_spec() + target
+
+
+def check_spec() -> ArgumentSpec:
+    return project_spec() + ArgumentSpec(options=dict(fail_on_difference=dict(type="bool", default=True)))
+
+
+def revision_spec() -> ArgumentSpec:
+    return project_spec() + ArgumentSpec(
+        options=dict(
+            method=dict(type="str", choices=["empty", "autogenerate", "merge"], default="empty"),
+            title=dict(type="str"),
+            head=dict(type="str", default="head"),
+            heads=dict(type="list", elements="str"),
+            splice=dict(type="bool", default=False),
+            branch_label=dict(type="str"),
+            version_path=dict(type="path"),
+            revision_id=dict(type="str"),
+            depends_on=dict(type="list", elements="str"),
+        )
+    )
