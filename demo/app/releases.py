@@ -10,6 +10,7 @@ releases.py git     FOLDER             a repository with a tag for each release
 
 The same release is the same bytes each time, wheels apart.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -56,8 +57,8 @@ def write_tree(release: str, folder: Path) -> Path:
     for overlay in overlays(release):
         shutil.copytree(HERE / "overlays" / overlay, folder, ignore=ignored, dirs_exist_ok=True)
     named = folder / "shop" / "_release.py"
-    first_lines = named.read_text().splitlines()[:2]
-    named.write_text("\n".join([*first_lines, f'RELEASE = "{release}"', f'VERSION = "{version(release)}"', ""]))
+    heading = named.read_text().partition("RELEASE = ")[0]
+    named.write_text(f'{heading}RELEASE = "{release}"\nVERSION = "{version(release)}"\n')
     return folder
 
 
@@ -66,7 +67,8 @@ def write_archive(release: str, folder: Path) -> Path:
     top = f"shop-{release}"
     with tempfile.TemporaryDirectory() as temporary, open(archive, "wb") as raw:
         tree = write_tree(release, Path(temporary) / top)
-        with gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=EPOCH) as packed, tarfile.open(fileobj=packed, mode="w") as tar:
+        packed = gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=EPOCH)
+        with packed, tarfile.open(fileobj=packed, mode="w") as tar:
             for path in [tree, *sorted(tree.rglob("*"))]:
                 tar.add(path, arcname=str(path.relative_to(temporary)), recursive=False, filter=_anonymous)
     return archive
@@ -93,8 +95,11 @@ def write_git(folder: Path) -> Path:
     date = f"{EPOCH} +0000"
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
-        **{f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER") for what, value in
-           (("NAME", "Shop"), ("EMAIL", "shop@example.org"), ("DATE", date))},
+        **{
+            f"GIT_{who}_{what}": value
+            for who in ("AUTHOR", "COMMITTER")
+            for what, value in (("NAME", "Shop"), ("EMAIL", "shop@example.org"), ("DATE", date))
+        },
     }
 
     def git(*arguments: str) -> None:

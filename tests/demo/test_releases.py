@@ -12,8 +12,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Dict, Iterator, Tuple
+from typing import Any
 
 import pytest
 from support import venvs
@@ -32,15 +33,19 @@ class Shop:
         self.python, self.tree, self.port = python, tree, free_port()
         self.environment = {**os.environ, "DATABASE_URL": url, "PORT": str(self.port)}
 
-    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [str(self.python), "-m", *arguments]
-        return subprocess.run(command, cwd=self.tree, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return subprocess.run(
+            command, cwd=self.tree, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
 
-    def serve(self) -> "subprocess.Popen[str]":
+    def serve(self) -> subprocess.Popen[str]:
         command = [str(self.python), "-m", "shop", "serve"]
-        return subprocess.Popen(command, cwd=self.tree, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return subprocess.Popen(
+            command, cwd=self.tree, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
 
-    def ask(self, path: str, body: Any = None) -> Tuple[int, Dict[str, Any]]:
+    def ask(self, path: str, body: Any = None) -> tuple[int, dict[str, Any]]:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, {"Content-Type": "application/json"})
         try:
@@ -49,7 +54,7 @@ class Shop:
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
 
-    def first_answer(self, service: "subprocess.Popen[str]") -> Tuple[int, Dict[str, Any]]:
+    def first_answer(self, service: subprocess.Popen[str]) -> tuple[int, dict[str, Any]]:
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and service.poll() is None:
             try:
@@ -80,7 +85,7 @@ def release(trees: Path, pg: PostgresDatabase) -> Iterator[Any]:
         shop = Shop(python, trees / name, pg.url())
         start = shop.serve
 
-        def serve() -> "subprocess.Popen[str]":
+        def serve() -> subprocess.Popen[str]:
             services.append(start())
             return services[-1]
 
@@ -118,8 +123,15 @@ def test_a_stop_waits_for_the_running_request_and_closes_the_pool(release: Any, 
     shop = release("1.0", before="1.0")
     service = shop.serve()
     shop.first_answer(service)
-    slow = subprocess.Popen([sys.executable, "-c", f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:{shop.port}/turnover?seconds=2').status)"],
-                            stdout=subprocess.PIPE, text=True)
+    slow = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:{shop.port}/turnover?seconds=2').status)",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     pg.wait_for_session("state = 'idle in transaction'")
     service.send_signal(signal.SIGTERM)
     output = service.communicate(timeout=15)[0]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """python -m shop serve | seed --orders N"""
+
 from __future__ import annotations
 
 import argparse

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The engine with its connection pool, one per process."""
+
 from __future__ import annotations
 
 from sqlalchemy import Engine, create_engine, make_url

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Is this release able to serve? It is when every table that it knows can be read."""
+
 from __future__ import annotations
 
 import logging

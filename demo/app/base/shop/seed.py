@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Customers and orders, the same ones each time."""
+
 from __future__ import annotations
 
 import datetime

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The service: one gunicorn worker with threads. On SIGTERM it takes no new request, finishes the running ones and closes the pool."""
+"""The service: one gunicorn worker with threads. On SIGTERM it finishes the running requests and closes the pool."""
+
 from __future__ import annotations
 
 import logging
@@ -28,7 +29,7 @@ class Service(BaseApplication):
         self.cfg.set("accesslog", "-")
         self.cfg.set("proc_name", f"shop {RELEASE}")
         self.cfg.set("worker_exit", self.close_pool)
-        if "control_socket_disable" in self.cfg.settings:  # newer ones put a socket in the home folder, where replicas would share it
+        if "control_socket_disable" in self.cfg.settings:  # new ones put one in the home folder, which replicas share
             self.cfg.set("control_socket_disable", True)
 
     def load(self):

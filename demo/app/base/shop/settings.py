@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All settings come from the environment."""
+
 from __future__ import annotations
 
 import os

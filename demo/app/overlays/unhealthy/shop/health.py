@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Is this release able to serve? It asks for a column by the name that it had while the release was written."""
+
 from __future__ import annotations
 
 import logging

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Customers"""
+
 import sqlalchemy as sa
 from alembic import op
 

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import datetime
-from typing import Optional
 
 from sqlalchemy import DateTime, ForeignKey, Integer, String, Text, func
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -21,7 +20,7 @@ class Order(Base):
     note: Mapped[str] = mapped_column(Text, server_default="")
     placed_at: Mapped[datetime.datetime] = mapped_column(DateTime, server_default=func.now())
     currency: Mapped[str] = mapped_column(String(3), server_default="EUR")
-    delivered_at: Mapped[Optional[datetime.datetime]] = mapped_column(DateTime)
+    delivered_at: Mapped[datetime.datetime | None] = mapped_column(DateTime)
 
     customer: Mapped[Customer] = relationship(lazy="joined")
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An index for the orders of a customer, built while others write"""
+
 from alembic import op
 
 revision = "f90c3b6d2e18"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Customers by name; what stands before the block is committed by the time that the index fails on two equal names"""
+
 import sqlalchemy as sa
 from alembic import op
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Orders have a reference, and "sent" is called "shipped" now"""
+
 import sqlalchemy as sa
 from alembic import op
 

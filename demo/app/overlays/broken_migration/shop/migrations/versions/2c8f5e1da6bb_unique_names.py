@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Customers have a name of their own; fails as soon as two of them share one, which no empty test database shows"""
+
 from alembic import op
 
 revision = "2c8f5e1da6bb"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Customers have a discount, and cancelled orders cost nothing"""
+
 import sqlalchemy as sa
 from alembic import op
 
