@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import resource
 import signal
 import threading
 from typing import Any, Callable
@@ -39,6 +41,7 @@ def child(request: dict[str, Any], descriptor: int, output: int, lifeline: int) 
     """
     os.dup2(output, 1)
     os.dup2(output, 2)
+    descriptor, lifeline = (_out_of_reach(number) for number in (descriptor, lifeline))
     threading.Thread(target=_end_with, args=(lifeline, os.getpid()), daemon=True).start()
     status = 1
     try:
@@ -48,7 +51,19 @@ def child(request: dict[str, Any], descriptor: int, output: int, lifeline: int) 
         os._exit(status)  # no exit handlers of the application, no waiting for its threads
 
 
+def _out_of_reach(descriptor: int) -> int:
+    """Move a descriptor up: an application that makes a daemon of itself closes the low ones."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    high = 4000 if limit == resource.RLIM_INFINITY else min(limit - 16, 4000)
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, max(high, descriptor))
+    os.close(descriptor)
+    return int(moved)
+
+
 def _end_with(lifeline: int, process: int) -> None:
-    while os.read(lifeline, 1):
-        pass
+    try:
+        while os.read(lifeline, 1):
+            pass
+    except OSError:
+        return  # the application closed it
     os.kill(process, signal.SIGKILL)

@@ -83,7 +83,9 @@ def load(request: dict[str, Any], verb: str) -> Any:
     sys.argv = ["alembic", *arguments]
     options = program.parser.parse_args(arguments)
     names: dict[str, Any] = {"__name__": "prelude", "config": None}
-    exec(compile(request.get("prelude") or "", "<prelude>", "exec"), names)
+    if request.get("prelude"):
+        sys.path.insert(0, os.getcwd())  # it imports the application, as `flask` and `python -m` let it
+        exec(compile(request["prelude"], "<prelude>", "exec"), names)
     config = names.get("config")
     if config is None:
         config = _config(program, options, Config)
