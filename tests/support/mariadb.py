@@ -9,8 +9,7 @@ import secrets
 import shutil
 import signal
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Iterator, Sequence
 from urllib.parse import quote
 
 from .processes import Daemon, free_port, plain_user, program, run_as, service_folder
@@ -23,20 +22,41 @@ class MariaDB:
         self.folder = service_folder("my", self.user)
         self.host, self.port, self.password = "127.0.0.1", free_port(), secrets.token_urlsafe(12)
         self.log = self.folder / "log"
-        self.daemon: Optional[Daemon] = None
+        self.daemon: Daemon | None = None
 
     @property
-    def _common(self) -> List[str]:
-        return [f"--datadir={self.folder / 'data'}", f"--socket={self.folder / 'socket'}", f"--pid-file={self.folder / 'pid'}",
-                f"--tmpdir={self.folder}", f"--port={self.port}", "--bind-address=127.0.0.1"]
+    def _common(self) -> list[str]:
+        return [
+            f"--datadir={self.folder / 'data'}",
+            f"--socket={self.folder / 'socket'}",
+            f"--pid-file={self.folder / 'pid'}",
+            f"--tmpdir={self.folder}",
+            f"--port={self.port}",
+            "--bind-address=127.0.0.1",
+        ]
 
-    def create(self) -> "MariaDB":
-        run_as(self.user, [self.installer, "--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", self._common[0]])
+    def create(self) -> MariaDB:
+        run_as(
+            self.user,
+            [self.installer, "--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", self._common[0]],
+        )
         return self
 
-    def start(self) -> "MariaDB":
-        self.daemon = Daemon([self.program, "--no-defaults", "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin", "--skip-name-resolve",
-                              "--character-set-server=utf8mb4", *self._common], self.user, self.log, deathsig=signal.SIGKILL)
+    def start(self) -> MariaDB:
+        self.daemon = Daemon(
+            [
+                self.program,
+                "--no-defaults",
+                "--innodb-flush-log-at-trx-commit=0",
+                "--skip-log-bin",
+                "--skip-name-resolve",
+                "--character-set-server=utf8mb4",
+                *self._common,
+            ],
+            self.user,
+            self.log,
+            deathsig=signal.SIGKILL,
+        )
         self.daemon.start(self._ready, 60)
         return self
 
@@ -63,17 +83,19 @@ class MariaDB:
         self.stop(signal.SIGKILL)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _open(self, password: str, name: Optional[str] = None) -> Any:
+    def _open(self, password: str, name: str | None = None) -> Any:
         import pymysql
 
-        return pymysql.connect(unix_socket=str(self.folder / "socket"), user="root", password=password, database=name, autocommit=True)
+        return pymysql.connect(
+            unix_socket=str(self.folder / "socket"), user="root", password=password, database=name, autocommit=True
+        )
 
-    def fetch(self, sql: str, parameters: Sequence[Any] = (), name: Optional[str] = None) -> List[Tuple[Any, ...]]:
+    def fetch(self, sql: str, parameters: Sequence[Any] = (), name: str | None = None) -> list[tuple[Any, ...]]:
         with contextlib.closing(self._open(self.password, name)) as connection, connection.cursor() as cursor:
             cursor.execute(sql, tuple(parameters) or None)
             return list(cursor.fetchall())
 
-    def database(self, password: Optional[str] = None) -> "MariaDatabase":
+    def database(self, password: str | None = None) -> MariaDatabase:
         word = secrets.token_hex(5)
         made = MariaDatabase(self, f"db_{word}", f"app_{word}", secrets.token_urlsafe(12) if password is None else password)
         self.fetch(f"create database {made.name}")
@@ -90,14 +112,14 @@ class MariaDatabase:
     password: str
     dialect = "mysql"
 
-    def url(self, driver: str = "pymysql", password: Optional[str] = None) -> str:
+    def url(self, driver: str = "pymysql", password: str | None = None) -> str:
         secret = quote(self.password if password is None else password, safe="")
         return f"mysql+{driver}://{self.role}:{secret}@{self.server.host}:{self.server.port}/{self.name}"
 
-    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> List[Tuple[Any, ...]]:
+    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self.server.fetch(sql, parameters, self.name)
 
-    def tables(self) -> List[str]:
+    def tables(self) -> list[str]:
         return sorted(row[0] for row in self.fetch("show tables"))
 
     @contextlib.contextmanager
@@ -112,8 +134,10 @@ class MariaDatabase:
 
     def dump(self) -> str:
         """Definition and rows of each table, the same text for the same content."""
-        text = [f"{self.fetch(f'show create table {table}')}\n{sorted(map(repr, self.fetch(f'select * from {table}')))}" for table in self.tables()]
-        return "\n".join(text)
+        texts = []
+        for table in self.tables():
+            texts += [*self.fetch(f"show create table {table}"), *sorted(self.fetch(f"select * from {table}"), key=repr)]
+        return "\n".join(map(repr, texts))
 
     def drop(self) -> None:
         self.server.fetch(f"drop database if exists {self.name}")

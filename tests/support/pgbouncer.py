@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from typing import Optional
 
 from .postgres import Postgres
 from .processes import Daemon, free_port, plain_user, program, service_folder
@@ -37,11 +36,13 @@ class PgBouncer:
         self.program = program("pgbouncer")
         self.user = plain_user("postgres")
         self.folder = service_folder("pgb", self.user)
-        self.daemon: Optional[Daemon] = None
+        self.daemon: Daemon | None = None
 
-    def start(self) -> "PgBouncer":
-        files = {"users": f'"postgres" "{self.server.password}"\n',
-                 "ini": CONFIGURATION.format(server=self.server, port=self.port, folder=self.folder, mode=self.mode)}
+    def start(self) -> PgBouncer:
+        files = {
+            "users": f'"postgres" "{self.server.password}"\n',
+            "ini": CONFIGURATION.format(server=self.server, port=self.port, folder=self.folder, mode=self.mode),
+        }
         for name, text in files.items():
             path = self.folder / name
             path.touch(mode=0o600)
@@ -56,7 +57,9 @@ class PgBouncer:
         import psycopg2
 
         with contextlib.suppress(psycopg2.Error):
-            psycopg2.connect(host="127.0.0.1", port=self.port, dbname="postgres", user="postgres", password=self.server.password).close()
+            psycopg2.connect(
+                host="127.0.0.1", port=self.port, dbname="postgres", user="postgres", password=self.server.password
+            ).close()
             return True
         return False
 

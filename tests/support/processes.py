@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Callable, Dict, List, Optional
+from typing import Callable
 
 PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
@@ -30,7 +30,7 @@ def free_port(address: str = "127.0.0.1") -> int:
         return int(probe.getsockname()[1])
 
 
-def plain_user(*wanted: str) -> Optional[str]:
+def plain_user(*wanted: str) -> str | None:
     """Who runs a server: ourselves, or, since database servers refuse root, the first of these users that exists."""
     if os.geteuid() != 0:
         return None
@@ -48,7 +48,7 @@ def program(name: str, *folders: str) -> str:
     return found
 
 
-def service_folder(kind: str, user: Optional[str]) -> Path:
+def service_folder(kind: str, user: str | None) -> Path:
     """A folder of that user's in the temporary directory. Folders that a killed run left behind are removed first."""
     home = Path(tempfile.gettempdir())
     for left in home.glob(f"dbops-{kind}-*"):
@@ -61,7 +61,7 @@ def service_folder(kind: str, user: Optional[str]) -> Path:
     return folder
 
 
-def run_as(user: Optional[str], command: List[str], **options: object) -> "subprocess.CompletedProcess[str]":
+def run_as(user: str | None, command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
     """Run to the end as that user; the output is in the error when it fails."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **_identity(user), **options)  # type: ignore[call-overload]
     if done.returncode:
@@ -69,7 +69,7 @@ def run_as(user: Optional[str], command: List[str], **options: object) -> "subpr
     return done  # type: ignore[no-any-return]
 
 
-def _identity(user: Optional[str]) -> Dict[str, object]:
+def _identity(user: str | None) -> dict[str, object]:
     if user is None:
         return {}
     entry = pwd.getpwnam(user)
@@ -79,9 +79,9 @@ def _identity(user: Optional[str]) -> Dict[str, object]:
 class Daemon:
     """A server in the foreground of its own process group. It gets `deathsig` when our process dies, a kill -9 included."""
 
-    def __init__(self, command: List[str], user: Optional[str], log: Path, deathsig: int = signal.SIGTERM):
+    def __init__(self, command: list[str], user: str | None, log: Path, deathsig: int = signal.SIGTERM):
         self.command, self.user, self.log, self.deathsig = command, user, log, deathsig
-        self.process: Optional["subprocess.Popen[bytes]"] = None
+        self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, ready: Callable[[], bool], seconds: float = 30) -> None:
         parent = os.getpid()
@@ -93,8 +93,14 @@ class Daemon:
 
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, preexec_fn=tie_to_parent,
-                **_identity(self.user))  # type: ignore[call-overload]
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=tie_to_parent,
+                **_identity(self.user),
+            )  # type: ignore[call-overload]
         deadline = time.monotonic() + seconds
         while not ready():
             if self.process.poll() is not None or time.monotonic() > deadline:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any
 
 from .paths import FIXTURES
 
@@ -23,11 +23,11 @@ class Project:
     name: str
     folder: Path
 
-    def parameters(self, **more: Any) -> Dict[str, Any]:
+    def parameters(self, **more: Any) -> dict[str, Any]:
         """The options of a module that mean this project."""
         return {"chdir": str(self.folder), **more}
 
-    def set_url(self, url: str, second: Optional[str] = None) -> None:
+    def set_url(self, url: str, second: str | None = None) -> None:
         """Write the URL into each ini, as a careful person would: with each % doubled."""
         for ini in self.folder.glob("*.ini"):
             text = ini.read_text()
@@ -40,7 +40,7 @@ class Project:
         return self.folder / "migrations" / "versions"
 
 
-def build(name: str, folder: Path, url: Optional[str] = None, second_url: Optional[str] = None, versions: Optional[str] = None) -> Project:
+def build(name: str, folder: Path, url: str | None = None, second_url: str | None = None, versions: str | None = None) -> Project:
     """Copy the fixture `name` to `folder`; `versions` names the fixture whose revisions it gets."""
     source = FIXTURES / name
     shutil.copytree(FIXTURES / "_base", folder, dirs_exist_ok=True)
@@ -59,7 +59,7 @@ def build(name: str, folder: Path, url: Optional[str] = None, second_url: Option
     return project
 
 
-def long_chain(folder: Path, count: int, url: Optional[str] = None) -> Project:
+def long_chain(folder: Path, count: int, url: str | None = None) -> Project:
     """A project with `count` revisions in a line, each of which adds a row to a table; r00001 is the first."""
     project = build("linear", folder, url)
     shutil.rmtree(project.versions())
@@ -67,8 +67,11 @@ def long_chain(folder: Path, count: int, url: Optional[str] = None) -> Project:
     for number in range(1, count + 1):
         down = f'"r{number - 1:05}"' if number > 1 else None
         first = '    op.execute("CREATE TABLE steps (number INTEGER)")\n' if number == 1 else ""
-        undo = '    op.execute("DROP TABLE steps")' if number == 1 else f'    op.execute("DELETE FROM steps WHERE number = {number}")'
+        undo = (
+            '    op.execute("DROP TABLE steps")' if number == 1 else f'    op.execute("DELETE FROM steps WHERE number = {number}")'
+        )
         (project.versions() / f"r{number:05}_step.py").write_text(
             f'"""step {number}"""\nfrom alembic import op\n\nrevision = "r{number:05}"\ndown_revision = {down}\n\n\n'
-            f'def upgrade():\n{first}    op.execute("INSERT INTO steps VALUES ({number})")\n\n\ndef downgrade():\n{undo}\n')
+            f'def upgrade():\n{first}    op.execute("INSERT INTO steps VALUES ({number})")\n\n\ndef downgrade():\n{undo}\n'
+        )
     return project

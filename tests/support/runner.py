@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Mapping, Sequence
 
 from . import venvs
 from .paths import CACHE, TREE
@@ -18,36 +18,57 @@ from .projects import Project
 MODULES = "ansible_collections.dbops.alembic.plugins.modules"
 
 
-def _environment(more: Optional[Mapping[str, str]] = None) -> Dict[str, str]:
-    own = {key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "PGPASSWORD", "PYTHONHOME", "VIRTUAL_ENV")}
-    return {**own, "PYTHONPATH": str(TREE), "ANSIBLE_COLLECTIONS_PATH": str(TREE), "ANSIBLE_HOME": str(CACHE / "ansible"), **(more or {})}
+def _environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    own = {
+        key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "PGPASSWORD", "PYTHONHOME", "VIRTUAL_ENV")
+    }
+    return {
+        **own,
+        "PYTHONPATH": str(TREE),
+        "ANSIBLE_COLLECTIONS_PATH": str(TREE),
+        "ANSIBLE_HOME": str(CACHE / "ansible"),
+        **(more or {}),
+    }
 
 
 class Run:
     """A module that runs in a process of its own, started with its parameters on standard input."""
 
-    def __init__(self, module: str, parameters: Mapping[str, Any], check: bool = False, diff: bool = False,
-                 environment: Optional[Mapping[str, str]] = None):
+    def __init__(
+        self,
+        module: str,
+        parameters: Mapping[str, Any],
+        check: bool = False,
+        diff: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ):
         options = {"_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_remote_tmp": str(CACHE / "ansible" / "tmp")}
         command = [sys.executable, "-c", BOOT, f"{MODULES}.{module}"]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        env=_environment(environment), start_new_session=True)
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_environment(environment),
+            start_new_session=True,
+        )
         assert self.process.stdin
         self.process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": {**parameters, **options}}).encode())
         self.process.stdin.close()
         self.process.stdin = None
 
-    def result(self, seconds: float = 120) -> Dict[str, Any]:
+    def result(self, seconds: float = 120) -> dict[str, Any]:
         """What the module answered. An answer that is no JSON object is a test failure with all that was said."""
         out, err = self.process.communicate(timeout=seconds)
         try:
             answer = json.loads(out)
-        except ValueError:
-            raise AssertionError(f"no JSON from the module (status {self.process.returncode}):\n{out.decode()}\n{err.decode()}")
+        except ValueError as problem:
+            said = f"{out.decode(errors='replace')}\n{err.decode(errors='replace')}"
+            raise AssertionError(f"no JSON from the module (status {self.process.returncode}):\n{said}") from problem
         assert isinstance(answer, dict)
         return answer
 
-    def descendants(self) -> List[int]:
+    def descendants(self) -> list[int]:
         """The module's process and every process below it, by pid."""
         return process_tree(self.process.pid)
 
@@ -62,20 +83,47 @@ runpy.run_module(sys.argv[1], run_name="__main__")
 """
 
 
-def run(module: str, parameters: Mapping[str, Any], **options: Any) -> Dict[str, Any]:
+def run(module: str, parameters: Mapping[str, Any], **options: Any) -> dict[str, Any]:
     return Run(module, parameters, **options).result()
 
 
-def through_ansible(module: str, parameters: Mapping[str, Any], *arguments: str, environment: Optional[Mapping[str, str]] = None,
-                    variables: Optional[Mapping[str, Any]] = None) -> Dict[str, Any]:
+def through_ansible(
+    module: str,
+    parameters: Mapping[str, Any],
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    variables: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """The module as a task of `ansible localhost`, its action plugin included; returns the task's result."""
     tool = Path(sys.executable).with_name("ansible")
-    settings = {"ANSIBLE_STDOUT_CALLBACK": "json", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1", "ANSIBLE_LOCALHOST_WARNING": "0",
-                "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0", **(environment or {})}
+    settings = {
+        "ANSIBLE_STDOUT_CALLBACK": "json",
+        "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1",
+        "ANSIBLE_LOCALHOST_WARNING": "0",
+        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
+        **(environment or {}),
+    }
     extra = ["-e", json.dumps(variables)] if variables else []
-    done = subprocess.run([str(tool), "localhost", "-c", "local", "-m", f"dbops.alembic.{module}", "-a", json.dumps(parameters),
-                           "-e", f"ansible_python_interpreter={sys.executable}", *extra, *arguments],
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/", env=_environment(settings))
+    done = subprocess.run(
+        [
+            str(tool),
+            "localhost",
+            "-c",
+            "local",
+            "-m",
+            f"dbops.alembic.{module}",
+            "-a",
+            json.dumps(parameters),
+            "-e",
+            f"ansible_python_interpreter={sys.executable}",
+            *extra,
+            *arguments,
+        ],
+        capture_output=True,
+        text=True,
+        cwd="/",
+        env=_environment(settings),
+    )
     start = done.stdout.find("{")
     if start < 0:
         raise AssertionError(f"no result from ansible (status {done.returncode}):\n{done.stdout}\n{done.stderr}")
@@ -83,31 +131,43 @@ def through_ansible(module: str, parameters: Mapping[str, Any], *arguments: str,
     return {**answer, "_printed": done.stdout[:start] + done.stderr}
 
 
-def cli(project: Project, *arguments: str, python: Optional[Path] = None, environment: Optional[Mapping[str, str]] = None,
-        folder: Optional[Path] = None) -> "subprocess.CompletedProcess[str]":
+def cli(
+    project: Project,
+    *arguments: str,
+    python: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> subprocess.CompletedProcess[str]:
     """The project's own `alembic` command line."""
-    return subprocess.run(cli_command(python, *arguments), cwd=folder or project.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, errors="replace", env={**_clean(), **(environment or {})}, timeout=300)
+    return subprocess.run(
+        cli_command(python, *arguments),
+        cwd=folder or project.folder,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env={**_clean(), **(environment or {})},
+        timeout=300,
+    )
 
 
-def cli_command(python: Optional[Path], *arguments: str) -> List[str]:
+def cli_command(python: Path | None, *arguments: str) -> list[str]:
     return [str(python or venvs.application("alembic120")), "-m", "alembic.config", *arguments]
 
 
-def _clean() -> Dict[str, str]:
+def _clean() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "ANSIBLE"))}
 
 
-def cli_heads(project: Project, **options: Any) -> List[str]:
+def cli_heads(project: Project, **options: Any) -> list[str]:
     """The revisions that `alembic current` reports."""
     done = cli(project, *options.pop("before", ()), "current", **options)
     assert done.returncode == 0, done.stderr
     return sorted(line.split()[0] for line in done.stdout.splitlines() if line.strip())
 
 
-def process_tree(root: int) -> List[int]:
+def process_tree(root: int) -> list[int]:
     """That process and all below it, by pid."""
-    children: Dict[int, List[int]] = {}
+    children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
@@ -115,7 +175,7 @@ def process_tree(root: int) -> List[int]:
             except (OSError, IndexError):
                 continue
             children.setdefault(parent, []).append(int(entry.name))
-    found: List[int] = []
+    found: list[int] = []
     todo = [root]
     while todo:
         found.append(todo.pop())

@@ -8,7 +8,7 @@ import contextlib
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator, List, Sequence, Tuple
+from typing import Any, Iterator, Sequence
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class SqliteDatabase:
     def url(self, driver: str = "") -> str:
         return f"sqlite{'+' if driver else ''}{driver}:///{self.path}"
 
-    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> List[Tuple[Any, ...]]:
+    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with contextlib.closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
             return list(connection.execute(sql, tuple(parameters)))
 
-    def tables(self) -> List[str]:
+    def tables(self) -> list[str]:
         return [row[0] for row in self.fetch("select name from sqlite_master where type = 'table' order by 1")]
 
     @contextlib.contextmanager
@@ -39,8 +39,9 @@ class SqliteDatabase:
             yield connection
 
     def dump(self) -> str:
-        if not self.path.exists():
-            return "no file"
+        """Schema and rows as SQL; nothing for an empty file, which SQLite makes as soon as somebody looks, or none."""
+        if not self.path.exists() or not self.path.stat().st_size:
+            return ""
         with contextlib.closing(sqlite3.connect(self.path)) as connection:
             return "\n".join(connection.iterdump())
 

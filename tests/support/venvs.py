@@ -14,7 +14,6 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Dict, List, Optional
 
 from .paths import REQUIREMENTS, VENVS
 
@@ -26,7 +25,7 @@ class NoInterpreter(Exception):
     """This machine has no such Python."""
 
 
-def application(name: str, version: Optional[str] = None) -> Path:
+def application(name: str, version: str | None = None) -> Path:
     """The Python of the environment `name`, made if need be; `version` ("3.8") asks for another Python than the usual one."""
     requirements = REQUIREMENTS / f"app-{name}.txt"
     base = interpreter(version)
@@ -45,20 +44,22 @@ def application(name: str, version: Optional[str] = None) -> Path:
 def _make(folder: Path, base: Path, requirements: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     _run([str(base), "-m", "venv", str(folder)])
-    _run([str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(requirements)])
+    _run(
+        [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(requirements)]
+    )
 
 
-def _run(command: List[str]) -> None:
+def _run(command: list[str]) -> None:
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=_clean_environment())
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout[-4000:]}")
 
 
-def _clean_environment() -> Dict[str, str]:
+def _clean_environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
 
 
-def interpreter(version: Optional[str] = None) -> Path:
+def interpreter(version: str | None = None) -> Path:
     """A real interpreter (never a pyenv shim) that can make virtual environments."""
     if version is None:
         found = [Path("/usr/bin/python3"), Path(shutil.which("python3") or "/nowhere")]
