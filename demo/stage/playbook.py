@@ -1,0 +1,86 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs a playbook of the collection: all that it prints goes to a file, and what tells the story goes to the terminal as well."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from support.paths import CACHE, ROOT, TREE
+
+from . import terminal
+
+PLAY = re.compile(r"^PLAY \[(.+?)\] \*+")
+PROGRESS = re.compile(r"^\[[0-9]+/[0-9]+\] ")
+FAILED = re.compile(r"^(?:\[ERROR\]: Task failed: |fatal: )(.+)")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    status: int
+    seconds: float
+
+
+class Player:
+    def __init__(self, variables: Path, secrets: dict[str, str], logs: Path):
+        self.variables, self.secrets, self.logs = variables, secrets, logs
+        self.logs.mkdir(parents=True, exist_ok=True)
+
+    def play(self, name: str, log_name: str, **variables: object) -> Outcome:
+        log = self.logs / f"{log_name}.log"
+        command = [str(Path(sys.executable).with_name("ansible-playbook")), name]
+        given = [f"--extra-vars={name}={value}" for name, value in variables.items()]
+        terminal.note(f"ansible-playbook {name} {' '.join(given)}")
+        terminal.quiet(f"all that it prints: {log}")
+        command += [f"--extra-vars=@{self.variables}", *given]
+        began = time.monotonic()
+        with open(log, "w") as file, self._started(command) as process:
+            for line in process.stdout:
+                file.write(line)
+                file.flush()
+                self._show(line.rstrip())
+        return Outcome(process.returncode, time.monotonic() - began)
+
+    @contextmanager
+    def _started(self, command: list[str]) -> Iterator[subprocess.Popen[str]]:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self._environment()
+        )
+        try:
+            yield process
+            process.wait()
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+
+    def _environment(self) -> dict[str, str]:
+        foreign = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "DEMO_BEGAN")
+        ours = {
+            name: value for name, value in os.environ.items() if name not in foreign and not name.startswith(("ANSIBLE_", "PG"))
+        }
+        return {
+            **ours,
+            **self.secrets,
+            "ANSIBLE_CONFIG": str(ROOT / "demo" / "ansible.cfg"),
+            "ANSIBLE_COLLECTIONS_PATH": str(TREE),
+            "ANSIBLE_HOME": str(CACHE / "ansible"),
+            "ANSIBLE_NOCOLOR": "1",
+            "LC_ALL": "C.UTF-8",
+        }
+
+    def _show(self, line: str) -> None:
+        if PROGRESS.match(line):
+            terminal.note(line)
+        elif FAILED.match(line):
+            terminal.bad(FAILED.match(line)[1][:200])
+        elif PLAY.match(line):
+            terminal.quiet("· " + PLAY.match(line)[1])

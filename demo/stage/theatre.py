@@ -1,0 +1,101 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that the story plays on: folders, releases, the database server, the replicas under their supervisor."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from support.paths import CACHE, ROOT, TREE
+from support.processes import service_folder
+
+from . import replicas, server, terminal
+
+DATABASE = "shop"
+#: In the order of the story.
+RELEASES = ("1.0", "1.1", "broken_migration", "unhealthy")
+
+
+class Theatre:
+    """A context: what it has started is stopped and removed at its end, however that comes."""
+
+    def __init__(self, replica_count: int):
+        self.replica_count = replica_count
+        self._ends = ExitStack()
+
+    def __enter__(self) -> Theatre:
+        try:
+            self._open()
+        except BaseException:
+            self._ends.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.close()
+
+    def _open(self) -> None:
+        environment = Path(sys.prefix)
+        # Programs are run from the folder in the cache; sockets need a short path, and the database's user a way in.
+        (CACHE / "demo").mkdir(parents=True, exist_ok=True)
+        self.folder = Path(
+            self._ends.enter_context(tempfile.TemporaryDirectory(prefix="run-", dir=CACHE / "demo", ignore_cleanup_errors=True))
+        )
+        self.sockets = service_folder("demo", None)
+        self._ends.callback(shutil.rmtree, self.sockets, ignore_errors=True)
+        self.logs = CACHE / "demo" / "logs"
+        self.archives = self.folder / "releases"
+        command = [sys.executable, "-B", str(ROOT / "demo" / "app" / "releases.py"), "archive", str(self.archives), *RELEASES]
+        with terminal.timed(f"packing the releases {', '.join(RELEASES)} of the shop"):
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        with terminal.timed("starting PostgreSQL"):
+            self.binaries = server.programs(environment, self.sockets)
+            self.database = server.start(self.binaries)
+            self._ends.callback(self.database.remove)
+            self.url = server.create_database(self.database, DATABASE)
+        with terminal.timed(f"starting supervisord for {self.replica_count} replicas"):
+            self.replicas = replicas.make(self.folder, self.replica_count)
+            self.supervisor = replicas.Supervisor(environment, self.folder, self.sockets, self.replicas)
+            self.supervisor.start(self.url)
+            self._ends.callback(self.supervisor.stop)
+        self.variables = self._write_variables()
+
+    def seed(self, orders: int) -> None:
+        """By the application's own command, with the release that serves."""
+        folder = self.replicas[0].folder / "current"
+        command = [str(folder / "venv" / "bin" / "python"), "-m", "shop", "seed", "--orders", str(orders)]
+        subprocess.run(command, cwd=folder, env={**os.environ, "DATABASE_URL": self.url, "PYTHONPATH": ""}, check=True)
+
+    def _write_variables(self) -> Path:
+        """What the inventory needs to know of this run."""
+        variables = {
+            "folder": self.folder,
+            "archives": self.archives,
+            "python": getattr(sys, "_base_executable", sys.executable),
+            "ports": {replica.name: replica.port for replica in self.replicas},
+            "postgres_programs": self.binaries,
+            "supervisor_config": self.supervisor.configuration,
+            "supervisor_ctl": self.supervisor.ctl,
+        }
+        path = self.folder / "demo.json"
+        path.write_text(json.dumps({"demo": variables}, default=str, indent=2))
+        return path
+
+    def ways_to_look(self) -> list[str]:
+        server = self.database
+        return [
+            f"curl {self.replicas[0].url}/health",
+            f"curl '{self.replicas[0].url}/orders?limit=3'",
+            f"{self.supervisor.ctl} -c {self.supervisor.configuration} status",
+            f"PGPASSWORD={server.password} {self.binaries}/psql -h {server.host} -p {server.port} -U postgres {DATABASE}",
+            f"ls {self.folder} {self.folder}/shop1/releases",
+            f"export SHOP_DATABASE_URL='{self.url}' ANSIBLE_CONFIG={ROOT}/demo/ansible.cfg ANSIBLE_COLLECTIONS_PATH={TREE}",
+            f"{sys.prefix}/bin/ansible-playbook dbops.alembic.maintenance_window -e @{self.variables} -e release_version=1.1 --check",
+        ]
