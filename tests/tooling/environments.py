@@ -27,14 +27,22 @@ from support.venvs import NoInterpreter, interpreter
 # The community bundle on PyPI, for the collections in it: no other host than PyPI's has to be reached.
 BUNDLE = "ansible==12.3.0"
 WANTED = ("community.general", "community.postgresql", "kubernetes.core")
-CONTROLLER_PYTHONS = ("3.13", "3.12", "3.11")  # of ansible-core 2.19
+# ansible-core → the Pythons that its controller side runs with, newest first
+CORES = {
+    "2.17": ("3.12", "3.11", "3.10"),
+    "2.18": ("3.13", "3.12", "3.11"),
+    "2.19": ("3.13", "3.12", "3.11"),
+    "2.20": ("3.14", "3.13", "3.12"),
+    "2.21": ("3.14", "3.13", "3.12"),
+}
+DEV_CORE = "2.19"  # the one in requirements/dev.txt
 
 
 class Failed(Exception):
     """A command that makes an environment failed; the message holds what it printed."""
 
 
-def controller_python(versions: tuple[str, ...] = CONTROLLER_PYTHONS) -> Path:
+def controller_python(versions: tuple[str, ...] = CORES[DEV_CORE]) -> Path:
     """The machine's own Python if it will do, else the newest that will; DBOPS_PYTHON names another."""
     if os.environ.get("DBOPS_PYTHON"):
         return Path(os.environ["DBOPS_PYTHON"])
@@ -82,27 +90,37 @@ def virtual_environment(name: str, python: Path, requirements: str | None = None
     return folder / "bin" / "python"
 
 
-def tree() -> Path:
+def core_programs(core: str) -> Path:
+    """The folder with the programs of that ansible-core."""
+    python = controller_python(CORES[core])
+    if core == DEV_CORE:
+        return virtual_environment("dev", python).parent
+    return virtual_environment(f"core-{core}", python, f"ansible-core=={core}.*\n").parent
+
+
+def tree(python: Path | None = None) -> Path:
+    """The folder above ansible_collections; `python` is one with pip to fetch with, that of the dev environment unless given."""
     collections = TREE / "ansible_collections"
     with made_once(TREE, f"{BUNDLE} {WANTED}") as missing:
         if missing:
             say(f"fetching {', '.join(WANTED)} from {BUNDLE}")
             shutil.rmtree(TREE, ignore_errors=True)
-            unpack(download(BUNDLE), collections)
+            unpack(download(BUNDLE, python or virtual_environment("dev", controller_python())), collections)
     link = collections / "dbops" / "alembic"
     link.parent.mkdir(exist_ok=True)
     if not link.is_symlink() or link.resolve() != ROOT:
-        link.unlink() if link.is_symlink() else None
+        link.unlink(missing_ok=True)
         link.symlink_to(ROOT)
     return TREE
 
 
-def download(requirement: str) -> Path:
+def download(requirement: str, python: Path) -> Path:
     folder = CACHE / "downloads"
     folder.mkdir(parents=True, exist_ok=True)
     pattern = requirement.replace("==", "-") + "-*.whl"
     if not list(folder.glob(pattern)):
-        pip(virtual_environment("dev", controller_python()), "download", "--no-deps", "--dest", str(folder), requirement)
+        any_python = ("--only-binary=:all:", "--python-version=3.12")  # the file is the same for all
+        pip(python, "download", "--no-deps", *any_python, "--dest", str(folder), requirement)
     return next(folder.glob(pattern))
 
 
@@ -118,7 +136,7 @@ def pip(python: Path, action: str, *arguments: str) -> None:
 
 def run(*command: str) -> None:
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         raise Failed(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-4000:]}")
 

@@ -9,14 +9,15 @@ run.py [--slow] STEP… [-- ARGUMENT…]     the steps are in steps.py; argument
 from __future__ import annotations
 
 import os
+import re
 import shlex
-import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import PIPE, STDOUT
 from xml.etree import ElementTree
 
 import environments
@@ -26,7 +27,11 @@ from support.paths import CACHE, ROOT, TREE, VENVS
 from support.venvs import NoInterpreter
 
 RESULTS = CACHE / "results"
-SKIPPED = "SKIPPED "  # how a tool of ours says what it leaves out; pytest tells in its report
+
+
+# How our tools say what they leave out, and how pytest does
+SKIPPED = re.compile(r"^SKIPPED (?!\[)(.+)$", re.MULTILINE)
+DESELECTED = re.compile(r"^=.* (\d+) deselected", re.MULTILINE)
 
 
 @dataclass
@@ -53,7 +58,7 @@ def main() -> int:
     environments.virtual_environment("dev", environments.controller_python())
     environments.tree()
     outcomes = {name: [run(name, command, slow, extra) for command in STEPS[name]] for name in names}
-    summary(outcomes, time.monotonic() - begin)
+    report(outcomes, time.monotonic() - begin)
     return 1 if any(outcome.failed for step in outcomes.values() for outcome in step) else 0
 
 
@@ -63,55 +68,41 @@ def split(arguments: list[str], at: str) -> tuple[list[str], list[str]]:
 
 
 def run(step: str, command: Command, slow: bool, extra: list[str]) -> Outcome:
-    log, report = RESULTS / f"{step}-{command.name}.log", RESULTS / f"{step}-{command.name}.xml"
+    log, cases = RESULTS / f"{step}-{command.name}.log", RESULTS / f"{step}-{command.name}.xml"
     RESULTS.mkdir(parents=True, exist_ok=True)
-    report.unlink(missing_ok=True)
-    argv = [part.format(root=ROOT, tree=TREE) for part in command.argv]
+    cases.unlink(missing_ok=True)
+    argv = [part.format(tree=TREE) for part in command.argv]
     if command.pytest:
-        paths = shlex.join([str(TREE), str(ROOT / "tests")])
-        argv += ["-o", f"pythonpath={paths}", f"--junitxml={report}", *([] if slow else ["-m", "not slow"]), *extra]
-    say(f"\n━━ {step}: {' '.join(argv)}")
+        paths = shlex.join([str(TREE), str(ROOT / "tests"), str(ROOT / "tests" / "tooling")])
+        argv += ["-o", f"pythonpath={paths}", f"--junitxml={cases}", *([] if slow else ["-m", "not slow"]), *extra]
+    say(f"\n━━ {step}: {shlex.join(argv)}")
     begin = time.monotonic()
-    status, reasons = follow(argv, Path(command.cwd.format(root=ROOT, tree=TREE)), log)
-    outcome = Outcome(command.name, time.monotonic() - begin, reasons=reasons)
-    if command.pytest and report.exists():
-        count(report, outcome)
+    status = follow(argv, environment(slow), log)
+    outcome = Outcome(command.name, time.monotonic() - begin)
+    if cases.exists():
+        count(cases, outcome)
+    left_out(log.read_text(errors="replace"), outcome)
     if status and not outcome.failed:
         outcome.counts["failed"] += 1
-    elif not outcome.counts:
-        outcome.counts["passed"] += 1
-    outcome.counts["skipped"] += 0 if command.pytest else sum(reasons.values())
+    elif not command.pytest:
+        outcome.counts["passed"] += not status
     return outcome
 
 
-def follow(argv: list[str], cwd: Path, log: Path) -> tuple[int, Counter[str]]:
-    """Run it, show what it prints, keep that in the log, and collect what it says that it skips."""
-    reasons: Counter[str] = Counter()
+def follow(argv: list[str], environment: dict[str, str], log: Path) -> int:
+    """Run it to the end, its output on the terminal and in the log."""
     with open(log, "w", errors="replace") as copy:
         process = subprocess.Popen(
-            argv,
-            cwd=cwd,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            errors="replace",
+            argv, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=PIPE, stderr=STDOUT, errors="replace"
         )
-        try:
-            for line in process.stdout or ():
-                sys.stdout.write(line)
-                sys.stdout.flush()
-                copy.write(line)
-                if line.startswith(SKIPPED) and not line.startswith(SKIPPED + "["):
-                    reasons[line[len(SKIPPED) :].strip()] += 1
-        except KeyboardInterrupt:
-            process.send_signal(signal.SIGINT)
-            process.wait()
-            raise
-    return process.wait(), reasons
+        for line in process.stdout or ():
+            sys.stdout.write(line)
+            sys.stdout.flush()
+            copy.write(line)
+    return process.wait()
 
 
-def environment() -> dict[str, str]:
+def environment(slow: bool) -> dict[str, str]:
     """Our programs first, no shims that choose a Python by folder, and Ansible's files below .cache."""
     path = [
         str(VENVS / "dev" / "bin"),
@@ -125,11 +116,12 @@ def environment() -> dict[str, str]:
         "ANSIBLE_COLLECTIONS_PATH": str(TREE),
         "ANSIBLE_HOME": str(CACHE / "ansible"),
         "DBOPS_CACHE": str(CACHE),
+        **({"DBOPS_TEST_ALL": "1"} if slow else {}),
     }
 
 
-def count(report: Path, outcome: Outcome) -> None:
-    for case in ElementTree.parse(report).getroot().iter("testcase"):
+def count(cases: Path, outcome: Outcome) -> None:
+    for case in ElementTree.parse(cases).getroot().iter("testcase"):
         skip = case.find("skipped")
         if case.find("failure") is not None or case.find("error") is not None:
             outcome.counts["failed"] += 1
@@ -140,7 +132,15 @@ def count(report: Path, outcome: Outcome) -> None:
             outcome.counts["passed"] += 1
 
 
-def summary(outcomes: dict[str, list[Outcome]], seconds: float) -> None:
+def left_out(text: str, outcome: Outcome) -> None:
+    reasons = Counter(SKIPPED.findall(text))
+    for number in DESELECTED.findall(text):
+        reasons["slow; make test-all runs it"] += int(number)
+    outcome.reasons.update(reasons)
+    outcome.counts["skipped"] += sum(reasons.values())
+
+
+def report(outcomes: dict[str, list[Outcome]], seconds: float) -> None:
     say("\n━━ Summary")
     total: Counter[str] = Counter()
     for step, commands in outcomes.items():
@@ -156,7 +156,9 @@ def summary(outcomes: dict[str, list[Outcome]], seconds: float) -> None:
         say("\nSkipped, and why:")
     for reason, number in reasons:
         say(f"  {number:4} × {reason}")
-    say(f"\n===== {words(total)} in {seconds:.2f}s =====")
+    last = f"===== {words(total)} in {seconds:.2f}s ====="
+    say(f"\n{last}")
+    (RESULTS / "summary").write_text(last + "\n")
 
 
 def words(counts: Counter[str]) -> str:

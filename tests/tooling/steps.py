@@ -1,6 +1,6 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The steps of a test run and their commands. {root} is the checkout, {tree} the folder above ansible_collections."""
+"""The steps of a test run and their commands. {tree} is the folder above ansible_collections."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ OURS = "{tree}/ansible_collections/dbops/alembic"
 class Command:
     name: str
     argv: tuple[str, ...]
-    cwd: str = "{root}"
 
     @property
     def pytest(self) -> bool:
