@@ -20,6 +20,7 @@ from typing import IO, Any, Callable, Dict, Iterator, Mapping
 
 from ._errors import MigrationError
 from ._worker import boot, supervisor
+from ._worker.operations import find
 from ._worker.redaction import environment_secrets, redactor_for, url_secrets
 
 #: Variables that the interpreter itself reads when it starts; all others are set inside the worker.
@@ -28,19 +29,21 @@ _START = "import json,sys;exec(json.loads(sys.stdin.buffer.readline()))"
 Event = Dict[str, Any]
 
 
-def worker_sources() -> dict[str, str]:
-    """Return module name → source of the worker's files, under the name that they have in the application's process."""
+def worker_sources(operation: str) -> dict[str, str]:
+    """Return module name → source of the files that ``operation`` needs, under the names that they have in the worker."""
+    find(operation)  # loads what it needs
     package = supervisor.__name__.rpartition(".")[0]
-    found = {}
+    needless = () if operation.startswith("database_") else (package + ".database",)
+    found = {boot.PACKAGE: ""}
     for name, module in sorted(sys.modules.items()):
-        if name == package or name.startswith(package + "."):
-            found[boot.PACKAGE + name[len(package) :]] = inspect.getsource(module) if name != package else ""
+        if name.startswith(package + ".") and not name.startswith(needless):
+            found[boot.PACKAGE + name[len(package) :]] = inspect.getsource(module)
     return found
 
 
 def payload(request: Mapping[str, Any], descriptor: int) -> bytes:
     """Return what a worker is sent on standard input."""
-    body = {"sources": worker_sources(), "request": dict(request), "descriptor": descriptor}
+    body = {"sources": worker_sources(str(request.get("operation"))), "request": dict(request), "descriptor": descriptor}
     return b"\n".join(json.dumps(part).encode() for part in (inspect.getsource(boot), body))
 
 

@@ -15,12 +15,12 @@ from typing import Any, Callable
 from . import project
 from .channel import Sender
 from .failure import Failure, describe
-from .operations import OPERATIONS
+from .operations import find
 
 
 def execute(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> None:
     """Run the operation; whatever happens, the last message says how it ended."""
-    operation = OPERATIONS.get(request.get("operation") or "")
+    operation = find(request.get("operation") or "")
     try:
         if operation is None:
             raise Failure("internal_error", f"The worker knows no operation {request.get('operation')!r}.")

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, Dict
 
 from .autogenerate import check, revision
 from .environment import Send
@@ -24,7 +24,8 @@ def _observe(request: dict[str, Any], send: Send) -> dict[str, Any]:
     return {}
 
 
-OPERATIONS: dict[str, Callable[[dict[str, Any], Send], dict[str, Any]]] = {
+Operation = Callable[[Dict[str, Any], Send], Dict[str, Any]]
+OPERATIONS: dict[str, Operation] = {
     "info": info,
     "observe": _observe,
     "preview": preview,
@@ -36,3 +37,12 @@ OPERATIONS: dict[str, Callable[[dict[str, Any], Send], dict[str, Any]]] = {
 }
 #: Operations that may change a database: tried again after a lock timeout, looked after when their process dies.
 MIGRATIONS = ("upgrade", "downgrade", "stamp")
+
+
+def find(name: str) -> Operation | None:
+    """Return the operation of this name; those on whole databases are loaded, and sent to the worker, only when asked for."""
+    if name.startswith("database_"):
+        from .database import DATABASE_OPERATIONS
+
+        return DATABASE_OPERATIONS.get(name)
+    return OPERATIONS.get(name)
