@@ -39,10 +39,11 @@ def child(request: dict[str, Any], descriptor: int, output: int, lifeline: int) 
     :param output: what the application prints goes there, on both of its standard streams.
     :param lifeline: closed when the supervisor is gone; then this process ends as well, and its locks with it.
     """
+    os.setpgid(0, 0)  # so that an initialisation command of the application ends with this process
     os.dup2(output, 1)
     os.dup2(output, 2)
     descriptor, lifeline = (_out_of_reach(number) for number in (descriptor, lifeline))
-    threading.Thread(target=_end_with, args=(lifeline, os.getpid()), daemon=True).start()
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     status = 1
     try:
         execute(request, Sender(descriptor))
@@ -60,10 +61,10 @@ def _out_of_reach(descriptor: int) -> int:
     return int(moved)
 
 
-def _end_with(lifeline: int, process: int) -> None:
+def _end_with(lifeline: int) -> None:
     try:
         while os.read(lifeline, 1):
             pass
     except OSError:
         return  # the application closed it
-    os.kill(process, signal.SIGKILL)
+    os.killpg(os.getpgrp(), signal.SIGKILL)

@@ -149,7 +149,7 @@ class Supervisor:
         while True:
             if deadline is not None and time.monotonic() > deadline and not late:
                 late = True
-                os.kill(child, signal.SIGKILL)
+                _kill(child)
             ready = readable(sources, 0.2)
             for descriptor in ready:
                 if not (self._take(receiver) if descriptor == messages else self._print(printed)):
@@ -198,3 +198,11 @@ class Supervisor:
             how = f"ended with status {int(os.WEXITSTATUS(status))}"
         hint = "The kernel's log says whether memory ran out." if "SIGKILL" in how else "The project's own output is in 'output'."
         return dict(facts, kind="worker_died", message=f"The process of the migration {how}{where}.", hint=hint)
+
+
+def _kill(child: int) -> None:
+    """Kill the child and what it started; its group may not be there yet."""
+    try:
+        os.killpg(child, signal.SIGKILL)
+    except ProcessLookupError:
+        os.kill(child, signal.SIGKILL)
