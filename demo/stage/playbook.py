@@ -16,7 +16,7 @@ from pathlib import Path
 
 from support.paths import CACHE, ROOT, TREE
 
-from . import terminal
+from . import strays, terminal
 
 PLAY = re.compile(r"^PLAY \[(.+?)\] \*+")
 PROGRESS = re.compile(r"^\[[0-9]+/[0-9]+\] ")
@@ -58,8 +58,7 @@ class Player:
             yield process
             process.wait()
         except BaseException:
-            process.terminate()
-            process.wait()
+            strays.end(process.pid)
             raise
 
     def _environment(self) -> dict[str, str]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -122,7 +123,8 @@ def keep_open(theatre: Theatre) -> None:
     terminal.note("Look around, in another terminal:")
     for line in theatre.ways_to_look():
         terminal.say("     " + line)
-    signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    with contextlib.suppress(KeyboardInterrupt, SystemExit):
+        signal.pause()
 
 
 def main() -> int:

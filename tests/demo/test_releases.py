@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support import venvs
 from support.paths import ROOT
 from support.postgres import PostgresDatabase
