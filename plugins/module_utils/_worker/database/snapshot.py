@@ -98,21 +98,29 @@ def snapshot(request: dict[str, Any], send: Any) -> dict[str, Any]:
     def work(store: Store) -> dict[str, Any]:
         started = time.monotonic()
         if request.get("check"):
-            return _reply(store, store.interrupted(), state(store), started)
+            return _reply(store, store.interrupted(), _names(store), state(store), started)
         with store.locked() as repaired:
-            return _reply(store, repaired, state(store), started)
+            return _reply(store, repaired, _names(store), state(store), started)
 
     return _with_store(request, work)
 
 
-def _reply(store: Store, repaired: list[dict[str, Any]], done: dict[str, Any], started: float) -> dict[str, Any]:
-    """Complete what a state has done; a repair is a change as well."""
+def _names(store: Store) -> list[str]:
+    return [store.database] * store.exists() + [entry["name"] for entry in store.listed()]
+
+
+def _reply(
+    store: Store, repaired: list[dict[str, Any]], before: list[str], done: dict[str, Any], started: float
+) -> dict[str, Any]:
+    """Complete what a state has done; a repair is a change as well. ``names`` are the databases before and after."""
     found = marks.shown(store.listed())
     made = next((entry for entry in found if entry["name"] == done.get("name")), None)
+    gone, new = [*done.get("removed", ()), done.get("used")], [done.get("name"), done.get("kept")]
+    after = sorted(set(before) - set(gone) | set(filter(None, new))) if store.request.get("check") else sorted(_names(store))
     reply = {"snapshot": made, "snapshots": found, "removed": [], "kept": None, "space": None, "repaired": repaired, **store.cost()}
-    reply.update({key: value for key, value in done.items() if key != "name"})
-    reply.update(changed=bool(done.get("changed") or repaired), seconds=round(time.monotonic() - started, 3))
-    return reply
+    reply.update({key: value for key, value in done.items() if key not in ("name", "used")})
+    reply.update(changed=bool(done.get("changed") or repaired), names={"before": sorted(before), "after": after})
+    return dict(reply, seconds=round(time.monotonic() - started, 3))
 
 
 def _present(store: Store) -> dict[str, Any]:
@@ -157,7 +165,7 @@ def _restored(store: Store) -> dict[str, Any]:
     kept = store.new_name(marks.BEFORE_RESTORE) if store.exists() else None
     if not store.request.get("check"):
         store.swap(name, kept)
-    return {"changed": True, "kept": kept}
+    return {"changed": True, "kept": kept, "used": name}
 
 
 def _remove(store: Store, names: list[str]) -> dict[str, Any]:

@@ -1,0 +1,123 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The modules that work on a whole database: their options, and from parameters to outcome."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from ._argspec import ArgumentSpec, application_spec
+from ._bridge import Bridge
+from ._core.diff import text_diff
+from ._errors import MigrationError
+
+#: Guards that the option ``accept`` lifts.
+GUARDS = ["logical_replication_slots", "subscriptions", "security_labels", "insufficient_space", "pooler"]
+
+
+def database_spec() -> ArgumentSpec:
+    """Which database server, and in which Python the driver is."""
+    return application_spec() + ArgumentSpec(
+        options=dict(url=dict(type="str", required=True, no_log=True), chdir=dict(type="path"))
+    )
+
+
+def _other_database() -> ArgumentSpec:
+    return ArgumentSpec(options=dict(database=dict(type="str")))
+
+
+def sessions_info_spec() -> ArgumentSpec:
+    names = ("users", "exclude_users", "applications", "exclude_applications")
+    globs = {name: dict(type="list", elements="str", default=[]) for name in names}
+    return database_spec() + _other_database() + ArgumentSpec(options=globs)
+
+
+def sessions_spec() -> ArgumentSpec:
+    return sessions_info_spec() + ArgumentSpec(
+        options=dict(
+            wait=dict(type="float", default=30),
+            terminate=dict(type="bool", default=False),
+            terminate_wait=dict(type="float", default=10),
+        )
+    )
+
+
+def snapshot_info_spec() -> ArgumentSpec:
+    return database_spec() + ArgumentSpec(
+        options=dict(
+            maintenance_database=dict(type="str"),
+            free_bytes=dict(type="int"),
+            accept=dict(type="list", elements="str", default=[], choices=GUARDS),
+        )
+    )
+
+
+def snapshot_spec() -> ArgumentSpec:
+    return snapshot_info_spec() + ArgumentSpec(
+        options=dict(
+            state=dict(type="str", default="present", choices=["present", "restored", "absent", "pruned", "repaired"]),
+            name=dict(type="str"),
+            content=dict(type="str", default="copy", choices=["copy", "empty"]),
+            revisions=dict(type="list", elements="str", default=[]),
+            note=dict(type="str"),
+            wait=dict(type="float", default=30),
+            terminate=dict(type="bool", default=False),
+            keep_count=dict(type="int"),
+            keep_seconds=dict(type="float"),
+            kinds=dict(type="list", elements="str", default=["snapshot"], choices=["snapshot", "before_restore", "side"]),
+        ),
+        required_if=(
+            ("state", "restored", ("name",)),
+            ("state", "absent", ("name",)),
+            ("state", "pruned", ("keep_count", "keep_seconds"), True),
+        ),
+    )
+
+
+def rows_spec() -> ArgumentSpec:
+    return (
+        database_spec()
+        + _other_database()
+        + ArgumentSpec(
+            options=dict(
+                count=dict(type="str", default="exact", choices=["exact", "estimate"]),
+                checksum=dict(type="bool", default=False),
+                tables=dict(type="list", elements="str", default=[]),
+                exclude=dict(type="list", elements="str", default=[]),
+                statement_timeout=dict(type="float", default=0),
+                since=dict(type="dict"),
+            )
+        )
+    )
+
+
+def run_database(
+    bridge: Bridge, params: Mapping[str, Any], operation: str, check: bool = False, diff: bool = False
+) -> dict[str, Any]:
+    """Carry out an operation on a database and return the module's result.
+
+    :raises MigrationError: what the worker says went wrong, with all that was found out until then.
+    """
+    request = {name: value for name, value in params.items() if value is not None and name not in ("python", "virtualenv")}
+    reply = bridge.call(dict(request, operation=operation, check=check))
+    error = reply["error"]
+    if error:
+        facts = {name: value for name, value in error.items() if name not in _TOLD and value is not None}
+        raise MigrationError(str(error["message"]), error["kind"], error.get("hint"), facts)
+    values: dict[str, Any] = dict(reply["facts"])
+    for warning in values.pop("warnings"):
+        bridge.warn(warning)
+    names = values.pop("names", None)
+    if diff and names:
+        label = f"{values['database']} and its snapshots"
+        values["diff"] = [text_diff(label, _lines(names["before"]), _lines(names["after"]))]
+    return values
+
+
+#: What of an error is told by other means, or only means something to those who work on the worker.
+_TOLD = ("kind", "message", "hint", "revision", "traceback", "warnings", "file", "line", "source", "use_url")
+
+
+def _lines(names: list[str]) -> str:
+    return "".join(f"{name}\n" for name in names)
