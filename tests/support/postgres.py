@@ -23,7 +23,6 @@ from .processes import Daemon, Unavailable, free_port, plain_user, run_as, servi
 SETTINGS = {
     "fsync": "off",
     "full_page_writes": "off",
-    "synchronous_commit": "off",
     "max_connections": "200",
     "timezone": "UTC",
     "max_prepared_transactions": "5",

@@ -66,11 +66,16 @@ class Run:
             said = f"{out.decode(errors='replace')}\n{err.decode(errors='replace')}"
             raise AssertionError(f"no JSON from the module (status {self.process.returncode}):\n{said}") from problem
         assert isinstance(answer, dict)
-        return answer
+        return {**answer, "warnings": [_text(item) for item in answer.get("warnings", [])]}
 
     def descendants(self) -> list[int]:
         """The module's process and every process below it, by pid."""
         return process_tree(self.process.pid)
+
+
+def _text(warning: Any) -> str:
+    """A warning is an object until the controller has made a line of it."""
+    return str(warning["event"]["msg"] if isinstance(warning, dict) else warning)
 
 
 # Modules read their parameters from standard input; ansible-core 2.19 wants to know by which conventions they are written.

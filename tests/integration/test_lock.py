@@ -1,0 +1,136 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lock of a project that knows nothing of it: living and dead holders, its loss, its scope."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Any
+
+import pytest
+
+from support.application import Application, failed, journal, ok
+from support.runner import Run
+
+LOCK_SESSION = "application_name like 'dbops.alembic%%'"
+SLEEPING = "query like '%%pg_sleep%%' and state = 'active'"
+
+
+def start_slow(app: Application, database: Any, seconds: float, **parameters: Any) -> tuple[Any, Run]:
+    project = app.project("slow", database)
+    run = app.start("upgrade", project, revision="head", environment={"SLOW_SECONDS": str(seconds)}, **parameters)
+    if database.dialect == "postgresql":
+        database.wait_for_session(SLEEPING)
+    else:
+        deadline = time.monotonic() + 20
+        while "half" not in database.tables() and time.monotonic() < deadline:
+            time.sleep(0.1)
+    return project, run
+
+
+@pytest.mark.core
+def test_a_living_holder_is_waited_for(app: Application, database: Any) -> None:
+    project, first = start_slow(app, database, 4)
+    second = ok(app.upgrade(project, environment={"SLOW_SECONDS": "4"}))
+    assert not second["changed"] and second["applied"] == [] and second["after"] == ["n003"]
+    done = ok(first.result())
+    assert done["after"] == ["n003"] and done["lock"]["kept"] is True and done["lock"]["waited_seconds"] < 2
+    assert second["lock"]["waited_seconds"] > 1 and second["lock"]["kept"] is True
+
+
+def test_a_living_holder_is_named(app: Application, database: Any) -> None:
+    project, first = start_slow(app, database, 8)
+    started = time.monotonic()
+    result = failed(app.upgrade(project, lock_wait=1), "lock_unavailable")
+    assert time.monotonic() - started < 6 and not result["changed"]
+    holder = result["lock"]["holder"]
+    assert str(holder["pid"]) in result["msg"] and holder["since"].startswith(time.strftime("%Y-", time.gmtime()))
+    if database.dialect == "postgresql":
+        assert holder["pid"] == database.sessions(LOCK_SESSION)[0][0] and holder["user"] == database.role
+        assert holder["client"] == "127.0.0.1" and "dbops.alembic" in holder["application"]
+    elif database.dialect == "sqlite":
+        assert holder["pid"] in first.descendants()
+    assert ok(first.result())["after"] == ["n003"]
+
+
+def test_a_dead_holder_holds_nothing(app: Application, database: Any) -> None:
+    project, first = start_slow(app, database, 60)
+    for pid in first.descendants():
+        os.kill(pid, signal.SIGKILL)
+    if database.dialect == "postgresql":  # the server notices a dead client when its statement ends, so end it
+        database.terminate(SLEEPING)
+    elif database.dialect == "mysql":
+        for row in database.server.fetch(
+            "select id from information_schema.processlist where db = %s and user <> 'root'", [database.name]
+        ):
+            database.server.fetch(f"kill {row[0]}")
+    started = time.monotonic()
+    result = app.upgrade(project, environment={"SLOW_SECONDS": "0"}, lock_wait=10)
+    assert time.monotonic() - started < 10
+    if database.dialect == "postgresql":
+        assert ok(result)["after"] == ["n003"]
+    else:  # half a revision is committed there
+        assert failed(result, "migration_failed")["after"] == ["n001"] and "half" in result["msg"]
+
+
+def test_a_lost_lock_is_told(app: Application, pg: Any) -> None:
+    project, run = start_slow(app, pg, 3)
+    assert pg.terminate(LOCK_SESSION) == 1
+    result = ok(run.result())
+    assert result["after"] == ["n003"] and result["lock"]["kept"] is False and any("lock" in text for text in result["warnings"])
+    assert ok(app.upgrade(project))["after"] == ["n003"]
+
+
+def test_a_lost_lock_is_told_mariadb(app: Application, maria: Any) -> None:
+    _project, run = start_slow(app, maria, 4)
+    sessions = "select id from information_schema.processlist where db = %s and user <> 'root' and command = 'Sleep'"
+    for row in maria.server.fetch(sessions, [maria.name]):
+        maria.server.fetch(f"kill {row[0]}")
+    assert ok(run.result())["lock"]["kept"] is False
+
+
+def test_without_a_lock(app: Application, database: Any) -> None:
+    result = ok(app.upgrade(app.project("linear", database), lock=False))
+    assert result["lock"]["mode"] == "none" and result["after"] == ["r005"]
+
+
+def test_no_lock_when_there_is_nothing_to_do(app: Application, pg: Any) -> None:
+    """A run with nothing pending neither waits for a running upgrade of another project's kind nor writes anything."""
+    project = app.project("linear", pg)
+    ok(app.upgrade(project))
+    result = ok(app.upgrade(project))
+    assert not result["changed"] and result["lock"] is None
+
+
+def test_the_lock_is_of_one_database(app: Application, pg: Any, maria: Any, postgres: Any, mariadb: Any) -> None:
+    """MariaDB's GET_LOCK is of the server: the database's name has to be in the key."""
+    for database, server in ((pg, postgres), (maria, mariadb)):
+        other = server.database()
+        _project, first = start_slow(app, database, 6)
+        started = time.monotonic()
+        assert ok(app.upgrade(app.project("linear", other), lock_wait=1))["after"] == ["r005"]
+        assert time.monotonic() - started < 6
+        ok(first.result())
+        other.drop()
+
+
+def test_the_lock_is_of_one_version_table(app: Application, pg: Any) -> None:
+    """Two projects in one database with a version table each do not wait for each other."""
+    pg.fetch(f"create schema bookkeeping authorization {pg.role}")
+    _project, first = start_slow(app, pg, 6)
+    assert ok(app.upgrade(app.project("version_table", pg), lock_wait=1))["after"] == ["r005"]
+    ok(first.result())
+
+
+def test_an_engine_with_one_connection(app: Application, pg: Any) -> None:
+    """The lock has a connection of its own: the pool's only one stays the migration's."""
+    assert ok(app.upgrade(app.project("pool_of_one", pg)))["lock"]["kept"] is True and len(journal(pg)) == 5
+
+
+def test_no_connections_left(app: Application, pg: Any) -> None:
+    """The role may have one connection only: the lock can't be had, and that is what is said."""
+    pg.fetch(f"alter role {pg.role} connection limit 1")
+    failed(app.upgrade(app.project("linear", pg)), "connection_failed")
+    assert pg.tables() == []
