@@ -111,7 +111,7 @@ class _Migration:
             current = tuple(revision for step in stamps for revision in step.to_revisions)
         steps = PLANS[self.operation](script, self.request["target"], current)
         visit.steps = stamps + steps
-        if visit.steps:
+        if visit.steps and not self._awaits_command(visit):
             self._expect(visit, len(steps))
 
     def _first_stamp(self, visit: Visit, script: Any) -> list[Any]:
@@ -128,14 +128,19 @@ class _Migration:
             return target.stamp_steps(script, str(revision), ())
         return []
 
+    def _awaits_command(self, visit: Visit) -> bool:
+        """The application's own command has still to run, so what will be pending is not known yet."""
+        wanted = self.operation == "upgrade" and (self.request.get("initialise") or {}).get("method") == "command"
+        return wanted and not visit.initialised and not visit.facts.get("command_ran")
+
     def _initialise(self, visit: Visit) -> None:
         """Run the application's own initialisation command, under the lock."""
         initialise = self.request.get("initialise") or {}
-        if visit.initialised or initialise.get("method") != "command" or self.operation != "upgrade":
+        if not self._awaits_command(visit):
             return
         environment = dict(os.environ, PATH=os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)]))
         self.send({"event": "initialise", "context": visit.number})
-        visit.facts["touched"] = True
+        visit.facts.update(touched=True, command_ran=True, before=sorted(visit.current))
         command = [str(part) for part in initialise["command"]]
         try:
             status = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
@@ -182,7 +187,7 @@ class _Migration:
                 "number": visit.number,
                 "database": visit.database,
                 "initialised": visit.initialised,
-                "before": sorted(visit.current),
+                "before": visit.facts.get("before", sorted(visit.current)),
                 "planned": [target.describe_step(step) for step in steps],
                 "invalid_before": visit.facts.get("invalid_before", []),
                 "lock": visit.facts.get("lock"),
