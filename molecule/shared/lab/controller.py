@@ -1,0 +1,87 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Playbooks of the collection, run as an operator runs them. Each controller has its own working directory and ANSIBLE_HOME."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import keeper
+from paths import COLLECTIONS, LOGS, ROOT, RUN
+from remote import network
+
+SHARED = ROOT / "molecule" / "shared"
+LAST = RUN / "last.log"
+
+
+class Unexpected(Exception):
+    """The playbook did not end as it should have."""
+
+
+def play(name: str, options: dict[str, Any]) -> str:
+    """Run a playbook; what it printed.
+
+    ends: `well`, `badly` or `killed`. controller: its name. inventory: one of molecule/shared/inventory. variables: extra variables.
+    arguments: for ansible-playbook. at: what happens when, see callbacks/at_task.py. trace: a file. seconds: the longest that it may take.
+    """
+    folder = keeper.controllers(network()) / options.get("controller", "one")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "variables.json").write_text(json.dumps(options.get("variables", {})))
+    inventory = SHARED / "inventory" / f"{options.get('inventory', 'three')}.yml"
+    command = ["ansible-playbook", "--inventory", str(inventory), "--extra-vars", "@variables.json", *options.get("arguments", [])]
+    command += [f"dbops.alembic.{name}"]
+    began = folder / "happened"
+    began.unlink(missing_ok=True)
+    status, output = _run(command, folder, _environment(folder, options, began), options.get("seconds", 300))
+    ended = {0: "well", -signal.SIGKILL: "killed"}.get(status, "badly")
+    if ended != options.get("ends", "well"):
+        raise Unexpected(f"{name} ended {ended} (status {status}):\n{output[-6000:]}")
+    if options.get("at") and not began.exists():
+        raise Unexpected(f"{name} never came to {options['at']}:\n{output[-3000:]}")
+    return output
+
+
+def _run(command: list[str], folder: Path, environment: dict[str, str], seconds: float) -> tuple[int, str]:
+    LOGS.mkdir(parents=True, exist_ok=True)
+    log = LOGS / f"{time.strftime('%H%M%S')}-{environment.get('LAB_CASE', 'play')}-{command[-1].rpartition('.')[2]}.log"
+    with open(log, "w") as out:
+        out.write(f"{' '.join(command)}\n{(folder / 'variables.json').read_text()}\n{environment.get('LAB_AT', '')}\n\n")
+        out.flush()
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            status = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(30)
+            raise Unexpected(f"{command[-1]} took more than {seconds} s; see {log}") from None
+    LAST.write_text(log.read_text())
+    return status, log.read_text()
+
+
+def _environment(folder: Path, options: dict[str, Any], happened: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "MOLECULE_", "PYTHON"))}
+    return {
+        **kept,
+        "ANSIBLE_HOME": str(folder / "home"),
+        "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+        "ANSIBLE_FORKS": "10",
+        "ANSIBLE_PIPELINING": "true",
+        "ANSIBLE_TIMEOUT": "5",
+        "ANSIBLE_CALLBACK_PLUGINS": str(SHARED / "callbacks"),
+        "ANSIBLE_CALLBACKS_ENABLED": "at_task",
+        "ANSIBLE_NOCOLOR": "true",
+        "DBOPS_LAB": str(RUN),
+        "LAB_AT": json.dumps(options.get("at") or {}),
+        "LAB_AT_DONE": str(happened),
+        "LAB_TRACE": str(options.get("trace") or ""),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+    }

@@ -1,0 +1,104 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Holds what there is against what has to be. Each check names what differs; nothing is taken from what Ansible returned."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import database
+import shop
+from paths import RUN
+from remote import address
+
+REMEMBERED = RUN / "remembered.json"
+
+
+class Expected(Exception):
+    """Something is not as it has to be."""
+
+
+def remember(inventory: str) -> None:
+    REMEMBERED.write_text(json.dumps(shop.look(inventory)))
+
+
+def serves(release: str, inventory: str, rows: str = "", down: tuple[str, ...] = ()) -> None:
+    """That release serves everywhere but on `down`, on its schema with its rows: those of the reference, or the ones remembered.
+
+    The properties of the database are those that it was made with, and no session of another release is left.
+    """
+    found, wanted = shop.look(inventory), _rows_of(rows or release)
+    wrong = [f"{name}: {found.get(name)} and not {wanted[name]}" for name in ("revision", "schema", "invalid_indexes") if found.get(name) != wanted[name]]
+    wrong += _differing_tables(found.get("tables", {}), wanted["tables"])
+    if found.get("properties") != _properties():
+        wrong.append(f"properties of the database: {found.get('properties')} and not {_properties()}")
+    for host, seen in found["hosts"].items():
+        wrong += [] if host in down else _wrong_on(host, seen, release, wanted["revision"])
+    wrong += [f"HAProxy has {host} {state}" for host, state in found["haproxy"].items() if (state == "UP") == (host in down)]
+    if inventory == "three":
+        wrong += _wrong_behind_haproxy(release)
+    sessions = database.fetch("SELECT DISTINCT application_name FROM pg_stat_activity WHERE datname = 'shop' AND application_name LIKE 'shop %'")
+    wrong += [f"a session of {name!r} is left" for (name,) in sessions if name != f"shop {release}"]
+    if wrong:
+        raise Expected("\n".join(wrong))
+
+
+def untouched(inventory: str) -> None:
+    """Nothing at all has changed since `remember`, the files of deployments included."""
+    before, now = json.loads(REMEMBERED.read_text()), json.loads(json.dumps(shop.look(inventory)))
+    wrong = [f"{name}: {now.get(name)} and not {before.get(name)}" for name in before if now.get(name) != before[name]]
+    if wrong:
+        raise Expected("\n".join(wrong))
+
+
+def one_of(releases: list[str], inventory: str) -> str:
+    """Which of the good ends it is."""
+    reasons = []
+    for release in releases:
+        try:
+            serves(release, inventory)
+            return release
+        except Expected as problem:
+            reasons.append(f"not {release}:\n{problem}")
+    raise Expected("\n".join(reasons))
+
+
+def record(status: str, inventory: str) -> None:
+    """The newest deployment ended so, and none is open."""
+    records = sorted(shop.look(inventory)["records"].items())
+    if not records or records[-1][1]["status"] != status:
+        raise Expected(f"the records are {[(name, each['status']) for name, each in records]}; the last one should be {status}")
+
+
+def _rows_of(source: str) -> dict[str, Any]:
+    if source == "remembered":
+        remembered: dict[str, Any] = json.loads(REMEMBERED.read_text())
+        return remembered
+    return json.loads(json.dumps(database.content(database.reference_name(source))))  # type: ignore[no-any-return]
+
+
+def _properties() -> dict[str, Any]:
+    properties: dict[str, Any] = json.loads((RUN / "properties.json").read_text())
+    return properties
+
+
+def _differing_tables(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    return [
+        f"table {name}: {found.get(name)} and not {wanted.get(name)}"
+        for name in sorted({*found, *wanted})
+        if found.get(name) != wanted.get(name)
+    ]
+
+
+def _wrong_on(host: str, seen: dict[str, Any], release: str, revision: list[str]) -> list[str]:
+    wanted = {"service": "active", "current": release, "health": 200}
+    wrong = [f"{host}: {name} is {seen[name]} and not {value}" for name, value in wanted.items() if seen[name] != value]
+    if (seen["says"].get("release"), [seen["says"].get("revision")]) != (release, revision):
+        wrong.append(f"{host} says {seen['says']}")
+    return wrong
+
+
+def _wrong_behind_haproxy(release: str) -> list[str]:
+    said = [shop.ask(f"http://{address('lb1')}:8080/health") for _number in range(6)]
+    return [f"through HAProxy: {answer}" for answer in said if answer[0] != 200 or answer[1]["release"] != release]

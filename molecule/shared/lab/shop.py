@@ -1,0 +1,112 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sample application on its hosts: put back to a known state, and looked at."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import database
+
+from remote import address, network, on, on_all
+
+#: Inventory → its application hosts. The first one is the migrator.
+APPLICATION = {"three": ("app1", "app2", "app3"), "debian13": ("new1",)}
+COMMANDS = {"app1": "systemctl", "app2": "systemctl", "app3": "supervisorctl", "new1": "systemctl"}
+#: What scenarios leave behind on a host.
+CLEAN = """
+umount /var/backups/shop 2>/dev/null
+rm -rf /var/lib/dbops /var/backups/shop /run/systemd/system/shop.service.d
+pkill -KILL -u shop
+[ {command} != systemctl ] || {{ systemctl daemon-reload; systemctl reset-failed shop 2>/dev/null; }}
+"""
+SERVE = "ln -sfn releases/{release} /srv/shop/current; {command} stop shop; {command} start shop"
+
+
+def reset(release: str, inventory: str = "three") -> None:
+    """That release serves on every host of the inventory, on its reference database; no trace of a deployment is left."""
+    hosts = APPLICATION[inventory]
+    for host in COMMANDS:
+        network().cable(host, "up")
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda host: on(host, CLEAN.format(command=COMMANDS[host]), check=False), COMMANDS))
+        database.reset(release)
+        if inventory == "three":
+            on("lb1", "systemctl restart haproxy")
+        list(pool.map(lambda host: on(host, SERVE.format(release=release, command=COMMANDS[host])), hosts))
+    deadline = time.monotonic() + 30
+    while not _all_up(look_at_hosts(inventory)):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"release {release} does not come up on {', '.join(hosts)}")
+
+
+def _all_up(seen: dict[str, Any]) -> bool:
+    return all(host["health"] == 200 for host in seen["hosts"].values()) and {*seen["haproxy"].values()} <= {"UP"}
+
+
+def ask(url: str, body: Any = None) -> tuple[int, Any]:
+    """Status and JSON; status 0 when nobody answers."""
+    data = None if body is None else json.dumps(body).encode()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, data, {"Content-Type": "application/json"}), timeout=10) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, None
+    except (OSError, ValueError):
+        return 0, None
+
+
+def look(inventory: str = "three") -> dict[str, Any]:
+    """Everything that can be asked: the database, the service managers, the health pages, HAProxy, the records."""
+    found: dict[str, Any] = {"databases": database.databases()}
+    if database.DATABASE in found["databases"]:
+        found.update(database.content(), properties=database.properties())
+    return {**found, **look_at_hosts(inventory)}
+
+
+def look_at_hosts(inventory: str) -> dict[str, Any]:
+    hosts, found = APPLICATION[inventory], {}
+    script = (Path(__file__).parent / "on_host.py").read_text()
+    with ThreadPoolExecutor() as pool:
+        asked = dict(zip((*hosts, "lb1"), pool.map(lambda host: json.loads(on(host, "python3 -", stdin=script)), (*hosts, "lb1"))))
+    for host in hosts:
+        status, said = ask(f"http://{address(host)}:8000/health")
+        found[host] = {**asked[host], "health": status, "says": said or {}}
+    return {
+        "hosts": found,
+        "records": asked[hosts[0]]["records"],
+        "archives": asked[hosts[0]]["archives"],
+        "haproxy": asked["lb1"]["haproxy"] if inventory == "three" else {},
+    }
+
+
+def write_orders(number: int, host: str = "app1") -> None:
+    """Business goes on: that many orders, by the application itself."""
+    for count in range(number):
+        status, _said = ask(f"http://{address(host)}:8000/orders", {"customer_id": 1 + count, "amount_cents": 100 + count})
+        if status != 201:
+            raise SystemExit(f"{host} took no order: status {status}")
+
+
+def make_reference(release: str, before: str | None) -> None:
+    """What that release's database has to be, made by Alembic's own command line on app1."""
+    name = database.reference_name(release)
+    if (name,) in database.fetch("SELECT datname FROM pg_database"):
+        return
+    template = database.reference_name(before) if before else "template1"
+    database.fetch(f"CREATE DATABASE {name} TEMPLATE {template} OWNER shop")
+    seed = "" if before else "&& $python -m shop seed --orders 1000"
+    url = "${DATABASE_URL%/*}/" + name
+    on(
+        "app1",
+        f"set -e; . /etc/shop/environment; export DATABASE_URL={url} PYTHONDONTWRITEBYTECODE=1; python=/srv/shop/releases/1.0/venv/bin/python\n"
+        f"cd /srv/releases/tree/{release} && $python -m alembic upgrade head {seed}",
+    )
+
+
