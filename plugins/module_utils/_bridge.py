@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
-from typing import IO, Any, Callable, Dict, Iterator, Mapping
+from typing import IO, Any, Callable, Dict, Iterator, Mapping, cast
 
 from ._errors import MigrationError
 from ._worker import boot, supervisor
@@ -92,10 +92,10 @@ class Bridge:
                 "python_missing",
                 "Set virtualenv or python to the application's environment.",
             ) from exc
-        assert process.stdin is not None
+        pipe = cast("IO[bytes]", process.stdin)
         try:
-            process.stdin.write(payload(request, descriptor))
-            process.stdin.close()
+            pipe.write(payload(request, descriptor))
+            pipe.close()
         except BrokenPipeError:
             pass  # it died at once; the missing reply says so
         return process

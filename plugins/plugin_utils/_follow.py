@@ -149,7 +149,7 @@ def _key(event: Event) -> tuple[Any, ...]:
 
 def _revision_start(event: Event) -> str:
     head = "[{}/{}] {}".format(event.get("number", "?"), event.get("total", "?"), str(event.get("revision", ""))[:12])
-    message = str(event.get("message") or "").strip().split("\n")[0]
+    message = str(event.get("message") or "").strip().split("\n", 1)[0]
     return f"{head} {message} …" if message else f"{head} …"
 
 

@@ -210,7 +210,7 @@ HINTS = {
 def _message(exc: BaseException) -> str:
     if isinstance(exc, SystemExit):
         return f"the project called sys.exit({exc.code!r})"
-    text = str(exc).split("\n[SQL:")[0].split("\n(Background on this error")[0].strip()
+    text = str(exc).split("\n[SQL:", 1)[0].split("\n(Background on this error", 1)[0].strip()
     return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
 
 

@@ -38,7 +38,7 @@ def in_transaction(dbapi: Any) -> bool | None:
     inner = getattr(dbapi, "_connection", None)
     return first_of(  # type: ignore[no-any-return]
         lambda: dbapi.info.transaction_status != 0,
-        lambda: inner.is_in_transaction(),  # type: ignore[union-attr]
+        lambda: inner.is_in_transaction(),  # type: ignore[union-attr]  # pylint: disable=unnecessary-lambda
         lambda: inner.info.transaction_status != 0,  # type: ignore[union-attr]
         lambda: dbapi.in_transaction,
         lambda: inner.in_transaction,  # type: ignore[union-attr]
@@ -50,7 +50,9 @@ def in_transaction(dbapi: Any) -> bool | None:
 def announced_pid(dbapi: Any) -> int | None:
     """Return the server process that was announced when the connection was made (a pooler announces its own)."""
     return first_of(  # type: ignore[no-any-return]
-        lambda: dbapi.info.backend_pid, lambda: dbapi._connection.get_server_pid(), lambda: dbapi._connection.info.backend_pid
+        lambda: dbapi.info.backend_pid,
+        lambda: dbapi._connection.get_server_pid(),  # pylint: disable=unnecessary-lambda
+        lambda: dbapi._connection.info.backend_pid,
     )
 
 
