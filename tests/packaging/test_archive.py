@@ -45,6 +45,21 @@ def test_links_of_a_page_lead_somewhere(page: str, members: dict[str, tarfile.Ta
     assert [target for target in targets if not any(name == target or name.startswith(f"{target}/") for name in members)] == []
 
 
+def test_readme_names_what_there_is() -> None:
+    """Every module, role and playbook, and nothing else, in the tables of the README."""
+    tables: dict[str, set[str]] = {}
+    for row in re.findall(r"^\| (.+?) \|", (ROOT / "README.md").read_text(), re.MULTILINE):
+        if row in ("module", "role", "playbook"):
+            table = tables.setdefault(row, set())
+        elif tables and row.startswith("`"):
+            table.update(re.findall(r"`(\w+)`", row))
+    assert tables == {
+        "module": {path.stem for path in (ROOT / "plugins" / "modules").glob("*.py")},
+        "role": {path.name for path in (ROOT / "roles").glob("[a-z]*")},
+        "playbook": {path.stem for path in (ROOT / "playbooks").glob("*.yml")},
+    }
+
+
 def test_action_group_is_the_alembic_modules() -> None:
     modules = {path.stem for path in (ROOT / "plugins" / "modules").glob("alembic_*.py")}
     groups = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]

@@ -49,5 +49,6 @@ STEPS: dict[str, list[Command]] = {
     "unit": pytest("unit"),
     "integration": pytest("integration"),
     "packaging": pytest("packaging"),
+    "demo": pytest("demo"),
     "projects": pytest("projects"),
 }
