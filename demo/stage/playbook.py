@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 import time
@@ -17,16 +16,14 @@ from pathlib import Path
 from support.paths import CACHE, ROOT, TREE
 
 from . import strays, terminal
-
-PLAY = re.compile(r"^PLAY \[(.+?)\] \*+")
-PROGRESS = re.compile(r"^\[[0-9]+/[0-9]+\] ")
-FAILED = re.compile(r"^(?:\[ERROR\]: Task failed: |fatal: )(.+)")
+from .shown import Shown
 
 
 @dataclass(frozen=True)
 class Outcome:
     status: int
     seconds: float
+    log: Path
 
 
 class Player:
@@ -42,12 +39,13 @@ class Player:
         terminal.quiet(f"all that it prints: {log}")
         command += [f"--extra-vars=@{self.variables}", *given]
         began = time.monotonic()
+        shown = Shown()
         with open(log, "w") as file, self._started(command) as process:
             for line in process.stdout:
                 file.write(line)
                 file.flush()
-                self._show(line.rstrip())
-        return Outcome(process.returncode, time.monotonic() - began)
+                shown.line(line.rstrip())
+        return Outcome(process.returncode, time.monotonic() - began, log)
 
     @contextmanager
     def _started(self, command: list[str]) -> Iterator[subprocess.Popen[str]]:
@@ -75,11 +73,3 @@ class Player:
             "ANSIBLE_NOCOLOR": "1",
             "LC_ALL": "C.UTF-8",
         }
-
-    def _show(self, line: str) -> None:
-        if PROGRESS.match(line):
-            terminal.note(line)
-        elif FAILED.match(line):
-            terminal.bad(FAILED.match(line)[1][:200])
-        elif PLAY.match(line):
-            terminal.quiet("· " + PLAY.match(line)[1])

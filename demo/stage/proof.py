@@ -61,7 +61,7 @@ def serving(replicas: list[Replica]) -> list[tuple[str, str, str, str]]:
 
 
 class Client:
-    """Knocks at the replicas in turn, twenty times a second, and remembers when nobody was at home."""
+    """Asks for the newest order ten times a second, the next replica where one does not answer, and remembers when none did."""
 
     def __init__(self, replicas: list[Replica]):
         self.replicas = replicas
@@ -79,9 +79,9 @@ class Client:
 
     def _knock(self) -> None:
         failing_since = None
-        while not self._over.wait(0.05):
+        while not self._over.wait(0.1):
             now = time.monotonic()
-            if any(replica.health()[0] == 200 for replica in self.replicas):
+            if any(replica.answers() for replica in self.replicas):
                 if failing_since is not None:
                     self.without_service += now - failing_since
                 failing_since = None

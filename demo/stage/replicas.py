@@ -72,6 +72,14 @@ class Replica:
         except OSError as error:
             return 0, {"reason": str(error)}
 
+    def answers(self) -> bool:
+        """Whether a customer gets a page."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/orders?limit=1", timeout=5) as answer:
+                return bool(answer.read())
+        except OSError:  # an answer that is an error is one as well
+            return False
+
     def place_order(self, amount_cents: int) -> int:
         order = json.dumps({"customer_id": 1, "amount_cents": amount_cents, "note": "placed during the demo"}).encode()
         request = urllib.request.Request(f"{self.url}/orders", order, {"Content-Type": "application/json"})

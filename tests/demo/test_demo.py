@@ -70,7 +70,7 @@ class Demo:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Any]:
-    """Starts the demo in a copy of its own, which takes downloads and environments from our cache: making them is not what is tested."""
+    """Starts the demo in a copy of the checkout, which has downloads and environments from our cache."""
     demos = []
 
     def started(**variables: str) -> Demo:

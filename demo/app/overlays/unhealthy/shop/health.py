@@ -22,7 +22,7 @@ def report(session: Session) -> tuple[dict[str, object], int]:
         for mapper in Base.registry.mappers:
             session.execute(select(mapper.class_).limit(1)).all()
     except SQLAlchemyError as error:
-        log.error("not healthy: %s", error)
         reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
+        log.error("not healthy: %s", reason)
         return {"status": "failing", "release": RELEASE, "reason": reason}, 500
     return {"status": "ok", "release": RELEASE, "revision": revision}, 200

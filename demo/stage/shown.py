@@ -1,0 +1,60 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of a playbook's output is shown: plays, the progress of revisions, failures by their first line, and the report."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from . import terminal
+
+PLAY = re.compile(r"^PLAY \[(.+?)\] \**$")
+PROGRESS = re.compile(r"^\[\d+/\d+\] .* \d+(\.\d+)? (s|min)\b")
+WAITING = re.compile(r"^(waiting for the migration lock|attempt \d+ ended)")
+FAILED = re.compile(r"^(?:fatal|failed): \[(.+?)\]: (?:FAILED|UNREACHABLE)! => (\{.*\})$")
+BROKEN = re.compile(r"^(?:ERROR!|\[ERROR\]): (?!Task failed)(.+)$")
+#: Lines of the report with a title, and those below one; what else there is in it are the logs of the application.
+TITLED = re.compile(r"^([A-Z][a-z]+( [a-z]+)? {2,}| {14})\S")
+REPORT = re.compile(r"^TASK \[.*Show the report\]")
+
+
+class Shown:
+    def __init__(self) -> None:
+        self._failures: set[str] = set()
+        self._in_report = False
+        self._first_line = True
+
+    def line(self, text: str) -> None:
+        if self._in_report:
+            self._report(text)
+        elif PLAY.match(text):
+            terminal.quiet("· " + PLAY.match(text)[1])
+        elif PROGRESS.match(text) or WAITING.match(text):
+            terminal.note("  " + text)
+        elif FAILED.match(text):
+            self._failure(*FAILED.match(text).groups())
+        elif BROKEN.match(text):
+            terminal.bad(BROKEN.match(text)[1][:200])
+        elif REPORT.match(text):
+            self._in_report = True
+
+    def _failure(self, host: str, result: str) -> None:
+        try:
+            message = str(json.loads(result).get("msg", result))
+        except ValueError:
+            message = result
+        first = message.strip().splitlines()[0][:200] if message.strip() else "no message"
+        if first not in self._failures:
+            terminal.bad(f"{host}: {first}")
+        self._failures.add(first)
+
+    def _report(self, text: str) -> None:
+        """The report is a list of texts, one a line."""
+        if not text:
+            self._in_report = False
+        elif text.startswith("        ") and text.strip().startswith('"'):
+            line = json.loads(text.strip().rstrip(","))
+            if self._first_line or TITLED.match(line):
+                terminal.note("| " + line.splitlines()[0][:200])
+            self._first_line = False
