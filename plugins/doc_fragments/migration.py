@@ -72,8 +72,9 @@ options:
     description:
       - Name of the run, made up by the action plugin for each task. Under it the run goes on by itself on the host, so that a
         lost connection does not end it.
-      - Give the name that a message of an unreachable host shows to attach to that run by hand and get its result. The other
-        options are to be the same.
+      - Give the name that a message of an unreachable host shows to attach to that run by hand and get its result, within a week.
+        The other options are to be the same. When the host knows no such run, one is started under that name.
+      - A name is for one run. A task that gives a fixed one gets the result of the first run again and again.
     type: str
   wait:
     description:

@@ -45,6 +45,7 @@ options:
   x_arguments:
     description:
       - Arguments for C(env.py), each one C(-x) of the C(alembic) program, such as V(tenant=acme).
+      - What is secret in them is recognised as in O(environment).
     type: list
     elements: str
     default: []
