@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from ansible_collections.dbops.alembic.plugins.module_utils._bridge import Bridge
+
 from support import venvs
 from support.paths import CACHE, TREE
 from support.postgres import PostgresDatabase

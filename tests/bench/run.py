@@ -14,9 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support.paths import TREE
 
 sys.path.insert(0, str(TREE))
-from support.postgres import Postgres
-
 from bench import overhead, race
+from support.postgres import Postgres
 
 
 def main() -> None:

@@ -178,7 +178,7 @@ class PostgresDatabase:
     def sessions(self, where: str = "true") -> list[tuple[int, str, str]]:
         """pid, state and query of the application's sessions here."""
         return self.fetch(
-            f"select pid, state, query from pg_stat_activity where datname = %s and usename = %s and {where}",  # type: ignore[return-value]
+            f"select pid, state, query from pg_stat_activity where datname = %s and usename = %s and {where}",
             [self.name, self.role],
         )
 

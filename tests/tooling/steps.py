@@ -30,7 +30,13 @@ LINT = [
     Command(
         "docs",
         (
-            *("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--check-extra-docs-refs", "--validate-collection-refs=all"),
+            *(
+                "antsibull-docs",
+                "lint-collection-docs",
+                "--plugin-docs",
+                "--check-extra-docs-refs",
+                "--validate-collection-refs=all",
+            ),
             *("--disallow-unknown-collection-refs", "--skip-rstcheck", OURS),
         ),
     ),

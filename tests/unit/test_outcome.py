@@ -14,35 +14,117 @@ DATABASE = {"name": None, "database": "shop", "schema": "public", "version_table
 
 
 def step(revision):
-    return {"revision": revision, "message": f"message of {revision}", "path": f"/m/{revision}.py", "down_revision": GRAPH[revision]}
+    return {
+        "revision": revision,
+        "message": f"message of {revision}",
+        "path": f"/m/{revision}.py",
+        "down_revision": GRAPH[revision],
+    }
 
 
 def ran(revision, finished=True, committed=False):
-    return {"revision": revision, "seconds": 0.5 if finished else None, "sql": ["SELECT 1"], "finished": finished, "committed": committed}
+    return {
+        "revision": revision,
+        "seconds": 0.5 if finished else None,
+        "sql": ["SELECT 1"],
+        "finished": finished,
+        "committed": committed,
+    }
 
 
 def reply(before, after, planned, runs, error=None, lock=None, invalid_before=(), invalid=()):
     observed = None if after is None else {"current": after, "invalid_indexes": list(invalid)}
-    context = {"database": DATABASE, "before": before, "planned": [step(name) for name in planned], "ran": runs, "lock": lock,
-               "observed": observed, "invalid_before": list(invalid_before)}
+    context = {
+        "database": DATABASE,
+        "before": before,
+        "planned": [step(name) for name in planned],
+        "ran": runs,
+        "lock": lock,
+        "observed": observed,
+        "invalid_before": list(invalid_before),
+    }
     return {"error": error, "graph": GRAPH, "contexts": [context], "attempts": [], "warnings": [], "output": "", "versions": None}
 
 
-ERROR = {"kind": "migration_failed", "message": "ProgrammingError: no such table.", "revision": "a3", "file": "/m/a3.py", "line": 7, "statement": "x", "sqlstate": "42P01"}
+ERROR = {
+    "kind": "migration_failed",
+    "message": "ProgrammingError: no such table.",
+    "revision": "a3",
+    "file": "/m/a3.py",
+    "line": 7,
+    "statement": "x",
+    "sqlstate": "42P01",
+}
 
 # before, after, planned, ran, error → state, changed, applied, rolled back, error kind
 UPGRADES = [
-    pytest.param(["a1"], ["a3"], ["a2", "a3"], [ran("a2"), ran("a3")], None, "to_revision", True, ["a2", "a3"], [], None, id="all applied"),
+    pytest.param(
+        ["a1"], ["a3"], ["a2", "a3"], [ran("a2"), ran("a3")], None, "to_revision", True, ["a2", "a3"], [], None, id="all applied"
+    ),
     pytest.param(["a3"], ["a3"], [], [], None, "to_revision", False, [], [], None, id="nothing pending"),
-    pytest.param(["a1"], ["a2"], ["a2", "a3"], [ran("a2"), ran("a3", False)], ERROR, "between", True, ["a2"], [], "migration_failed", id="second fails"),
-    pytest.param(["a2"], ["a2"], ["a3"], [ran("a3", False)], ERROR, "from_revision", False, [], [], "migration_failed", id="first fails"),
-    pytest.param(["a2"], ["a2"], ["a3"], [ran("a3", False, True)], ERROR, "dirty", True, [], [], "migration_failed", id="committed before failing"),
-    pytest.param(["a1"], ["a1"], ["a2", "a3"], [ran("a2"), ran("a3", False)], ERROR, "from_revision", False, [], ["a2"], "migration_failed", id="one transaction around all"),
-    pytest.param(["a1"], ["a1"], ["a2"], [ran("a2")], None, "from_revision", False, [], ["a2"], "not_persisted", id="env.py did not commit"),
-    pytest.param(["a1"], ["a2"], ["a2", "a3"], [ran("a2")], None, "between", True, ["a2"], [], "verification_failed", id="ended well, one missing"),
+    pytest.param(
+        ["a1"],
+        ["a2"],
+        ["a2", "a3"],
+        [ran("a2"), ran("a3", False)],
+        ERROR,
+        "between",
+        True,
+        ["a2"],
+        [],
+        "migration_failed",
+        id="second fails",
+    ),
+    pytest.param(
+        ["a2"], ["a2"], ["a3"], [ran("a3", False)], ERROR, "from_revision", False, [], [], "migration_failed", id="first fails"
+    ),
+    pytest.param(
+        ["a2"],
+        ["a2"],
+        ["a3"],
+        [ran("a3", False, True)],
+        ERROR,
+        "dirty",
+        True,
+        [],
+        [],
+        "migration_failed",
+        id="committed before failing",
+    ),
+    pytest.param(
+        ["a1"],
+        ["a1"],
+        ["a2", "a3"],
+        [ran("a2"), ran("a3", False)],
+        ERROR,
+        "from_revision",
+        False,
+        [],
+        ["a2"],
+        "migration_failed",
+        id="one transaction around all",
+    ),
+    pytest.param(
+        ["a1"], ["a1"], ["a2"], [ran("a2")], None, "from_revision", False, [], ["a2"], "not_persisted", id="env.py did not commit"
+    ),
+    pytest.param(
+        ["a1"],
+        ["a2"],
+        ["a2", "a3"],
+        [ran("a2")],
+        None,
+        "between",
+        True,
+        ["a2"],
+        [],
+        "verification_failed",
+        id="ended well, one missing",
+    ),
     pytest.param(["a1"], None, ["a2"], [ran("a2", False)], ERROR, "unknown", False, [], [], "migration_failed", id="server gone"),
     pytest.param(["a2"], ["a2"], [], [], ERROR, "from_revision", False, [], [], "migration_failed", id="refused before planning"),
-    pytest.param(["a3"], ["m1"], ["p1", "m1"], [ran("p1"), ran("m1")], None, "to_revision", True, ["p1", "m1"], [], None, id="merge"),
+    pytest.param(
+        ["a3"], ["m1"], ["p1", "m1"], [ran("p1"), ran("m1")], None, "to_revision", True, ["p1", "m1"], [], None, id="merge"
+    ),
 ]
 
 
@@ -75,14 +157,27 @@ def test_the_failure_says_what_where_and_how_it_stands():
 
 
 def test_the_blocker_is_named():
-    blocker = {"pid": 41, "user": "report", "application": "", "state": "active", "since": "2026-01-01T00:00:00Z", "locks": "orders AccessShareLock"}
-    outcome = migration(reply(["a2"], ["a2"], ["a3"], [ran("a3", False)], dict(ERROR, kind="lock_timeout", blockers=[blocker])), "upgrade")
-    assert "Blocked by pid 41 (report, unnamed, active since 2026-01-01T00:00:00Z: orders AccessShareLock)" in outcome.failure.message
+    blocker = {
+        "pid": 41,
+        "user": "report",
+        "application": "",
+        "state": "active",
+        "since": "2026-01-01T00:00:00Z",
+        "locks": "orders AccessShareLock",
+    }
+    outcome = migration(
+        reply(["a2"], ["a2"], ["a3"], [ran("a3", False)], dict(ERROR, kind="lock_timeout", blockers=[blocker])), "upgrade"
+    )
+    assert (
+        "Blocked by pid 41 (report, unnamed, active since 2026-01-01T00:00:00Z: orders AccessShareLock)" in outcome.failure.message
+    )
 
 
 def test_only_new_invalid_indexes_fail_the_verification():
     old = migration(reply(["a2"], ["a3"], ["a3"], [ran("a3")], invalid_before=["public.old"], invalid=["public.old"]), "upgrade")
-    new = migration(reply(["a2"], ["a3"], ["a3"], [ran("a3")], invalid_before=["public.old"], invalid=["public.old", "public.new"]), "upgrade")
+    new = migration(
+        reply(["a2"], ["a3"], ["a3"], [ran("a3")], invalid_before=["public.old"], invalid=["public.old", "public.new"]), "upgrade"
+    )
     assert old.failure is None
     assert (new.failure.kind, new.databases[0].invalid_indexes) == ("verification_failed", ["public.new"])
 
@@ -115,7 +210,12 @@ def test_the_worst_state_of_several_databases_counts():
 
 
 def test_the_diff_shows_heads_and_in_check_mode_the_sql():
-    entry = {"database": DATABASE, "before": ["a1"], "after": ["a1"], "planned": [dict(step("a2"), sql="CREATE TABLE t ();"), dict(step("a3"), sql=None, reason="it reads")]}
+    entry = {
+        "database": DATABASE,
+        "before": ["a1"],
+        "after": ["a1"],
+        "planned": [dict(step("a2"), sql="CREATE TABLE t ();"), dict(step("a3"), sql=None, reason="it reads")],
+    }
     heads, created, opaque = migration_diff([entry], dry=True)
     assert (heads["before"], heads["after"]) == ("a1\n", "a2 message of a2\na3 message of a3\n")
     assert created["prepared"] == "-- a2 message of a2\nCREATE TABLE t ();\n"

@@ -30,7 +30,9 @@ def test_it_is_masked(text):
     assert not [secret for secret in SECRETS if secret in found]
 
 
-@pytest.mark.parametrize("text", ["revision ae10 is at head", "postgresql://shop@db.example/shop", "SELECT 1 -- see https://example.org/a:b", ""])
+@pytest.mark.parametrize(
+    "text", ["revision ae10 is at head", "postgresql://shop@db.example/shop", "SELECT 1 -- see https://example.org/a:b", ""]
+)
 def test_it_is_left_alone(text):
     assert redactor_for({"url": URL}).text(text) == text
 
@@ -47,8 +49,13 @@ def test_a_short_password_is_masked_as_a_word_only():
 
 
 def test_secrets_of_the_environment_and_of_arguments():
-    request = {"environment": {"SECRET_KEY": "hush-hush", "DATABASE_URL": URL, "FLASK_ENV": "production"}, "x_arguments": ["db_password=open sesame", "tenant=north"]}
-    cleaned = redactor_for(request).clean({"lines": ["hush-hush", PLAIN, "production", ("open sesame", "north")], "number": 3, "none": None})
+    request = {
+        "environment": {"SECRET_KEY": "hush-hush", "DATABASE_URL": URL, "FLASK_ENV": "production"},
+        "x_arguments": ["db_password=open sesame", "tenant=north"],
+    }
+    cleaned = redactor_for(request).clean(
+        {"lines": ["hush-hush", PLAIN, "production", ("open sesame", "north")], "number": 3, "none": None}
+    )
     assert cleaned == {"lines": [MASK, MASK, "production", [MASK, "north"]], "number": 3, "none": None}
 
 

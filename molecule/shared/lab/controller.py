@@ -55,7 +55,13 @@ def _run(command: list[str], folder: Path, environment: dict[str, str], seconds:
         out.write(f"{' '.join(command)}\n{(folder / 'variables.json').read_text()}\n{environment.get('LAB_AT', '')}\n\n")
         out.flush()
         process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             status = process.wait(seconds)

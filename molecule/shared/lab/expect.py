@@ -29,7 +29,11 @@ def serves(release: str, inventory: str, rows: str = "", down: tuple[str, ...] =
     The properties of the database are those that it was made with, and no session of another release is left.
     """
     found, wanted = shop.look(inventory), _rows_of(rows or release)
-    wrong = [f"{name}: {found.get(name)} and not {wanted[name]}" for name in ("revision", "schema", "invalid_indexes") if found.get(name) != wanted[name]]
+    wrong = [
+        f"{name}: {found.get(name)} and not {wanted[name]}"
+        for name in ("revision", "schema", "invalid_indexes")
+        if found.get(name) != wanted[name]
+    ]
     wrong += _differing_tables(found.get("tables", {}), wanted["tables"])
     if found.get("properties") != _properties():
         wrong.append(f"properties of the database: {found.get('properties')} and not {_properties()}")
@@ -38,7 +42,9 @@ def serves(release: str, inventory: str, rows: str = "", down: tuple[str, ...] =
     wrong += [f"HAProxy has {host} {state}" for host, state in found["haproxy"].items() if (state == "UP") == (host in down)]
     if inventory == "three":
         wrong += _wrong_behind_haproxy(release)
-    sessions = database.fetch("SELECT DISTINCT application_name FROM pg_stat_activity WHERE datname = 'shop' AND application_name LIKE 'shop %'")
+    sessions = database.fetch(
+        "SELECT DISTINCT application_name FROM pg_stat_activity WHERE datname = 'shop' AND application_name LIKE 'shop %'"
+    )
     wrong += [f"a session of {name!r} is left" for (name,) in sessions if name != f"shop {release}"]
     if wrong:
         raise Expected("\n".join(wrong))

@@ -66,7 +66,10 @@ def hold(user: str, seconds: str, sql: str) -> None:
 
 def corrupt(host: str, path: str) -> None:
     """Some bytes in the middle of the file are others; size and time stay."""
-    on(host, f"set -e; t=$(stat -c %Y {path}); s=$(stat -c %s {path})\nprintf 'not what was written' | dd of={path} bs=1 seek=$((s / 2)) conv=notrunc status=none; touch -d @$t {path}")
+    on(
+        host,
+        f"set -e; t=$(stat -c %Y {path}); s=$(stat -c %s {path})\nprintf 'not what was written' | dd of={path} bs=1 seek=$((s / 2)) conv=notrunc status=none; touch -d @$t {path}",
+    )
 
 
 def write_file(host: str, path: str, text: str) -> None:
