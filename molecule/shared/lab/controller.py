@@ -14,23 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import keeper
-from paths import COLLECTIONS, LOGS, ROOT, RUN
+from paths import COLLECTIONS, LAST, LOGS, ROOT, RUN
 from remote import network
 
 SHARED = ROOT / "molecule" / "shared"
-LAST = RUN / "last.log"
 
 
 class Unexpected(Exception):
     """The playbook did not end as it should have."""
 
 
-def play(name: str, options: dict[str, Any]) -> str:
-    """Run a playbook; what it printed.
+def play(name: str, options: dict[str, Any] | None = None) -> None:
+    """Run a playbook.
 
     ends: `well`, `badly` or `killed`. controller: its name. inventory: one of molecule/shared/inventory. variables: extra variables.
     arguments: for ansible-playbook. at: what happens when, see callbacks/at_task.py. trace: a file. seconds: the longest that it may take.
     """
+    options = options or {}
     folder = keeper.controllers(network()) / options.get("controller", "one")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "variables.json").write_text(json.dumps(options.get("variables", {})))
@@ -42,10 +42,15 @@ def play(name: str, options: dict[str, Any]) -> str:
     status, output = _run(command, folder, _environment(folder, options, began), options.get("seconds", 300))
     ended = {0: "well", -signal.SIGKILL: "killed"}.get(status, "badly")
     if ended != options.get("ends", "well"):
-        raise Unexpected(f"{name} ended {ended} (status {status}):\n{output[-6000:]}")
+        raise Unexpected(f"{name} ended {ended} (status {status}):\n{_tail(output)}")
     if options.get("at") and not began.exists():
-        raise Unexpected(f"{name} never came to {options['at']}:\n{output[-3000:]}")
-    return output
+        raise Unexpected(f"{name} never came to {options['at']}:\n{_tail(output)}")
+
+
+def _tail(output: str) -> str:
+    """The errors, and the end."""
+    errors = [line[:500] for line in output.splitlines() if line.startswith(("[ERROR]", "fatal:", "failed:"))]
+    return "\n".join([*errors[-12:], "…", *output.splitlines()[-30:]])
 
 
 def _run(command: list[str], folder: Path, environment: dict[str, str], seconds: float) -> tuple[int, str]:

@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Sequence
 
 import database
 import shop
-from paths import RUN
-from remote import address
+from paths import LAST, LOGS, RUN
+from remote import address, on_all
 
+SESSIONS = "SELECT DISTINCT application_name FROM pg_stat_activity WHERE datname = 'shop' AND application_name LIKE 'shop %'"
 REMEMBERED = RUN / "remembered.json"
 
 
@@ -19,16 +20,16 @@ class Expected(Exception):
     """Something is not as it has to be."""
 
 
-def remember(inventory: str) -> None:
+def remember(inventory: str = "three") -> None:
     REMEMBERED.write_text(json.dumps(shop.look(inventory)))
 
 
-def serves(release: str, inventory: str, rows: str = "", down: tuple[str, ...] = ()) -> None:
-    """That release serves everywhere but on `down`, on its schema with its rows: those of the reference, or the ones remembered.
+def serves(release: str, inventory: str = "three", rows: str = "", folder: str = "", down: Sequence[str] = ()) -> None:
+    """That release serves everywhere but on the hosts `down`, on its schema with its rows: those of its reference, or `remembered` ones.
 
     The properties of the database are those that it was made with, and no session of another release is left.
     """
-    found, wanted = shop.look(inventory), _rows_of(rows or release)
+    found, wanted = shop.look(inventory), _content(rows or release)
     wrong = [
         f"{name}: {found.get(name)} and not {wanted[name]}"
         for name in ("revision", "schema", "invalid_indexes")
@@ -38,19 +39,15 @@ def serves(release: str, inventory: str, rows: str = "", down: tuple[str, ...] =
     if found.get("properties") != _properties():
         wrong.append(f"properties of the database: {found.get('properties')} and not {_properties()}")
     for host, seen in found["hosts"].items():
-        wrong += [] if host in down else _wrong_on(host, seen, release, wanted["revision"])
+        wrong += [] if host in down else _wrong_on(host, seen, release, folder or release, wanted["revision"])
     wrong += [f"HAProxy has {host} {state}" for host, state in found["haproxy"].items() if (state == "UP") == (host in down)]
-    if inventory == "three":
-        wrong += _wrong_behind_haproxy(release)
-    sessions = database.fetch(
-        "SELECT DISTINCT application_name FROM pg_stat_activity WHERE datname = 'shop' AND application_name LIKE 'shop %'"
-    )
-    wrong += [f"a session of {name!r} is left" for (name,) in sessions if name != f"shop {release}"]
+    wrong += _wrong_behind_haproxy(release) if inventory == "three" else []
+    wrong += [f"a session of {name!r} is left" for (name,) in database.fetch(SESSIONS) if name != f"shop {release}"]
     if wrong:
         raise Expected("\n".join(wrong))
 
 
-def untouched(inventory: str) -> None:
+def untouched(inventory: str = "three") -> None:
     """Nothing at all has changed since `remember`, the files of deployments included."""
     before, now = json.loads(REMEMBERED.read_text()), json.loads(json.dumps(shop.look(inventory)))
     wrong = [f"{name}: {now.get(name)} and not {before.get(name)}" for name in before if now.get(name) != before[name]]
@@ -58,7 +55,7 @@ def untouched(inventory: str) -> None:
         raise Expected("\n".join(wrong))
 
 
-def one_of(releases: list[str], inventory: str) -> str:
+def one_of(releases: Sequence[str], inventory: str = "three") -> str:
     """Which of the good ends it is."""
     reasons = []
     for release in releases:
@@ -70,14 +67,38 @@ def one_of(releases: list[str], inventory: str) -> str:
     raise Expected("\n".join(reasons))
 
 
-def record(status: str, inventory: str) -> None:
+def record(status: str, inventory: str = "three") -> None:
     """The newest deployment ended so, and none is open."""
     records = sorted(shop.look(inventory)["records"].items())
     if not records or records[-1][1]["status"] != status:
         raise Expected(f"the records are {[(name, each['status']) for name, each in records]}; the last one should be {status}")
 
 
-def _rows_of(source: str) -> dict[str, Any]:
+def said(*texts: str) -> None:
+    """Each text is in what the last playbook printed, however its lines were broken."""
+    output = " ".join(LAST.read_text().split())
+    missing = [text for text in texts if " ".join(text.split()) not in output]
+    if missing:
+        raise Expected(f"the playbook did not print {missing}; see the newest file in {LOGS}")
+
+
+def sql_says(sql: str, value: Any) -> None:
+    found = database.fetch(sql, database=database.DATABASE)
+    if found != [(value,)]:
+        raise Expected(f"{sql} says {found} and not {value}")
+
+
+def no_secrets() -> None:
+    """No password of this run is in what was printed, nor in any file that a deployment left on a host."""
+    secrets = json.loads((RUN / "secrets.json").read_text())
+    shown = "".join(path.read_text(errors="replace") for path in LOGS.glob("*.log"))
+    kept = "".join(on_all(shop.APPLICATION["three"], "cat /var/lib/dbops/shop/* /root/.ansible* 2>/dev/null; true").values())
+    for name in ("shop", "shop_quoted"):
+        if secrets[name] in shown + kept:
+            raise Expected(f"the password of {name} was printed, or is kept in a file")
+
+
+def _content(source: str) -> dict[str, Any]:
     if source == "remembered":
         remembered: dict[str, Any] = json.loads(REMEMBERED.read_text())
         return remembered
@@ -97,8 +118,8 @@ def _differing_tables(found: dict[str, Any], wanted: dict[str, Any]) -> list[str
     ]
 
 
-def _wrong_on(host: str, seen: dict[str, Any], release: str, revision: list[str]) -> list[str]:
-    wanted = {"service": "active", "current": release, "health": 200}
+def _wrong_on(host: str, seen: dict[str, Any], release: str, folder: str, revision: list[str]) -> list[str]:
+    wanted = {"service": "active", "current": folder, "health": 200}
     wrong = [f"{host}: {name} is {seen[name]} and not {value}" for name, value in wanted.items() if seen[name] != value]
     if (seen["says"].get("release"), [seen["says"].get("revision")]) != (release, revision):
         wrong.append(f"{host} says {seen['says']}")

@@ -26,7 +26,12 @@ rm -rf /var/lib/dbops /var/backups/shop /run/systemd/system/shop.service.d
 pkill -KILL -u shop
 [ {command} != systemctl ] || {{ systemctl daemon-reload; systemctl reset-failed shop 2>/dev/null; }}
 """
-SERVE = "ln -sfn releases/{release} /srv/shop/current; {command} stop shop; {command} start shop"
+#: A release that no deployment has made yet is made as setup made release 1.0.
+SERVE = """
+set -e; cd /srv/shop/releases
+[ -e {release} ] || {{ cp -a 1.0 .new; rm -rf .new/shop; cp -r /srv/releases/tree/{release}/. .new; mv .new {release}; }}
+ln -sfn releases/{release} /srv/shop/current; {command} stop shop; {command} start shop
+"""
 
 
 def reset(release: str, inventory: str = "three") -> None:
