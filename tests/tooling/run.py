@@ -21,6 +21,7 @@ from subprocess import PIPE, STDOUT
 from xml.etree import ElementTree
 
 import environments
+import machine
 from environments import say
 from steps import STEPS, Command
 from support.paths import CACHE, ROOT, TREE, VENVS
@@ -156,6 +157,9 @@ def report(outcomes: dict[str, list[Outcome]], seconds: float) -> None:
         say("\nSkipped, and why:")
     for reason, number in reasons:
         say(f"  {number:4} × {reason}")
+    if lacking := machine.lacks():
+        say("\nThis machine lacks, so that tests may have been skipped:")
+        say("\n".join(f"  {thing}" for thing in lacking))
     last = f"===== {words(total)} in {seconds:.2f}s ====="
     say(f"\n{last}")
     (RESULTS / "summary").write_text(last + "\n")
