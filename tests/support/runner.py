@@ -1,6 +1,6 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ways to run what is under test: a module by itself, a module through Ansible, the plain alembic command line beside it."""
+"""Ways to run what is under test: a module by itself, and the plain alembic command line beside it."""
 
 from __future__ import annotations
 
@@ -90,50 +90,6 @@ runpy.run_module(sys.argv[1], run_name="__main__")
 
 def run(module: str, parameters: Mapping[str, Any], **options: Any) -> dict[str, Any]:
     return Run(module, parameters, **options).result()
-
-
-def through_ansible(
-    module: str,
-    parameters: Mapping[str, Any],
-    *arguments: str,
-    environment: Mapping[str, str] | None = None,
-    variables: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """The module as a task of `ansible localhost`, its action plugin included; returns the task's result."""
-    tool = Path(sys.executable).with_name("ansible")
-    settings = {
-        "ANSIBLE_STDOUT_CALLBACK": "json",
-        "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1",
-        "ANSIBLE_LOCALHOST_WARNING": "0",
-        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
-        **(environment or {}),
-    }
-    extra = ["-e", json.dumps(variables)] if variables else []
-    done = subprocess.run(
-        [
-            str(tool),
-            "localhost",
-            "-c",
-            "local",
-            "-m",
-            f"dbops.alembic.{module}",
-            "-a",
-            json.dumps(parameters),
-            "-e",
-            f"ansible_python_interpreter={sys.executable}",
-            *extra,
-            *arguments,
-        ],
-        capture_output=True,
-        text=True,
-        cwd="/",
-        env=_environment(settings),
-    )
-    start = done.stdout.find("{")
-    if start < 0:
-        raise AssertionError(f"no result from ansible (status {done.returncode}):\n{done.stdout}\n{done.stderr}")
-    answer = json.JSONDecoder().raw_decode(done.stdout[start:])[0]["plays"][0]["tasks"][0]["hosts"]["localhost"]
-    return {**answer, "_printed": done.stdout[:start] + done.stderr}
 
 
 def cli(
