@@ -163,9 +163,22 @@ def read_records(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _BRIEF = (
-    "id", "application", "kind", "status", "step", "created_at", "closed_at", "from_release", "to_release",
-    "from_revision", "to_revision", "snapshot", "archive", "undoes", "undone_by",
-)  # fmt: skip
+    "id",
+    "application",
+    "kind",
+    "status",
+    "step",
+    "created_at",
+    "closed_at",
+    "from_release",
+    "to_release",
+    "from_revision",
+    "to_revision",
+    "snapshot",
+    "archive",
+    "undoes",
+    "undone_by",
+)
 
 
 def _observed(found: Mapping[str, Any]) -> Observed:

@@ -37,7 +37,7 @@ options:
   kind:
     description: What kind of deployment is begun.
     type: str
-    choices: [maintenance_window, rollback]
+    choices: [maintenance_window, rollback, restore]
     default: maintenance_window
   step:
     description: The step that begins now. Needed with O(state=advanced). A record is begun at V(stopping) unless told otherwise.

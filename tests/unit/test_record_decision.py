@@ -150,7 +150,9 @@ def test_in_no_state_at_all_is_data_put_at_risk() -> None:
         assert (decision.code == "") == (decision.action == "halt"), case
         assert decision.reason, case
         if decision.action == "halt":
-            assert decision.remedies, case
+            assert decision.remedies and not decision.stop, case
+        if decision.database != "keep" or (decision.action == "revert" and step in ("starting", "archiving")):
+            assert decision.stop, case
         if decision.database == "restore":
             assert (decision.source == "snapshot" and snapshot == "complete") or (decision.source == "archive" and archive), case
             assert step != "stopping" and (step not in ("starting", "archiving") or rows == 0), case

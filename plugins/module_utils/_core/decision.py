@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .record import Record
@@ -40,13 +40,18 @@ class Policy:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is done now: ``none``, ``finish``, ``revert`` or ``halt``; the database is kept, upgraded, downgraded or restored."""
+    """What is done now: ``none``, ``finish``, ``revert`` or ``halt``; the database is kept, upgraded, downgraded or restored.
+
+    ``source`` is what a restore takes (``snapshot`` or ``archive``), ``code`` the release that is started (``from`` or ``to``
+    of the record), ``stop`` whether processes may run that have to be stopped first.
+    """
 
     action: str
     reason: str
     database: str = "keep"
     source: str = ""
     code: str = ""
+    stop: bool = True
     remedies: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -56,8 +61,14 @@ class Decision:
 def decide(record: Record, observed: Observed, policy: Policy) -> Decision:
     """Return what to do about ``record``, which is open or halted, given what was ``observed``."""
     if not record.is_open:
-        return Decision("none", f"Deployment {record.id} is {record.status}.")
-    if record.kind == "rollback":
+        return Decision("none", f"Deployment {record.id} is {record.status}.", stop=False)
+    decision = _decide(record, observed, policy)
+    untouched = record.step == "stopping" or (record.step == "archiving" and decision.action == "finish")
+    return replace(decision, stop=not untouched and decision.action != "halt")
+
+
+def _decide(record: Record, observed: Observed, policy: Policy) -> Decision:
+    if record.kind != "maintenance_window":
         return _decide_rollback(record, observed)
     if record.step == "archiving" and policy.direction != "revert":
         return Decision("finish", "The new release serves; only the archive and the pruning were left.", code="to")
@@ -143,11 +154,9 @@ def _decide_restarting(record: Record, observed: Observed, policy: Policy) -> De
 
 
 def _decide_rollback(record: Record, observed: Observed) -> Decision:
-    """A rollback is a deployment of the former release: its to-release is the old one."""
+    """A rollback, or a restore, is a deployment of the former state: its to-release and to-revision are the old ones."""
     if record.step in ("stopping", "restarting"):
-        return Decision(
-            "revert", "The rollback had not touched the database; the release that was serving is started again.", code="from"
-        )
+        return Decision("revert", "The database was not touched; the release that was serving is started again.", code="from")
     if record.step != "restoring":
         return Decision("finish", "The database is back; the former release is to be started.", code="to")
     if _swapped(record, observed, record.to_revision):

@@ -14,7 +14,7 @@ from .._errors import MigrationError
 from .._worker.redaction import Redactor
 
 SCHEMA_VERSION = 1
-KINDS = ("maintenance_window", "rollback")
+KINDS = ("maintenance_window", "rollback", "restore")
 #: ``open`` and ``halted`` records keep other deployments out; the others are closed for good.
 STATUSES = ("open", "halted", "finished", "reverted")
 CLOSED = ("finished", "reverted")

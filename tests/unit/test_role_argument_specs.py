@@ -1,0 +1,79 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Argument specifications against defaults, against task files, and against the variables that tasks use."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROLES = Path(__file__).resolve().parents[2] / "roles"
+NAMES = sorted(path.name for path in ROLES.iterdir() if path.is_dir())
+CHECKS = {"str": str, "path": str, "int": int, "float": (int, float), "bool": bool, "list": list, "dict": dict}
+UNITS = re.compile(r"_(wait|delay|timeout|interval|duration)$")
+
+
+def load(role: str, *parts: str) -> Any:
+    return yaml.safe_load(ROLES.joinpath(role, *parts).read_text()) or {}
+
+
+def options(role: str) -> dict[str, dict[str, Any]]:
+    return load(role, "meta", "argument_specs.yml")["argument_specs"]["main"]["options"]
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_every_entry_point_is_a_task_file_and_has_the_same_options(role: str) -> None:
+    for name, entry in load(role, "meta", "argument_specs.yml")["argument_specs"].items():
+        assert (ROLES / role / "tasks" / f"{name}.yml").exists(), name
+        assert entry["options"] == options(role), name
+        assert entry["short_description"] and entry["description"], name
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_options_and_defaults_are_the_same(role: str) -> None:
+    defaults, described = load(role, "defaults", "main.yml"), options(role)
+    required = {name for name, option in described.items() if option.get("required")}
+    assert set(defaults) == set(described) - required
+    for name, value in defaults.items():
+        assert described[name]["default"] == value, name
+        assert type(described[name]["default"]) is type(value), name
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_options_are_named_and_typed_well(role: str) -> None:
+    for name, option in options(role).items():
+        assert name.startswith(f"{role}_") or name == "application_name", name
+        assert not UNITS.search(name), f"{name} is a duration and does not end in _seconds"
+        assert option["description"], name
+        default = option.get("default")
+        if default is None or (isinstance(default, str) and "{{" in default):
+            continue
+        assert isinstance(default, CHECKS[option["type"]]), name
+        assert isinstance(default, bool) == (option["type"] == "bool"), name
+        assert default in option.get("choices", [default]), name
+        if option["type"] == "bool":
+            assert name.endswith(("_enabled", "_trusted", "_validate_certs")), name
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_every_variable_of_the_role_that_its_files_use_is_known(role: str) -> None:
+    """A misspelt variable is an error of a run, often in the middle of a window; here it is found before."""
+    facts = {
+        match
+        for path in ROLES.glob("*/tasks/*.yml")
+        for match in re.findall(rf"(?:^|\n) +((?:_)?{role}_[a-z_]+):|register: (_?{role}_[a-z_]+)", path.read_text())
+    }
+    known = (
+        {name for pair in facts for name in pair if name}
+        | set(options(role))
+        | set(load(role, "vars", "main.yml") if (ROLES / role / "vars").exists() else {})
+    )
+    for path in [*(ROLES / role).glob("tasks/*.yml"), *(ROLES / role).glob("templates/*"), *(ROLES / role).glob("vars/*.yml")]:
+        text = re.sub(r"#.*|dbops\.alembic\.\w+|'[^']*'", "", path.read_text())
+        used = set(re.findall(rf"(?<![\w.'/])(_?{role}_[a-z_]+)\b", text))
+        assert used <= known, f"{path}: {sorted(used - known)}"
