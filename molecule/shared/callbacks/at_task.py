@@ -3,14 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lets a scenario act at a moment of a playbook's run.
 
-LAB_AT is a JSON object: task (its name), moment (`before` it is handed to the hosts, or `after` the first of them is done with it),
-number (which time, default 1), delay (seconds, in the background), and either kill (the controller dies: this process and all below it get
-SIGKILL) or command (an argument list, waited for unless there is a delay). LAB_AT_DONE is a file written when it happened.
+LAB_AT is a JSON object: task (its name), moment (`before` it is handed to the hosts, or `after` the first of them is done with
+it), number (which time, default 1), command (an argument list, waited for), kill (after that the controller dies: this process and
+all below it get SIGKILL), delay (seconds until the kill, while the playbook goes on). LAB_AT_DONE: a file for when it happened.
 LAB_TRACE is a file that gets a line for each task that changed something.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -67,21 +68,20 @@ class CallbackModule(CallbackBase):
             return
         self.wanted = {}
         Path(os.environ["LAB_AT_DONE"]).touch()
-        if wanted.get("delay"):
-            threading.Timer(wanted["delay"], _act, [wanted]).start()
-        else:
-            _act(wanted)
+        if wanted.get("command"):
+            subprocess.run(wanted["command"], check=True, stdout=subprocess.DEVNULL)
+        if wanted.get("kill"):
+            threading.Timer(wanted.get("delay", 0), _kill).start() if wanted.get("delay") else _kill()
 
 
 def _name(task: Any) -> str:
     return str(task.get_name()).rpartition(" : ")[2]
 
 
-def _act(wanted: dict[str, Any]) -> None:
-    if wanted.get("kill"):
-        for pid in [*_descendants(os.getpid()), os.getpid()]:
+def _kill() -> None:
+    for pid in [*_descendants(os.getpid()), os.getpid()]:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    subprocess.run(wanted["command"], check=True, stdout=subprocess.DEVNULL)
 
 
 def _descendants(parent: int) -> list[int]:

@@ -21,6 +21,7 @@ import controller
 import expect
 import faults
 import keeper
+import killed
 import remote
 import shop
 
@@ -58,6 +59,8 @@ COMMANDS = {
     "orders": shop.write_orders,
     "play": controller.play,
     "on": remote.on,
+    "killed": killed.killed_at,
+    "kill-points": killed.find_points,
     **faults.FAULTS,
     # What it asks
     "remember": expect.remember,
@@ -67,6 +70,8 @@ COMMANDS = {
     "record": expect.record,
     "said": expect.said,
     "sql-says": expect.sql_says,
+    "no-files": expect.no_files,
+    "has-database": expect.has_database,
     "no-secrets": expect.no_secrets,
 }
 

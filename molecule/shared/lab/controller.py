@@ -27,8 +27,8 @@ class Unexpected(Exception):
 def play(name: str, options: dict[str, Any] | None = None) -> None:
     """Run a playbook.
 
-    ends: `well`, `badly` or `killed`. controller: its name. inventory: one of molecule/shared/inventory. variables: extra variables.
-    arguments: for ansible-playbook. at: what happens when, see callbacks/at_task.py. trace: a file. seconds: the longest that it may take.
+    ends: `well`, `badly` or `killed`. controller: its name. inventory: one of molecule/shared/inventory. variables: extra ones.
+    arguments: for ansible-playbook. at: what happens when, see callbacks/at_task.py. trace: a file. seconds: the limit.
     """
     options = options or {}
     folder = keeper.controllers(network()) / options.get("controller", "one")
@@ -91,8 +91,16 @@ def _environment(folder: Path, options: dict[str, Any], happened: Path) -> dict[
         "ANSIBLE_CALLBACKS_ENABLED": "at_task",
         "ANSIBLE_NOCOLOR": "true",
         "DBOPS_LAB": str(RUN),
-        "LAB_AT": json.dumps(options.get("at") or {}),
+        "LAB_AT": json.dumps(_at(options)),
         "LAB_AT_DONE": str(happened),
         "LAB_TRACE": str(options.get("trace") or ""),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
     }
+
+
+def _at(options: dict[str, Any]) -> dict[str, Any]:
+    """The command of `at` is one of this program's own."""
+    at = dict(options.get("at") or {})
+    if at.get("command"):
+        at["command"] = [sys.executable, str(Path(__file__).parent), "steps", json.dumps([at["command"]])]
+    return at

@@ -22,19 +22,21 @@ PROPERTIES = """
     GRANT CONNECT ON DATABASE shop TO reporting;
 """
 READ_PROPERTIES = """
-    SELECT r.rolname AS owner, d.datacl::text AS privileges, d.datconnlimit AS connection_limit, shobj_description(d.oid, 'pg_database') AS comment,
+    SELECT r.rolname, (SELECT string_agg(a::text, ' ' ORDER BY a::text) FROM unnest(d.datacl) a), d.datconnlimit,
+      shobj_description(d.oid, 'pg_database'),
       (SELECT json_object_agg(coalesce(s.setrole::regrole::text, '-'), s.setconfig ORDER BY s.setrole) FROM pg_db_role_setting s
-       WHERE s.setdatabase = d.oid)::text AS settings
+       WHERE s.setdatabase = d.oid)::text
     FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba WHERE d.datname = %s
 """
-READ_TABLES = "SELECT c.oid::regclass::text FROM pg_class c WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace ORDER BY 1"
+READ_TABLES = "SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
 READ_ROWS = "SELECT count(*), md5(coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '')) FROM {} t"
 READ_SCHEMA = """
     SELECT md5(string_agg(line, E'\\n' ORDER BY line)) FROM (
       SELECT concat_ws(' ', table_name, column_name, data_type, character_maximum_length, is_nullable, column_default)
       FROM information_schema.columns WHERE table_schema = 'public'
       UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
-      UNION ALL SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+      UNION ALL SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
+      WHERE connamespace = 'public'::regnamespace
     ) AS described (line)
 """
 READ_INVALID = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid ORDER BY 1"

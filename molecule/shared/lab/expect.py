@@ -10,7 +10,7 @@ from typing import Any, Sequence
 import database
 import shop
 from paths import LAST, LOGS, RUN
-from remote import address, on_all
+from remote import address, on, on_all
 
 SESSIONS = "SELECT DISTINCT application_name FROM pg_stat_activity WHERE datname = 'shop' AND application_name LIKE 'shop %'"
 REMEMBERED = RUN / "remembered.json"
@@ -25,7 +25,7 @@ def remember(inventory: str = "three") -> None:
 
 
 def serves(release: str, inventory: str = "three", rows: str = "", folder: str = "", down: Sequence[str] = ()) -> None:
-    """That release serves everywhere but on the hosts `down`, on its schema with its rows: those of its reference, or `remembered` ones.
+    """That release serves everywhere but on the hosts `down`, on its schema with its rows: of its reference, or `remembered` ones.
 
     The properties of the database are those that it was made with, and no session of another release is left.
     """
@@ -86,6 +86,18 @@ def sql_says(sql: str, value: Any) -> None:
     found = database.fetch(sql, database=database.DATABASE)
     if found != [(value,)]:
         raise Expected(f"{sql} says {found} and not {value}")
+
+
+def no_files(host: str, folder: str) -> None:
+    """No half-written file is left there."""
+    found = on(host, f"find {folder} -type f").split()
+    if found:
+        raise Expected(f"{host} has {', '.join(found)}")
+
+
+def has_database(name: str) -> None:
+    if name not in database.databases():
+        raise Expected(f"the databases are {database.databases()}")
 
 
 def no_secrets() -> None:

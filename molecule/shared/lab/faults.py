@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from remote import network, on
 LAB = [sys.executable, str(Path(__file__).parent)]
 NEVER_STOPS = """
 mkdir -p /run/systemd/system/shop.service.d
-printf '[Service]\\nKillSignal=SIGCONT\\nSendSIGKILL=no\\nTimeoutStopSec=5\\n' > /run/systemd/system/shop.service.d/never-stops.conf
+printf '[Service]\\nKillSignal=SIGCONT\\nTimeoutStopSec=25\\n' > /run/systemd/system/shop.service.d/never-stops.conf
 systemctl daemon-reload
 """
 
@@ -31,11 +32,11 @@ def plug_in(host: str) -> None:
 
 
 def never_stops(host: str) -> None:
-    """The service ignores that it is to stop, and systemd gives up."""
+    """The service ignores that it is to stop, until systemd kills it much later."""
     on(host, NEVER_STOPS)
 
 
-def small_disk(host: str, folder: str, kilobytes: str) -> None:
+def small_disk(host: str, folder: str, kilobytes: int) -> None:
     on(host, f"mkdir -p {folder} && mount -t tmpfs -o size={kilobytes}k tmpfs {folder}")
 
 
@@ -44,9 +45,22 @@ def restart_database() -> None:
     on("db1", "pg_ctlcluster 15 main stop -m immediate --skip-systemctl-redirect; systemctl restart postgresql@15-main")
 
 
-def session(user: str, seconds: str, sql: str = "SELECT 1") -> None:
+def crash_soon(seconds: float) -> None:
+    """The database server crashes while the migration waits for a lock."""
+    session("shop", seconds + 3, "LOCK TABLE orders IN ACCESS SHARE MODE")
+    command = [*LAB, "steps", json.dumps([["sleep", seconds], ["restart-database"]])]
+    subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+
+
+def sleep(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def session(user: str, seconds: float, sql: str = "SELECT 1") -> None:
     """Somebody else's session, in a transaction, for a while and in the background; returns when it is there."""
-    command = [*LAB, "hold", user, seconds, sql]
+    command = [*LAB, "hold", user, str(seconds), sql]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True, text=True)
     if not process.stdout or process.stdout.readline() != "held\n":
         raise SystemExit("the session could not be opened")
@@ -64,11 +78,12 @@ def hold(user: str, seconds: str, sql: str) -> None:
             connection.cursor().execute("SELECT 1")
 
 
-def corrupt(host: str, path: str) -> None:
-    """Some bytes in the middle of the file are others; size and time stay."""
+def corrupt(host: str, pattern: str) -> None:
+    """Some bytes in the middle of the newest such file are others; its size and time stay."""
     on(
         host,
-        f"set -e; t=$(stat -c %Y {path}); s=$(stat -c %s {path})\nprintf 'not what was written' | dd of={path} bs=1 seek=$((s / 2)) conv=notrunc status=none; touch -d @$t {path}",
+        f"set -e; file=$(ls -t {pattern} | head -1); time=$(stat -c %Y $file); size=$(stat -c %s $file)\n"
+        "printf 'not what was written' | dd of=$file bs=1 seek=$((size / 2)) conv=notrunc status=none; touch -d @$time $file",
     )
 
 

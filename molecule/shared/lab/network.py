@@ -23,7 +23,7 @@ class Taken(Exception):
 
 
 def ip(*arguments: str, check: bool = True) -> str:
-    done = subprocess.run(["ip", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
     if done.returncode and "File exists" in done.stderr:
         raise Taken(done.stderr)
     if done.returncode and check:

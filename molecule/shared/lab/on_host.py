@@ -9,18 +9,18 @@ import socket
 import subprocess
 
 
-def output(*command):
+def output(*command: str) -> str:
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout.strip()
 
 
-def service():
+def service() -> str:
     if not os.path.exists("/etc/supervisor/conf.d/shop.conf"):
         return output("systemctl", "is-active", "shop")
-    word = (output("supervisorctl", "status", "shop").split() + ["", ""])[1]
+    word = [*output("supervisorctl", "status", "shop").split(), "", ""][1]
     return {"RUNNING": "active", "STOPPED": "inactive"}.get(word, word.lower())
 
 
-def records():
+def records() -> dict:  # type: ignore[type-arg]
     found = {}
     for path in glob.glob("/var/lib/dbops/shop/*.json"):
         try:
@@ -32,7 +32,7 @@ def records():
     return found
 
 
-def haproxy():
+def haproxy() -> dict:  # type: ignore[type-arg]
     try:
         with socket.socket(socket.AF_UNIX) as admin:
             admin.connect("/run/haproxy/admin.sock")

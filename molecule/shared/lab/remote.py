@@ -29,7 +29,7 @@ def address(host: str) -> str:
 def on(host: str, script: str, check: bool = True, stdin: str = "") -> str:
     """Run a shell script as root on the host; what it prints."""
     command = ["ssh", *OPTIONS, f"root@{address(host)}", script]
-    done = subprocess.run(command, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
     if check and done.returncode:
         raise SystemExit(f"{host}: {script}\nended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return done.stdout

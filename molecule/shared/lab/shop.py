@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import database
-
-from remote import address, network, on, on_all
+from remote import address, network, on
 
 #: Inventory → its application hosts. The first one is the migrator.
 APPLICATION = {"three": ("app1", "app2", "app3"), "debian13": ("new1",)}
@@ -106,12 +105,11 @@ def make_reference(release: str, before: str | None) -> None:
         return
     template = database.reference_name(before) if before else "template1"
     database.fetch(f"CREATE DATABASE {name} TEMPLATE {template} OWNER shop")
-    seed = "" if before else "&& $python -m shop seed --orders 1000"
+    seed = "" if before else "&& {python} -m shop seed --orders 1000"
     url = "${DATABASE_URL%/*}/" + name
+    python = "/srv/shop/releases/1.0/venv/bin/python"
     on(
         "app1",
-        f"set -e; . /etc/shop/environment; export DATABASE_URL={url} PYTHONDONTWRITEBYTECODE=1; python=/srv/shop/releases/1.0/venv/bin/python\n"
-        f"cd /srv/releases/tree/{release} && $python -m alembic upgrade head {seed}",
+        f"set -e; . /etc/shop/environment; export DATABASE_URL={url} PYTHONDONTWRITEBYTECODE=1; cd /srv/releases/tree/{release}\n"
+        f"{python} -m alembic upgrade head {seed.format(python=python)}",
     )
-
-
