@@ -28,6 +28,7 @@ _LISTS = (
 )
 _ELEMENT = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",]*?))\s*(?:,|$)')
 _PUBLIC = ""
+DEFAULT_TABLESPACE = "pg_default"
 _READ = """
 select d.oid, pg_get_userbyid(d.datdba)::text, d.datconnlimit, d.datistemplate, d.datallowconn, t.spcname::text,
        shobj_description(d.oid, 'pg_database'), pg_encoding_to_char(d.encoding)::text, d.datcollate::text, d.datctype::text,
@@ -106,11 +107,9 @@ def creation(source: Attributes, version: int) -> str:
             options.append(f"{provider}_locale {literal(source.provider_locale)}")
         if source.provider_rules is not None:
             options.append(f"icu_rules {literal(source.provider_rules)}")
+    if source.tablespace != DEFAULT_TABLESPACE:  # named, it takes a right that its default use does not
+        options.append(f"tablespace {identifier(source.tablespace)}")
     return " ".join(options)
-
-
-def placement(source: Attributes) -> str:
-    return f"owner {identifier(source.owner)} tablespace {identifier(source.tablespace)}"
 
 
 def statements(source: Attributes, name: str) -> list[str]:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any, Callable, Dict, Sequence
+from typing import Any, Callable, Dict, Pattern, Sequence
 
 from ..failure import Failure, causes
-from ..server import without_literals
 from .engine import Connection, as_failure, literal
 
 Session = Dict[str, Any]
@@ -18,7 +17,15 @@ POLL_SECONDS = (0.1, 1.0)
 MAXIMUM_QUERY = 200
 #: What a reply shows of a session; PostgreSQL's have type and database besides.
 KEYS = ("pid", "user", "application", "client", "state", "since", "query")
-_DOLLAR_QUOTED = re.compile(r"\$(\w*)\$.*?(?:\$\1\$|\Z)", re.S)
+#: Literals, and what must not be taken for one: names in quotes, and numbers inside words.
+_POSTGRESQL_LITERALS = re.compile(
+    r"""(?P<name>"(?:[^"]|"")*"|[a-z_]\w*(?!\w|'))|\$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|\Z)"""
+    r"""|\be'(?:[^'\\]|''|\\.)*(?:'|\Z)|'(?:[^']|'')*(?:'|\Z)|\b\d[\w.]*""",
+    re.S | re.I,
+)
+_MYSQL_LITERALS = re.compile(
+    r"""(?P<name>`(?:[^`]|``)*`|[a-z_]\w*)|'(?:[^'\\]|''|\\.)*(?:'|\Z)|"(?:[^"\\]|""|\\.)*(?:"|\Z)|\b\d[\w.]*""", re.S | re.I
+)
 _POSTGRESQL = """
 select a.pid, a.usename::text, a.application_name,
        case when a.client_addr is null then 'local' else host(a.client_addr) end, a.state,
@@ -32,11 +39,11 @@ _MYSQL_SERVER_THREADS = ("Daemon", "Binlog Dump", "Binlog Dump GTID", "Slave_IO"
 _MYSQL_SEES_ALL = re.compile(r"(\bPROCESS\b|ALL PRIVILEGES)[^;]*? ON \*\.\*")
 
 
-def shortened(query: str | None) -> str | None:
+def shortened(query: str | None, literals: Pattern[str] = _POSTGRESQL_LITERALS) -> str | None:
     """Return a statement of somebody else in one short line, without the literals that may be personal data."""
     if query is None or query == _HIDDEN:
         return None
-    text = " ".join((without_literals(_DOLLAR_QUOTED.sub("?", query)) or "").split())
+    text = " ".join(literals.sub(lambda found: found.group("name") or "?", query).split())
     return text if len(text) <= MAXIMUM_QUERY else text[: MAXIMUM_QUERY - 1] + "…"
 
 
@@ -79,7 +86,7 @@ def mysql(connection: Connection, database: str) -> list[Session]:
         if name == database and pid != own and command not in _MYSQL_SERVER_THREADS:
             since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(now) - int(seconds or 0)))
             shown = "idle" if command == "Sleep" else state or command
-            found.append(dict(zip(KEYS, (pid, user, None, client, shown, since, shortened(query)))))
+            found.append(dict(zip(KEYS, (pid, user, None, client, shown, since, shortened(query, _MYSQL_LITERALS)))))
     return found
 
 

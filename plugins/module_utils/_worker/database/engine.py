@@ -15,7 +15,7 @@ import sys
 from typing import Any, Callable, Iterator
 
 from .. import project
-from ..failure import HINTS, Failure, describe, sqlstate_of
+from ..failure import DRIVER_MODULES, HINTS, Failure, causes, describe, sqlstate_of
 from ..server import MYSQL, announced_pid, dbapi_of, literal, rows
 
 OUR_NAME = "dbops.alembic"
@@ -44,6 +44,8 @@ SQLITE_MESSAGES = (
     ("readonly", "insufficient_privilege"),
     ("unable to open", "connection_failed"),
 )
+#: What PostgreSQL says when a connection is refused; some drivers give no code then.
+NOT_LET_IN = ("not currently accepting connections", "too many c", "permission denied for database", "remaining connection slots")
 ENCRYPTED = ("sqlite+pysqlcipher",)
 
 __all__ = ["MYSQL", "OUR_NAME", "Connection", "Server", "classified", "identifier", "literal", "open_server"]
@@ -189,9 +191,9 @@ def as_failure(exc: BaseException) -> Failure:
     told = describe(exc)
     kind = KINDS.get(sqlstate_of(exc) or "") or _plain_kind(exc) or told["kind"]
     if kind == "environment_failed":
-        if not sqlstate_of(exc):
+        if not any(type(cause).__module__.split(".")[0] in DRIVER_MODULES for cause in causes(exc)):
             raise exc
-        kind = "database_error"
+        kind = "connection_failed" if any(part in told["message"] for part in NOT_LET_IN) else "database_error"
     return Failure(kind, told["message"], HINTS.get(kind), sqlstate=told["sqlstate"])
 
 

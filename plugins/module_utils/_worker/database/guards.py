@@ -86,6 +86,15 @@ def space_refusals(name: str, space: dict[str, Any] | None, accept: list[str]) -
     return [_refusal("insufficient_space", message, "Free space on the server, or remove old snapshots.")]
 
 
+def tablespace_refusals(connection: Connection, source: Attributes) -> list[Refusal]:
+    """Return the reason against an empty database in the tablespace of ``source``; a copy is where its template is."""
+    name = literal(source.tablespace)
+    if source.tablespace == attributes.DEFAULT_TABLESPACE or connection.value(f"select has_tablespace_privilege({name}, 'CREATE')"):
+        return []
+    message = f"The role may not create anything in the tablespace {source.tablespace}."
+    return [_refusal("insufficient_privilege", message, f"GRANT CREATE ON TABLESPACE {source.tablespace} TO the role.")]
+
+
 def measured(size: int, free: int | None, how: str | None) -> dict[str, Any]:
     """Return what a reply says of space; ``free_bytes`` is None where nobody can tell."""
     return {

@@ -109,9 +109,7 @@ def _names(store: Store) -> list[str]:
     return [store.database] * store.exists() + [entry["name"] for entry in store.listed()]
 
 
-def _reply(
-    store: Store, repaired: list[dict[str, Any]], before: list[str], done: dict[str, Any], started: float
-) -> dict[str, Any]:
+def _reply(store: Store, repaired: list[dict[str, Any]], before: list[str], done: dict[str, Any], started: float) -> dict[str, Any]:
     """Complete what a state has done; a repair is a change as well. ``names`` are the databases before and after."""
     found = marks.shown(store.listed())
     made = next((entry for entry in found if entry["name"] == done.get("name")), None)

@@ -93,7 +93,10 @@ class Templates:
     def check_copy(self, kind: str) -> tuple[dict[str, Any], list[guards.Refusal]]:
         source = self._held(self.database)
         space = guards.measure(self.connection, source, self.request.get("free_bytes"))
-        return space, self._refusals(self.database, source, space)
+        refused = self._refusals(self.database, source, space)
+        if kind == marks.SIDE:
+            refused += guards.tablespace_refusals(self.connection, source)
+        return space, refused
 
     def check_swap(self, name: str) -> None:
         for each in [self.database, name] if self.exists() else [name]:
@@ -132,11 +135,11 @@ class Templates:
 
     def _create(self, source: Attributes, name: str, empty: bool) -> None:
         """Copy file by file, which writes no WAL for the pages; since version 18 the file system may share the blocks."""
-        version, start = self.work.version, f"create database {identifier(name)} {attributes.placement(source)} "
+        version, start = self.work.version, f"create database {identifier(name)} owner {identifier(source.owner)} "
         if empty:
             self.connection.run(start + attributes.creation(source, version))
             return
-        copy = f"{start} template {identifier(self.database)}" + (" strategy file_copy" if version >= 150000 else "")
+        copy = f"{start}template {identifier(self.database)}" + (" strategy file_copy" if version >= 150000 else "")
         if version >= 180000:
             try:
                 self.connection.run("set file_copy_method = clone", copy)
