@@ -16,10 +16,10 @@ dev: ## Make the virtual environment and the collection tree in .cache
 	@$(PYTHON) tests/tooling/environments.py dev tree
 
 test: ## Everything that this machine allows, but for what takes very long; says what it skipped and why
-	@$(RUN) lint types sanity unit integration packaging demo
+	@$(RUN) lint types sanity unit integration packaging demo scenarios
 
 test-all: ## make test with the slow tests, sanity on every supported ansible-core, and make test-projects
-	@$(RUN) --slow lint types sanity-all unit integration packaging demo projects
+	@$(RUN) --slow lint types sanity-all unit integration packaging demo scenarios projects
 
 lint: ## ansible-lint, ruff, antsibull-docs, changelog, shellcheck, mypy
 	@$(RUN) lint types
@@ -45,6 +45,9 @@ packaging: ## Build the collection, install it, use it elsewhere
 test-demo: ## That the sample releases fail where they say, and that the demo tells its story
 	@$(RUN) demo -- $(ARGS)
 
+molecule: ## Whole deployments on real hosts, which it makes (root, on Debian); ARGS="-k faults" for one of them
+	@$(RUN) scenarios -- $(ARGS)
+
 test-projects: ## Migrate projects from PyPI that nobody here wrote
 	@$(RUN) --slow projects -- $(ARGS)
 
@@ -62,4 +65,4 @@ clean: ## Remove all that was made, .cache included
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-all lint types format sanity unit integration packaging test-demo test-projects bench demo build clean
+.PHONY: help dev test test-all lint types format sanity unit integration packaging test-demo molecule test-projects bench demo build clean

@@ -56,5 +56,6 @@ STEPS: dict[str, list[Command]] = {
     "integration": pytest("integration"),
     "packaging": pytest("packaging"),
     "demo": pytest("demo"),
+    "scenarios": pytest("scenarios"),
     "projects": pytest("projects"),
 }
