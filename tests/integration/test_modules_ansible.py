@@ -108,16 +108,18 @@ FAILURES: list[tuple[str, dict[str, Any], str | None, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "options", "kind", "message"), FAILURES)
-def test_messages(
-    newest: Application, sqlite: SqliteDatabase, name: str, options: dict[str, Any], kind: str | None, message: str
-) -> None:
-    project = newest.project(name, sqlite)
-    given = {"chdir": str(project.folder), "python": str(newest.python), **options}
-    done = play(newest.folder, [task("alembic_upgrade", **{key: value for key, value in given.items() if value is not None})])
-    assert done.status == 2 and done.results[-1]["status"] == "failed"
-    assert message in done.result()["msg"] and done.result().get("error_kind") == kind
-    assert message in done.printed
+def test_messages(newest: Application) -> None:
+    tasks = []
+    for number, (name, options, _kind, _message) in enumerate(FAILURES):
+        project = newest.project(name, f"sqlite:///{newest.folder}/{number}.db")
+        given = {"chdir": str(project.folder), "python": str(newest.python), **options}
+        named = {key: value for key, value in given.items() if value is not None}
+        tasks.append(task("alembic_upgrade", **named) | {"ignore_errors": True})
+    done = play(newest.folder, tasks).ok()
+    found = [(entry["status"], entry["result"].get("error_kind")) for entry in done.results]
+    assert found == [("failed", kind) for _name, _options, kind, _message in FAILURES]
+    for entry, (_name, _options, _kind, message) in zip(done.results, FAILURES, strict=True):
+        assert message in entry["result"]["msg"] and message in done.printed
 
 
 def test_the_failing_revision_is_in_the_result(newest: Application, sqlite: SqliteDatabase) -> None:
@@ -159,6 +161,16 @@ def test_each_line_names_its_host_when_there_are_several(newest: Application) ->
     assert sorted(progress(done.stderr)) == [
         f"[{host}] [{n}/5] {name} {TITLES[name]}" for host in hosts for n, name in enumerate(TITLES, 1)
     ]
+
+
+def test_each_line_names_its_database_when_there_are_several(newest: Application) -> None:
+    urls = {name: f"sqlite:///{newest.folder}/{name}.db" for name in ("engine1", "engine2")}
+    project = newest.project("multidb")
+    done = play(newest.folder, [task("alembic_upgrade", urls=urls)], module_defaults=group(newest, project.folder)).ok()
+    names = [entry["database"]["name"] for entry in done.result()["databases"]]
+    assert len(names) == 2 and all(name.startswith(engine) for name, engine in zip(names, urls, strict=True))
+    found = [line.rsplit(" ", line.count(" ") - 2)[0] for line in progress(done.stderr)]
+    assert found == [f"{name}: {step}" for name in names for step in ("[1/2] w001", "[2/2] w002")]
 
 
 def test_delegated_and_on_another_connection(newest: Application, sqlite: SqliteDatabase) -> None:

@@ -78,6 +78,7 @@ class Play:
             "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).with_name("callbacks")),
             "ANSIBLE_CALLBACKS_ENABLED": "record",
             "ANSIBLE_NOCOLOR": "1",
+            "XDG_STATE_HOME": str(self._folder / "state"),  # the jobs of a local connection
             "ANSIBLE_RETRY_FILES_ENABLED": "0",
             "RECORD_RESULTS": str(self._file("results")),
             **more,
