@@ -30,6 +30,7 @@ class Installed:
             "HOME": str(self.place),
             "LC_ALL": "C.UTF-8",
             "ANSIBLE_COLLECTIONS_PATH": str(self.folder),
+            "ANSIBLE_REMOTE_TMP": str(self.place / "tmp"),
             "PYTHONDONTWRITEBYTECODE": "1",  # the collection stays as it was installed
             "ANSIBLE_LOCALHOST_WARNING": "0",
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",

@@ -75,7 +75,14 @@ def run(step: str, command: Command, slow: bool, extra: list[str]) -> Outcome:
     argv = [part.format(tree=TREE) for part in command.argv]
     if command.pytest:
         paths = shlex.join([str(TREE), str(ROOT / "tests"), str(ROOT / "tests" / "tooling")])
-        argv += ["-o", f"pythonpath={paths}", f"--junitxml={cases}", *([] if slow else ["-m", "not slow"]), *extra]
+        argv += [
+            "--continue-on-collection-errors",
+            "-o",
+            f"pythonpath={paths}",
+            f"--junitxml={cases}",
+            *([] if slow else ["-m", "not slow"]),
+            *extra,
+        ]
     say(f"\n━━ {step}: {shlex.join(argv)}")
     begin = time.monotonic()
     status = follow(argv, environment(slow), log)
