@@ -22,14 +22,16 @@ FOLLOWED = ("alembic_upgrade", "alembic_downgrade")
 TAKEN = {"message", "syslog_facility"}
 
 
+RULES = ("mutually_exclusive", "required_together", "required_one_of", "required_if")
+
+
 def test_sum_holds_the_options_and_the_rules_of_both():
-    left = ArgumentSpec(options={"a": {"type": "str"}}, mutually_exclusive=(("a", "b"),), required_if=(("a", "x", ("b",)),))
-    right = ArgumentSpec(options={"b": {"type": "int"}}, mutually_exclusive=(("b", "c"),), required_by={"b": ("a",)})
+    left = ArgumentSpec(options={"a": {"type": "str"}}, required_by={"a": ("b",)}, **dict.fromkeys(RULES, (("a", "b"),)))
+    right = ArgumentSpec(options={"b": {"type": "int"}}, required_by={"b": ("a",)}, **dict.fromkeys(RULES, (("b", "c"),)))
     assert (left + right).as_arguments() == {
         "argument_spec": {"a": {"type": "str"}, "b": {"type": "int"}},
-        "mutually_exclusive": [["a", "b"], ["b", "c"]],
-        "required_if": [["a", "x", ("b",)]],
-        "required_by": {"b": ["a"]},
+        "required_by": {"a": ["b"], "b": ["a"]},
+        **dict.fromkeys(RULES, [["a", "b"], ["b", "c"]]),
     }
 
 
