@@ -141,11 +141,10 @@ def count(cases: Path, outcome: Outcome) -> None:
 
 
 def left_out(text: str, outcome: Outcome) -> None:
-    reasons = Counter(SKIPPED.findall(text))
-    for number in DESELECTED.findall(text):
-        reasons["slow; make test-all runs it"] += int(number)
-    outcome.reasons.update(reasons)
-    outcome.counts["skipped"] += sum(reasons.values())
+    skipped = SKIPPED.findall(text)
+    outcome.reasons.update(skipped)
+    outcome.counts["skipped"] += len(skipped)
+    outcome.counts["deselected"] += sum(map(int, DESELECTED.findall(text)))
 
 
 def report(outcomes: dict[str, list[Outcome]], seconds: float) -> None:
@@ -164,6 +163,8 @@ def report(outcomes: dict[str, list[Outcome]], seconds: float) -> None:
         say("\nSkipped, and why:")
     for reason, number in reasons:
         say(f"  {number:4} × {reason}")
+    if total["deselected"]:
+        say("\nDeselected tests are slow ones; make test-all runs them.")
     if lacking := machine.lacks():
         say("\nThis machine lacks, so that tests may have been skipped:")
         say("\n".join(f"  {thing}" for thing in lacking))
@@ -173,7 +174,10 @@ def report(outcomes: dict[str, list[Outcome]], seconds: float) -> None:
 
 
 def words(counts: Counter[str]) -> str:
-    return ", ".join(f"{counts[name]} {name}" for name in ("failed", "passed", "skipped") if counts[name]) or "nothing ran"
+    return (
+        ", ".join(f"{counts[name]} {name}" for name in ("failed", "passed", "skipped", "deselected") if counts[name])
+        or "nothing ran"
+    )
 
 
 if __name__ == "__main__":
