@@ -128,14 +128,14 @@ def test_a_host_that_stays_away_is_unreachable_and_says_what_to_do(
 
 
 def test_the_task_that_is_run_again_waits_for_the_one_that_still_runs(start: Start, sshd: Sshd) -> None:
-    running = start(reconnect=0, seconds=8)
+    running = start(reconnect=0, seconds=20)
     running.wait_for(HALF)
     lose(running, sshd)
     assert running.outcome().status == 4
     again = start()
     again.wait_for("waiting for the migration lock, for 300 s at most; it is held by pid")
     result = again.outcome().ok().result()
-    assert not result["changed"] and result["after"] == ["n003"] and result["lock"]["waited_seconds"] > 1
+    assert not result["changed"] and result["after"] == ["n003"] and result["lock"]["waited_seconds"] > 0
 
 
 def test_a_host_that_was_never_there_is_unreachable_at_once(start: Start, sshd: Sshd, home: Path) -> None:

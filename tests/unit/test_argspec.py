@@ -31,7 +31,7 @@ def test_sum_holds_the_options_and_the_rules_of_both():
     assert (left + right).as_arguments() == {
         "argument_spec": {"a": {"type": "str"}, "b": {"type": "int"}},
         "required_by": {"a": ["b"], "b": ["a"]},
-        **dict.fromkeys(RULES, [["a", "b"], ["b", "c"]]),
+        **{rule: [["a", "b"], ["b", "c"]] for rule in RULES},
     }
 
 
