@@ -53,7 +53,7 @@ def molecule() -> Iterator[Molecule]:
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHON", "MOLECULE_"))},
         "PATH": os.pathsep.join([str(python.parent), os.environ.get("PATH", ""), "/usr/sbin", "/sbin"]),
-        "ANSIBLE_HOME": str(run / "ansible"),
+        "ANSIBLE_HOME": f"{run}-ansible",
         "ANSIBLE_COLLECTIONS_PATH": str(TREE),
         "ANSIBLE_FORKS": "10",
         "NO_COLOR": "1",
@@ -76,4 +76,4 @@ def molecule() -> Iterator[Molecule]:
     finally:
         command("destroy", "--scenario-name", "default")
         subprocess.run([str(python), str(ROOT / "molecule" / "shared" / "lab"), "down"], env=environment)
-        shutil.rmtree(run, ignore_errors=True)
+        shutil.rmtree(f"{run}-ansible", ignore_errors=True)

@@ -32,6 +32,7 @@ HOSTS = {
     "new1": (31, "trixie"),
 }
 NSPAWN = Path("/run/systemd/nspawn")
+ROOM = "dblab"  # the name of our file system there
 
 
 def up() -> None:
@@ -98,8 +99,11 @@ def keep(owner: int) -> None:
             machine.remove()
         network.remove()
         shutil.rmtree(controllers(network), ignore_errors=True)
-        for name in ("ready", "keeper.pid", "subnet", KEY.name, f"{KEY.name}.pub"):
-            (RUN / name).unlink(missing_ok=True)
+        give_room_back()
+        if (RUN / "ready").exists():
+            shutil.rmtree(RUN, ignore_errors=True)
+        else:  # `up` shows the log
+            (RUN / "keeper.pid").unlink()
 
 
 def watch(machines: list[Machine], owner: int) -> None:
@@ -128,8 +132,7 @@ def watch(machines: list[Machine], owner: int) -> None:
 def clean_up_after_the_dead() -> None:
     """Remove what is left of runs whose keeper is gone, whichever checkout they were of."""
     for network, run in Network.all():
-        pid = run / "keeper.pid"
-        if pid.exists() and Path(f"/proc/{pid.read_text()}").exists():
+        if _keeper_pid(run):
             continue
         for folder in (run / "hosts").glob("*"):
             for root in (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/systemd"), Path("/sys/fs/cgroup/unified")):
@@ -138,6 +141,7 @@ def clean_up_after_the_dead() -> None:
         network.remove()
         shutil.rmtree(controllers(network), ignore_errors=True)
         shutil.rmtree(run, ignore_errors=True)
+        give_room_back()
 
 
 def controllers(network: Network) -> Path:
@@ -150,13 +154,21 @@ def make_room_for_nspawn() -> None:
     NSPAWN.mkdir(parents=True, exist_ok=True)
     kind = subprocess.run(["stat", "-f", "-c", "%T", str(NSPAWN)], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
     if kind != "tmpfs":
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755,size=1m", "tmpfs", str(NSPAWN)], check=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755,size=1m", ROOM, str(NSPAWN)], check=True)
 
 
-def _keeper_pid() -> int:
-    with contextlib.suppress(FileNotFoundError, ValueError):
-        pid = int((RUN / "keeper.pid").read_text())
-        if Path(f"/proc/{pid}").exists():
+def give_room_back() -> None:
+    """The last run takes its file system away."""
+    mounts = [line.split()[:2] for line in Path("/proc/mounts").read_text().splitlines()]
+    if [ROOM, str(NSPAWN)] in mounts and not Network.all():
+        subprocess.run(["umount", str(NSPAWN)], check=False)
+
+
+def _keeper_pid(run: Path = RUN) -> int:
+    """The process id of a living keeper of that run, else 0; a dead one that nobody waited for has no command line."""
+    with contextlib.suppress(OSError, ValueError):
+        pid = int((run / "keeper.pid").read_text())
+        if b"keep" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
             return pid
     return 0
 

@@ -104,14 +104,23 @@ def remove_folder(folder: Path) -> None:
 
 
 def remove_cgroup(group: Path) -> None:
-    if not group.exists():
-        return
-    for folder in sorted((path for path in [group, *group.rglob("*")] if path.is_dir()), reverse=True):
-        for pid in (folder / "cgroup.procs").read_text().split():
+    """All at once and until none is left: a systemd that is still alive would start again what was killed."""
+    for _attempt in range(200):
+        folders = sorted((path for path in [group, *group.rglob("*")] if path.is_dir()), reverse=True)
+        pids = [pid for folder in folders for pid in _processes(folder)]
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
-        for _attempt in range(50):
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-                break
-            time.sleep(0.05)
+                os.kill(pid, signal.SIGKILL)
+        if not pids:
+            for folder in folders:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+        if not group.exists():
+            return
+        time.sleep(0.05)
+
+
+def _processes(group: Path) -> list[int]:
+    with contextlib.suppress(OSError):
+        return [int(pid) for pid in (group / "cgroup.procs").read_text().split()]
+    return []
