@@ -1,6 +1,6 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of a playbook's output is shown: plays, the progress of revisions, failures by their first line, and the report."""
+"""What of a playbook's output is shown: plays that change something, the progress of revisions, failures, and the report."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import re
 
 from . import terminal
 
+WIDTH = 160
 PLAY = re.compile(r"^PLAY \[(.+?)\] \**$")
 PROGRESS = re.compile(r"^\[\d+/\d+\] .* \d+(\.\d+)? (s|min)\b")
 WAITING = re.compile(r"^(waiting for the migration lock|attempt \d+ ended)")
@@ -24,14 +25,18 @@ class Shown:
         self._failures: set[str] = set()
         self._in_report = False
         self._first_line = True
+        self._play = ""
 
     def line(self, text: str) -> None:
         if self._in_report:
             self._report(text)
         elif PLAY.match(text):
-            terminal.quiet("· " + PLAY.match(text)[1])
+            self._play = PLAY.match(text)[1]
+        elif text.startswith("changed: ") and self._play:
+            terminal.quiet(f"· {self._play}")
+            self._play = ""
         elif PROGRESS.match(text) or WAITING.match(text):
-            terminal.note("  " + text)
+            terminal.note(f"  {text}")
         elif FAILED.match(text):
             self._failure(*FAILED.match(text).groups())
         elif BROKEN.match(text):
@@ -44,7 +49,7 @@ class Shown:
             message = str(json.loads(result).get("msg", result))
         except ValueError:
             message = result
-        first = message.strip().splitlines()[0][:200] if message.strip() else "no message"
+        first = _first_line(message)
         if first not in self._failures:
             terminal.bad(f"{host}: {first}")
         self._failures.add(first)
@@ -56,5 +61,10 @@ class Shown:
         elif text.startswith("        ") and text.strip().startswith('"'):
             line = json.loads(text.strip().rstrip(","))
             if self._first_line or TITLED.match(line):
-                terminal.note("| " + line.splitlines()[0][:200])
+                terminal.note(f"| {_first_line(line)}")
             self._first_line = False
+
+
+def _first_line(text: str) -> str:
+    first = next(iter(text.rstrip().splitlines()), "(no message)")
+    return first if len(first) <= WIDTH else first[: WIDTH - 2] + " …"

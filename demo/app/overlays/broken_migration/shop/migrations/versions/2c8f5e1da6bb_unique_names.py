@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Customers have a name of their own; fails as soon as two of them share one, which no empty test database shows"""
+"""Customers have names of their own"""
 
 from alembic import op
 
@@ -8,6 +8,7 @@ down_revision = "1b7e4d0c95aa"
 
 
 def upgrade() -> None:
+    # Fails as soon as two customers share a name, which no empty test database shows.
     op.execute("UPDATE customers SET name = trim(name)")
     op.create_unique_constraint("customers_name_key", "customers", ["name"])
 
