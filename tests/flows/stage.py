@@ -22,7 +22,7 @@ from support.postgres import Postgres, PostgresDatabase
 from support.processes import Daemon, free_port, program
 
 sys.path.insert(0, str(ROOT / "demo" / "app"))
-from releases import write_archive  # noqa: E402
+from releases import write_archive
 
 CONFIGURATION = """\
 [unix_http_server]
