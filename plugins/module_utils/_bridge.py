@@ -61,10 +61,11 @@ class Bridge:
     def for_module(cls, module: Any) -> Bridge:
         """Return the bridge that a module's ``python`` or ``virtualenv`` names, and tell the module what to keep secret."""
         options = module.params
-        for name, value in (options.get("environment") or {}).items():
-            module.no_log_values.update(environment_secrets({str(name): str(value)}))
-        for text in [*(options.get("x_arguments") or ()), *(options.get("environment") or {}).values(), options.get("url") or ""]:
-            module.no_log_values.update(secret for secret in url_secrets(str(text))[0] if len(secret) >= 8)
+        given = [(str(name), str(value)) for name, value in (options.get("environment") or {}).items()]
+        given += [(name, value) for name, _is, value in (str(item).partition("=") for item in options.get("x_arguments") or ())]
+        for name, value in given:
+            module.no_log_values.update(environment_secrets({name: value}))
+        module.no_log_values.update(url_secrets(options.get("url") or "")[0])
         module.no_log_values.discard("")
         return cls(interpreter(options), module.warn)
 

@@ -75,10 +75,12 @@ class Jobs:
             "Give the user a home folder that it can write to.",
         )
 
-    def follow(self, bridge: Bridge, request: Mapping[str, Any], job: str, cursor: int, wait: float) -> Unfinished | Followed:
+    def follow(
+        self, bridge: Bridge, request: Mapping[str, Any], job: str, cursor: int | None, wait: float
+    ) -> Unfinished | Followed:
         """Start the job, or attach to it if it was started before, and wait for its end or its next events.
 
-        :param cursor: bytes of the job's events that were reported already.
+        :param cursor: bytes of the job's events that were reported already; with one, new events end the wait.
         :param wait: seconds; 0 waits for the end.
         """
         if not _NAME.match(job):
@@ -96,10 +98,10 @@ class Jobs:
         while True:
             alive = not _unlocked(path)
             messages, end = _read(path, 0)
-            fresh = [message for message, position in messages if position > cursor and message["event"] in PROGRESS]
+            fresh = [message for message, position in messages if position > (cursor or 0) and message["event"] in PROGRESS]
             if not alive or (messages and messages[-1][0]["event"] == "reply"):
                 return self._ended(path, request, [message for message, _position in messages])
-            if until is not None and (fresh or time.monotonic() >= until):
+            if until is not None and ((fresh and cursor is not None) or time.monotonic() >= until):
                 return Unfinished(job, tuple(fresh), end)
             time.sleep(0.1)
 

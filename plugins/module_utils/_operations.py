@@ -80,7 +80,7 @@ def _migrate(bridge: Bridge, params: Params, operation: str, dry: bool, diff: bo
     if dry:
         reply = bridge.call(dict(request, operation="preview", preview_of=operation, sql=diff))
     elif params.get("job"):
-        followed = Jobs.default().follow(bridge, request, params["job"], params.get("cursor") or 0, params.get("wait") or 0)
+        followed = Jobs.default().follow(bridge, request, params["job"], params.get("cursor"), params.get("wait") or 0)
         if isinstance(followed, Unfinished):
             return followed
         reply = followed.reply or _after_death(bridge, request, followed.journal, followed.death)

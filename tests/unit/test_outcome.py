@@ -153,7 +153,7 @@ def test_the_failure_says_what_where_and_how_it_stands():
     assert outcome.failure.message == (
         "Revision a3 (message of a3) failed: ProgrammingError: no such table (/m/a3.py:7). The database is as it was, at a2."
     )
-    assert outcome.failure.failed["sqlstate"] == "42P01"
+    assert outcome.failure.failed_revision["sqlstate"] == "42P01"
 
 
 def test_the_blocker_is_named():

@@ -63,7 +63,7 @@ class Failed:
     kind: str
     message: str
     hint: str | None
-    failed: Mapping[str, Any] | None
+    failed_revision: Mapping[str, Any] | None
     facts: Mapping[str, Any]
 
 
@@ -106,7 +106,7 @@ class Migration:
         if diff:
             result["diff"] = migration_diff(databases, self.dry)
         if self.failure:
-            result.update(self.failure.facts, failed=self.failure.failed, output=self.output)
+            result.update(self.failure.facts, failed_revision=self.failure.failed_revision, output=self.output)
         return result
 
 
@@ -221,8 +221,8 @@ def _failed(error: Mapping[str, Any], databases: Sequence[Database]) -> Failed:
     failed = (
         dict(details, message=titles.get(error.get("revision") or ""), error=error["message"]) if error.get("revision") else None
     )
-    known = {"kind", "message", "hint", "traceback", "use_url", *details}
-    facts = {name: value for name, value in error.items() if name not in known}
+    known = {"kind", "message", "hint", "traceback", "use_url", "revision", *(details if failed else ())}
+    facts = {name: value for name, value in error.items() if name not in known and value is not None}
     return Failed(error["kind"], _sentence(error, titles, databases), error.get("hint"), failed, facts)
 
 

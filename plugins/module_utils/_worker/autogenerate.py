@@ -57,7 +57,7 @@ def _comparing(request: dict[str, Any], send: Send) -> tuple[EnvironmentRun, Any
 
 def _difference(entry: Any, name: str) -> dict[str, Any]:
     """Turn one of Alembic's diff tuples into plain data."""
-    database = None if name == "upgrades" else name
+    database = target.database_of(name)
     if isinstance(entry, list):  # changes of one column
         _operation, schema, table, column = entry[0][:4]
         details = "; ".join(f"{part[0].replace('modify_', '')}: {_text(part[5])} -> {_text(part[6])}" for part in entry)

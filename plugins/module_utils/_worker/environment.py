@@ -156,7 +156,7 @@ class EnvironmentRun:
         name = context.opts.get("upgrade_token")
         visit.database = dict(
             address,
-            name=None if name == "upgrades" else name,
+            name=target.database_of(name),
             dialect=connection.dialect.name,
             driver=connection.dialect.driver,
             version_table=context.version_table,

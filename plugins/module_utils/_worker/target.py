@@ -203,3 +203,9 @@ def describe_step(step: Any) -> dict[str, Any]:
         "branch_labels": [],
         "path": None,
     }
+
+
+def database_of(token: str | None) -> str | None:
+    """Return the database's name in an ``upgrade_token``: the multidb template has "engine1_upgrades", others "upgrades"."""
+    name = (token or "")[: -len("upgrades")].rstrip("_") if (token or "").endswith("upgrades") else token
+    return name or None
