@@ -15,7 +15,7 @@ from typing import Any
 
 import keeper
 from paths import COLLECTIONS, LAST, LOGS, ROOT, RUN
-from remote import network
+from remote import network, on
 
 SHARED = ROOT / "molecule" / "shared"
 
@@ -28,12 +28,14 @@ def play(name: str, options: dict[str, Any] | None = None) -> None:
     """Run a playbook.
 
     ends: `well`, `badly` or `killed`. controller: its name. inventory: one of molecule/shared/inventory. variables: extra ones.
-    arguments: for ansible-playbook. at: what happens when, see callbacks/at_task.py. trace: a file. seconds: the limit.
+    newest: variables that name the newest file of a pattern on a host. arguments: for ansible-playbook. at: what happens when, see
+    callbacks/at_task.py. trace: a file. seconds: the limit.
     """
     options = options or {}
     folder = keeper.controllers(network()) / options.get("controller", "one")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "variables.json").write_text(json.dumps(options.get("variables", {})))
+    newest = {name: on(host, f"ls -td {pattern} | head -1").strip() for name, (host, pattern) in options.get("newest", {}).items()}
+    (folder / "variables.json").write_text(json.dumps({**options.get("variables", {}), **newest}))
     inventory = SHARED / "inventory" / f"{options.get('inventory', 'three')}.yml"
     command = ["ansible-playbook", "--inventory", str(inventory), "--extra-vars", "@variables.json", *options.get("arguments", [])]
     command += [f"dbops.alembic.{name}"]

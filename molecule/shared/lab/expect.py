@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 from typing import Any, Sequence
 
@@ -95,8 +96,8 @@ def no_files(host: str, folder: str) -> None:
         raise Expected(f"{host} has {', '.join(found)}")
 
 
-def has_database(name: str) -> None:
-    if name not in database.databases():
+def has_database(pattern: str) -> None:
+    if not fnmatch.filter(database.databases(), pattern):
         raise Expected(f"the databases are {database.databases()}")
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from machine import REBOOT, Machine, remove_cgroup, remove_folder
 from network import Network
 from paths import KEY, RUN
-from supplies import supply, write_secrets
+from supplies import releases, wheels, write_secrets
 from trees import tree
 
 #: Host → last part of its address, and its Debian.
@@ -43,9 +43,11 @@ def up() -> None:
     clean_up_after_the_dead()
     for suite in sorted({suite for _number, suite in HOSTS.values()}):
         tree(suite)
-    supply()
     RUN.mkdir(parents=True, exist_ok=True)
     write_secrets()
+    for name, folder in (("releases", releases()), ("wheels", wheels())):
+        (RUN / name).unlink(missing_ok=True)
+        (RUN / name).symlink_to(folder)
     with open(RUN / "keeper.log", "ab") as log:
         command = [sys.executable, str(Path(__file__).parent), "keep", os.environ.get("DBOPS_LAB_OWNER", "0")]
         keeper = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)

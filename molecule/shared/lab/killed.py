@@ -31,9 +31,11 @@ def killed_at(point: dict[str, Any]) -> None:
 
 
 def find_points() -> None:
-    """Every task of a maintenance window that changes something, before it and after the first host is done with it."""
+    """Cases for every task of a maintenance window that changes something: before it, and after the first host is done with it."""
     shop.reset("1.0")
     TRACE.unlink(missing_ok=True)
     controller.play("maintenance_window", {**DEPLOYMENT, "trace": str(TRACE)})
     tasks = [json.loads(line) for line in TRACE.read_text().splitlines()]
-    POINTS.write_text(json.dumps([{**task, "moment": moment} for task in tasks for moment in ("before", "after")]))
+    points = [{**task, "moment": moment} for task in tasks for moment in ("before", "after")]
+    name = "killed {moment} {task} ({number})"
+    POINTS.write_text(json.dumps([{"name": name.format(**point), "steps": [["killed", point]]} for point in points]))

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from network import Network
-from paths import KEY, RELEASES, RUN, WHEELS
+from paths import KEY, RUN
 
 CGROUPS = Path("/sys/fs/cgroup")
 REBOOT = 133  # how systemd-nspawn ends when the system in it wants to start again
@@ -47,7 +47,7 @@ class Machine:
             *(f"--directory={self.root}", f"--machine={self.network.unique(self.name)}"),
             f"--network-namespace-path=/run/netns/{self.network.unique(self.name)}",
             *("--resolv-conf=off", "--timezone=off", "--link-journal=no"),
-            *(f"--bind-ro={WHEELS}:/srv/wheels", f"--bind-ro={RELEASES}:/srv/releases"),
+            *(f"--bind-ro={(RUN / name).resolve()}:/srv/{name}" for name in ("wheels", "releases")),
             *(["--keep-unit"] if self.cgroups() else []),
         ]
         with open(self.folder / "console.log", "ab") as console:

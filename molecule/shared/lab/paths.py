@@ -5,15 +5,12 @@
 from __future__ import annotations
 
 import os
-import platform
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 CACHE = Path(os.environ.get("DBOPS_CACHE") or ROOT / ".cache").absolute()
 RUN = Path(os.environ.get("DBOPS_LAB") or CACHE / "lab" / "run").absolute()
 TREES = CACHE / "lab" / "trees"  # root file systems, read-only below each host's own layer
-WHEELS = CACHE / "lab" / "wheels" / platform.machine()  # what the application needs, since hosts reach no package index
-RELEASES = CACHE / "lab" / "releases"  # of the sample application, as archives, wheels and a git repository
 COLLECTIONS = Path(os.environ.get("DBOPS_COLLECTIONS") or CACHE / "tree").absolute()  # where the collection under test is
 KEY = RUN / "id_ed25519"
 INVENTORY = RUN / "inventory"

@@ -14,50 +14,57 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Callable
 from urllib.parse import quote
 
-from paths import RELEASES, ROOT, RUN, WHEELS
+from paths import CACHE, ROOT, RUN
 
+SUPPLIES = CACHE / "lab" / "supplies"
 APPLICATION = ROOT / "demo" / "app"
+REQUIREMENTS = APPLICATION / "base" / "requirements.txt"
 PYTHONS = ("3.11", "3.13")  # of Debian 12 and 13
 GLIBCS = ("manylinux2014", "manylinux_2_17", "manylinux_2_24", "manylinux_2_28")
 WHEEL_RELEASE = "1.2"  # the one that a scenario installs as a wheel
 
 
-def supply() -> None:
-    """Make what is missing or out of date."""
-    RELEASES.parent.mkdir(parents=True, exist_ok=True)
-    with open(RELEASES.parent / "supplies.lock", "w") as lock:
+def releases() -> Path:
+    """The releases of the sample application: as trees, archives and wheels, and in a git repository."""
+    sources = sorted(path for path in APPLICATION.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return _made("releases", b"".join(path.read_bytes() for path in sources), _make_releases)
+
+
+def wheels() -> Path:
+    """What the releases need, for the Pythons of the hosts, and setuptools for what is installed from sources."""
+    return _made("wheels", REQUIREMENTS.read_bytes() + f"{PYTHONS} {platform.machine()}".encode(), _fetch_wheels)
+
+
+def _made(name: str, recipe: bytes, make: Callable[[Path], None]) -> Path:
+    """A folder that is made once of each recipe, so that hosts which use an older one keep it."""
+    folder = SUPPLIES / f"{name}-{hashlib.sha256(recipe).hexdigest()[:12]}"
+    SUPPLIES.mkdir(parents=True, exist_ok=True)
+    with open(SUPPLIES / f"{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        sources = sorted(path for path in APPLICATION.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-        _once(RELEASES, b"".join(path.read_bytes() for path in sources), _make_releases)
-        _once(WHEELS, (APPLICATION / "base" / "requirements.txt").read_bytes() + str(PYTHONS).encode(), _fetch_wheels)
+        if not folder.exists():
+            partial = folder.with_suffix(".partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir()
+            make(partial)
+            partial.rename(folder)
+    return folder
 
 
-def _once(folder: Path, recipe: bytes, make: object) -> None:
-    stamp, made_from = hashlib.sha256(recipe).hexdigest(), folder.with_name(folder.name + ".made-from")
-    if made_from.exists() and made_from.read_text() == stamp:
-        return
-    made_from.unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    make()  # type: ignore[operator]
-    made_from.write_text(stamp)
-
-
-def _make_releases() -> None:
+def _make_releases(folder: Path) -> None:
     for form, names in (("tree", ()), ("archive", ()), ("git", ()), ("wheel", (WHEEL_RELEASE,))):
-        _run(sys.executable, str(APPLICATION / "releases.py"), form, str(RELEASES / form), *names)
+        _run(sys.executable, str(APPLICATION / "releases.py"), form, str(folder / form), *names)
 
 
-def _fetch_wheels() -> None:
-    """The wheels for the hosts' Pythons, whatever Python runs here; setuptools builds what is installed from its sources."""
+def _fetch_wheels(folder: Path) -> None:
     for python in PYTHONS:
         platforms = [f"--platform={glibc}_{platform.machine()}" for glibc in GLIBCS]
         _run(
             *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--only-binary=:all:"),
-            *(f"--python-version={python}", "--implementation=cp", *platforms, f"--dest={WHEELS}"),
-            *("--requirement", str(APPLICATION / "base" / "requirements.txt"), "setuptools", "wheel"),
+            *(f"--python-version={python}", "--implementation=cp", *platforms, f"--dest={folder}"),
+            *("--requirement", str(REQUIREMENTS), "setuptools", "wheel"),
         )
 
 
@@ -67,8 +74,6 @@ def write_secrets() -> None:
     file = RUN / "secrets.json"
     file.touch(mode=0o600)
     file.write_text(json.dumps({**made, "shop_quoted": quote(made["shop"], safe="")}))
-    (RUN / "releases").unlink(missing_ok=True)
-    (RUN / "releases").symlink_to(RELEASES)
 
 
 def _run(*command: str) -> None:
