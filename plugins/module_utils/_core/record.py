@@ -194,7 +194,8 @@ def _check_writer(record: Record, owner: str) -> None:
         )
     if record.owner != owner:
         raise MigrationError(
-            f"Deployment {record.id} was taken over by another run ({record.controller or 'unknown controller'}, {record.updated_at}).",
+            f"Deployment {record.id} was taken over by another run"
+            f" ({record.controller or 'unknown controller'}, {record.updated_at}).",
             "record_conflict",
             "This run stops here and touches nothing more; follow the other one.",
         )

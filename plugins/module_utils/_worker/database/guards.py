@@ -165,7 +165,7 @@ def _rehearse(connection: Connection, name: str, source: Attributes) -> Iterator
         reason = meaning.get(failure.kind) or meaning.get(str(failure.facts.get("sqlstate"))[:2])
         if reason is None:
             raise
-        message = f"Something that belongs to {name} can not be given to a copy: {failure.message} ({sql.split(' to ')[0]})."
+        message = f"Something that belongs to {name} can not be given to a copy: {failure.message} ({sql.split(' to ', 1)[0]})."
         yield _refusal(reason, message, "Use a role that may do that, or remove it.")
 
 
