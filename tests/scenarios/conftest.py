@@ -39,6 +39,11 @@ def why_not() -> str:
     return "" if overlays else "this kernel has no overlay file system"
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if not hasattr(session.config, "workerinput"):  # the workers of pytest-xdist come later
+        shutil.rmtree(CACHE / "results" / "molecule", ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def molecule() -> Iterator[Molecule]:
     reason = why_not()
@@ -49,7 +54,6 @@ def molecule() -> Iterator[Molecule]:
     environments.tree()
     python = environments.virtual_environment("molecule", environments.controller_python())
     run = CACHE / "lab" / f"run-{os.getpid()}"
-    shutil.rmtree(CACHE / "results" / "molecule", ignore_errors=True)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHON", "MOLECULE_"))},
         "PATH": os.pathsep.join([str(python.parent), os.environ.get("PATH", ""), "/usr/sbin", "/sbin"]),

@@ -56,6 +56,6 @@ STEPS: dict[str, list[Command]] = {
     "integration": pytest("integration"),
     "packaging": pytest("packaging"),
     "demo": pytest("demo"),
-    "scenarios": pytest("scenarios"),
+    "scenarios": pytest("scenarios", "--numprocesses=2", "--dist=worksteal"),
     "projects": pytest("projects"),
 }

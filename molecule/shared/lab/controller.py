@@ -57,7 +57,8 @@ def _tail(output: str) -> str:
 
 def _run(command: list[str], folder: Path, environment: dict[str, str], seconds: float) -> tuple[int, str]:
     LOGS.mkdir(parents=True, exist_ok=True)
-    log = LOGS / f"{time.strftime('%H%M%S')}-{environment.get('LAB_CASE', 'play')}-{command[-1].rpartition('.')[2]}.log"
+    case = environment.get("LAB_CASE", "play").replace(" ", "-")
+    log = LOGS / f"{time.strftime('%H%M%S')}-{case}-{command[-1].rpartition('.')[2]}.log"
     with open(log, "w") as out:
         out.write(f"{' '.join(command)}\n{(folder / 'variables.json').read_text()}\n{environment.get('LAB_AT', '')}\n\n")
         out.flush()

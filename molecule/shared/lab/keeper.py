@@ -6,6 +6,7 @@ asked for them (DBOPS_LAB_OWNER) is gone, however that ended. What a killed keep
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import selectors
 import shutil
@@ -15,6 +16,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Iterator
 
 from machine import REBOOT, Machine, remove_cgroup, remove_folder
 from network import Network
@@ -74,12 +76,13 @@ def keep(owner: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit())
     (RUN / "keeper.pid").write_text(str(os.getpid()))
-    network = Network.claim(RUN)
+    with alone():
+        network = Network.claim(RUN)
+        make_room_for_nspawn()
     machines: list[Machine] = []
     try:
         (RUN / "subnet").write_text(network.prefix)
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(KEY)], stdin=subprocess.DEVNULL, check=True)
-        make_room_for_nspawn()
         addresses = {name: f"{network.prefix}.{number}" for name, (number, _suite) in HOSTS.items()}
         names = "".join(f"{address} {name}\n" for name, address in addresses.items())
         for name, (_number, suite) in HOSTS.items():
@@ -99,9 +102,10 @@ def keep(owner: int) -> None:
             machine.switch_off()
         for machine in machines:
             machine.remove()
-        network.remove()
+        with alone():
+            network.remove()
+            give_room_back()
         shutil.rmtree(controllers(network), ignore_errors=True)
-        give_room_back()
         if (RUN / "ready").exists():
             shutil.rmtree(RUN, ignore_errors=True)
         else:  # `up` shows the log
@@ -133,17 +137,30 @@ def watch(machines: list[Machine], owner: int) -> None:
 
 def clean_up_after_the_dead() -> None:
     """Remove what is left of runs whose keeper is gone, whichever checkout they were of."""
-    for network, run in Network.all():
-        if _keeper_pid(run):
-            continue
-        for folder in (run / "hosts").glob("*"):
-            for root in (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/systemd"), Path("/sys/fs/cgroup/unified")):
-                remove_cgroup(root / network.unique(folder.name))
-            remove_folder(folder)
-        network.remove()
-        shutil.rmtree(controllers(network), ignore_errors=True)
-        shutil.rmtree(run, ignore_errors=True)
-        give_room_back()
+    with alone():
+        dead = [(network, run) for network, run in Network.all() if not _keeper_pid(run)]
+        for network, run in dead:
+            _remove(network, run)
+        if dead:
+            give_room_back()
+
+
+def _remove(network: Network, run: Path) -> None:
+    for folder in (run / "hosts").glob("*"):
+        for root in (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/systemd"), Path("/sys/fs/cgroup/unified")):
+            remove_cgroup(root / network.unique(folder.name))
+        remove_folder(folder)
+    network.remove()
+    shutil.rmtree(controllers(network), ignore_errors=True)
+    shutil.rmtree(run, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Runs share the names of networks and one file system, so one at a time changes these."""
+    with open("/run/lock/dblab", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def controllers(network: Network) -> Path:
