@@ -24,7 +24,7 @@ def test_a_transactional_failure_leaves_nothing_of_its_revision(app: Application
     assert revisions(result["rolled_back"]) == ["m002"] and revisions(result["pending"]) == ["m002", "m003"]
     about = result["failed_revision"]
     assert about["revision"] == "m002" and about["message"] == "fails after a table" and about["sqlstate"] == "42P01"
-    assert about["file"].endswith("m002_fails_after_a_table.py") and "missing_table" in about["source"] and about["line"] == 17
+    assert about["file"].endswith("m002_fails_after_a_table.py") and "missing_table" in about["source"] and about["line"] == 16
     assert "INSERT INTO missing_table" in about["statement"] and "missing_table" in about["error"]
     assert "m002" in result["msg"] and "missing_table" in result["msg"]
     assert pg.tables() == ["alembic_version", "items"] and heads(pg) == ["m001"]

@@ -140,7 +140,9 @@ def _database(context: Mapping[str, Any], graph: Graph, operation: str, dry: boo
         planned=context["planned"],
         applied=applied,
         rolled_back=[
-            entry["revision"] for entry in ran.values() if entry["finished"] and entry["revision"] not in done and after is not None
+            entry["revision"]
+            for entry in ran.values()
+            if not entry["committed"] and entry["revision"] not in done and after is not None
         ],
         pending=[step["revision"] for step in context["planned"] if step["revision"] not in done],
         state=_state(context, done, after, ok and not dry),

@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import threading
+import traceback
 from typing import Any, Callable
 
 from . import project
@@ -48,6 +49,8 @@ def child(request: dict[str, Any], descriptor: int, output: int, lifeline: int) 
     try:
         execute(request, Sender(descriptor))
         status = 0
+    except BaseException:
+        traceback.print_exc()  # into the output that the reply carries
     finally:
         os._exit(status)  # no exit handlers of the application, no waiting for its threads
 

@@ -127,8 +127,7 @@ class EnvironmentRun:
             self.visits.append(visit)
             if self.offline:
                 return
-            if not self.writing:
-                visit.context.opts["dont_mutate"] = True
+            visit.context.opts = dict(visit.context.opts, dont_mutate=not self.writing)  # its own: env.py's are shared by all
             try:
                 self._look(visit)
                 if self.prepare:

@@ -54,6 +54,7 @@ MESSAGES = (
     ("failed to resolve host", "connection_failed"),
     ("name or service not known", "connection_failed"),
     ("connection refused", "connection_failed"),
+    ("connect call failed", "connection_failed"),
     ("connection timeout expired", "connection_failed"),
     ("timeout expired", "connection_failed"),
     ("no such file or directory", "connection_failed"),

@@ -147,9 +147,12 @@ def other_driver(url: str, exc: BaseException) -> str | None:
     A synchronous env.py with an async driver fails before it has sent anything, as does an async env.py with a
     synchronous one, and a URL without a driver where SQLAlchemy's default one is not installed.
     """
-    from sqlalchemy.engine import make_url
+    try:
+        from sqlalchemy.engine import make_url
 
-    parsed = make_url(url)
+        parsed = make_url(url)
+    except Exception:  # no SQLAlchemy, or no URL: ``exc`` says so itself
+        return None
     dialect, _plus, driver = parsed.drivername.partition("+")
     names = [(type(cause).__name__, str(cause)) for cause in causes(exc)]
     if any(name == "MissingGreenlet" for name, _text in names):

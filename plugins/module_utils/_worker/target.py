@@ -133,6 +133,12 @@ def _asking(target: str, plan: Any) -> Any:
     """Turn what Alembic says of a target into our words."""
     try:
         return plan()
+    except AttributeError as exc:  # a revision file without upgrade() or downgrade(): Alembic looks for it when it plans
+        module = getattr(getattr(exc, "obj", None), "__file__", None)
+        where = module or str(exc)
+        raise Failure(
+            "migration_failed", f"A revision on the way to {target!r} lacks the function for it ({where}).", file=module
+        ) from exc
     except Exception as exc:
         if type(exc).__name__ not in ("CommandError", "RevisionError", "ResolutionError", "RangeNotAncestorError"):
             raise
