@@ -90,9 +90,9 @@ def keep(owner: int) -> None:
             machines[-1].prepare(f"127.0.0.1 localhost\n{network.prefix}.1 controller\n{names}")
             machines[-1].boot()
         with ThreadPoolExecutor() as pool:
-            silent = [machine.name for machine, ok in zip(machines, pool.map(Machine.answers, machines)) if not ok]
+            silent = [machine.said() for machine, ok in zip(machines, pool.map(Machine.answers, machines)) if not ok]
         if silent:
-            raise SystemExit(f"{', '.join(silent)} did not answer; see console.log below {RUN / 'hosts'}")
+            raise SystemExit("\n".join(["These hosts did not answer.", *silent]))
         (RUN / "ready").touch()
         watch(machines, owner)
     finally:

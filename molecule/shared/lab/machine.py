@@ -19,6 +19,8 @@ from paths import KEY, RUN
 
 CGROUPS = Path("/sys/fs/cgroup")
 REBOOT = 133  # how systemd-nspawn ends when the system in it wants to start again
+#: Nobody logs in, and each takes some of the inotify instances that root may have, which a dozen hosts share.
+UNWANTED = ("console-getty", "systemd-logind")
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 
@@ -36,6 +38,8 @@ class Machine:
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o", layers, str(self.root)], check=True)
         (self.root / "etc" / "hostname").write_text(self.name + "\n")
         (self.root / "etc" / "hosts").write_text(hosts_file)
+        for service in UNWANTED:
+            (self.root / "etc" / "systemd" / "system" / f"{service}.service").symlink_to("/dev/null")
         ssh = self.root / "root" / ".ssh"
         ssh.mkdir(mode=0o700, exist_ok=True)
         (ssh / "authorized_keys").write_text(KEY.with_suffix(".pub").read_text())
@@ -77,6 +81,9 @@ class Machine:
                     return True
             time.sleep(0.1)
         return False
+
+    def said(self) -> str:
+        return f"{self.name}:\n" + (self.folder / "console.log").read_text(errors="replace")[-1000:]
 
     def switch_off(self) -> None:
         if self.process and self.process.poll() is None:
