@@ -40,7 +40,8 @@ def patch():
     engine.Connection.rows = lambda self, sql: (step(sql), rows(self, sql))[1]
     for name in ("rename", "unlink", "chmod"):
         def wrapped(*arguments, _real=getattr(os, name), _name=name, **options):
-            step(_name + " " + str(arguments[0]))
+            if os.path.lexists(arguments[0]):
+                step(_name + " " + str(arguments[0]))
             return _real(*arguments, **options)
         setattr(files.os, name, wrapped)
     for name in ("_backup", "_sync"):

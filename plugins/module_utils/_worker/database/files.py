@@ -54,25 +54,17 @@ class Files:
     @contextlib.contextmanager
     def locked(self) -> Iterator[list[dict[str, Any]]]:
         """Keep other calls away, by a lock on the folder, which leaves no file behind; yield what was repaired."""
-        import fcntl
-
-        handle, deadline = os.open(self.folder, os.O_RDONLY), time.monotonic() + self.wait
-        try:
-            while True:
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() >= deadline:
-                        what = f"Another call is at work on the snapshots in {self.folder}, and wait ({self.wait:g} s) is over."
-                        raise Failure("lock_unavailable", what, "Wait for it to end.") from None
-                    time.sleep(0.2)
-            found = self.interrupted()
+        with contextlib.closing(_FolderLock(self.folder)) as lock:
+            deadline = time.monotonic() + self.wait
+            while not lock.attempt():
+                if time.monotonic() >= deadline:
+                    what = f"Another call is at work on the snapshots in {self.folder}, and wait ({self.wait:g} s) is over."
+                    raise Failure("lock_unavailable", what, "Wait for it to end.")
+                time.sleep(0.2)
+            found = self._unfinished()
             for problem in found:
                 self.remove(problem["database"])
             yield found
-        finally:
-            os.close(handle)
 
     def listed(self) -> list[Entry]:
         """Return the snapshots of the database, newest first; one without its file was not finished."""
@@ -99,9 +91,15 @@ class Files:
         return entry if entry and entry["usable"] else None
 
     def interrupted(self) -> list[dict[str, Any]]:
-        names = [entry["name"] for entry in self.listed() if not entry["usable"]]
+        with contextlib.closing(_FolderLock(self.folder)) as lock:
+            return self._unfinished() if lock.attempt() else []
+
+    def _unfinished(self) -> list[dict[str, Any]]:
+        """Return what a call that was cut off has left; who asks knows that no call is at work."""
+        names = {entry["name"] for entry in self.listed() if not entry["usable"]}
+        names |= {name[: -len(MARK_SUFFIX + _PART)] for name in os.listdir(self.folder) if name.endswith(MARK_SUFFIX + _PART)}
         message = "A call that was cut off left the copy {} unfinished."
-        return [{"what": "unfinished", "database": name, "message": message.format(self.file(name))} for name in names]
+        return [{"what": "unfinished", "database": name, "message": message.format(self.file(name))} for name in sorted(names)]
 
     def check_copy(self, kind: str) -> tuple[dict[str, Any], list[guards.Refusal]]:
         if kind == marks.SIDE:
@@ -156,10 +154,27 @@ class Files:
 
     def remove(self, name: str) -> None:
         """Remove a snapshot; its mark goes last, so that half a removal is known to be ours."""
-        for end in ("", "-wal", "-shm", "-journal", _PART, _PART + "-journal", MARK_SUFFIX):
+        for end in ("", "-wal", "-shm", "-journal", _PART, _PART + "-journal", MARK_SUFFIX + _PART, MARK_SUFFIX):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.file(name) + end)
         _sync(self.folder)
+
+
+class _FolderLock:
+    def __init__(self, folder: str) -> None:
+        self._handle = os.open(folder, os.O_RDONLY)
+
+    def attempt(self) -> bool:
+        import fcntl
+
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def close(self) -> None:
+        os.close(self._handle)
 
 
 def _read_mark(path: str) -> Mark | None:
