@@ -27,9 +27,13 @@ class NoInterpreter(Exception):
 
 def application(name: str, version: str | None = None) -> Path:
     """The Python of the environment `name`, made if need be; `version` ("3.8") asks for another Python than the usual one."""
-    requirements = REQUIREMENTS / f"app-{name}.txt"
-    base = interpreter(version)
     folder = VENVS / (f"app-{name}-py{version}" if version else f"app-{name}")
+    return environment(folder, REQUIREMENTS / f"app-{name}.txt", interpreter(version))
+
+
+def environment(folder: Path, requirements: Path, base: Path | None = None) -> Path:
+    """The Python of the environment in `folder`, made again when its requirements or its interpreter have changed."""
+    base = base or interpreter()
     stamp = hashlib.sha256(requirements.read_bytes() + str(base).encode()).hexdigest()
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(f"{folder}.lock", "w") as lock:
