@@ -58,7 +58,7 @@ COMMANDS = {
     "reset": shop.reset,
     "orders": shop.write_orders,
     "play": controller.play,
-    "on": remote.on,
+    "run-on": remote.on,
     "killed": killed.killed_at,
     "kill-points": killed.find_points,
     **faults.FAULTS,
