@@ -15,7 +15,7 @@ import sys
 from typing import Any, Callable, Iterator
 
 from .. import project
-from ..failure import DRIVER_MODULES, HINTS, Failure, causes, describe, sqlstate_of
+from ..failure import DRIVER_MODULES, HINTS, MYSQL_ERRORS, Failure, causes, describe, sqlstate_of
 from ..server import MYSQL, announced_pid, dbapi_of, literal, rows
 
 OUR_NAME = "dbops.alembic"
@@ -198,7 +198,11 @@ def as_failure(exc: BaseException) -> Failure:
 
 
 def _plain_kind(exc: BaseException) -> str | None:
-    """Return the kind of an error of the file system or of SQLite."""
+    """Return the kind of an error of the file system, of SQLite, or of MySQL by its number, which says more than its SQLSTATE."""
+    for cause in causes(exc):
+        number = cause.args[0] if cause.args else None
+        if "mysql" in type(cause).__module__.lower() and isinstance(number, int) and number in MYSQL_ERRORS:
+            return MYSQL_ERRORS[number]
     if isinstance(exc, OSError):
         return FILE_ERRORS.get(exc.errno or 0, "database_error")
     if not type(exc).__module__.startswith("sqlite3"):
