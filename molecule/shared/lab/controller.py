@@ -27,7 +27,7 @@ class Unexpected(Exception):
 def play(name: str, options: dict[str, Any] | None = None) -> None:
     """Run a playbook.
 
-    ends: `well`, `badly` or `killed`. controller: its name. inventory: one of molecule/shared/inventory. variables: extra ones.
+    ends: `well`, `badly`, `killed`, or `well or badly`. controller: its name. inventory: one of molecule/shared/inventory. variables: extra ones.
     newest: variables that name the newest file of a pattern on a host. arguments: for ansible-playbook. at: what happens when, see
     callbacks/at_task.py. trace: a file. seconds: the limit.
     """
@@ -43,7 +43,7 @@ def play(name: str, options: dict[str, Any] | None = None) -> None:
     began.unlink(missing_ok=True)
     status, output = _run(command, folder, _environment(folder, options, began), options.get("seconds", 300))
     ended = {0: "well", -signal.SIGKILL: "killed"}.get(status, "badly")
-    if ended != options.get("ends", "well"):
+    if ended not in options.get("ends", "well").split(" or "):
         raise Unexpected(f"{name} ended {ended} (status {status}):\n{_tail(output)}")
     if options.get("at") and not began.exists():
         raise Unexpected(f"{name} never came to {options['at']}:\n{_tail(output)}")
