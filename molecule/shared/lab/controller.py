@@ -27,7 +27,8 @@ class Unexpected(Exception):
 def play(name: str, options: dict[str, Any] | None = None) -> None:
     """Run a playbook.
 
-    ends: `well`, `badly`, `killed`, or `well or badly`. controller: its name. inventory: one of molecule/shared/inventory. variables: extra ones.
+    ends: `well`, `badly`, `killed`, or `well or badly`. controller: its name. inventory: one of molecule/shared/inventory.
+    variables: extra ones.
     newest: variables that name the newest file of a pattern on a host. arguments: for ansible-playbook. at: what happens when, see
     callbacks/at_task.py. trace: a file. seconds: the limit.
     """
