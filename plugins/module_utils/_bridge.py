@@ -78,7 +78,7 @@ class Bridge:
         environment = dict(os.environ, **{name: value for name, value in given.items() if name.startswith(_STARTUP_VARIABLES)})
         label = f"dbops.alembic:{request.get('operation')}"
         try:
-            process = subprocess.Popen(
+            process = subprocess.Popen(  # pylint: disable=ansible-bad-function  # run_command passes no descriptor
                 [self.python, "-c", _START, label],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,

@@ -143,7 +143,9 @@ class _Migration:
         visit.facts.update(touched=True, command_ran=True, before=sorted(visit.current))
         command = [str(part) for part in initialise["command"]]
         try:
-            status = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
+            status = subprocess.run(  # pylint: disable=ansible-bad-function  # there is no Ansible here
+                command, env=environment, stdin=subprocess.DEVNULL, check=False
+            ).returncode
         except OSError as exc:
             raise Failure(
                 "command_failed",
