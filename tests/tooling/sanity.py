@@ -9,6 +9,7 @@ sanity.py [CORE…] [-- ARGUMENT…]     CORE: releases of ansible-core (2.17 2.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -32,6 +33,12 @@ def main() -> int:
     arguments = sys.argv[1:]
     extra = arguments[arguments.index("--") + 1 :] if "--" in arguments else []
     cores = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    with open(CACHE / "sanity.lock", "w") as lock:  # one copy, one home: one run at a time
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return run(cores, extra)
+
+
+def run(cores: list[str], extra: list[str]) -> int:
     copy = copy_of_checkout()
     home()
     pythons = links_to_pythons()
