@@ -46,6 +46,8 @@ def _make(suite: str, folder: Path) -> None:
         done = subprocess.run(
             ["debootstrap", "--variant=minbase", f"--include={include}", suite, str(folder)], stdout=out, stderr=out, check=False
         )
+    for left in ("proc", "sys"):  # debootstrap may leave them mounted
+        subprocess.run(["umount", "--recursive", "--lazy", str(folder / left)], stderr=subprocess.DEVNULL, check=False)
     if done.returncode:
         raise SystemExit(f"debootstrap {suite} failed:\n{log.read_text()[-2000:]}")
     for service in SERVICES:
