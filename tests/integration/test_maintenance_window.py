@@ -1,0 +1,116 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whole deployments, judged by what the database holds and what the hosts answer."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.stage import Stage
+from support.postgres import Postgres
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Stage]:
+    """A stage where release 1.1 serves 500 orders."""
+    if not shutil.which("supervisord"):
+        pytest.skip("supervisor is not installed")
+    made = Stage(tmp_path_factory.mktemp("stage") / "s", postgres)
+    made.archive("1.0", "1.1", "1.2", "broken_migration", "broken_autocommit", "wont_start", "unhealthy")
+    try:
+        first = made.play("maintenance_window", release_version="1.0")
+        assert first.status == 0, first.output
+        made.seed(500)
+        second = made.play("maintenance_window", release_version="1.1")
+        assert second.status == 0, second.output
+        yield made
+    finally:
+        made.close()
+
+
+def serves(stage: Stage, release: str) -> bool:
+    return stage.serving() == {(release, 200, release)}
+
+
+def test_a_finished_deployment_leaves_a_record_an_archive_and_a_report(stage: Stage) -> None:
+    assert serves(stage, "1.1")
+    record = stage.records()[-1]
+    assert (record["status"], record["from_release"], record["to_release"]) == ("finished", "1.0", "1.1")
+    assert [step["revision"] for step in record["applied"]] == ["a3f07d5e1c92", "c64b2e98d075"]
+    archive = Path(record["archive"]["path"])
+    assert archive.stat().st_mode & 0o777 == 0o600
+    assert not list(archive.parent.glob(".partial*"))
+    report = (stage.folder / "records" / "shop.html").read_text()
+    assert "<svg" in report and "src=" not in report and "http" not in report.replace("http://127.0.0.1", "")
+    everything = [path for folder in ("records", "archives") for path in (stage.folder / folder).rglob("*") if path.is_file()]
+    assert not [path for path in everything if stage.database.password.encode() in path.read_bytes()]
+
+
+def test_a_second_run_changes_nothing(stage: Stage) -> None:
+    before, records = stage.contents(), len(stage.records())
+    run = stage.play("maintenance_window", release_version="1.1")
+    assert run.status == 0, run.output
+    assert (run.changed, run.result["outcome"]) == (0, "nothing_to_do")
+    assert stage.contents() == before and len(stage.records()) == records and serves(stage, "1.1")
+
+
+def test_check_mode_shows_the_sql_and_touches_nothing(stage: Stage) -> None:
+    before, records, releases = stage.contents(), len(stage.records()), sorted(stage.hosts[0].root.glob("releases/*"))
+    run = stage.play("maintenance_window", "--check", "--diff", release_version="1.2")
+    assert run.status == 0, run.output
+    assert run.result["outcome"] == "checked"
+    assert [step["revision"] for step in run.result["pending"]] == ["e17d5a40b3c6", "f90c3b6d2e18"]
+    assert "ALTER TABLE customers ADD COLUMN country" in run.output
+    assert stage.contents() == before and len(stage.records()) == records and serves(stage, "1.1")
+    assert sorted(stage.hosts[0].root.glob("releases/*")) == releases
+
+
+@pytest.mark.parametrize(
+    ("release", "step", "why"),
+    [
+        ("broken_migration", "upgrading", "customers_name_key"),
+        ("broken_autocommit", "upgrading", ""),
+        ("wont_start", "starting", ""),
+        ("unhealthy", "starting", 'column \\"discount\\" does not exist'),
+    ],
+)
+def test_a_bad_release_is_put_back(stage: Stage, release: str, step: str, why: str) -> None:
+    before = stage.contents()
+    run = stage.play("maintenance_window", release_version=release)
+    assert run.status == 2, run.output
+    assert serves(stage, "1.1") and stage.contents() == before
+    record = stage.records()[-1]
+    assert (record["status"], record["failure"]["step"], record["to_release"]) == ("reverted", step, release)
+    assert why in record["failure"]["message"]
+    assert run.result["outcome"] == "reverted"
+
+
+def test_a_foreign_session_that_stays_keeps_the_window_shut(stage: Stage) -> None:
+    """ "Stopped" is proved, not believed: with somebody still connected nothing is upgraded, and the old release serves."""
+    before = stage.contents()
+    with stage.database.holding("select 1", application_name="night job"):
+        run = stage.play("maintenance_window", release_version="1.2")
+    assert run.status == 2 and "night job" in run.output
+    assert serves(stage, "1.1") and stage.contents() == before
+    assert (stage.records()[-1]["status"], stage.records()[-1]["failure"]["step"]) == ("reverted", "stopping")
+
+
+def test_new_rows_are_not_lost_unless_they_are_given_up(stage: Stage) -> None:
+    """Last, since it deploys: 1.2 serves, an order comes in, and a rollback must say what it would cost."""
+    before = stage.contents()
+    assert stage.play("maintenance_window", release_version="1.2").status == 0
+    assert serves(stage, "1.2")
+    stage.hosts[0].order()
+    after = stage.contents()
+    refused = stage.play("rollback")
+    assert refused.status == 2 and "deployment_rows_given_up=" in refused.output
+    assert serves(stage, "1.2") and stage.contents() == after
+    allowed = stage.play("rollback", deployment_rows_given_up=1)
+    assert allowed.status == 0, allowed.output
+    assert serves(stage, "1.1") and stage.contents() == before
