@@ -71,12 +71,12 @@ UPGRADES = [
         "between",
         True,
         ["a2"],
-        [],
+        ["a3"],
         "migration_failed",
         id="second fails",
     ),
     pytest.param(
-        ["a2"], ["a2"], ["a3"], [ran("a3", False)], ERROR, "from_revision", False, [], [], "migration_failed", id="first fails"
+        ["a2"], ["a2"], ["a3"], [ran("a3", False)], ERROR, "from_revision", False, [], ["a3"], "migration_failed", id="first fails"
     ),
     pytest.param(
         ["a2"],
@@ -100,7 +100,7 @@ UPGRADES = [
         "from_revision",
         False,
         [],
-        ["a2"],
+        ["a2", "a3"],
         "migration_failed",
         id="one transaction around all",
     ),

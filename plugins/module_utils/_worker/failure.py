@@ -125,14 +125,14 @@ def causes(exc: BaseException) -> Iterator[BaseException]:
 def sqlstate_of(exc: BaseException) -> str | None:
     """Return the SQLSTATE, or the error number of MySQL and MariaDB as text, of the nearest database error."""
     for cause in causes(exc):
-        code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
         first = cause.args[0] if cause.args else None
+        if isinstance(first, int) and "mysql" in type(cause).__module__.lower():
+            return str(first)  # says more than the SQLSTATE HY000, which newer versions of PyMySQL give as well
+        code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
         if isinstance(first, dict):
             code = code or first.get("C")
         if isinstance(code, str):
             return code
-        if isinstance(first, int) and "mysql" in type(cause).__module__.lower():
-            return str(first)
     return None
 
 
