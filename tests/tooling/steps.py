@@ -53,7 +53,7 @@ STEPS: dict[str, list[Command]] = {
     "sanity": [Command("sanity", ("python", "tests/tooling/sanity.py"))],
     "sanity-all": [Command("sanity-all", ("python", "tests/tooling/sanity.py", "all"))],
     "unit": pytest("unit"),
-    "integration": pytest("integration"),
+    "integration": pytest("integration", "--numprocesses=2", "--dist=loadfile"),
     "packaging": pytest("packaging"),
     "demo": pytest("demo"),
     "scenarios": pytest("scenarios", "--numprocesses=2", "--dist=worksteal"),
