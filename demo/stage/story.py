@@ -1,6 +1,6 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The story: a first release, a good one, and two bad ones that are put back."""
+"""The story: a release that serves, a good one after it, and two bad ones that are put back."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from support.processes import Unavailable
 
 from . import proof, terminal
 from .playbook import Player
-from .theatre import DATABASE, Theatre
+from .theatre import DATABASE, FIRST, Theatre
 
-ORDERS = 20_000
 PLAYBOOK = "dbops.alembic.maintenance_window"
 
 
@@ -29,17 +28,18 @@ class Disappointed(Exception):
 class Chapter:
     release: str
     title: str
-    expected: str  # the release that serves afterwards
+    serves: str  # afterwards
+    record: tuple[str, str]  # status and step of failure, as the deployment record has them
     lines: tuple[str, ...] = ()
 
 
-FIRST = Chapter("1.0", "The first release, 1.0, onto an empty database", "1.0")
 CHAPTERS = (
-    Chapter("1.1", "A good release, 1.1: two revisions, one of which fills a new table", "1.1"),
+    Chapter("1.1", "A good release, 1.1: two revisions, one of which fills a new table", "1.1", ("finished", "")),
     Chapter(
         "broken_migration",
         "A release whose migration fails",
         "1.1",
+        ("reverted", "upgrading"),
         (
             "Its first revision renames a status in every order, and is committed. Its second one makes customers' names unique,",
             "which works on any empty test database, and not on this one.",
@@ -49,6 +49,7 @@ CHAPTERS = (
         "unhealthy",
         "A release that migrates well and is not healthy",
         "1.1",
+        ("reverted", "starting"),
         ("Its revision sets amounts to 0, which no downgrade can bring back; then its health page answers 500.",),
     ),
 )
@@ -64,9 +65,7 @@ class Story:
         return proof.contents(self.theatre.database, DATABASE)
 
     def tell(self) -> None:
-        self.deploy(FIRST)
-        with terminal.timed(f"filling the shop with {ORDERS} orders"):
-            self.theatre.seed(ORDERS)
+        self._serving(FIRST)
         for chapter in CHAPTERS:
             self.deploy(chapter)
         terminal.heading("In short")
@@ -76,29 +75,30 @@ class Story:
         terminal.heading(chapter.title)
         for line in chapter.lines:
             terminal.note(line)
-        first, good = chapter is FIRST, chapter.release == chapter.expected
-        if not first:
-            order = self.theatre.replicas[0].place_order(4200)
-            terminal.note(f"A customer places order {order}.")
+        good = chapter.release == chapter.serves
+        terminal.note(f"A customer places order {self.theatre.replicas[0].place_order(4200)}.")
         before = self.contents()
-        if not first:
-            terminal.note(f"Before: {before.text}")
+        terminal.note(f"Before: {before.text}")
         with proof.Client(self.theatre.replicas) as client:
             outcome = self.player.play(PLAYBOOK, f"{len(self.summary)}-{chapter.release}", release_version=chapter.release)
         after = self.contents()
         terminal.note(f"After:  {after.text}")
         self._check(chapter, outcome.status, before, after)
-        serves = self._serving(chapter.expected)
+        serves = self._serving(chapter.serves)
         data = "new schema" if good else "as before, every row"
-        gap = "" if first else f"{client.without_service:.1f} s"
+        gap = f"{client.without_service:.1f} s"
         ended = "deployed" if good else "failed, put back"
         self.summary.append((chapter.release, ended, serves, data, f"{outcome.seconds:.0f} s", gap))
 
     def _check(self, chapter: Chapter, status: int, before: proof.Contents, after: proof.Contents) -> None:
-        if chapter.release == chapter.expected:
+        record = self.theatre.last_record()
+        told = (record.get("to_release"), record.get("status"), record.get("failure", {}).get("step", ""))
+        if told != (chapter.release, *chapter.record):
+            raise Disappointed(f"The deployment went otherwise: {told}, and not {(chapter.release, *chapter.record)}.")
+        if chapter.release == chapter.serves:
             if status != 0 or after.revision == before.revision:
                 raise Disappointed(f"Release {chapter.release} should have been deployed: status {status}, {after.text}.")
-            terminal.good(f"the database went from {before.revision or 'nothing'} to {after.revision}")
+            terminal.good(f"the database went from {before.revision} to {after.revision}")
             return
         if status == 0:
             raise Disappointed(f"The playbook should have failed with release {chapter.release}.")
@@ -144,11 +144,8 @@ def main() -> int:
         terminal.bad(str(problem))
         return 1
     except KeyboardInterrupt:
-        terminal.say()
-        terminal.note("Stopped; everything that the demo started is gone.")
         return 130
-    terminal.say()
-    terminal.note(f"Everything is stopped and removed. What the playbooks printed: {CACHE / 'demo' / 'logs'}")
+    terminal.note(f"What the playbooks printed, and their reports: {CACHE / 'demo' / 'logs'}")
     return 0
 
 

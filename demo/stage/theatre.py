@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -16,11 +15,12 @@ from pathlib import Path
 from support.paths import CACHE, ROOT, TREE
 from support.processes import service_folder
 
-from . import replicas, server, strays, terminal
+from . import byhand, replicas, server, strays, terminal
 
 DATABASE = "shop"
-#: In the order of the story.
-RELEASES = ("1.0", "1.1", "broken_migration", "unhealthy")
+FIRST, ORDERS = "1.0", 20_000
+#: What the playbook deploys, in the order of the story.
+RELEASES = ("1.1", "broken_migration", "unhealthy")
 
 
 class Theatre:
@@ -39,7 +39,9 @@ class Theatre:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ends.close()
+        terminal.say()
+        with terminal.timed("stopping and removing everything"):
+            self._ends.close()
 
     def _open(self) -> None:
         environment = Path(sys.prefix)
@@ -54,9 +56,7 @@ class Theatre:
         self._ends.callback(shutil.rmtree, self.sockets, ignore_errors=True)
         self.logs = CACHE / "demo" / "logs"
         self.archives = self.folder / "releases"
-        command = [sys.executable, "-B", str(ROOT / "demo" / "app" / "releases.py"), "archive", str(self.archives), *RELEASES]
-        with terminal.timed(f"packing the releases {', '.join(RELEASES)} of the shop"):
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        self._pack_releases()
         with terminal.timed("starting PostgreSQL"):
             self.binaries = server.programs(environment, self.sockets)
             self.database = server.start(self.binaries)
@@ -67,20 +67,30 @@ class Theatre:
             self.supervisor = replicas.Supervisor(environment, self.folder, self.sockets, self.replicas)
             self.supervisor.start(self.url)
             self._ends.callback(self.supervisor.stop)
+        self._put_first_release()
         self.variables = self._write_variables()
 
-    def seed(self, orders: int) -> None:
-        """By the application's own command, with the release that serves."""
-        folder = self.replicas[0].folder / "current"
-        command = [str(folder / "venv" / "bin" / "python"), "-m", "shop", "seed", "--orders", str(orders)]
-        subprocess.run(command, cwd=folder, env={**os.environ, "DATABASE_URL": self.url, "PYTHONPATH": ""}, check=True)
+    def _pack_releases(self) -> None:
+        with terminal.timed(f"packing the releases {', '.join(RELEASES)} of the shop, and fetching what they need"):
+            self.wheels = byhand.wheels()
+            command = [sys.executable, "-B", str(byhand.APP / "releases.py"), "archive", str(self.archives), *RELEASES]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+    def _put_first_release(self) -> None:
+        with terminal.timed(f"installing release {FIRST}, as somebody once did by hand"):
+            byhand.install(FIRST, self.replicas, self.wheels)
+        with terminal.timed(f"alembic upgrade head, {ORDERS} orders, and start"):
+            byhand.migrate_and_fill(self.replicas[0], self.url, ORDERS)
+            byhand.start(self.replicas, self.supervisor)
 
     def _write_variables(self) -> Path:
         """What the inventory needs to know of this run."""
         variables = {
             "folder": self.folder,
             "archives": self.archives,
-            "python": getattr(sys, "_base_executable", sys.executable),
+            "python": byhand.PYTHON,
+            "wheels": self.wheels,
+            "reports": self.logs,
             "ports": {replica.name: replica.port for replica in self.replicas},
             "postgres_programs": self.binaries,
             "supervisor_config": self.supervisor.configuration,
@@ -89,6 +99,11 @@ class Theatre:
         path = self.folder / "demo.json"
         path.write_text(json.dumps({"demo": variables}, default=str, indent=2))
         return path
+
+    def last_record(self) -> dict:
+        """What the collection wrote down about the last deployment; nothing, if there was none."""
+        records = sorted((self.folder / "deployments").glob("*.json"))
+        return json.loads(records[-1].read_text()) if records else {}
 
     def ways_to_look(self) -> list[str]:
         server = self.database

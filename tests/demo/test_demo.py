@@ -95,7 +95,7 @@ def test_the_whole_story(start: Any) -> None:
     demo.wait_for("Everything keeps running until")
     demo.wait_for("ansible-playbook dbops.alembic.maintenance_window -e @")
     said = demo.said
-    assert said.count("all 3 replicas serve release 1.0") == 1
+    assert said.count("all 3 replicas serve release 1.0") == 1  # before anything is deployed
     assert said.count("all 3 replicas serve release 1.1") == 3
     assert said.count("the playbook failed, and the database is as it was") == 2
     assert "\033[" not in said
