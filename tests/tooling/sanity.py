@@ -22,6 +22,8 @@ from support.paths import CACHE, ROOT
 from support.venvs import NoInterpreter, interpreter
 
 TARGET_PYTHONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
+# Rules of style that later releases gave up: they forbid what the formatter writes, and a package that says what it is
+OUTDATED = {"2.17": ("empty-init", "pep8"), "2.18": ("pep8",)}
 NOT_SHIPPED = (".ci/", "demo/", "molecule/", "tests/")
 ANSIBLE_TEST = ("tests/config.yml", "tests/sanity/")
 HOME = CACHE / "home"
@@ -53,6 +55,9 @@ def sanity(core: str, copy: Path, pythons: Path, extra: list[str]) -> bool:
         say(f"SKIPPED sanity with ansible-core {core}: {why}")
         return True
     say(f"ansible-test sanity of ansible-core {core}")
+    for test in OUTDATED.get(core, ()):
+        say(f"SKIPPED sanity {test} with ansible-core {core}: a later one asks for the opposite or no longer asks")
+        extra = [*extra, "--skip-test", test]
     path = os.pathsep.join([str(program), str(pythons), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"])
     environment = {"HOME": str(HOME), "PATH": path, "LC_ALL": "C.UTF-8", "TERM": "dumb"}
     command = ["ansible-test", "sanity", "--local", "--color", "no", *extra]
