@@ -13,7 +13,7 @@ import pytest
 from flows.stage import Stage
 from support.postgres import Postgres
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -224,5 +224,8 @@ class PostgresDatabase:
         return re.sub(r"(?m)^\\(un)?restrict .*$", "", done.stdout)
 
     def drop(self) -> None:
-        self.server.fetch(f"drop database if exists {self.name} with (force)")
+        """Drop the database with the snapshots and side databases that were made of it."""
+        owned = "select datname from pg_database where datname = %s or pg_get_userbyid(datdba) = %s"
+        for (name,) in self.server.fetch(owned, [self.name, self.role]):
+            self.server.fetch(f'drop database if exists "{name}" with (force)')
         self.server.fetch(f"drop role if exists {self.role}")
