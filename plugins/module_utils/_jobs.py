@@ -9,6 +9,7 @@ that comes later, over another connection, reads on from where the last one stop
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -107,12 +108,17 @@ class Jobs:
 
     def _start(self, bridge: Bridge, request: Mapping[str, Any], path: str) -> None:
         self._prune()
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        except FileExistsError:
-            return  # another call was faster
+        mine = f"{path}.{os.getpid()}"
+        descriptor = os.open(mine, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)  # the worker inherits it, and it ends with the worker
+            os.link(mine, path)  # nobody sees the file before it is locked
+        except FileExistsError:
+            os.close(descriptor)
+            return  # another call was faster
+        finally:
+            os.unlink(mine)
+        try:
             with open(path[: -len("jsonl")] + "err", "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as errors:
                 bridge.start(request, descriptor, errors)
         except BaseException:
@@ -127,8 +133,10 @@ class Jobs:
         found = Followed(None)
         for message in messages:
             found.journal.take(message)
-        with open(path[: -len("jsonl")] + "err", "rb") as errors:
-            found.death = death(request, None, errors.read())
+        printed = b""
+        with contextlib.suppress(FileNotFoundError), open(path[: -len("jsonl")] + "err", "rb") as errors:
+            printed = errors.read()
+        found.death = death(request, None, printed)
         return found
 
     def _prune(self) -> None:

@@ -85,7 +85,7 @@ class Migration:
     @property
     def changed(self) -> bool:
         if self.dry:
-            return any(database.planned for database in self.databases)
+            return not self.failure and any(database.planned for database in self.databases)
         return any(database.changed for database in self.databases)
 
     @property

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import traceback
 from typing import Any, Iterator
 
@@ -53,6 +54,9 @@ MESSAGES = (
     ("could not translate host name", "connection_failed"),
     ("failed to resolve host", "connection_failed"),
     ("name or service not known", "connection_failed"),
+    ("too many connections", "connection_failed"),
+    ("too many clients", "connection_failed"),
+    ("remaining connection slots", "connection_failed"),
     ("connection refused", "connection_failed"),
     ("connect call failed", "connection_failed"),
     ("connection timeout expired", "connection_failed"),
@@ -185,11 +189,15 @@ def _command_kind(text: str) -> str | None:
         return "config_missing"
     if "not up to date" in text:
         return "database_behind"
+    if "is not a head revision" in text:
+        return "target_invalid"
     if "metadata" in text:
         return "models_missing"
     return None
 
 
+#: What PostgreSQL adds to an error that may hold values: an excerpt of the statement, and the whole row.
+_SHOWS_VALUES = re.compile(r"\nLINE \d+:.*(?:\n *\^ *)?|\nDETAIL:  Failing row contains .*")
 HINTS = {
     "alembic_missing": "Set virtualenv or python to the environment that the application runs in.",
     "authentication_failed": "Check user and password of the database URL.",
@@ -211,7 +219,7 @@ HINTS = {
 def _message(exc: BaseException) -> str:
     if isinstance(exc, SystemExit):
         return f"the project called sys.exit({exc.code!r})"
-    text = str(exc).split("\n[SQL:", 1)[0].split("\n(Background on this error", 1)[0].strip()
+    text = _SHOWS_VALUES.sub("", str(exc)).split("\n[SQL:", 1)[0].split("\n(Background on this error", 1)[0].strip()
     return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
 
 

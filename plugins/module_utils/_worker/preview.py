@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import builtins
+import contextlib
 import io
+import os
 from typing import Any, Callable, Iterator
 
 from . import project, target
@@ -74,13 +77,29 @@ def _render(request: dict[str, Any], visits: list[Visit], send: Send) -> list[di
         offline = EnvironmentRun(
             dict(request, buffer=buffer, starting=starting), project.load(request, request["operation"]), work, send, offline=True
         )
-        offline.run()
+        with _writing_nothing():
+            offline.run()
     except (Exception, SystemExit) as exc:
         reason = f"env.py can not render SQL: {describe(exc)['message']}"
         for number, visit in enumerate(visits):
             for step in visit.steps or []:
                 results[number].setdefault(target.describe_step(step)["revision"], _unrendered(False, reason))
     return results
+
+
+@contextlib.contextmanager
+def _writing_nothing() -> Iterator[None]:
+    """Send what env.py writes to files to nowhere: the multidb template opens one for each database, in the project."""
+    original = builtins.open
+
+    def reading(file: Any, mode: str = "r", *args: Any, **keywords: Any) -> Any:
+        return original(os.devnull if set(mode) & set("wax+") else file, mode, *args, **keywords)
+
+    builtins.open = reading
+    try:
+        yield
+    finally:
+        builtins.open = original
 
 
 def _unrendered(previewable: bool, reason: str | None) -> dict[str, Any]:

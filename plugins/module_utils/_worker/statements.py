@@ -14,6 +14,8 @@ from .server import MYSQL, dbapi_of, in_transaction, value
 
 MAXIMUM_TEXT = 4000
 MAXIMUM_STATEMENTS = 1000
+#: MySQL manual, "Statements That Cause an Implicit Commit": the commit comes before the statement.
+_IMPLICIT_COMMIT = ("CREATE", "ALTER", "DROP", "RENAME", "TRUNCATE", "GRANT", "REVOKE", "ANALYZE", "LOCK")
 _READING = ("SELECT", "SHOW", "PRAGMA", "EXPLAIN", "WITH")
 
 
@@ -62,6 +64,8 @@ class Statements:
             self.committed()
         if statement.lstrip()[:7].upper().startswith(_READING):
             return
+        if self.dialect in MYSQL and statement.lstrip()[:8].upper().startswith(_IMPLICIT_COMMIT):
+            self.committed()  # the server commits what came before it even when it fails
         self._count += 1
         self._uncommitted += 1
         if self._count <= MAXIMUM_STATEMENTS:
