@@ -29,7 +29,6 @@ class Outcome:
 class Player:
     def __init__(self, variables: Path, secrets: dict[str, str], logs: Path):
         self.variables, self.secrets, self.logs = variables, secrets, logs
-        self.logs.mkdir(parents=True, exist_ok=True)
 
     def play(self, name: str, log_name: str, **variables: object) -> Outcome:
         log = self.logs / f"{log_name}.log"

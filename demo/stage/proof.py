@@ -61,7 +61,7 @@ def serving(replicas: list[Replica]) -> list[tuple[str, str, str, str]]:
 
 
 class Client:
-    """Asks for the newest order ten times a second, the next replica where one does not answer, and remembers when none did."""
+    """Asks for the newest order five times a second, the next replica where one does not answer, and remembers when none did."""
 
     def __init__(self, replicas: list[Replica]):
         self.replicas = replicas
@@ -79,7 +79,7 @@ class Client:
 
     def _knock(self) -> None:
         failing_since = None
-        while not self._over.wait(0.1):
+        while not self._over.wait(0.2):
             now = time.monotonic()
             if any(replica.answers() for replica in self.replicas):
                 if failing_since is not None:

@@ -15,32 +15,34 @@ PROGRESS = re.compile(r"^\[\d+/\d+\] .* \d+(\.\d+)? (s|min)\b")
 WAITING = re.compile(r"^(waiting for the migration lock|attempt \d+ ended)")
 FAILED = re.compile(r"^(?:fatal|failed): \[(.+?)\]: (?:FAILED|UNREACHABLE)! => (\{.*\})$")
 BROKEN = re.compile(r"^(?:ERROR!|\[ERROR\]): (?!Task failed)(.+)$")
-#: Lines of the report with a title, and those below one; what else there is in it are the logs of the application.
-TITLED = re.compile(r"^([A-Z][a-z]+( [a-z]+)? {2,}| {14})\S")
 REPORT = re.compile(r"^TASK \[.*Show the report\]")
+#: How many lines without a title of their own are shown below one; more are the logs of the application.
+BELOW = 2
 
 
 class Shown:
     def __init__(self) -> None:
         self._failures: set[str] = set()
-        self._in_report = False
-        self._first_line = True
         self._play = ""
+        self._in_report = self._told = False
+        self._below = 0
 
     def line(self, text: str) -> None:
+        if self._told:
+            return
         if self._in_report:
             self._report(text)
-        elif PLAY.match(text):
-            self._play = PLAY.match(text)[1]
+        elif found := PLAY.match(text):
+            self._play = found[1]
         elif text.startswith("changed: ") and self._play:
             terminal.quiet(f"· {self._play}")
             self._play = ""
         elif PROGRESS.match(text) or WAITING.match(text):
             terminal.note(f"  {text}")
-        elif FAILED.match(text):
-            self._failure(*FAILED.match(text).groups())
-        elif BROKEN.match(text):
-            terminal.bad(BROKEN.match(text)[1][:200])
+        elif found := FAILED.match(text):
+            self._failure(*found.groups())
+        elif found := BROKEN.match(text):
+            terminal.bad(_first_line(found[1]))
         elif REPORT.match(text):
             self._in_report = True
 
@@ -57,12 +59,12 @@ class Shown:
     def _report(self, text: str) -> None:
         """The report is a list of texts, one a line."""
         if not text:
-            self._in_report = False
+            self._told = True
         elif text.startswith("        ") and text.strip().startswith('"'):
             line = json.loads(text.strip().rstrip(","))
-            if self._first_line or TITLED.match(line):
+            self._below = self._below + 1 if line.startswith(" ") else 0
+            if line.strip() and self._below <= BELOW:
                 terminal.note(f"| {_first_line(line)}")
-            self._first_line = False
 
 
 def _first_line(text: str) -> str:

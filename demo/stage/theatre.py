@@ -58,6 +58,8 @@ class Theatre:
         self.sockets = service_folder("demo", None)
         self._ends.callback(shutil.rmtree, self.sockets, ignore_errors=True)
         self.logs = CACHE / "demo" / "logs"
+        shutil.rmtree(self.logs, ignore_errors=True)
+        self.logs.mkdir()
         self.archives = self.folder / "releases"
         self._pack_releases()
         with terminal.timed("starting PostgreSQL"):
