@@ -81,7 +81,7 @@ def rows_spec() -> ArgumentSpec:
         + _other_database()
         + ArgumentSpec(
             options=dict(
-                count=dict(type="str", default="exact", choices=["exact", "estimate"]),
+                count=dict(type="str", default="exact", choices=["exact", "estimate", "written"]),
                 checksum=dict(type="bool", default=False),
                 tables=dict(type="list", elements="str", default=[]),
                 exclude=dict(type="list", elements="str", default=[]),

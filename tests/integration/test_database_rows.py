@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 from typing import Any
 
 import pytest
 
 from support.application import failed, ok
-from support.postgres import PostgresDatabase
+from support.postgres import Postgres, PostgresDatabase
 from support.whole_database import Caller, made
 
 
@@ -212,3 +213,62 @@ def test_sqlite_with_a_running_writer_views_and_odd_values(sqlite: Any) -> None:
     connection.close()
     assert ok(Caller(sqlite)("rows", checksum=True, since=first))["different"] == ['odd "one'], "text is not a blob"
     failed(Caller(sqlite, url="sqlite:///:memory:")("rows"), "unsupported_database")
+
+
+def test_rows_written_are_counted_without_reading_the_tables(pg: PostgresDatabase) -> None:
+    call = Caller(pg)
+    write(
+        pg,
+        "create table orders (id int primary key, note text)",
+        "insert into orders select i, 'x' from generate_series(1, 100) i",
+        "create table quiet (id int)",
+    )
+    first = ok(call("rows", count="written"))
+    assert first["tables"]["public.orders"]["written"] == 100 and not first["exact"] and not first["warnings"]
+    assert ok(call("rows", count="written", since=first["tables"]))["rows_written"] == 0
+    write(
+        pg,
+        "insert into orders values (101, 'y')",
+        "update orders set note = 'z' where id < 4",
+        "delete from orders where id = 5",
+        "create table fresh as select 1 as id",
+    )
+    later = ok(call("rows", count="written", since=first["tables"]))
+    assert later["written"] == {"public.orders": 5, "public.fresh": 1} and later["rows_written"] == 6 and later["unknown"] == []
+    assert ok(call("rows", count="written", since=first["tables"], tables=["quiet"]))["unknown"] == ["public.orders"]
+
+
+@pytest.mark.parametrize("lost", ["truncate quiet", "vacuum full quiet", "drop table quiet", "select pg_stat_reset()"])
+def test_what_makes_the_counters_useless_is_noticed(pg: PostgresDatabase, lost: str) -> None:
+    call = Caller(pg)
+    write(pg, "create table quiet (id int)", "insert into quiet values (1)")
+    first = ok(call("rows", count="written"))
+    pg.fetch(lost)
+    later = ok(call("rows", count="written", since=first["tables"]))
+    assert later["rows_written"] is None and later["unknown"] == ["public.quiet"]
+
+
+def test_counters_that_a_crash_reset_are_not_believed() -> None:
+    """They begin again at zero, and may be larger than before when somebody looks again."""
+    server = Postgres().create().start()
+    try:
+        with made(server) as database:
+            call = Caller(database)
+            write(database, "create table orders (id int)", "insert into orders select generate_series(1, 3)")
+            first = ok(call("rows", count="written"))
+            server.restart(signal.SIGINT)
+            assert ok(call("rows", count="written", since=first["tables"]))["rows_written"] == 0, "a shutdown keeps them"
+            server.restart(signal.SIGQUIT)
+            write(database, "insert into orders select generate_series(1, 7)")
+            assert ok(call("rows", count="written", since=first["tables"]))["rows_written"] is None
+    finally:
+        server.remove()
+
+
+def test_where_nothing_counts_writes_the_content_tells(maria: Any, sqlite: Any) -> None:
+    for database in (maria, sqlite):
+        write(database, "create table orders (id int, note varchar(9))", "insert into orders values (1, 'a'), (2, 'b')")
+        first = ok(Caller(database)("rows", count="written"))
+        assert ok(Caller(database)("rows", count="written", since=first["tables"]))["rows_written"] == 0
+        write(database, "insert into orders values (3, 'c')", "update orders set note = 'd' where id = 1")
+        assert ok(Caller(database)("rows", count="written", since=first["tables"]))["rows_written"] == 1

@@ -66,7 +66,7 @@ def test_check_mode_shows_the_sql_and_touches_nothing(stage: Stage) -> None:
     assert run.status == 0, run.output
     assert run.result["outcome"] == "checked"
     assert [step["revision"] for step in run.result["pending"]] == ["e17d5a40b3c6", "f90c3b6d2e18"]
-    assert "ALTER TABLE customers ADD COLUMN country" in run.output
+    assert "ALTER TABLE customers ADD COLUMN country" in run.output, run.output
     assert stage.contents() == before and len(stage.records()) == records and serves(stage, "1.1")
     assert sorted(stage.hosts[0].root.glob("releases/*")) == releases
 

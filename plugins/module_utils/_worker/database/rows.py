@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Callable, Dict, Iterator, Optional, Sequence, Tuple
 
 from ..failure import Failure
-from . import compare, processes
+from . import compare, counters, processes
 from .engine import MYSQL, Connection, Server, as_failure, identifier, open_server
 
 Table = Dict[str, Any]
@@ -65,7 +65,7 @@ def rows(request: dict[str, Any], send: Any) -> dict[str, Any]:
 
 def _warnings(server: Server, request: dict[str, Any], tables: dict[str, Table]) -> list[str]:
     estimated = [name for name, table in tables.items() if not table["exact"]]
-    if not estimated or request.get("count") == "estimate":
+    if not estimated or request.get("count") in ("estimate", "written"):
         return list(server.warnings)
     return [*server.warnings, f"Counting took longer than statement_timeout, so these are estimates: {', '.join(estimated)}."]
 
@@ -75,6 +75,8 @@ def _tables(server: Server, request: dict[str, Any], database: str) -> dict[str,
         with _opened(processes.existing_file(database)) as connection:
             return _count(_sqlite(connection, request), request)
     with server.connected(database, "rows") as connected:
+        if server.dialect not in MYSQL and request.get("count") == "written":
+            return counters.written(connected, database, lambda name: wanted(request, name))
         return _count((_mysql if server.dialect in MYSQL else _postgresql)(connected, request), request)
 
 
@@ -89,9 +91,11 @@ class Reader:
 
 
 def _count(reader: Reader, request: dict[str, Any]) -> dict[str, Table]:
+    """Count; where the server has no counters of what is written, a count and a checksum before and after tell as much."""
     counted: dict[str, Table] = {}
+    count = request.get("count")
     for name in reader.estimates:
-        found = None if request.get("count") == "estimate" else reader.read(name, bool(request.get("checksum")))
+        found = None if count == "estimate" else reader.read(name, count == "written" or bool(request.get("checksum")))
         if found is None:
             counted[name] = {"rows": reader.estimates[name], "exact": False, "checksum": None}
         else:
