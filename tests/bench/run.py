@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # Copyright (c) 2026, dbops.alembic contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""make bench: what our tasks cost beside the plain command line, and what eight of each do at the same time."""
+"""make bench: our tasks beside the plain command line, eight of each at once, and a maintenance window beside one by hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support.paths import TREE
 
 sys.path.insert(0, str(TREE))
-from bench import overhead, race
+from bench import downtime, overhead, race
 from support.postgres import Postgres
 
 
@@ -23,6 +23,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9, help="of each measurement; the median of them is shown")
     parser.add_argument("--races", type=int, default=3, help="of each kind")
     parser.add_argument("--revisions", type=int, nargs="*", default=(10, 1000), help="in the projects that are measured")
+    parser.add_argument("--hosts", type=int, nargs="*", default=(1, 3, 10), help="numbers of hosts to compare downtime on")
+    parser.add_argument("--megabytes", type=int, default=200, help="size of the database there")
     arguments = parser.parse_args()
     server = Postgres().create().start()
     try:
@@ -32,6 +34,8 @@ def main() -> None:
         race.measure(server, arguments.races)
     finally:
         server.remove()
+    if arguments.hosts:
+        downtime.measure(tuple(arguments.hosts), arguments.megabytes)
 
 
 if __name__ == "__main__":

@@ -25,14 +25,14 @@ from supplies import releases, wheels, write_secrets
 from trees import tree
 
 #: Host → last part of its address, and its Debian.
-HOSTS = {
+ALL_HOSTS = {
     "lb1": (10, "bookworm"),
     "db1": (11, "bookworm"),
-    "app1": (21, "bookworm"),
-    "app2": (22, "bookworm"),
-    "app3": (23, "bookworm"),
+    **{f"app{number}": (20 + number, "bookworm") for number in range(1, 11)},
     "new1": (31, "trixie"),
 }
+#: Those of this run: what the scenarios need, unless DBOPS_LAB_HOSTS names others.
+HOSTS = {name: ALL_HOSTS[name] for name in os.environ.get("DBOPS_LAB_HOSTS", "lb1,db1,app1,app2,app3,new1").split(",")}
 NSPAWN = Path("/run/systemd/nspawn")
 ROOM = "dblab"  # the name of our file system there
 

@@ -1,0 +1,272 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A maintenance window of ours beside a hand-written playbook: on real hosts, with a database of some size, as a client sees it.
+
+The client asks HAProxy every 20 ms. Downtime is from its first failed request to the first good one after which none fails.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Iterator, NamedTuple
+
+from support.paths import CACHE, ROOT, TREE
+
+from . import table
+
+LAB = ROOT / "molecule" / "shared" / "lab"
+INVENTORY = ROOT / "molecule" / "shared" / "inventory"
+BY_HAND = Path(__file__).parent / "by_hand"
+HEALTH_RETRIES = 5
+INTERVAL = 0.02
+MEGABYTES = 200
+#: As in the hosts' inventory: every third host runs supervisor.
+CONTROL = {True: "supervisorctl", False: "systemctl"}
+FILL = """
+insert into orders (customer_id, amount_cents, note, created_at, currency)
+select 1 + i % 50, i, md5(i::text) || md5((i + 1)::text), now(), 'EUR' from generate_series(1, {rows}) i"""
+CLEAN = """
+rm -rf /var/lib/dbops /var/backups/* /srv/shop/releases/1.2 /srv/shop/releases/unhealthy; cd /srv/shop/releases
+[ -e 1.1 ] || {{ cp -a 1.0 .new; rm -rf .new/shop; cp -r /srv/releases/tree/1.1/. .new; mv .new 1.1; }}
+{control} stop shop; ln -sfn releases/1.1 /srv/shop/current; {control} start shop"""
+
+
+class Seen(NamedTuple):
+    """Seconds: of downtime, of the whole run, and of the way back where there was one."""
+
+    downtime: float
+    total: float
+    back: float | None
+
+
+def measure(counts: tuple[int, ...] = (1, 3, 10), megabytes: int = MEGABYTES) -> None:
+    reason = _why_not()
+    if reason:
+        print(f"\nDowntime is not compared: {reason}")
+        return
+    with tempfile.TemporaryDirectory(prefix="dbops-bench-") as folder, _hosts(Path(folder), max(counts)) as bench:
+        bench.fill(megabytes)
+        good = {count: {how: bench.run(how, "1.2", count) for how in ("by hand", "ours")} for count in counts}
+        failed = {how: bench.run(how, "unhealthy", 3) for how in ("by hand", "ours")}
+    rows: list[tuple[object, ...]] = [("deployment", "hosts", "by hand", "ours", "ratio")]
+    for count, seen in good.items():
+        rows.append(_row("downtime", count, seen["by hand"].downtime, seen["ours"].downtime))
+        rows.append(_row("whole run", count, seen["by hand"].total, seen["ours"].total))
+    rows.append(_row("failed: downtime", 3, failed["by hand"].downtime, failed["ours"].downtime))
+    rows.append(_row("failed: way back", 3, failed["by hand"].back, failed["ours"].back))
+    table.show(f"A maintenance window, {megabytes} MB, seconds as a client sees it that asks every {INTERVAL * 1000:.0f} ms", rows)
+    first, last = min(counts), max(counts)
+    for how in ("by hand", "ours"):
+        print(f"  {how}: downtime of {last} hosts to that of {first}: {good[last][how].downtime / good[first][how].downtime:.2f}")
+
+
+def _row(what: str, hosts: int, by_hand: float | None, ours: float | None) -> tuple[object, ...]:
+    assert by_hand is not None and ours is not None
+    return what, hosts, f"{by_hand:.1f}", f"{ours:.1f}", f"{ours / by_hand:.2f}"
+
+
+def _why_not() -> str:
+    sys.path.insert(0, str(ROOT / "tests" / "scenarios"))
+    from conftest import why_not
+
+    return str(why_not())
+
+
+@contextmanager
+def _hosts(folder: Path, number: int) -> Iterator[Bench]:
+    run = CACHE / "lab" / f"bench-{os.getpid()}"
+    os.environ.update(
+        DBOPS_LAB=str(run),
+        DBOPS_LAB_OWNER=str(os.getpid()),
+        DBOPS_LAB_HOSTS=",".join(["lb1", "db1", *(f"app{count + 1}" for count in range(number))]),
+        DBOPS_CACHE=str(CACHE),
+        ANSIBLE_COLLECTIONS_PATH=str(TREE),
+        ANSIBLE_HOST_KEY_CHECKING="false",
+        ANSIBLE_PIPELINING="true",
+        ANSIBLE_FORKS="20",
+        ANSIBLE_HOME=str(folder / "home"),
+        PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"], "/usr/sbin", "/sbin"]),
+    )
+    sys.path.insert(0, str(LAB))
+    try:
+        bench = Bench(folder, number)
+        bench.make()
+        yield bench
+    finally:
+        subprocess.run([sys.executable, str(LAB), "down"], check=False)
+
+
+class Bench:
+    def __init__(self, folder: Path, number: int) -> None:
+        self.folder, self.number = folder, number
+
+    def make(self) -> None:
+        self.inventory(self.number)
+        self._ansible(str(ROOT / "molecule" / "default" / "create.yml"), "--inventory", str(INVENTORY / "servers.yml"))
+
+    def inventory(self, count: int) -> Path:
+        """An inventory of that many application hosts, with the variables of the scenarios' own."""
+        here = self.folder / "inventory"
+        here.mkdir(exist_ok=True)
+        if not (here / "group_vars").exists():
+            (here / "group_vars").symlink_to(INVENTORY / "group_vars")
+        hosts = {
+            name: {
+                "ansible_host": f"{{{{ lab_subnet }}}}.{21 + number}",
+                "application_manager": "supervisor" if number % 3 == 2 else "systemd",
+                "by_hand_control": CONTROL[number % 3 == 2],
+            }
+            for number, name in enumerate(self.names(count))
+        }
+        balancer = {"hosts": {"lb1": {"ansible_host": "{{ lab_subnet }}.10", "lab_application_hosts": self.names(count)}}}
+        variables = {
+            "traffic_method": "haproxy",
+            "traffic_haproxy_hosts": ["lb1"],
+            "traffic_haproxy_backend": "shop",
+            "health_retries": HEALTH_RETRIES,
+        }
+        (here / "hosts.json").write_text(json.dumps({"application": {"hosts": hosts, "vars": variables}, "balancer": balancer}))
+        return here
+
+    def names(self, count: int) -> list[str]:
+        return [f"app{number + 1}" for number in range(count)]
+
+    def fill(self, megabytes: int) -> None:
+        import database
+
+        database.fetch("create database bench template reference_1_1 owner shop")
+        size, rows = 0, 0
+        while size < megabytes * 2**20:
+            database.fetch(FILL.format(rows=100_000), database="bench")
+            rows += 100_000
+            size = database.fetch("select pg_database_size('bench')")[0][0]
+        database.fetch("vacuum analyze", database="bench")
+        print(f"{rows} orders, {size / 2**20:.0f} MB")
+
+    def reset(self, count: int) -> None:
+        import database
+        from remote import on
+
+        for name in database.databases():
+            database.fetch(f'drop database "{name}" with (force)')
+        database.fetch("create database shop template bench owner shop")
+        for number, name in enumerate(self.names(self.number)):
+            control = CONTROL[number % 3 == 2]
+            on(name, CLEAN.format(control=control) if number < count else f"{control} stop shop", check=number < count)
+        self._ansible(
+            str(Path(__file__).parent / "by_hand" / "balancer.yml"),
+            "--inventory",
+            str(self.inventory(count)),
+            "--limit",
+            "balancer",
+        )
+        self.wait_until_good()
+
+    def run(self, how: str, release: str, count: int) -> Seen:
+        self.reset(count)
+        began_back = self.folder / "back"
+        began_back.unlink(missing_ok=True)
+        client = Client(self.url())
+        with client:
+            time.sleep(1)
+            began = time.time()
+            status = self.deploy(how, release, began_back)
+            ended = time.time()
+            self.wait_until_good()
+            time.sleep(1)
+        if (status == 0) != (release == "1.2"):
+            raise SystemExit(f"{how}: release {release} on {count} hosts ended with {status}; see {self.folder / 'log'}")
+        first, last = client.outage()
+        back = None
+        if release != "1.2":
+            back = last - (float(began_back.read_text()) if how == "by hand" else self.gave_up())
+        return Seen(last - first, ended - began, back)
+
+    def gave_up(self) -> float:
+        """When our run wrote down that something failed, from which on it went back."""
+        from remote import on
+
+        record = json.loads(on("app1", "cat $(ls -t /var/lib/dbops/shop/*.json | head -1)"))
+        noted = [entry["at"] for entry in record["timeline"] if entry["step"] == "starting"]
+        return datetime.fromisoformat(noted[-1].replace("Z", "+00:00")).timestamp()
+
+    def deploy(self, how: str, release: str, began_back: Path) -> int:
+        import database
+
+        secrets = json.loads((Path(os.environ["DBOPS_LAB"]) / "secrets.json").read_text())
+        connection = {"PGHOST": "db1", "PGUSER": "shop", "PGPASSWORD": secrets["shop"], "PGDATABASE": "postgres"}
+        url = f"postgresql+psycopg2://shop:{secrets['shop_quoted']}@db1/{database.DATABASE}"
+        variables = {
+            "release_version": release,
+            "by_hand_began": str(began_back),
+            "by_hand_environment": {**connection, "DATABASE_URL": url},
+        }
+        (self.folder / "variables.json").write_text(json.dumps(variables))
+        playbook = str(BY_HAND / "deploy.yml") if how == "by hand" else "dbops.alembic.maintenance_window"
+        return self._ansible(playbook, "--extra-vars", f"@{self.folder / 'variables.json'}", check=False)
+
+    def url(self) -> str:
+        from remote import address
+
+        return f"http://{address('lb1')}:8080/orders?limit=1"
+
+    def wait_until_good(self, seconds: float = 300) -> None:
+        deadline = time.monotonic() + seconds
+        while not all(_good(self.url()) for _ in range(20)):
+            if time.monotonic() > deadline:
+                raise SystemExit(f"the application does not answer at {self.url()}")
+
+    def _ansible(self, playbook: str, *arguments: str, check: bool = True) -> int:
+        command = ["ansible-playbook", "--inventory", str(self.folder / "inventory"), *arguments, playbook]
+        with open(self.folder / "log", "w") as log:
+            done = subprocess.run(command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
+        if check and done.returncode:
+            raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{(self.folder / 'log').read_text()[-3000:]}")
+        return done.returncode
+
+
+class Client(threading.Thread):
+    """Asks at its interval, one request after the other, and notes when each began and whether it was good."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(daemon=True)
+        self.url, self.seen, self.over = url, list[tuple[float, bool]](), threading.Event()
+
+    def run(self) -> None:
+        while not self.over.is_set():
+            began = time.time()
+            self.seen.append((began, _good(self.url)))
+            self.over.wait(max(0.0, INTERVAL - (time.time() - began)))
+
+    def outage(self) -> tuple[float, float]:
+        """When the first failed request began, and the first good one after which none failed."""
+        bad = [number for number, (_at, good) in enumerate(self.seen) if not good]
+        if not bad:
+            return 0.0, 0.0
+        return self.seen[bad[0]][0], self.seen[bad[-1] + 1][0]
+
+    def __enter__(self) -> Client:
+        self.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.over.set()
+        self.join()
+
+
+def _good(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
