@@ -52,6 +52,9 @@ molecule: ## Whole deployments on real hosts, which it makes (root, on Debian); 
 test-projects: ## Migrate projects from PyPI that nobody here wrote
 	@$(RUN) --slow projects -- $(ARGS)
 
+test-kubernetes: ## Whole deployments on a real cluster: DBOPS_KUBE names a program that starts one, else KUBECONFIG (tests/kubernetes/cluster.py)
+	@$(RUN) kubernetes -- $(ARGS)
+
 bench: dev ## Compare with doing it by hand
 	@PATH=$(abspath $(DEV)):"$$PATH" python tests/bench/run.py
 
@@ -66,4 +69,4 @@ clean: ## Remove all that was made, .cache included
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-all lint types format sanity unit integration packaging test-demo molecule test-projects bench demo build clean
+.PHONY: help dev test test-all lint types format sanity unit integration packaging test-demo molecule test-projects test-kubernetes bench demo build clean

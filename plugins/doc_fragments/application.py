@@ -37,4 +37,92 @@ options:
       - What is running then is stopped, the database rolls back what it can, and the failure says where the database stands.
     type: float
     default: 0
+  kubernetes:
+    description:
+      - Run the worker in a Job of Kubernetes instead of on this host, which then only talks to the cluster. Paths are those inside
+        the image, and O(python) is V(python3) unless told otherwise.
+      - The Job runs once, as a plain user without capabilities, on a read-only file system with an empty C(/tmp), and has no
+        token of the cluster.
+    type: dict
+    suboptions:
+      kubeconfig:
+        description: The file that says how to reach the cluster. Without it, what kubernetes.core takes from its environment.
+        type: path
+      context:
+        description: The context of the kubeconfig.
+        type: str
+      namespace:
+        description: The namespace of the Job.
+        type: str
+        required: true
+      application:
+        description: The application's name. It begins the Job's name and is a label of it.
+        type: str
+        required: true
+      image:
+        description: The image of the application, that of the release whose scripts are run.
+        type: str
+        required: true
+      image_pull_policy:
+        description: When to pull it. Kubernetes' own default unless told otherwise.
+        type: str
+        choices: [Always, IfNotPresent, Never]
+      image_pull_secrets:
+        description: Secrets of the registry.
+        type: list
+        elements: str
+        default: []
+      secret:
+        description: The Secret that has the URL of the database. The URL itself is never in the Job.
+        type: str
+        required: true
+      secret_key:
+        description: Its key.
+        type: str
+        default: url
+      url_variable:
+        description: The environment variable in which the project's C(env.py) reads the URL; it is filled from the Secret.
+        type: str
+      environment_secrets:
+        description: Secrets whose keys become environment variables of the application.
+        type: list
+        elements: str
+        default: []
+      service_account:
+        description: The service account of the pod, for a database that knows accounts of the cluster.
+        type: str
+      user:
+        description: The number of the user that the worker runs as. Needed where the image names none but root.
+        type: int
+      labels:
+        description: More labels of Job and pod, for network policies for example.
+        type: dict
+        default: {}
+      annotations:
+        description: More annotations of Job and pod.
+        type: dict
+        default: {}
+      resources:
+        description: Requests and limits. Unless told otherwise 100m of CPU and 128Mi of memory are requested, and 1Gi is the limit.
+        type: dict
+        default: {}
+      pod:
+        description: What to add to the pod's specification, such as C(nodeSelector) and C(tolerations).
+        type: dict
+        default: {}
+      deadline:
+        description: Seconds that the Job may take. The worker stops the operation half a minute before, so that its answer is not lost.
+        type: float
+        default: 3600
+      patience:
+        description: Seconds that a pod may be kept from starting, by its image or by a quota for example, before the Job counts as failed.
+        type: float
+        default: 20
+      keep_count:
+        description: How many finished Jobs of this application's migrations and snapshots are kept; failed ones count as well.
+        type: int
+        default: 5
+      deployment:
+        description: The deployment that the Job belongs to. It becomes a label, by which M(dbops.alembic.kubernetes_job_info) finds it.
+        type: str
 """

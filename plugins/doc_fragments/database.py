@@ -14,8 +14,8 @@ options:
       - Database URL, as the application has it. Special characters in user and password are percent-encoded.
       - A URL without a driver, such as V(postgresql://), takes the first driver that is installed in the application's Python. One
         with an asynchronous driver works as it is.
+      - Needed unless O(kubernetes) is given, where a Secret has it.
     type: str
-    required: true
   chdir:
     description:
       - Folder to work in. The path of an SQLite database in O(url) may be relative to it.

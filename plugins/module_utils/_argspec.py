@@ -54,9 +54,37 @@ class ArgumentSpec:
         return AnsibleModule(supports_check_mode=supports_check_mode, **self.as_arguments())
 
 
+def kubernetes_spec() -> ArgumentSpec:
+    """The option ``kubernetes``: run the worker in a Job instead of on this host."""
+    options = dict(
+        kubeconfig=dict(type="path"),
+        context=dict(type="str"),
+        namespace=dict(type="str", required=True),
+        application=dict(type="str", required=True),
+        image=dict(type="str", required=True),
+        image_pull_policy=dict(type="str", choices=["Always", "IfNotPresent", "Never"]),
+        image_pull_secrets=dict(type="list", elements="str", default=[], no_log=False),
+        secret=dict(type="str", required=True, no_log=False),
+        secret_key=dict(type="str", default="url", no_log=False),
+        url_variable=dict(type="str"),
+        environment_secrets=dict(type="list", elements="str", default=[], no_log=False),
+        service_account=dict(type="str"),
+        user=dict(type="int"),
+        labels=dict(type="dict", default={}),
+        annotations=dict(type="dict", default={}),
+        resources=dict(type="dict", default={}),
+        pod=dict(type="dict", default={}),
+        deadline=dict(type="float", default=3600),
+        patience=dict(type="float", default=20),
+        keep_count=dict(type="int", default=5),
+        deployment=dict(type="str"),
+    )
+    return ArgumentSpec(options=dict(kubernetes=dict(type="dict", options=options)))
+
+
 def application_spec() -> ArgumentSpec:
     """Which Python the application runs in, and with what around it."""
-    return ArgumentSpec(
+    return kubernetes_spec() + ArgumentSpec(
         options=dict(
             python=dict(type="path"),
             virtualenv=dict(type="path"),

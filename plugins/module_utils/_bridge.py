@@ -61,6 +61,10 @@ class Bridge:
     def for_module(cls, module: Any) -> Bridge:
         """Return the bridge that a module's ``python`` or ``virtualenv`` names, and tell the module what to keep secret."""
         options = module.params
+        if options.get("kubernetes"):
+            from ._kubernetes.runner import JobBridge
+
+            return JobBridge.for_module(module)
         given = [(str(name), str(value)) for name, value in (options.get("environment") or {}).items()]
         given += [(name, value) for name, _is, value in (str(item).partition("=") for item in options.get("x_arguments") or ())]
         for name, value in given:

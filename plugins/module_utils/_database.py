@@ -19,7 +19,7 @@ GUARDS = ["logical_replication_slots", "subscriptions", "security_labels", "insu
 def database_spec() -> ArgumentSpec:
     """Which database server, and in which Python the driver is."""
     return application_spec() + ArgumentSpec(
-        options=dict(url=dict(type="str", required=True, no_log=True), chdir=dict(type="path"))
+        options=dict(url=dict(type="str", no_log=True), chdir=dict(type="path")), required_one_of=(("url", "kubernetes"),)
     )
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any, Mapping, cast
 
 from ._bridge import Bridge
 from ._core.diff import text_diff
 from ._core.outcome import Migration, migration
 from ._errors import MigrationError
-from ._jobs import Jobs, Unfinished
+from ._jobs import Followed, Jobs, Unfinished
 from ._worker.journal import Journal
 
 Params = Mapping[str, Any]
@@ -80,7 +80,7 @@ def _migrate(bridge: Bridge, params: Params, operation: str, dry: bool, diff: bo
     if dry:
         reply = bridge.call(dict(request, operation="preview", preview_of=operation, sql=diff))
     elif params.get("job"):
-        followed = Jobs.default().follow(bridge, request, params["job"], params.get("cursor"), params.get("wait") or 0)
+        followed = _follow(bridge, request, params)
         if isinstance(followed, Unfinished):
             return followed
         reply = followed.reply or _after_death(bridge, request, followed.journal, followed.death)
@@ -93,6 +93,15 @@ def _migrate(bridge: Bridge, params: Params, operation: str, dry: bool, diff: bo
                 raise
             reply = _after_death(bridge, request, journal, exc)
     return _result(bridge, migration(reply, operation, dry), diff)
+
+
+def _follow(bridge: Bridge, request: Mapping[str, Any], params: Params) -> Unfinished | Followed:
+    job, cursor, wait = params["job"], params.get("cursor"), params.get("wait") or 0
+    if params.get("kubernetes"):
+        from ._kubernetes.runner import JobBridge
+
+        return cast("JobBridge", bridge).follow(request, job, cursor, wait)
+    return Jobs.default().follow(bridge, request, job, cursor, wait)
 
 
 def _result(bridge: Bridge, outcome: Migration, diff: bool) -> Result:
@@ -125,7 +134,7 @@ def _after_death(bridge: Bridge, request: Mapping[str, Any], journal: Journal, d
     return journal.reply(error, [], str((death.facts if death else {}).get("output", "")))
 
 
-def _facts(bridge: Bridge, request: Mapping[str, Any]) -> dict[str, Any]:
+def facts_of(bridge: Bridge, request: Mapping[str, Any]) -> dict[str, Any]:
     """Carry out an operation that answers with facts alone.
 
     :raises MigrationError: what the worker says went wrong.
@@ -156,7 +165,7 @@ def _lifted(databases: list[dict[str, Any]]) -> dict[str, Any]:
 
 def run_info(bridge: Bridge, params: Params) -> Result:
     """Return where databases and scripts stand."""
-    facts = _facts(bridge, dict(project_request(params, "info"), target=params.get("target") or "heads"))
+    facts = facts_of(bridge, dict(project_request(params, "info"), target=params.get("target") or "heads"))
     scripts = {name: facts[name] for name in ("versions", "heads", "bases", "history", "branches")}
     return Result(dict(_lifted(facts["databases"]), changed=False, **scripts))
 
@@ -166,7 +175,7 @@ def run_check(bridge: Bridge, params: Params) -> Result:
 
     :raises MigrationError: ``models_differ``, if that is asked for.
     """
-    facts = _facts(bridge, project_request(params, "check"))
+    facts = facts_of(bridge, project_request(params, "check"))
     differences = facts["differences"]
     values = dict(
         _lifted(facts["databases"]), changed=False, versions=facts["versions"], in_sync=not differences, differences=differences
@@ -189,7 +198,7 @@ def run_revision(bridge: Bridge, params: Params, dry: bool = False, diff: bool =
     request = dict(
         project_request(params, "revision"), dry=dry, **{name: params[name] for name in names if params.get(name) is not None}
     )
-    facts = _facts(bridge, request)
+    facts = facts_of(bridge, request)
     revisions = facts["revisions"]
     values = {"changed": bool(revisions), "versions": facts["versions"], "operations": facts["operations"]}
     values["revisions"] = [{name: item[name] for name in ("revision", "down_revision", "message", "path")} for item in revisions]

@@ -58,4 +58,5 @@ STEPS: dict[str, list[Command]] = {
     "demo": pytest("demo"),
     "scenarios": pytest("scenarios", "--numprocesses=2", "--dist=worksteal"),
     "projects": pytest("projects"),
+    "kubernetes": pytest("kubernetes"),
 }

@@ -57,7 +57,8 @@ _SECRET_KEY = re.compile(r"(?i)^(password|passwd|pwd|secret|token|credentials?|u
 class Record:
     """One deployment. Times are ISO 8601 in UTC, revisions are Alembic's, releases are names of release folders.
 
-    ``hosts`` maps each application host to ``{"from_release": …, "to_release": …}``; ``failure`` holds the step, host,
+    ``hosts`` maps each application host to ``{"from_release": …, "to_release": …}``, ``workloads`` one of Kubernetes to its
+    replicas and autoscalers; ``failure`` holds the step, host,
     error kind and message of what went wrong first; ``rows`` is the baseline for counting rows written since the upgrade.
     """
 
@@ -101,6 +102,7 @@ class Record:
         return {item.name: getattr(self, item.name) for item in fields(self)}
 
 
+    workloads: dict[str, Any] = field(default_factory=dict)
 _FIELDS = {item.name: item for item in fields(Record)}
 _TYPES = {"str": str, "int": int, "bool": bool, "list[str]": list, "list[Any]": list, "dict[str, Any]": dict}
 #: What the operations below write themselves.

@@ -1,0 +1,4 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Kubernetes: a client, workloads, their releases, and the Jobs that the worker runs in."""

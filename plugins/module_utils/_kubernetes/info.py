@@ -1,0 +1,72 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the module ``kubernetes_workload_info`` finds out."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from .._argspec import ArgumentSpec
+from .._errors import MigrationError
+from .cluster import Object, log_of
+from .pods import describe, pod_problems, progress, rolled_out, running
+from .release import active, image_of, releases_of
+from .rights import RIGHTS, missing_rights
+from .workload import Workload, saved, workload_spec
+
+
+def workload_info_spec() -> ArgumentSpec:
+    return workload_spec() + ArgumentSpec(
+        options=dict(
+            version=dict(type="str"),
+            containers=dict(type="list", elements="str", default=[]),
+            log_lines=dict(type="int", default=0),
+            needs=dict(type="list", elements="str", choices=list(RIGHTS), default=[]),
+        )
+    )
+
+
+def run_workload_info(params: Mapping[str, Any]) -> Object:
+    """Look; with ``needs``, refuse where a right is missing.
+
+    :raises MigrationError: ``right_missing``, naming each.
+    """
+    workload = Workload.from_params(params)
+    missing = missing_rights(workload.cluster, workload.namespace, workload.kind, params["needs"]) if params["needs"] else []
+    if missing:
+        raise MigrationError(
+            f"In the namespace {workload.namespace} these rights are missing: {', '.join(missing)}.",
+            "right_missing",
+            "The guide on Kubernetes has a Role with all that is needed.",
+            {"missing_rights": missing},
+        )
+    found, names = workload.read(), params["containers"]
+    pods = workload.pods(found)
+    version, image = active(found, names, workload.label)
+    recorded = image_of(found, params["version"], names, workload.label) if params["version"] else None
+    return {
+        "replicas": found["spec"].get("replicas", 1),
+        "ready": rolled_out(found),
+        "status": "stopped" if not found["spec"].get("replicas", 1) and not running(pods) else progress(found),
+        "before_stop": saved(found) or {},
+        "scale": workload.scale(found),
+        "active_version": version,
+        "active_image": image,
+        "image": recorded or "",
+        "releases": list(releases_of(found)),
+        "pods": [describe(pod) for pod in running(pods)],
+        "problems": [problem.text for pod in pods for problem in pod_problems(pod)],
+        "logs": _logs(workload, pods, params["log_lines"]),
+    }
+
+
+def _logs(workload: Workload, pods: list[Object], lines: int) -> str:
+    """Return the end of the log of every container, the pod's name before each."""
+    parts = []
+    for pod in running(pods) if lines else ():
+        for container in [*(pod["spec"].get("initContainers") or ()), *pod["spec"]["containers"]]:
+            name = pod["metadata"]["name"]
+            text = log_of(workload.cluster, workload.namespace, name, container["name"], lines)
+            parts += [f"{name} {container['name']}:", text] if text else []
+    return "\n".join(parts)

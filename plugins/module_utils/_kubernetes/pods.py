@@ -1,0 +1,147 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""What pods and rollouts say about themselves: plain functions on the API's objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Iterable, Mapping
+
+Object = Mapping[str, Any]
+
+#: Reasons of a waiting container that do not pass by themselves.
+STUCK = (
+    "ImagePullBackOff",
+    "ErrImagePull",
+    "ErrImageNeverPull",
+    "InvalidImageName",
+    "ImageInspectError",
+    "RegistryUnavailable",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+    "CrashLoopBackOff",
+)
+#: So many restarts during one rollout are no accident.
+RESTARTS = 2
+#: Seconds for which containers without a readiness probe have to run.
+SETTLING = 5.0
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a rollout will not end well. ``certain`` ones need no second look."""
+
+    pod: str
+    container: str
+    reason: str
+    message: str
+    certain: bool = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What stays the same while the kubelet alternates between two words for it."""
+        return (self.pod, "image" if "Image" in self.reason else "crash" if "Crash" in self.reason else self.reason)
+
+    @property
+    def text(self) -> str:
+        where = f"pod {self.pod}" if self.pod else "the workload"
+        inside = f", container {self.container}" if self.container else ""
+        return f"{where}{inside}: {self.reason}{': ' + self.message if self.message else ''}"
+
+
+def running(pods: Iterable[Any]) -> list[Object]:
+    """Return the pods that may still run a process; terminating ones may. Pods of Jobs are not the workload's."""
+    return [
+        pod
+        for pod in pods
+        if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
+        and not any(owner.get("kind") == "Job" for owner in pod["metadata"].get("ownerReferences") or ())
+    ]
+
+
+def describe(pod: Object) -> str:
+    """Return a pod in a few words, for a message about pods that stay."""
+    meta, status = pod["metadata"], pod.get("status") or {}
+    parts = [f"terminating since {meta['deletionTimestamp']}" if meta.get("deletionTimestamp") else str(status.get("phase"))]
+    if (pod.get("spec") or {}).get("nodeName"):
+        parts.append(f"on {pod['spec']['nodeName']}")
+    if meta.get("finalizers"):
+        parts.append("held by " + ", ".join(meta["finalizers"]))
+    return f"{meta['name']} ({', '.join(parts)})"
+
+
+def pod_problems(pod: Object) -> list[Problem]:
+    """Return what keeps this pod from serving."""
+    name, status = pod["metadata"]["name"], pod.get("status") or {}
+    if pod["metadata"].get("deletionTimestamp"):
+        return []
+    found = []
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            found.append(Problem(name, "", condition.get("reason") or "Unschedulable", condition.get("message") or ""))
+    if status.get("phase") == "Failed":
+        found.append(Problem(name, "", status.get("reason") or "Failed", status.get("message") or ""))
+    for container in [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]:
+        found += _container_problems(name, container)
+    return found
+
+
+def _container_problems(pod: str, status: Object) -> list[Problem]:
+    waiting = (status.get("state") or {}).get("waiting") or {}
+    ended = (status.get("lastState") or {}).get("terminated") or (status.get("state") or {}).get("terminated") or {}
+    how = f"ended {status.get('restartCount')} times, last with {_ended(ended)}" if ended else ""
+    if waiting.get("reason") in STUCK:
+        crash = waiting["reason"] == "CrashLoopBackOff"
+        message = how if crash and how else waiting.get("message") or ""
+        return [Problem(pod, status["name"], waiting["reason"], message, crash and status.get("restartCount", 0) >= RESTARTS)]
+    if not status.get("ready") and status.get("restartCount", 0) >= RESTARTS and ended.get("exitCode", 0) != 0:
+        return [Problem(pod, status["name"], "CrashLoopBackOff", how, True)]
+    return []
+
+
+def _ended(terminated: Object) -> str:
+    signal = f" by signal {terminated['signal']}" if terminated.get("signal") else ""
+    return f"exit status {terminated.get('exitCode')}{signal} ({terminated.get('reason') or 'no reason given'})"
+
+
+def workload_problems(workload: Object) -> list[Problem]:
+    """Return what the workload itself says: pods that can not be made (quota, admission), a rollout out of time."""
+    found = []
+    for condition in (workload.get("status") or {}).get("conditions") or ():
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            found.append(Problem("", "", condition.get("reason") or "FailedCreate", condition.get("message") or ""))
+        if condition["type"] == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded" and _observed(workload):
+            found.append(Problem("", "", "ProgressDeadlineExceeded", condition.get("message") or "", True))
+    return found
+
+
+def _observed(workload: Object) -> bool:
+    return int((workload.get("status") or {}).get("observedGeneration", 0)) >= int(workload["metadata"].get("generation", 0))
+
+
+def rolled_out(workload: Object) -> bool:
+    """Tell whether every replica runs the present template and is available, and no other is left."""
+    status = workload.get("status") or {}
+    wanted = (workload.get("spec") or {}).get("replicas", 1)
+    if not _observed(workload) or status.get("replicas", 0) != wanted or status.get("updatedReplicas", 0) != wanted:
+        return wanted == 0 and _observed(workload) and not status.get("replicas", 0)
+    key = "availableReplicas" if workload.get("kind") == "Deployment" else "readyReplicas"
+    return bool(status.get(key, 0) == wanted)
+
+
+def settling(workload: Object) -> float:
+    """Return for how many seconds a rollout has to last: without a readiness probe a container is ready before it has failed."""
+    spec = workload["spec"]
+    probed = all(container.get("readinessProbe") for container in spec["template"]["spec"]["containers"])
+    return 0.0 if probed or spec.get("minReadySeconds") or not spec.get("replicas", 1) else SETTLING
+
+
+def progress(workload: Object) -> str:
+    """Return how far a rollout is."""
+    status, spec = workload.get("status") or {}, workload.get("spec") or {}
+    return (
+        f"{status.get('readyReplicas', 0)} of {spec.get('replicas', 1)} replicas are ready,"
+        f" {status.get('updatedReplicas', 0)} have the present template"
+    )

@@ -1,0 +1,270 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Runs the worker in a Job: the same calls as over the bridge to a host, the same answers."""
+
+from __future__ import annotations
+
+import secrets
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any, Callable, Mapping
+
+from .._bridge import Bridge, Event, checked
+from .._errors import ERROR_KINDS, MigrationError
+from .._jobs import Followed, Unfinished
+from .._worker.journal import PROGRESS, Journal
+from .._worker.operations import MIGRATIONS
+from .cluster import Cluster, Object, Refused, events_of, refusal
+from .job import (
+    APPLICATION,
+    MANAGED,
+    MARK,
+    OPERATION,
+    answer_left,
+    end_of,
+    job_name,
+    job_request,
+    label_value,
+    manifest,
+    messages,
+    started,
+    stuck,
+    without_frames,
+)
+from .pods import running
+
+#: Seconds between two looks at a Job.
+PAUSE = 0.7
+#: Operations whose finished Jobs stay for a while, to be looked at.
+KEPT = (*MIGRATIONS, "database_snapshot")
+#: Seconds that a log may lag behind the end of its pod.
+LATE = 10.0
+
+
+@dataclass
+class Seen:
+    """What is known of a Job at one moment."""
+
+    job: Object
+    pod: Object | None
+    messages: list[Object] = field(default_factory=list)
+    printed: str = ""
+
+    @property
+    def reply(self) -> Object | None:
+        return self.messages[-1] if self.messages and self.messages[-1]["event"] == "reply" else None
+
+
+@dataclass(frozen=True)
+class JobBridge(Bridge):
+    """A way to the Python of an image, through Jobs of one namespace.
+
+    :param options: of the module option ``kubernetes``.
+    """
+
+    cluster: Cluster = field(default_factory=lambda: Cluster.connect({}))
+    options: Mapping[str, Any] = field(default_factory=dict)
+    sleep: Callable[[float], None] = time.sleep
+    now: Callable[[], float] = time.monotonic
+
+    @classmethod
+    def for_module(cls, module: Any) -> JobBridge:
+        options = module.params["kubernetes"]
+        virtualenv = module.params.get("virtualenv")
+        python = module.params.get("python") or (f"{virtualenv}/bin/python" if virtualenv else "")
+        return cls(python, module.warn, Cluster.connect(options), options)
+
+    @property
+    def jobs(self) -> str:
+        return f"/apis/batch/v1/namespaces/{self.options['namespace']}/jobs"
+
+    def call(self, request: Mapping[str, Any], on_event: Callable[[Event], None] = lambda event: None) -> dict[str, Any]:
+        """Carry out ``request`` in a Job and return the reply.
+
+        :raises MigrationError: ``job_failed`` where the worker never ran, ``worker_died`` where it ran and gave no answer.
+        """
+        name = job_name(self.options["application"], str(request["operation"]), uuid.uuid4().hex)
+        self.create(name, request)
+        told = 0
+        for seen in self.watch(name):
+            for message in seen.messages[told:]:
+                if message["event"] != "reply":
+                    on_event(message)
+            told = len(seen.messages)
+        reply = self.reply(seen, name)
+        self.clean(keep=seen.job if request["operation"] in KEPT or not reply["ok"] else None, drop=seen.job)
+        return reply
+
+    def create(self, name: str, request: Mapping[str, Any]) -> None:
+        """Make the Job; one of that name that is there already is the same."""
+        mark = secrets.token_hex(12)
+        try:
+            body = manifest(name, job_request(request, self.options), mark, self.python, self.options)
+        except ValueError as exc:
+            raise MigrationError(
+                f"The environment of the application has secrets ({exc}), and the Job would hold them.",
+                "options_invalid",
+                "Put them into a Secret and name it in kubernetes.environment_secrets.",
+            ) from exc
+        try:
+            self.cluster.ask("POST", self.jobs, body)
+        except Refused as exc:
+            if exc.status != 409:
+                raise refusal(f"make the Job {name} in {self.options['namespace']}", exc) from exc
+
+    def look(self, name: str) -> Seen:
+        """Return how the Job is.
+
+        :raises MigrationError: ``job_unknown``.
+        """
+        job = self.cluster.get(f"{self.jobs}/{name}")
+        if job is None:
+            raise MigrationError(
+                f"The Job {name} is gone from {self.options['namespace']}: somebody deleted it.",
+                "worker_died",
+                "Look with alembic_info where the database stands.",
+                {"reason": "JobGone"},
+            )
+        namespace = self.options["namespace"]
+        pods = self.cluster.items(f"/api/v1/namespaces/{namespace}/pods", labelSelector=f"job-name={name}")
+        seen = Seen(job, pods[-1] if pods else None)
+        if seen.pod is not None and started(seen.pod):
+            mark = str((job["metadata"].get("annotations") or {}).get(MARK) or "")
+            log = self._log(seen.pod)
+            seen.messages, seen.printed = messages(log, mark), without_frames(log, mark)
+        return seen
+
+    def _log(self, pod: Object) -> str:
+        path = f"/api/v1/namespaces/{self.options['namespace']}/pods/{pod['metadata']['name']}/log"
+        try:
+            return self.cluster.text(path, container="dbops-worker")
+        except Refused:
+            return ""  # not there yet, or gone with its node; what the pod's status says counts then
+
+    def watch(self, name: str) -> Any:
+        """Yield how the Job is, again and again until it has ended: with a reply, or in another way."""
+        since: dict[Any, float] = {}
+        ended = 0.0
+        while True:
+            seen = self.look(name)
+            yield seen
+            if seen.reply is not None:
+                return
+            problems = stuck(seen.pod) or ([] if seen.pod else self._not_made(name))
+            since = {problem.key: since.get(problem.key, self.now()) for problem in problems}
+            if any(self.now() - start >= self.options["patience"] for start in since.values()):
+                return
+            if end_of(seen.job, seen.pod) is not None:
+                ended = ended or self.now()
+                if self.now() - ended >= (LATE if answer_left(seen.pod) else 2 * PAUSE):
+                    return
+            self.sleep(PAUSE)
+
+    def _not_made(self, name: str) -> list[Any]:
+        from .pods import Problem
+
+        told = [text for text in events_of(self.cluster, self.options["namespace"], [name]) if ": FailedCreate: " in text]
+        return [Problem("", "", "FailedCreate", told[-1])] if told else []
+
+    def reply(self, seen: Seen, name: str) -> dict[str, Any]:
+        """Return the reply of a Job that has ended, or raise how it ended without one."""
+        if seen.reply is not None:
+            return checked(seen.reply)
+        raise self.death(seen, name)
+
+    def death(self, seen: Seen, name: str) -> MigrationError:
+        """Return the failure of a Job without a reply, and end it if it might still begin."""
+        namespace = self.options["namespace"]
+        ran = started(seen.pod) or bool(seen.messages)
+        problems = stuck(seen.pod) or ([] if seen.pod else self._not_made(name))
+        if problems and not ran:
+            self.delete(name)
+        reason, how = end_of(seen.job, seen.pod) or (
+            (problems[0].reason, "; ".join(problem.text for problem in problems)) if problems else ("Unknown", "it gave no answer")
+        )
+        left = answer_left(seen.pod)
+        names = [name, *([seen.pod["metadata"]["name"]] if seen.pod else [])]
+        facts = {"reason": reason, "job": name, "events": events_of(self.cluster, namespace, names), "output": seen.printed[-4000:]}
+        if left is not None and not left["ok"] and left.get("kind") in ERROR_KINDS:
+            return MigrationError(f"{left['message']} (The log of the Job {name} is gone.)", left["kind"], None, facts)
+        if not ran:
+            hint = "The worker never ran, so nothing was touched."
+            return MigrationError(
+                _with_events(f"The Job {name} in {namespace} did not start: {how}.", facts), "job_failed", hint, facts
+            )
+        return MigrationError(
+            _with_events(f"The Job {name} in {namespace} ended without an answer: {how}.", facts),
+            "worker_died",
+            "Look with alembic_info where the database stands.",
+            facts,
+        )
+
+    def delete(self, name: str) -> None:
+        """Delete a Job with its pods; one that is gone already is no error."""
+        try:
+            self.cluster.ask("DELETE", f"{self.jobs}/{name}", {"propagationPolicy": "Background"})
+        except Refused as exc:
+            if exc.status != 404:
+                raise refusal(f"delete the Job {name}", exc) from exc
+
+    def clean(self, keep: Object | None, drop: Object) -> None:
+        """Delete the Job that is done, or keep it and delete older ones of this application, but for the last few."""
+        if keep is None:
+            self.delete(drop["metadata"]["name"])
+            return
+        selector = f"{MANAGED}=dbops.alembic,{APPLICATION}={label_value(self.options['application'])}"
+        finished = [
+            item
+            for item in self.cluster.items(self.jobs, labelSelector=selector)
+            if not (item.get("status") or {}).get("active") and (item.get("status") or {}).get("conditions")
+        ]
+        finished.sort(key=lambda item: (item["metadata"]["creationTimestamp"], item["metadata"]["name"]))
+        names = [item["metadata"]["name"] for item in finished if item["metadata"]["name"] != keep["metadata"]["name"]]
+        for name in names[: max(0, len(names) - max(int(self.options["keep_count"]) - 1, 0))]:
+            self.delete(name)
+
+    def follow(self, request: Mapping[str, Any], job: str, cursor: int | None, wait: float) -> Unfinished | Followed:
+        """Start the Job, or attach to it if it was started before; as :meth:`Jobs.follow` does on a host.
+
+        :param cursor: how many of its messages were reported already.
+        :param wait: seconds; 0 waits for the end.
+        """
+        name = job_name(self.options["application"], str(request["operation"]), job)
+        if not cursor:
+            self.create(name, request)
+        until = self.now() + wait if wait else None
+        for seen in self.watch(name):
+            fresh = [message for message in seen.messages[cursor or 0 :] if message["event"] in PROGRESS]
+            waited = until is not None and ((fresh and cursor is not None) or self.now() >= until)
+            if waited and seen.reply is None and end_of(seen.job, seen.pod) is None and not stuck(seen.pod):
+                return Unfinished(job, tuple(fresh), len(seen.messages))
+        return self.ended(seen, name)
+
+    def ended(self, seen: Seen, name: str) -> Followed:
+        """Return the outcome of a Job that has ended, and clean up behind it."""
+        if seen.reply is not None:
+            self.clean(keep=seen.job, drop=seen.job)
+            return Followed(checked(seen.reply))
+        found = Followed(None, Journal())
+        for message in seen.messages:
+            found.journal.take(message)
+        found.death = self.death(seen, name)
+        if found.death.kind != "worker_died":
+            raise found.death
+        return found
+
+    def left_behind(self, selector: str) -> list[Object]:
+        """Return the Jobs of migrations with these labels, oldest first."""
+        operations = f"{OPERATION} in ({','.join(MIGRATIONS)})"
+        found = self.cluster.items(self.jobs, labelSelector=f"{MANAGED}=dbops.alembic,{operations},{selector}")
+        return sorted(found, key=lambda item: str(item["metadata"]["creationTimestamp"]))
+
+
+def _with_events(text: str, facts: Mapping[str, Any]) -> str:
+    return "\n".join([text, "Events:", *facts["events"]]) if facts["events"] else text
+
+
+def still_running(seen: Seen) -> bool:
+    return seen.pod is not None and bool(running([{**seen.pod, "metadata": {**seen.pod["metadata"], "ownerReferences": []}}]))

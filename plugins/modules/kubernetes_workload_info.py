@@ -1,0 +1,150 @@
+#!/usr/bin/python
+# Copyright (c) 2026, dbops.alembic contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kubernetes_workload_info
+short_description: Look how a Deployment or StatefulSet of Kubernetes is
+description:
+  - Reads replicas, autoscalers, pods and their problems, and which releases are recorded on the workload.
+  - With O(needs) it asks the cluster first whether all rights are there, and fails naming each one that is missing.
+extends_documentation_fragment:
+  - dbops.alembic.attributes
+  - dbops.alembic.attributes.info
+  - dbops.alembic.kubernetes
+options:
+  version:
+    description: A release whose image is wanted in RV(image).
+    type: str
+  containers:
+    description: The containers that run the release. The only one, unless told otherwise.
+    type: list
+    elements: str
+    default: []
+  log_lines:
+    description: How many lines of every container's log to read; V(0) reads none.
+    type: int
+    default: 0
+  needs:
+    description:
+      - What the rights have to suffice for. V(workload) is stop, start and release. V(keda) is to pause a ScaledObject, and counts
+        where the cluster has KEDA. V(job) is to run the worker in a Job, V(record) the deployment record in a ConfigMap.
+    type: list
+    elements: str
+    choices: [workload, keda, job, record]
+    default: []
+seealso:
+  - module: dbops.alembic.kubernetes_workload
+author:
+  - dbops.alembic contributors (@dbops)
+version_added: 0.1.0
+"""
+
+EXAMPLES = r"""
+- name: Look how the shop is
+  dbops.alembic.kubernetes_workload_info:
+    namespace: shop
+    name: web
+    needs: [workload]
+"""
+
+RETURN = r"""
+replicas:
+  description: How many replicas are wanted.
+  returned: success
+  type: int
+  sample: 3
+ready:
+  description: Whether every replica runs the present pod template and is available.
+  returned: success
+  type: bool
+  sample: true
+status:
+  description: How it is, in words.
+  returned: success
+  type: str
+  sample: 3 of 3 replicas are ready, 3 have the present template
+scale:
+  description: Replicas and autoscalers as they are now.
+  returned: success
+  type: dict
+  sample: {replicas: 3, autoscalers: [], scaled_objects: []}
+before_stop:
+  description: What a stop wrote down. Empty for a workload that is not stopped.
+  returned: success
+  type: dict
+  sample: {}
+active_version:
+  description: The release that the pod template is of. The tag of the image, where none is recorded.
+  returned: success
+  type: str
+  sample: "1.1"
+active_image:
+  description: The image in the pod template.
+  returned: success
+  type: str
+  sample: registry.example.com/shop:1.1
+image:
+  description: The image of O(version), or nothing where that release is not recorded.
+  returned: success
+  type: str
+  sample: registry.example.com/shop:1.2
+releases:
+  description: The releases whose pod template is recorded, oldest first.
+  returned: success
+  type: list
+  elements: str
+  sample: ["1.0", "1.1"]
+pods:
+  description: The pods that may run a process, in words.
+  returned: success
+  type: list
+  elements: str
+  sample: ["web-7d9c6f9b6-x2x7k (Running, on node1)"]
+problems:
+  description: What keeps pods from serving.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+logs:
+  description: The end of the log of every container.
+  returned: success
+  type: str
+  sample: ""
+missing_rights:
+  description: The rights that are missing.
+  returned: when a right that O(needs) asks for is missing
+  type: list
+  elements: str
+  sample: [patch deployments.apps]
+error_kind:
+  description: What kind of failure it was.
+  returned: failure
+  type: str
+  sample: right_missing
+hint:
+  description: What to do next.
+  returned: failure, where there is one
+  type: str
+  sample: The guide on Kubernetes has a Role with all that is needed.
+"""
+
+from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.info import run_workload_info, workload_info_spec
+
+
+def main() -> None:
+    module = workload_info_spec().create_module()
+    try:
+        result = run_workload_info(module.params)
+    except MigrationError as exc:
+        exc.fail(module)
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

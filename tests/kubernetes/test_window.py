@@ -1,0 +1,119 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deployments of a workload, migrated from a host: judged by what the cluster and the database hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cluster import Cluster
+from stage import Stage
+
+from support.postgres import Postgres
+
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.needs_root]
+ALL = ("1.0", "1.1", "1.2", "broken_migration", "wont_start", "unhealthy")
+
+
+@pytest.fixture(scope="module")
+def stage(cluster: Cluster, server: Postgres, python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Release 1.1 serves 300 orders on two pods; release 1.0 had been put there by other means, on an empty database."""
+    made = Stage(cluster, server, tmp_path_factory.mktemp("kube") / "s", python)
+    try:
+        made.archive(*ALL)
+        first = made.play("maintenance_window", release_version="1.0")
+        assert first.status == 0, first.output
+        made.seed(300)
+        second = made.play("maintenance_window", release_version="1.1")
+        assert second.status == 0, second.output
+        yield made
+    finally:
+        made.close()
+
+
+def test_a_window_leaves_the_new_release_with_as_many_replicas(stage: Stage) -> None:
+    assert stage.serves("1.1")
+    record = stage.records()[-1]
+    assert (record["status"], record["from_release"], record["to_release"]) == ("finished", "1.0", "1.1")
+    assert record["workloads"]["web"]["replicas"] == 2
+    assert "dbops.alembic/before-stop" not in stage.get("deployment", "shop")["metadata"]["annotations"]
+
+
+def test_a_second_run_changes_nothing(stage: Stage) -> None:
+    before, version = stage.contents(), stage.get("deployment", "shop")["metadata"]["resourceVersion"]
+    run = stage.play("maintenance_window", release_version="1.1")
+    assert run.status == 0, run.output
+    assert (run.changed, run.result["outcome"]) == (0, "nothing_to_do")
+    assert stage.contents() == before and stage.get("deployment", "shop")["metadata"]["resourceVersion"] == version
+
+
+def test_check_mode_touches_nothing(stage: Stage) -> None:
+    before, found = stage.contents(), stage.get("deployment", "shop")["metadata"]["resourceVersion"]
+    run = stage.play("maintenance_window", "--check", "--diff", release_version="1.2")
+    assert run.status == 0, run.output
+    assert run.result["outcome"] == "checked" and "ALTER TABLE customers ADD COLUMN country" in run.output
+    assert stage.contents() == before and stage.get("deployment", "shop")["metadata"]["resourceVersion"] == found
+
+
+@pytest.mark.parametrize(
+    ("release", "step", "why"),
+    [
+        ("broken_migration", "upgrading", "customers_name_key"),
+        ("wont_start", "starting", "CrashLoopBackOff"),
+        ("unhealthy", "starting", 'column "discount" does not exist'),
+    ],
+)
+def test_a_bad_release_is_put_back(stage: Stage, release: str, step: str, why: str) -> None:
+    before = stage.contents()
+    run = stage.play("maintenance_window", release_version=release)
+    assert run.status == 2, run.output
+    assert stage.serves("1.1") and stage.contents() == before
+    record = stage.records()[-1]
+    assert (record["status"], record["failure"]["step"], record["to_release"]) == ("reverted", step, release)
+    assert why in record["failure"]["message"], record["failure"]["message"]
+
+
+def test_an_image_that_is_not_there_is_put_back_soon(stage: Stage) -> None:
+    """The message has what the cluster says; the timeout of the start is not waited for."""
+    before = stage.contents()
+    stage.archive("1.2")
+    run = stage.play(
+        "maintenance_window",
+        release_version="1.2",
+        release_image="docker.io/local/shop:nowhere",
+        application_start_timeout_seconds=600,
+    )
+    assert run.status == 2, run.output
+    message = stage.records()[-1]["failure"]["message"]
+    assert "ImagePull" in message and "Events:" in message and "docker.io/local/shop:nowhere" in message
+    assert stage.serves("1.1") and stage.contents() == before
+
+
+def test_a_rollback_sets_the_recorded_template(stage: Stage) -> None:
+    """Not the revision before: between the two, somebody set an environment variable."""
+    before = stage.contents()
+    template = stage.get("deployment", "shop")["spec"]["template"]
+    assert stage.play("maintenance_window", release_version="1.2").status == 0
+    assert stage.serves("1.2")
+    stage.kubectl("set", "env", "deployment/shop", "NOTE=by hand")
+    stage.kubectl("rollout", "status", "deployment/shop", "--timeout=90s")
+    run = stage.play("rollback")
+    assert run.status == 0, run.output
+    assert stage.serves("1.1") and stage.contents() == before
+    assert stage.get("deployment", "shop")["spec"]["template"] == template
+
+
+def test_a_missing_right_is_named_before_anything_stops(stage: Stage) -> None:
+    role = stage.get("role", "dbops-deployer")
+    less = {**role, "rules": [rule for rule in role["rules"] if rule["apiGroups"] != ["autoscaling"]]}
+    pods, records = sorted(pod["metadata"]["name"] for pod in stage.pods()), len(stage.records())
+    stage.kubectl("replace", "--filename=-", given=less)
+    try:
+        run = stage.play("maintenance_window", release_version="1.2")
+    finally:
+        del role["metadata"]["resourceVersion"]
+        stage.kubectl("replace", "--filename=-", given=role)
+    assert run.status == 2 and "list horizontalpodautoscalers.autoscaling" in run.output, run.output
+    assert sorted(pod["metadata"]["name"] for pod in stage.pods()) == pods and len(stage.records()) == records
