@@ -151,7 +151,7 @@ class Stage:
             "schema_sessions_wait_seconds": 5,
             "health_url": "http://127.0.0.1:{{ shop_port }}/health",
             "health_json": {"status": "ok"},
-            "health_retries": 8,
+            "health_retries": 30,
             "deployment_record_directory": f"{self.folder}/records",
             "backup_archive_directory": f"{self.folder}/archives",
             "backup_programs_directory": str(self.server.binaries),

@@ -12,7 +12,7 @@ import pytest
 
 from support.application import Application, revisions
 from support.plays import Play, task
-from support.processes import Unavailable
+from support.services import serve
 from support.sqlite import SqliteDatabase
 from support.sshd import Sshd
 
@@ -22,12 +22,7 @@ ENDS = ["[1/3] n001 create items", "[2/3] n002 takes its time", "[3/3] n003 crea
 
 @pytest.fixture
 def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
-    try:
-        server = Sshd(tmp_path_factory.mktemp("s")).start()
-    except Unavailable as problem:
-        pytest.skip(str(problem))
-    yield server
-    server.stop()
+    yield from serve(lambda: Sshd(tmp_path_factory.mktemp("s")).start())
 
 
 @pytest.fixture
@@ -112,7 +107,7 @@ def test_a_host_that_stays_away_is_unreachable_and_says_what_to_do(
 ) -> None:
     running = start(reconnect=3)
     running.wait_for(HALF)
-    sshd.stop()
+    sshd.remove()
     done = running.outcome()
     assert done.status == 4 and done.results[-1]["status"] == "unreachable"
     message = done.result()["msg"]
@@ -139,7 +134,7 @@ def test_the_task_that_is_run_again_waits_for_the_one_that_still_runs(start: Sta
 
 
 def test_a_host_that_was_never_there_is_unreachable_at_once(start: Start, sshd: Sshd, home: Path) -> None:
-    sshd.stop()
+    sshd.remove()
     began = time.monotonic()
     done = start().outcome()
     assert done.status == 4 and done.results[-1]["status"] == "unreachable"

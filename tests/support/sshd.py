@@ -73,7 +73,7 @@ class Sshd:
                 if Path(f"/proc/{pid}/comm").read_text().strip() == "sshd":
                     os.kill(pid, signal.SIGKILL)
 
-    def stop(self) -> None:
+    def remove(self) -> None:
         """Stop listening and kill every connection."""
         self.cut()
         if self.daemon:
