@@ -66,7 +66,6 @@ COMMANDS = {
     "remember": expect.remember,
     "untouched": expect.untouched,
     "serves": serves,
-    "one-of": expect.one_of,
     "record": expect.record,
     "said": expect.said,
     "sql-says": expect.sql_says,

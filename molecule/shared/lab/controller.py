@@ -30,7 +30,7 @@ def play(name: str, options: dict[str, Any] | None = None) -> None:
     ends: `well`, `badly`, `killed`, or `well or badly`. controller: its name. inventory: one of molecule/shared/inventory.
     variables: extra ones.
     newest: variables that name the newest file of a pattern on a host. arguments: for ansible-playbook. at: what happens when, see
-    callbacks/at_task.py. trace: a file. seconds: the limit.
+    callbacks/at_task.py. trace: a file. seconds: the limit, far above what any run takes.
     """
     options = options or {}
     folder = keeper.controllers(network()) / options.get("controller", "one")
@@ -42,7 +42,7 @@ def play(name: str, options: dict[str, Any] | None = None) -> None:
     command += [f"dbops.alembic.{name}"]
     began = folder / "happened"
     began.unlink(missing_ok=True)
-    status, output = _run(command, folder, _environment(folder, options, began), options.get("seconds", 300))
+    status, output = _run(command, folder, _environment(folder, options, began), options.get("seconds", 1800))
     ended = {0: "well", -signal.SIGKILL: "killed"}.get(status, "badly")
     if ended not in options.get("ends", "well").split(" or "):
         raise Unexpected(f"{name} ended {ended} (status {status}):\n{_tail(output)}")

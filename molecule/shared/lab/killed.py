@@ -1,41 +1,95 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A controller that dies in the middle of a maintenance window, and another one that puts things right."""
+"""A controller that dies in the middle of a playbook, and another one that puts things right."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Callable
 
 import controller
 import expect
 import shop
 from paths import RUN
 
-DEPLOYMENT = {"variables": {"release_version": "1.1"}}
 TRACE = RUN / "trace.json"
-POINTS = RUN / "kill-points.json"
 
 
-def killed_at(point: dict[str, Any]) -> None:
-    """Kill the deployment of release 1.1 there, recover from another controller, and find one of the two good ends."""
+@dataclass(frozen=True)
+class Play:
+    """A playbook that is cut off: what is made ready before it, and how things are when it is `reverted` or `finished`."""
+
+    prepare: Callable[[], None]
+    options: dict[str, Any]
+    reverted: dict[str, Any]
+    finished: dict[str, Any]
+
+    def ended(self) -> str:
+        """Which of the two good ends it is."""
+        reasons = []
+        for status, end in (("reverted", self.reverted), ("finished", self.finished)):
+            try:
+                expect.serves(**end)
+                return status
+            except expect.Expected as problem:
+                reasons.append(f"not {status}:\n{problem}")
+        raise expect.Expected("\n".join(reasons))
+
+
+def _deployed() -> None:
     shop.reset("1.0")
-    controller.play("maintenance_window", {**DEPLOYMENT, "ends": "killed", "at": {**point, "kill": True}})
-    controller.play("recover", {"controller": "two", "ends": "well or badly"})  # what counts is the end state
-    end = expect.one_of(["1.0", "1.1"])
-    records = sorted(shop.look()["records"].items())
-    if records:
-        expect.record({"1.0": "reverted", "1.1": "finished"}[end])
-    elif end != "1.0":
-        raise expect.Expected("release 1.1 serves, and no record says so")
+    controller.play("maintenance_window", {"variables": {"release_version": "1.1"}})
 
 
-def find_points() -> None:
-    """Cases for every task of a maintenance window that changes something: before it, and after the first host is done with it."""
-    shop.reset("1.0")
+def _backed_up() -> None:
+    shop.reset("1.1")
+    controller.play("backup")
+    shop.write_orders(3)
+    expect.remember()
+
+
+PLAYS = {
+    "maintenance_window": Play(
+        lambda: shop.reset("1.0"),
+        {"variables": {"release_version": "1.1"}},
+        reverted={"release": "1.0"},
+        finished={"release": "1.1"},
+    ),
+    "rollback": Play(_deployed, {}, reverted={"release": "1.1"}, finished={"release": "1.0"}),
+    "restore": Play(
+        _backed_up,
+        {"variables": {"deployment_rows_given_up": -1}, "newest": {"deployment_restore_from": ["app1", "/var/backups/shop/*.pgc"]}},
+        reverted={"release": "1.1", "rows": "remembered"},
+        finished={"release": "1.1"},
+    ),
+}
+
+
+def killed_at(point: dict[str, Any], name: str = "maintenance_window") -> None:
+    """Kill the playbook there, recover from another controller, and find that one of its two good ends which the record tells."""
+    play = PLAYS[name]
+    play.prepare()
+    before = set(shop.look()["records"])
+    controller.play(name, {**play.options, "ends": "killed", "at": {**point, "kill": True}})
+    controller.play("recover", {"controller": "two"})
+    end, after = play.ended(), set(shop.look()["records"])
+    if after > before:
+        expect.record(end)
+    elif end != "reverted":
+        raise expect.Expected(f"the {name} is done, and no record says so")
+
+
+def find_points(name: str = "maintenance_window") -> None:
+    """Cases for every task of the playbook that changes something: before it, and after the first host is done with it."""
+    play = PLAYS[name]
+    play.prepare()
     TRACE.unlink(missing_ok=True)
-    controller.play("maintenance_window", {**DEPLOYMENT, "trace": str(TRACE)})
+    controller.play(name, {**play.options, "trace": str(TRACE)})
+    if play.ended() != "finished":
+        raise expect.Expected(f"the {name} that nobody killed is not finished")
     tasks = [json.loads(line) for line in TRACE.read_text().splitlines()]
     points = [{**task, "moment": moment} for task in tasks for moment in ("before", "after")]
-    name = "killed {moment} {task} ({number})"
-    POINTS.write_text(json.dumps([{"name": name.format(**point), "steps": [["killed", point]]} for point in points]))
+    title = "{name} killed {moment} {task} ({number})"
+    cases = [{"name": title.format(name=name, **point), "steps": [["killed", point, name]]} for point in points]
+    (RUN / f"kill-points-{name}.json").write_text(json.dumps(cases))

@@ -73,7 +73,7 @@ class Machine:
         roots = [CGROUPS / "systemd", CGROUPS / "unified"] if (CGROUPS / "systemd").exists() else [CGROUPS]
         return [root / self.network.unique(self.name) for root in roots if root.exists()]
 
-    def answers(self, seconds: float = 60) -> bool:
+    def answers(self, seconds: float = 300) -> bool:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError), socket.create_connection((self.address, 22), 1) as ssh:

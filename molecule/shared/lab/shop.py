@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Sequence
 
 import database
 from remote import address, network, on
@@ -44,7 +44,7 @@ def reset(release: str, inventory: str = "three") -> None:
         if inventory == "three":
             on("lb1", "systemctl restart haproxy")
         list(pool.map(lambda host: on(host, SERVE.format(release=release, command=COMMANDS[host])), hosts))
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 180
     while not _all_up(look_at_hosts(inventory)):
         if time.monotonic() > deadline:
             raise SystemExit(f"release {release} does not come up on {', '.join(hosts)}")
@@ -66,16 +66,16 @@ def ask(url: str, body: Any = None) -> tuple[int, Any]:
         return 0, None
 
 
-def look(inventory: str = "three") -> dict[str, Any]:
-    """Everything that can be asked: the database, the service managers, the health pages, HAProxy, the records."""
+def look(inventory: str = "three", down: Sequence[str] = ()) -> dict[str, Any]:
+    """All that can be asked, but not of hosts `down`: database, service managers, health pages, HAProxy, records."""
     found: dict[str, Any] = {"databases": database.databases()}
     if database.DATABASE in found["databases"]:
         found.update(database.content(), properties=database.properties())
-    return {**found, **look_at_hosts(inventory)}
+    return {**found, **look_at_hosts(inventory, down)}
 
 
-def look_at_hosts(inventory: str) -> dict[str, Any]:
-    hosts, found = APPLICATION[inventory], {}
+def look_at_hosts(inventory: str, down: Sequence[str] = ()) -> dict[str, Any]:
+    hosts, found = [host for host in APPLICATION[inventory] if host not in down], {}
     script = (Path(__file__).parent / "on_host.py").read_text()
     with ThreadPoolExecutor() as pool:
         asked = dict(zip((*hosts, "lb1"), pool.map(lambda host: json.loads(on(host, "python3 -", stdin=script)), (*hosts, "lb1"))))
