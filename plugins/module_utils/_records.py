@@ -96,8 +96,17 @@ class RecordStore:
 
 
 def write_record(params: Mapping[str, Any], check_mode: bool, now: Callable[[], str] = utc_now) -> dict[str, Any]:
+def store_of(params: Mapping[str, Any]) -> RecordStore:
+    """Return where the records are: in a folder of this host, or in a ConfigMap."""
+    if params.get("kubernetes"):
+        from ._kubernetes.records import ConfigMapStore
+
+        return ConfigMapStore.from_params(params["kubernetes"])
+    return RecordStore(params["directory"])
+
+
     """Do what the module ``deployment_record`` was asked for and return its result."""
-    store = RecordStore(params["directory"])
+    store = store_of(params)
     if check_mode:
         before, after = _change(store, params, now())
     else:
@@ -147,7 +156,7 @@ def _begin(store: RecordStore, params: Mapping[str, Any], now: str) -> Record:
 
 def read_records(params: Mapping[str, Any]) -> dict[str, Any]:
     """Do what the module ``deployment_record_info`` was asked for and return its result."""
-    store = RecordStore(params["directory"])
+    store = store_of(params)
     records = store.all()
     standing = store.open_record()
     record = store.read(params["id"]) if params["id"] else standing
@@ -198,9 +207,22 @@ def _policy(params: Mapping[str, Any]) -> Policy:
 
 def record_spec() -> ArgumentSpec:
     """The options of ``deployment_record``."""
+def _place_spec() -> ArgumentSpec:
+    options = dict(
+        kubeconfig=dict(type="path"),
+        context=dict(type="str"),
+        namespace=dict(type="str", required=True),
+        name=dict(type="str", required=True),
+    )
     return ArgumentSpec(
+        options=dict(directory=dict(type="path"), kubernetes=dict(type="dict", options=options)),
+        mutually_exclusive=(("directory", "kubernetes"),),
+        required_one_of=(("directory", "kubernetes"),),
+    )
+
+
+    return _place_spec() + ArgumentSpec(
         options=dict(
-            directory=dict(type="path", required=True),
             id=dict(type="str", required=True),
             state=dict(type="str", choices=["begun", "advanced", "closed", "taken_over", "annotated"], default="advanced"),
             owner=dict(type="str"),
@@ -227,9 +249,8 @@ def record_info_spec() -> ArgumentSpec:
         archive=dict(type="bool", default=False),
         new_rows=dict(type="int"),
     )
-    return ArgumentSpec(
+    return _place_spec() + ArgumentSpec(
         options=dict(
-            directory=dict(type="path", required=True),
             id=dict(type="str"),
             observed=dict(type="dict", options=observed),
             direction=dict(type="str", choices=["auto", "finish", "revert"], default="auto"),

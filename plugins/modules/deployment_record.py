@@ -14,9 +14,28 @@ description:
   - The playbooks of this collection write it; other playbooks may.
 options:
   directory:
-    description: The folder of the records, one per application. It is made with mode C(0700) when it is missing.
+    description:
+      - The folder of the records, one per application. It is made with mode C(0700) when it is missing.
+      - Exactly one of O(directory) and O(kubernetes) is needed.
     type: path
-    required: true
+  kubernetes:
+    description: Keep the records in a ConfigMap, for a controller that does not last. A write after somebody else's is refused.
+    type: dict
+    suboptions:
+      kubeconfig:
+        description: The file that says how to reach the cluster. Without it, what kubernetes.core takes from its environment.
+        type: path
+      context:
+        description: The context of the kubeconfig.
+        type: str
+      namespace:
+        description: The namespace of the ConfigMap.
+        type: str
+        required: true
+      name:
+        description: The name of the ConfigMap.
+        type: str
+        required: true
   id:
     description: The name of the deployment, which is the name of its file without C(.json).
     type: str
@@ -98,7 +117,7 @@ record:
   type: dict
   sample: {"id": "20260301T220000Z-2.4.0", "application": "shop", "status": "open", "step": "upgrading"}
 path:
-  description: The file of the record.
+  description: The file of the record, or its place in the cluster.
   returned: success
   type: str
   sample: /var/lib/dbops/shop/deployments/20260301T220000Z-2.4.0.json

@@ -13,9 +13,28 @@ description:
   - Given what was found on the hosts and in the database, says how an unfinished deployment is to be finished or reverted.
 options:
   directory:
-    description: The folder of the records. A folder that is not there holds none.
+    description:
+      - The folder of the records. A folder that is not there holds none.
+      - Exactly one of O(directory) and O(kubernetes) is needed.
     type: path
-    required: true
+  kubernetes:
+    description: The ConfigMap of the records, instead of a folder. One that is not there holds none.
+    type: dict
+    suboptions:
+      kubeconfig:
+        description: The file that says how to reach the cluster. Without it, what kubernetes.core takes from its environment.
+        type: path
+      context:
+        description: The context of the kubeconfig.
+        type: str
+      namespace:
+        description: The namespace of the ConfigMap.
+        type: str
+        required: true
+      name:
+        description: The name of the ConfigMap.
+        type: str
+        required: true
   id:
     description: The deployment to read. The open one unless told otherwise.
     type: str

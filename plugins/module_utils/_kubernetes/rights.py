@@ -13,7 +13,7 @@ from .cluster import Cluster
 Right = Tuple[str, str, str]
 
 _READ_PODS: tuple[Right, ...] = (("list", "", "pods"), ("get", "", "pods/log"), ("list", "", "events"))
-_RECORDS = tuple((verb, "", "configmaps") for verb in ("get", "list", "create", "update"))
+_RECORDS = tuple((verb, "", "configmaps") for verb in ("get", "create", "update"))
 #: The same rights are in the Role of the guide.
 RIGHTS: dict[str, tuple[Right, ...]] = {
     "workload": (
