@@ -95,7 +95,6 @@ class RecordStore:
             yield
 
 
-def write_record(params: Mapping[str, Any], check_mode: bool, now: Callable[[], str] = utc_now) -> dict[str, Any]:
 def store_of(params: Mapping[str, Any]) -> RecordStore:
     """Return where the records are: in a folder of this host, or in a ConfigMap."""
     if params.get("kubernetes"):
@@ -105,6 +104,7 @@ def store_of(params: Mapping[str, Any]) -> RecordStore:
     return RecordStore(params["directory"])
 
 
+def write_record(params: Mapping[str, Any], check_mode: bool, now: Callable[[], str] = utc_now) -> dict[str, Any]:
     """Do what the module ``deployment_record`` was asked for and return its result."""
     store = store_of(params)
     if check_mode:
@@ -205,8 +205,6 @@ def _policy(params: Mapping[str, Any]) -> Policy:
     return Policy(params["direction"], params["downgrade_trusted"], params["rows_given_up"])
 
 
-def record_spec() -> ArgumentSpec:
-    """The options of ``deployment_record``."""
 def _place_spec() -> ArgumentSpec:
     options = dict(
         kubeconfig=dict(type="path"),
@@ -221,6 +219,8 @@ def _place_spec() -> ArgumentSpec:
     )
 
 
+def record_spec() -> ArgumentSpec:
+    """The options of ``deployment_record``."""
     return _place_spec() + ArgumentSpec(
         options=dict(
             id=dict(type="str", required=True),

@@ -79,6 +79,7 @@ class Record:
     migrator: str = ""
     database: dict[str, Any] = field(default_factory=dict)
     hosts: dict[str, Any] = field(default_factory=dict)
+    workloads: dict[str, Any] = field(default_factory=dict)
     snapshot: str = ""
     window_archive: dict[str, Any] = field(default_factory=dict)
     archive: dict[str, Any] = field(default_factory=dict)
@@ -102,7 +103,6 @@ class Record:
         return {item.name: getattr(self, item.name) for item in fields(self)}
 
 
-    workloads: dict[str, Any] = field(default_factory=dict)
 _FIELDS = {item.name: item for item in fields(Record)}
 _TYPES = {"str": str, "int": int, "bool": bool, "list[str]": list, "list[Any]": list, "dict[str, Any]": dict}
 #: What the operations below write themselves.
