@@ -141,6 +141,11 @@ def info_spec() -> ArgumentSpec:
 
 
 def upgrade_spec() -> ArgumentSpec:
+    return upgrade_request_spec() + follow_spec()
+
+
+def upgrade_request_spec() -> ArgumentSpec:
+    """Which upgrade, and how."""
     initialise = ArgumentSpec(
         options=dict(
             initialise=dict(type="str", choices=["upgrade", "command", "stamp", "refuse"], default="upgrade"),
@@ -150,7 +155,7 @@ def upgrade_spec() -> ArgumentSpec:
         required_if=(("initialise", "command", ("initialise_command",)), ("initialise", "stamp", ("initialise_revision",))),
     )
     target = ArgumentSpec(options=dict(revision=dict(type="str", default="head"), max_pending=dict(type="int")))
-    return project_spec() + migration_spec() + follow_spec() + target + initialise
+    return project_spec() + migration_spec() + target + initialise
 
 
 def downgrade_spec() -> ArgumentSpec:

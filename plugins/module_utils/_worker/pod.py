@@ -33,6 +33,8 @@ def serve(payload: dict[str, Any]) -> None:
     """
     out = os.dup(1)
     os.dup2(2, 1)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)  # an entrypoint may be read from it
     request = _with_url(dict(payload["request"]))
     reading, writing = os.pipe()
     sys.stdout.flush()

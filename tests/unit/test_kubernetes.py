@@ -1,0 +1,156 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What needs no cluster: messages in a log, names, versions, what pods say, which rights the Role has."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes import job, pods, release, rights
+from ansible_collections.dbops.alembic.plugins.module_utils._worker.pod import PIECE, frame
+
+ROLE = Path(__file__).resolve().parents[2] / "roles" / "application" / "files" / "kubernetes_role.yml"
+MARK = "0f3a9c1d2b4e5f60"
+
+
+def message(size: int, number: int = 0) -> dict[str, Any]:
+    dice = random.Random(number)
+    return {"event": "statement", "number": number, "sql": "".join(chr(dice.randint(32, 0x2FFF)) for _ in range(size))}
+
+
+def test_messages_come_back_from_a_log_in_order() -> None:
+    sent = [message(size, number) for number, size in enumerate((0, 10, 5000, 90_000))]
+    log = "".join(frame(item, MARK, number) for number, item in enumerate(sent))
+    assert max(map(len, log.splitlines())) < PIECE + 100 < 16384
+    assert job.messages(log, MARK) == sent
+
+
+def test_what_the_application_prints_is_not_a_message() -> None:
+    sent = [message(20_000, 0), message(5, 1)]
+    lines = "".join(frame(item, MARK, number) for number, item in enumerate(sent)).splitlines(keepends=True)
+    printed = ["a line\n", '{"event": "reply", "ok": true}\n', "<other>:2:1/1:eJw=;\n", f"<{MARK}>:x\n", "no newline at the end"]
+    mixed = "".join(text for index, line in enumerate(lines) for text in (printed[index % len(printed)], line))
+    assert job.messages(mixed, MARK) == sent
+    assert "a line" in job.without_frames(mixed, MARK) and "eJ" not in job.without_frames(mixed, MARK).replace("eJw=", "")
+
+
+@pytest.mark.parametrize("cut", [10, 3000, 7000, 12_500])
+def test_a_message_that_is_not_whole_yet_ends_them(cut: int) -> None:
+    first, second = frame(message(5, 0), MARK, 0), frame(message(30_000, 1), MARK, 1)
+    assert job.messages(first + second[:cut], MARK) == [message(5, 0)]
+
+
+def test_a_name_of_a_job_is_a_name_of_kubernetes() -> None:
+    name = job.job_name("Shop_of.the-" + "long" * 20, "database_sessions_info", "ABCDEF0123456789abcdef")
+    assert len(name) <= 57 and name.islower() and set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+    assert job.job_name("shop", "upgrade", "a" * 32) != job.job_name("shop", "upgrade", "b" * 32)
+
+
+@pytest.mark.parametrize("text", ["20260301T220000Z-2.4.0", "-x-", "a" * 100, "ümlaut/..", ""])
+def test_a_value_of_a_label_is_one(text: str) -> None:
+    value = job.label_value(text)
+    assert len(value) <= 63 and (not value or (value[0].isalnum() and value[-1].isalnum()))
+
+
+def test_a_job_has_no_secret_and_ends_before_its_deadline() -> None:
+    request = {"operation": "upgrade", "url": "postgresql://shop:hunter22@db/shop", "python": "/x", "environment": {"MODE": "a"}}
+    found = job.job_request(request, {"deadline": 3600.0})
+    assert "hunter22" not in str(found) and found["timeout"] == 3570 and found["environment"] == {"MODE": "a"}
+    assert job.job_request({**request, "timeout": 60}, {"deadline": 3600.0})["timeout"] == 60
+    assert job.job_request(request, {"deadline": 20.0})["timeout"] == 10
+    for environment in ({"API_TOKEN": "abcdefgh"}, {"DATABASE_URL": "postgresql://a:bcdefgh@c/d"}):
+        with pytest.raises(ValueError, match=next(iter(environment))):
+            job.job_request({**request, "environment": environment}, {"deadline": 3600.0})
+
+
+def pod(**status: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "web-1"}, "status": status}
+
+
+def container(**state: Any) -> dict[str, Any]:
+    return {"name": "web", "ready": False, "restartCount": 0, **state}
+
+
+KILLED = container(state={"terminated": {"exitCode": 143}})
+FAILED = {"type": "Failed", "status": "True"}
+
+
+@pytest.mark.parametrize(
+    ("conditions", "found", "reason"),
+    [
+        ([], pod(containerStatuses=[container(state={"running": {}})]), None),
+        ([], pod(containerStatuses=[container(state={"terminated": {"reason": "OOMKilled", "exitCode": 137}})]), "OOMKilled"),
+        ([], pod(phase="Failed", reason="Evicted", message="The node was low on resource: memory."), "Evicted"),
+        ([{**FAILED, "reason": "DeadlineExceeded"}], None, "DeadlineExceeded"),
+        ([{**FAILED, "reason": "DeadlineExceeded"}], pod(containerStatuses=[KILLED]), "DeadlineExceeded"),
+        ([], pod(containerStatuses=[container(state={"terminated": {"reason": "Error", "exitCode": 1}})]), "Exited"),
+        ([{**FAILED, "reason": "BackoffLimitExceeded"}], None, "BackoffLimitExceeded"),
+    ],
+)
+def test_how_a_job_ended(conditions: list[Any], found: dict[str, Any] | None, reason: str | None) -> None:
+    ended = job.end_of({"metadata": {}, "spec": {}, "status": {"conditions": conditions}}, found)
+    assert (ended[0] if ended else None) == reason
+
+
+@pytest.mark.parametrize(
+    ("status", "reasons"),
+    [
+        (container(state={"running": {}}), []),
+        (container(state={"waiting": {"reason": "ContainerCreating"}}), []),
+        (container(state={"waiting": {"reason": "ErrImagePull", "message": "x"}}), ["ErrImagePull"]),
+        (container(restartCount=1, state={"running": {}}, lastState={"terminated": {"exitCode": 1}}), []),
+        (container(restartCount=2, state={"running": {}}, lastState={"terminated": {"exitCode": 1}}), ["CrashLoopBackOff"]),
+        (container(ready=True, restartCount=5, state={"running": {}}, lastState={"terminated": {"exitCode": 1}}), []),
+    ],
+)
+def test_what_keeps_a_container_from_serving(status: dict[str, Any], reasons: list[str]) -> None:
+    assert [problem.reason for problem in pods.pod_problems(pod(containerStatuses=[status]))] == reasons
+
+
+@pytest.mark.parametrize(
+    ("image", "version"),
+    [
+        ("registry.example.com:5000/shop:1.2", "1.2"),
+        ("registry.example.com:5000/shop", "latest"),
+        ("shop@sha256:0123", "sha256:0123"),
+        ("shop:2.0-rc1", "2.0-rc1"),
+    ],
+)
+def test_the_version_of_an_image(image: str, version: str) -> None:
+    assert release.version_of(image) == version
+
+
+def test_releases_come_back_from_their_annotation_and_a_broken_one_is_told() -> None:
+    releases = {"1.0": {"spec": {"containers": [{"name": "web", "image": "shop:1.0"}]}}}
+    found = {"metadata": {"name": "web", "annotations": {release.RELEASES: release.packed(releases)}}}
+    assert release.releases_of(found) == releases
+    found["metadata"]["annotations"][release.RELEASES] = "???"
+    with pytest.raises(MigrationError, match="can not be understood"):
+        release.releases_of(found)
+
+
+@pytest.mark.parametrize(("names", "problem"), [([], "several containers"), (["nothing"], "no container nothing")])
+def test_containers_are_not_guessed(names: list[str], problem: str) -> None:
+    template = {"spec": {"containers": [{"name": "web", "image": "a"}, {"name": "proxy", "image": "b"}]}}
+    with pytest.raises(MigrationError, match=problem):
+        release.chosen(template, names, "Deployment web")
+
+
+def test_the_role_that_ships_has_every_right_that_is_asked_for_and_no_other() -> None:
+    rules = yaml.safe_load(ROLE.read_text())["rules"]
+    granted = {
+        (verb, group, name) for rule in rules for group in rule["apiGroups"] for name in rule["resources"] for verb in rule["verbs"]
+    }
+    asked = {
+        (verb, group, name.format(kind=kind))
+        for needed in rights.RIGHTS.values()
+        for verb, group, name in needed
+        for kind in ("deployment", "statefulset")
+    }
+    assert granted == asked
