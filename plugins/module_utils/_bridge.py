@@ -20,7 +20,7 @@ from typing import IO, Any, Callable, Dict, Iterator, Mapping, cast
 
 from ._errors import MigrationError
 from ._worker import boot, supervisor
-from ._worker.operations import find
+from ._worker.operations import PARTS, find
 from ._worker.redaction import environment_secrets, redactor_for, url_secrets
 
 #: Variables that the interpreter itself reads when it starts; all others are set inside the worker.
@@ -33,7 +33,7 @@ def worker_sources(operation: str) -> dict[str, str]:
     """Return module name → source of the files that ``operation`` needs, under the names that they have in the worker."""
     find(operation)  # loads what it needs
     package = supervisor.__name__.rpartition(".")[0]
-    needless = () if operation.startswith("database_") else (package + ".database",)
+    needless = tuple(f"{package}.{part}" for part, start in PARTS.items() if not operation.startswith(start))
     found = {boot.PACKAGE: ""}
     for name, module in sorted(sys.modules.items()):
         if name.startswith(package + ".") and not name.startswith(needless):

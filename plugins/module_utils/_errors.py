@@ -51,6 +51,7 @@ ERROR_KINDS = {
     "python_missing": "The chosen Python is not there or cannot be run.",
     "record_conflict": "Another deployment is open, or the record was changed by somebody else.",
     "record_unreadable": "The deployment record exists and cannot be understood.",
+    "rehearsal_impossible": "The pending revisions can not be rehearsed here.",
     "release_unknown": "The workload has no recorded release of this version.",
     "revision_unknown": "The revision asked for is not among the scripts.",
     "right_missing": "A right in the Kubernetes namespace is missing.",

@@ -117,6 +117,10 @@ class Journal:
             for step in self.by_number[number]["planned"] if number in self.by_number else []:
                 step.update(revisions.get(step["revision"], {}))
 
+    def _on_rehearsing(self, message: dict[str, Any]) -> None:
+        """A revision runs on a copy of the database; it is known so that a death in it can be told."""
+        self.running = dict(message, sql=[], committed=False, finished=False, seconds=None)
+
     def _on_observed(self, message: dict[str, Any]) -> None:
         self.observed = message["observed"]
 

@@ -35,14 +35,20 @@ OPERATIONS: dict[str, Operation] = {
     "check": check,
     "revision": revision,
 }
+#: Packages of the worker → how the names of the operations begin that need them.
+PARTS = {"database": "database_", "rehearsal": "plan"}
 #: Operations that may change a database: tried again after a lock timeout, looked after when their process dies.
 MIGRATIONS = ("upgrade", "downgrade", "stamp")
 
 
 def find(name: str) -> Operation | None:
-    """Return the operation of this name; those on whole databases are loaded, and sent to the worker, only when asked for."""
+    """Return the operation of this name; the larger ones are loaded, and sent to the worker, only when asked for."""
     if name.startswith("database_"):
         from .database import DATABASE_OPERATIONS
 
         return DATABASE_OPERATIONS.get(name)
+    if name.startswith("plan"):
+        from .rehearsal import PLAN_OPERATIONS
+
+        return PLAN_OPERATIONS.get(name)
     return OPERATIONS.get(name)

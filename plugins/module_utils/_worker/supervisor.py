@@ -99,9 +99,17 @@ class Supervisor:
 
     def _reply(self, error: dict[str, Any] | None) -> dict[str, Any]:
         journal = self.journal
+        if self.request["operation"] == "plan" and not journal.done:
+            self._clean()
         if self.request["operation"] in MIGRATIONS and journal.observed is None and journal.by_number:
             error = self._observe(error)
         return journal.reply(error, self.attempts, self.output)
+
+    def _clean(self) -> None:
+        """Drop, in a new process, the copies of one that died; if that fails too, the next plan does it."""
+        running, error = self.journal.running, self.journal.error
+        self._attempt(dict(self.request, operation="plan_clean"), time.monotonic() + OBSERVE_TIMEOUT)
+        self.journal.running, self.journal.error = running, error
 
     def _observe(self, error: dict[str, Any] | None) -> dict[str, Any] | None:
         """Look in a new process where the database stands, after one that died or used up its attempts."""

@@ -1,0 +1,157 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""From the parameters of alembic_plan to its result: the worker looks, the rules find, the core decides."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from ._argspec import ArgumentSpec, project_spec
+from ._bridge import Bridge
+from ._core.plan import Declared, Policy, Reversal, Step, allowed, rollback, route
+from ._operations import Params, Result, facts_of, project_request
+from ._rehearsal import findings, reversal, static
+from ._rehearsal.seen import Large, Seen
+
+MEBIBYTE = 1024 * 1024
+_OPTIONS = (
+    "mode",
+    "maintenance_database",
+    "postgresql_programs",
+    "data_checks",
+    "data_checks_timeout",
+)
+
+
+def plan_spec() -> ArgumentSpec:
+    return project_spec() + ArgumentSpec(
+        options=dict(
+            revision=dict(type="str", default="head"),
+            mode=dict(type="str", choices=["auto", "rehearse", "static"], default="auto"),
+            maintenance_database=dict(type="str"),
+            postgresql_programs=dict(type="path"),
+            large_rows=dict(type="int", default=100000),
+            large_mebibytes=dict(type="int", default=64),
+            data_checks=dict(type="bool", default=True),
+            data_checks_timeout=dict(type="float", default=10),
+            may_break=dict(type="str", choices=["warn", "contract"], default="warn"),
+            unknown=dict(type="str", choices=["maintenance_window", "refuse"], default="maintenance_window"),
+        )
+    )
+
+
+def run_plan(bridge: Bridge, params: Params) -> Result:
+    """Return what the pending revisions do, and the route that follows.
+
+    :raises MigrationError: what the worker says went wrong.
+    """
+    request = dict(project_request(params, "plan"), target=params["revision"])
+    request.update({name: params[name] for name in _OPTIONS if params.get(name) is not None})
+    facts = facts_of(bridge, request)
+    large = Large(params["large_rows"], params["large_mebibytes"] * MEBIBYTE)
+    policy = Policy(params["may_break"], params["unknown"])
+    planned = [_Database(entry, large, policy) for entry in facts["databases"]]
+    steps = [step for database in planned for step in database.steps]
+    chosen = route(steps, policy)
+    for warning in [warning for database in planned for warning in database.warnings]:
+        bridge.warn(warning)
+    shown = [database.as_result() for database in planned]
+    return Result(
+        {
+            "changed": False,
+            "versions": facts["versions"],
+            "databases": shown,
+            "route": chosen.name,
+            "reason": chosen.reason,
+            "before": _once(chosen.before),
+            "after": _once(chosen.after),
+            "rollback": rollback(steps),
+            "mode": _mode(planned),
+            "revisions": [dict(item, database=entry["database"]["name"]) for entry in shown for item in entry["revisions"]],
+        }
+    )
+
+
+def _once(names: Any) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _mode(planned: list[_Database]) -> str:
+    modes = [database.facts["mode"] for database in planned]
+    return next((mode for mode in ("static", "rehearsal") if mode in modes), "none")
+
+
+class _Database:
+    """The plan of one database or tenant."""
+
+    def __init__(self, facts: Mapping[str, Any], large: Large, policy: Policy) -> None:
+        self.facts, self.policy = facts, policy
+        self.warnings: list[str] = []
+        self.seen = {item["revision"]: Seen(item, large) for item in facts["revisions"]}
+        if facts["mode"] == "static":
+            self.warnings.append(
+                f"The revisions were not rehearsed, so the plan knows only what their SQL shows. {facts['reason']}"
+            )
+        if facts["differences"]:
+            shown = "; ".join(facts["differences"][:5])
+            self.warnings.append(f"The copy of the schema is not complete, so statements on what is missing fail: {shown}.")
+        self.steps = [self._step(pending) for pending in facts["pending"]]
+
+    def _step(self, pending: Mapping[str, Any]) -> Step:
+        given = pending["declared"]
+        declared = Declared(given["phase"], given["allow"], tuple(given["problems"]))
+        seen = self.seen.get(pending["revision"])
+        proof = Reversal()
+        if seen is None:
+            found = static.not_seen(pending["revision"])
+        elif self.facts["mode"] == "static":
+            found = static.findings(seen)
+        else:
+            found, proof = findings(seen), reversal.proved(seen)
+        kept, unused = allowed(found, declared)
+        step = pending["revision"]
+        for name in unused:
+            self.warnings.append(f"Revision {step} allows {name}, and nothing like it was found. Remove it.")
+        return Step(pending["revision"], pending["message"], kept, declared, proof)
+
+    def as_result(self) -> dict[str, Any]:
+        database = {name: value for name, value in self.facts["database"].items() if name != "schema_translate_map"}
+        return {
+            "database": database,
+            "initialised": self.facts["initialised"],
+            "current": self.facts["current"],
+            "mode": self.facts["mode"],
+            "mode_reason": self.facts["reason"],
+            "revisions": [self._shown(step, pending) for step, pending in zip(self.steps, self.facts["pending"])],
+        }
+
+    def _shown(self, step: Step, pending: Mapping[str, Any]) -> dict[str, Any]:
+        seen = self.seen.get(step.revision)
+        told = {name: pending[name] for name in ("revision", "message", "down_revision", "path")}
+        return dict(
+            told,
+            phase=step.phase(self.policy),
+            declared_phase=step.declared.phase,
+            transactional=all(item["transactional"] for item in seen.statements) if seen else None,
+            statements=[_statement(seen, item) for item in seen.statements] if seen else [],
+            findings=[finding.as_result() for finding in step.findings],
+            reversible=step.reversal.as_result(),
+        )
+
+
+def _statement(seen: Seen, statement: Mapping[str, Any]) -> dict[str, Any]:
+    def names(oids: Any) -> list[str]:
+        return sorted(str(seen.table(oid)["name"]) for oid in oids)
+
+    return {
+        "sql": statement["sql"],
+        "transactional": statement["transactional"],
+        "locks": {str(seen.table(oid)["name"]): mode for oid, mode in sorted(statement["locks"].items())},
+        "scanned": names(statement["scanned"]),
+        "rewritten": names(statement["rewritten"]),
+        "written": names({*statement["written"], *statement["procedural_writes"]}),
+    }
+
+
+__all__ = ["plan_spec", "run_plan"]

@@ -1,0 +1,164 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""C05, C09, C11, C13, M01, M02, M05, M09: a column takes or gives other values than before."""
+
+from __future__ import annotations
+
+import re
+from typing import Iterator
+
+from .._core.plan import Finding
+from .seen import Facts, Seen, is_required, plain
+
+_TEXTS = ("character varying", "text", "citext", "character", "name")
+_INTEGERS = ("smallint", "integer", "bigint")
+_FLOATS = ("real", "double precision")
+_TIMES = ("timestamp without time zone", "timestamp with time zone", "date")
+_FAMILIES = (_TEXTS, (*_INTEGERS, "numeric", *_FLOATS), _TIMES, ("json", "jsonb"), ("bit", "bit varying"), ("cidr", "inet"))
+_TYPE = re.compile(r"^(.*?)(?:\((\d+)(?:,(-?\d+))?\))?( with(?:out)? time zone)?((?:\[\])*)$")
+TYPES, DEFAULTS, REQUIRED = "Changing a column's type", "Changing a default", "Adding a required column"
+
+
+def split(name: str) -> tuple[str, int | None, int | None]:
+    """Return a type's name, its length or precision, and its scale."""
+    match = _TYPE.match(name)
+    if not match:
+        return name, None, None
+    base, first, second, zone, array = match.groups()
+    return base + (zone or "") + array, first and int(first), second and int(second)  # type: ignore[return-value]
+
+
+def verdict(old: str, new: str) -> str:
+    """Return how a change of type looks to old code: "same", "wider", "narrower", "related" or "other".
+
+    Wider: every value that was read or written is still the same. Narrower: some value that was written is refused.
+    """
+    (first, length, scale), (second, limit, places) = split(old), split(new)
+    if old == new:
+        return "same"
+    if first == second == "numeric":
+        return _numeric(length, scale or 0, limit, places or 0)
+    if first == second and (length is not None or limit is not None):
+        return "wider" if limit is None or (length is not None and limit >= length) else "narrower"
+    if first in _TEXTS and second in _TEXTS:
+        if "citext" in (first, second) or "character" in (first, second):
+            return "related"
+        return (
+            "wider"
+            if (limit is None and second != "name") or (limit or 0) >= (length or limit or 0) + (length is None)
+            else "narrower"
+        )
+    for order in (_INTEGERS, _FLOATS):
+        if first in order and second in order:
+            return "wider" if order.index(first) < order.index(second) else "narrower"
+    return "related" if any(first in family and second in family for family in _FAMILIES) else "other"
+
+
+def _numeric(length: int | None, scale: int, limit: int | None, places: int) -> str:
+    if limit is None:
+        return "wider"
+    return "wider" if length is not None and places >= scale and limit - places >= length - scale else "narrower"
+
+
+def check(seen: Seen) -> Iterator[Finding]:
+    for change in seen.changes("column"):
+        old, new = change["before"], change["after"] or change["named"]
+        if new is None or new["relkind"] not in "rpf":
+            continue
+        if old is None:
+            yield from _added(seen, new)
+        elif old["relkind"] in "rpf":
+            yield from _type(seen, old, new)
+            yield from _kind(old, new)
+            yield from _default(old, new)
+            yield from _null(seen, old, new)
+
+
+def _added(seen: Seen, new: Facts) -> Iterator[Finding]:
+    if seen.existed(new["relation"]) and is_required(new):
+        yield Finding(
+            "C11",
+            "breaks",
+            new["name"],
+            f"The new column {plain(new['name'])} is NOT NULL and has no default: every INSERT of the old code fails.",
+            "Add it with a server_default, or nullable: op.add_column(…, sa.Column(…, nullable=False, "
+            "server_default='…')). The default "
+            "can go in a later release, when all code writes the column.",
+            REQUIRED,
+            lock="AccessExclusive",
+            rows=seen.rows(new["relation"]),
+        )
+
+
+def _type(seen: Seen, old: Facts, new: Facts) -> Iterator[Finding]:
+    how = verdict(old["type"], new["type"])
+    name, what = plain(old["name"]), f"from {old['type']} to {new['type']}"
+    fix = (
+        "Add a column of the new type, write both, copy in batches (op.execute in an autocommit_block, some "
+        "thousand rows each), read the "
+        "new one, and drop the old one in a later release."
+    )
+    if how == "other":
+        message = f"The type of {name} changes {what}: comparisons and writes of the old code fail."
+        yield Finding("C05", "breaks", old["name"], message, fix, TYPES, lock="AccessExclusive", rows=seen.rows(old["relation"]))
+    elif how == "narrower":
+        message = f"The type of {name} changes {what}: values that the old code may write are refused or cut."
+        yield Finding("M01", "may_break", old["name"], message, fix, TYPES, rows=seen.rows(old["relation"]))
+    elif how == "related":
+        message = f"The type of {name} changes {what}: the old code reads other values than it wrote."
+        yield Finding("M09", "may_break", old["name"], message, fix, TYPES, rows=seen.rows(old["relation"]))
+
+
+def _kind(old: Facts, new: Facts) -> Iterator[Finding]:
+    name = plain(old["name"])
+    if new["generated"] and not old["generated"]:
+        message = f"The column {name} becomes a generated one: the old code can no longer write it."
+        yield Finding("C05", "breaks", old["name"], message, "Add the generated column under another name.", TYPES)
+    elif old["generated"] and not new["generated"]:
+        message = f"The column {name} is no longer generated: rows that the old code writes have no value in it."
+        yield Finding("M02", "may_break", old["name"], message, "Keep it generated until all code writes it.", DEFAULTS)
+    if new["identity"] == "a" and old["identity"] != "a":
+        message = f"The column {name} becomes GENERATED ALWAYS: an INSERT of the old code that gives a value fails."
+        yield Finding("C05", "breaks", old["name"], message, "Use sa.Identity(always=False).", TYPES)
+
+
+def _default(old: Facts, new: Facts) -> Iterator[Finding]:
+    if old["generated"] or new["generated"] or new["identity"]:
+        return
+    name = plain(old["name"])
+    had = old["default"] is not None or old["identity"]
+    if had and new["default"] is None and new["not_null"]:
+        yield Finding(
+            "C09",
+            "breaks",
+            old["name"],
+            f"The column {name} is NOT NULL and loses its default: an INSERT of the old code that relies on it fails.",
+            "Release code that always writes the column first; drop the default in a later revision that is declared contract.",
+            DEFAULTS,
+            lock="AccessExclusive",
+        )
+    elif had and old["default"] != new["default"]:
+        now = "no default any more" if new["default"] is None else f"the default {new['default']}"
+        message = f"The column {name} has {now}: rows that the old code writes get another value."
+        yield Finding("M02", "may_break", old["name"], message, "Check that the old code can read and wants that value.", DEFAULTS)
+
+
+def _null(seen: Seen, old: Facts, new: Facts) -> Iterator[Finding]:
+    name = plain(old["name"])
+    if new["not_null"] and not old["not_null"]:
+        yield Finding(
+            "M01",
+            "may_break",
+            old["name"],
+            f"The column {name} becomes NOT NULL: old code that writes NULL is refused.",
+            "Release code that always writes the column first.",
+            "Making a column NOT NULL",
+            lock="AccessExclusive",
+            rows=seen.rows(old["relation"]),
+        )
+    elif old["not_null"] and not new["not_null"]:
+        message = f"The column {name} may be NULL now: old code that reads a NULL from it may fail."
+        yield Finding(
+            "M05", "may_break", old["name"], message, "Write no NULL until the old code is gone.", "Making a column NOT NULL"
+        )

@@ -1,0 +1,105 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""C07, M01, M07: what may be written, what ON CONFLICT relies on, and what is found by an index."""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+from .._core.plan import Finding
+from .seen import Facts, Seen, plain
+
+SECTION = "Adding a constraint"
+_WORDS = {"c": "check", "f": "foreign key", "u": "unique constraint", "x": "exclusion constraint", "p": "primary key"}
+
+
+def check(seen: Seen) -> Iterator[Finding]:
+    for change in seen.changes("constraint", "index", "type", "relation"):
+        old, new = change["before"], change["after"]
+        if change["kind"] == "constraint":
+            yield from _constraint(seen, change, old, new)
+        elif change["kind"] == "index":
+            yield from _index(seen, change, old, new)
+        elif change["kind"] == "type":
+            yield from _domain(old, new)
+        elif old and new and new["partition"] and not old["partition"]:
+            message = f"The table {plain(new['name'])} becomes a partition: rows outside its bounds are refused."
+            yield Finding("M01", "may_break", old["name"], message, "Check what the old code writes to it.", SECTION)
+
+
+def _gone(seen: Seen, entry: Facts) -> bool:
+    """Tell whether the table goes as well, which another rule tells of."""
+    return any(
+        change["kind"] == "relation"
+        and change["before"]
+        and change["after"] is None
+        and change["before"]["oid"] == entry["relation"]
+        for change in seen.facts["changes"]
+    )
+
+
+def _constraint(seen: Seen, change: Facts, old: Facts | None, new: Facts | None) -> Iterator[Finding]:
+    if new is None and old is not None:
+        if old["type"] in "pu" and not change["covered"] and not _gone(seen, old):
+            yield _unique_gone(old, _WORDS[old["type"]])
+        return
+    if new is None or new["parent"] or not seen.existed(new["relation"]) or (change["covered"] and new["type"] in "pu"):
+        return
+    if old is not None and old["definition"].replace(" NOT VALID", "") == new["definition"].replace(" NOT VALID", ""):
+        return  # validated, renamed, or made again as it was
+    if not _is_about_old_columns(seen, new):
+        return
+    yield Finding(
+        "M01",
+        "may_break",
+        new["name"],
+        f"The new {_WORDS[new['type']]} {plain(new['name'])} refuses rows that old code may write: {new['definition']}.",
+        "Release code that keeps to it first.",
+        SECTION,
+        rows=seen.rows(new["relation"]),
+    )
+
+
+def _is_about_old_columns(seen: Seen, new: Facts) -> bool:
+    """Old code writes nothing but NULL or the default into a column that it does not know."""
+    added = {change["after"]["oid"] for change in seen.facts["changes"] if change["kind"] == "column" and change["before"] is None}
+    return any(f"{new['relation']}/{number}" not in added for number in new["columns"] or ())
+
+
+def _index(seen: Seen, change: Facts, old: Facts | None, new: Facts | None) -> Iterator[Finding]:
+    if old is not None and new is None and not old["constraint"] and not change["covered"] and not _gone(seen, old):
+        if old["unique"]:
+            yield _unique_gone(old, "unique index")
+        else:
+            message = f"The index {plain(old['name'])} is dropped: statements of the old code that use it become slow."
+            fix = "Look at pg_stat_user_indexes.idx_scan; drop it when the old code is gone, with postgresql_concurrently=True."
+            yield Finding("M07", "may_break", old["name"], message, fix, "Dropping an index", rows=seen.rows(old["relation"]))
+    if (
+        old is None
+        and new is not None
+        and new["unique"]
+        and not new["constraint"]
+        and seen.existed(new["relation"])
+        and not change["covered"]
+    ):
+        message = f"The new unique index {plain(new['name'])} refuses rows that old code may write."
+        yield Finding("M01", "may_break", new["name"], message, "Release code that keeps to it first.", SECTION)
+
+
+def _unique_gone(old: Facts, what: str) -> Finding:
+    return Finding(
+        "C07",
+        "breaks",
+        old["name"],
+        f"The {what} {plain(old['name'])} is dropped: an ON CONFLICT of the old code that relies on it fails, and doubles get in.",
+        "Release code that does not rely on it first; drop it in a later revision that is declared contract.",
+        "Dropping a constraint",
+        lock="AccessExclusive",
+    )
+
+
+def _domain(old: Facts | None, new: Facts | None) -> Iterator[Finding]:
+    if old and new and new["kind"] == "type" and (old["checks"] != new["checks"] or (new["not_null"] and not old["not_null"])):
+        message = f"The domain {plain(new['name'])} takes other values than before: old code may be refused."
+        yield Finding("M01", "may_break", new["name"], message, "Release code that keeps to it first.", SECTION)

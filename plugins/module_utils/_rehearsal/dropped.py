@@ -1,0 +1,146 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""C01, C02, C08, C12: something that running code uses is gone."""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+from .._core.plan import Finding
+from .seen import Facts, Seen, plain
+
+TABLES = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "f": "foreign table", "S": "sequence"}
+SECTION = "Dropping a table or column"
+
+
+def check(seen: Seen) -> Iterator[Finding]:
+    schemas = _gone_schemas(seen)
+    for change in seen.changes("relation", "column", "type", "function", "extension"):
+        old = change["before"]
+        if old is None or change["after"] is not None or change["named"] is not None:
+            continue
+        if old["kind"] != "extension" and str(old["name"]).startswith(tuple(f"{schema}." for schema in schemas)):
+            continue
+        yield from _CHECKS[change["kind"]](seen, old)
+    for schema in schemas:
+        yield Finding(
+            "C08",
+            "breaks",
+            schema,
+            f"The schema {schema} is no longer there under this name.",
+            "Move what is in it release by release.",
+            SECTION,
+        )
+
+
+def _gone_schemas(seen: Seen) -> list[str]:
+    changes = list(seen.changes("schema"))
+    return [
+        change["before"]["name"]
+        for change in changes
+        if change["before"] and (change["after"] or {}).get("name") != change["before"]["name"]
+    ]
+
+
+def _relation(seen: Seen, old: Facts) -> Iterator[Finding]:
+    if old["owned"]:
+        return  # a sequence that goes with its column
+    name, what = plain(old["name"]), TABLES[old["relkind"]]
+    if old["partition"]:
+        yield Finding(
+            "M04",
+            "may_break",
+            old["name"],
+            f"The partition {name} is dropped: its rows are gone from the table that it is part of.",
+            "Detach it concurrently first, and drop it when nobody asks for its rows.",
+            SECTION,
+            rows=seen.rows(old["oid"]),
+        )
+        return
+    yield Finding(
+        "C01",
+        "breaks",
+        old["name"],
+        f"The {what} {name} is dropped while the old code still uses it.",
+        f"Release code that no longer uses {name} first; drop it in a later revision (op.drop_table) that is declared contract.",
+        SECTION,
+        lock="AccessExclusive",
+        rows=seen.rows(old["oid"]),
+    )
+
+
+def _column(seen: Seen, old: Facts) -> Iterator[Finding]:
+    gone = {change["before"]["oid"] for change in seen.facts["changes"] if change["kind"] == "relation" and _vanished(change)}
+    if old["relation"] in gone:
+        return  # told of its table
+    yield Finding(
+        "C02",
+        "breaks",
+        old["name"],
+        f"The column {plain(old['name'])} is dropped while the old code still selects and writes it.",
+        "Take it out of the models first (and give it a default or make it nullable), release that, then drop "
+        "it in a later revision "
+        "that is declared contract.",
+        SECTION,
+        lock="AccessExclusive",
+        rows=seen.rows(old["relation"]),
+    )
+
+
+def _vanished(change: Facts) -> bool:
+    return change["before"] is not None and change["after"] is None and change["named"] is None
+
+
+def _type(seen: Seen, old: Facts) -> Iterator[Finding]:
+    yield Finding(
+        "C08",
+        "breaks",
+        old["name"],
+        f"The type {plain(old['name'])} is dropped: statements of the old code that cast to it fail.",
+        "Release code that no longer names it first; drop it in a later revision that is declared contract.",
+        SECTION,
+    )
+
+
+def _function(seen: Seen, old: Facts) -> Iterator[Finding]:
+    if old["returns"] in ("trigger", "event_trigger"):
+        return  # nobody calls it; what its triggers did is told of them
+    name = plain(old["name"])
+    others = {
+        change["after"]["name"].split("(")[0]
+        for change in seen.facts["changes"]
+        if change["kind"] == "function" and change["after"]
+    }
+    if old["name"].split("(")[0] in others:
+        yield Finding(
+            "M04",
+            "may_break",
+            old["name"],
+            f"The function {name} gets other parameters: calls of the old code fail unless the new ones have defaults.",
+            "Add the new one beside the old one, and drop the old one in a later revision.",
+            SECTION,
+        )
+        return
+    yield Finding(
+        "C08",
+        "breaks",
+        old["name"],
+        f"The function {name} is dropped while the old code may call it.",
+        "Release code that no longer calls it first; drop it in a later revision that is declared contract.",
+        SECTION,
+    )
+
+
+def _extension(seen: Seen, old: Facts) -> Iterator[Finding]:
+    yield Finding(
+        "C08",
+        "breaks",
+        old["name"],
+        f"The extension {old['name']} is dropped, with all its functions, types and operators.",
+        "Release code that no longer uses them first; drop it in a later revision that is declared contract.",
+        SECTION,
+    )
+
+
+_CHECKS = {"relation": _relation, "column": _column, "type": _type, "function": _function, "extension": _extension}

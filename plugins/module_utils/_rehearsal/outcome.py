@@ -1,0 +1,121 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""X01–X03, T01, U01–U03: it fails, it is not undone when it fails, or an empty copy can not tell."""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+from .._core.plan import Finding
+from .seen import Facts, Seen, plain
+
+_HINTS = (
+    ("cannot run inside a transaction", "Run it inside with op.get_context().autocommit_block()."),
+    ("other objects depend on it", "Drop or change first what depends on it, or recreate it in the same revision."),
+    ("must be owner", "Run the migrations with the role that owns the objects."),
+)
+_WORDS = {
+    "null": "has NULL in {rows} rows",
+    "duplicate": "has {rows} groups of rows that are the same",
+    "orphan": "has {rows} rows that point to nothing",
+    "violation": "has {rows} rows that violate it",
+    "rows": "has rows, and the new column would have no value in them",
+}
+DATA = "Changes that depend on the data"
+
+
+def check(seen: Seen) -> Iterator[Finding]:
+    error = seen.facts["error"]
+    if error and seen.facts["refused"]:
+        message = (
+            f"It connects to another database ({', '.join(seen.facts['refused'])}), which was refused; so it was not rehearsed."
+        )
+        yield Finding("U03", "unknown", seen.revision, message, "Look at it by hand, and allow it with the reason.", DATA)
+    elif error:
+        told = str(error["message"]).splitlines()[0].rstrip(".")
+        hint = next((hint for part, hint in _HINTS if part in str(error["message"])), "Mend the revision.")
+        yield Finding(
+            "X01", "fails", seen.revision, f"It fails on an empty copy of the schema: {told}.", hint, "A revision that fails"
+        )
+    yield from _indexes(seen)
+    yield from _data(seen)
+    yield from _unseen(seen)
+    for statement in seen.statements:
+        if not statement["transactional"]:
+            yield _not_undone(seen, statement)
+
+
+def _indexes(seen: Seen) -> Iterator[Finding]:
+    for change in seen.facts["changes"]:
+        if (
+            change["kind"] == "index"
+            and change["after"]
+            and not change["after"]["valid"]
+            and "ON ONLY" not in change["after"]["definition"]
+        ):
+            name = change["after"]["name"]
+            message = f"The index {plain(name)} is left invalid."
+            yield Finding("X02", "fails", name, message, "Drop it and build it again.", "Adding an index")
+
+
+def _data(seen: Seen) -> Iterator[Finding]:
+    for answer in seen.facts["checks"]:
+        if answer["what"] == "data" or answer["rows"] == 0:
+            continue
+        name, table = answer["object"], plain(answer["table"])
+        if answer["problem"]:
+            message = (
+                f"Whether the rows of {table} allow {plain(name)} is not known: {answer['problem'].splitlines()[0].rstrip('.')}."
+            )
+            yield Finding(
+                "U04", "unknown", name, message, "Raise the time limit of the checks, or look by hand.", DATA, source="data"
+            )
+            continue
+        rows = "1000 or more" if answer["rows"] >= 1000 else str(answer["rows"])
+        what = f"{table} {_WORDS[answer['what']].format(rows=rows)} today"
+        if answer["changed_before"]:
+            message = f"{what}; a pending revision changes rows there first, so whether {plain(name)} succeeds is not known."
+            yield Finding(
+                "U04", "unknown", name, message, "Clean the rows up in a release before.", DATA, rows=answer["rows"], source="data"
+            )
+        else:
+            message = f"It will fail on {plain(name)}: {what}."
+            yield Finding("X03", "fails", name, message, "Clean the rows up first.", DATA, rows=answer["rows"], source="data")
+
+
+def _unseen(seen: Seen) -> Iterator[Finding]:
+    told = set()
+    for statement in seen.statements:
+        for oid in statement["read"]:
+            if oid not in told and seen.rows(oid) != 0:
+                told.add(oid)
+                name = seen.table(oid)["name"]
+                message = (
+                    f"It reads rows of {plain(name)}; what it does with them does not show on an empty "
+                    f"copy ({statement['sql'][:100]})."
+                )
+                yield Finding(
+                    "U01", "unknown", name, message, "Look at it by hand, and allow it with the reason.", DATA, rows=seen.rows(oid)
+                )
+        for oid in statement["procedural_writes"]:
+            if (oid, "written") not in told and seen.rows(oid) != 0 and oid not in statement["scanned"]:
+                told.add((oid, "written"))
+                name = seen.table(oid)["name"]
+                message = f"Code in the database writes rows of {plain(name)}; how many does not show on an empty copy."
+                yield Finding(
+                    "U02", "unknown", name, message, "Look at it by hand, and allow it with the reason.", DATA, rows=seen.rows(oid)
+                )
+
+
+def _not_undone(seen: Seen, statement: Facts) -> Finding:
+    name = next((str(seen.table(oid)["name"]) for oid in statement["locks"]), seen.revision)
+    return Finding(
+        "T01",
+        "not_transactional",
+        name,
+        f"A statement runs outside a transaction; when it fails, what it did stays ({statement['sql'][:100]}).",
+        "One such statement for each revision; a failed CREATE INDEX CONCURRENTLY leaves an invalid index, "
+        "which is dropped by hand.",
+        "Adding an index",
+    )

@@ -1,0 +1,73 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""C03, C04, M08: something that running code uses has another name, or another object has its name."""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+from .._core.plan import Finding
+from .dropped import TABLES
+from .seen import Facts, Seen, plain
+
+SECTION = "Renaming a table or column"
+
+
+def check(seen: Seen) -> Iterator[Finding]:
+    moved = [change["before"]["name"] + "." for change in seen.changes("schema") if change["before"]]
+    for change in seen.changes("relation", "column", "type", "function"):
+        old, new = change["before"], change["after"]
+        if old is None or old.get("owned") or str(old["name"]).startswith(tuple(moved)):
+            continue
+        if change["kind"] == "relation" and (
+            change["named"] is not None or (change["remade"] and old["relkind"] != new["relkind"])
+        ):
+            yield _other_object(seen, old)
+        elif new is None or change["named"] is not None:
+            continue
+        elif change["kind"] == "column":
+            if old["column"] != new["column"]:
+                yield _column(seen, old, new)
+        elif old["name"] != new["name"]:
+            yield _object(seen, change["kind"], old, new)
+
+
+def _other_object(seen: Seen, old: Facts) -> Finding:
+    return Finding(
+        "M08",
+        "may_break",
+        old["name"],
+        f"Another object takes the name {plain(old['name'])}: what the old code does with it has to work there too.",
+        "A view takes INSERT, UPDATE and DELETE only when it is simple (one table, no aggregates); test the "
+        "old release against it.",
+        SECTION,
+        rows=seen.rows(old["oid"]),
+    )
+
+
+def _column(seen: Seen, old: Facts, new: Facts) -> Finding:
+    return Finding(
+        "C04",
+        "breaks",
+        old["name"],
+        f"The column {plain(old['name'])} is renamed to {new['column']}: every statement of the old code that names it fails.",
+        f"Add {new['column']} beside it (op.add_column), write both, copy in batches, read the new one, and drop {old['column']} "
+        "in a later release. Or keep the column's name and rename the attribute in the model only.",
+        SECTION,
+        lock="AccessExclusive",
+    )
+
+
+def _object(seen: Seen, kind: str, old: Facts, new: Facts) -> Finding:
+    what = TABLES[old["relkind"]] if kind == "relation" else kind
+    view = f" Or keep a view of the old name in the same revision (op.execute('CREATE VIEW {plain(old['name'])} AS SELECT …'))."
+    return Finding(
+        "C03",
+        "breaks",
+        old["name"],
+        f"The {what} {plain(old['name'])} is renamed to {plain(new['name'])}: every statement of the old code that names it fails.",
+        f"Keep the name and rename only in the models.{view if kind == 'relation' else ''}",
+        SECTION,
+        lock="AccessExclusive" if kind == "relation" else None,
+    )

@@ -1,0 +1,89 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the worker saw of one revision, in the shape that the rules want."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Iterator, Mapping
+
+Facts = Mapping[str, Any]
+#: Lock → what it keeps out. PostgreSQL manual, "Explicit Locking", table "Conflicting Lock Modes".
+STRONG = {"AccessExclusive": "reads and writes", "Exclusive": "writes", "ShareRowExclusive": "writes", "Share": "writes"}
+
+
+@dataclass(frozen=True)
+class Large:
+    """From which size on a table is large: rows, or bytes where the rows were never counted or are wide."""
+
+    rows: int = 100000
+    bytes: int = 64 * 1024 * 1024
+
+    def has(self, table: Facts) -> bool:
+        return (table["rows"] or 0) >= self.rows or table["bytes"] >= self.bytes
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One revision as it ran, in one direction.
+
+    :param facts: the worker's report.
+    """
+
+    facts: Facts
+    large: Large = field(default_factory=Large)
+
+    @property
+    def revision(self) -> str:
+        return str(self.facts["revision"])
+
+    @property
+    def statements(self) -> list[Facts]:
+        return list(self.facts["statements"])
+
+    def changes(self, *kinds: str) -> Iterator[Facts]:
+        """Yield what became of the objects of these kinds, without those that running code can't know."""
+        for change in self.facts["changes"]:
+            if change["kind"] in kinds and not change["pending"]:
+                yield change
+
+    def table(self, oid: Any) -> Facts:
+        return self.facts["tables"].get(str(oid)) or {"name": "a new table", "rows": 0, "bytes": 0}
+
+    def existed(self, oid: Any) -> bool:
+        return str(oid) in self.facts["tables"]
+
+    def is_large(self, oid: Any) -> bool:
+        return self.large.has(self.table(oid))
+
+    def rows(self, oid: Any) -> int | None:
+        rows = self.table(oid)["rows"]
+        return None if rows is None else int(rows)
+
+    def strong_locks(self, statement: Facts) -> dict[str, str]:
+        """Return table → lock, of the locks that keep running code out while the statement runs."""
+        return {self.table(oid)["name"]: mode for oid, mode in statement["locks"].items() if mode in STRONG}
+
+    def requires_new_column(self, oid: Any) -> bool:
+        """Tell whether a column without a value for the rows that are there is added, which fails at the first of them."""
+        return any(
+            change["before"] is None and str(change["after"]["relation"]) == str(oid) and is_required(change["after"])
+            for change in self.facts["changes"]
+            if change["kind"] == "column"
+        ) and (self.table(oid)["rows"] != 0 or self.table(oid)["bytes"] > 0)
+
+    @property
+    def downgrade(self) -> Seen | None:
+        back = self.facts.get("downgrade")
+        return Seen(back, self.large) if back else None
+
+
+def is_required(column: Facts) -> bool:
+    """Tell whether an INSERT that does not know this column fails."""
+    return bool(column["not_null"]) and column["default"] is None and not column["identity"] and not column["generated"]
+
+
+def plain(name: str) -> str:
+    """Return a name as people write it."""
+    return name[len("public.") :] if name.startswith("public.") else name

@@ -1,0 +1,158 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""How the project reaches a database, noted when it did, so that the rehearsal reaches its copy in just the same way.
+
+What SQLAlchemy's ``do_connect`` event hands to the driver is kept: whatever env.py, a settings class or a hook for
+credentials has put there, certificates included, is good for another database of the same server too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import Any, Callable, Iterator
+
+from .. import server
+
+_LOOPBACK = ("127.0.0.1", "::1", "")
+#: Connect argument of libpq → the variable that its programs read it from. PostgreSQL manual, "Environment Variables".
+_LIBPQ = {
+    "host": "PGHOST",
+    "hostaddr": "PGHOSTADDR",
+    "port": "PGPORT",
+    "user": "PGUSER",
+    "password": "PGPASSWORD",
+    "passfile": "PGPASSFILE",
+    "service": "PGSERVICE",
+    "sslmode": "PGSSLMODE",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcrl": "PGSSLCRL",
+    "channel_binding": "PGCHANNELBINDING",
+    "gssencmode": "PGGSSENCMODE",
+    "target_session_attrs": "PGTARGETSESSIONATTRS",
+}
+
+
+def endpoint(cargs: Any, cparams: dict[str, Any]) -> tuple[str, ...]:
+    """Return what tells one database from another in the arguments that a driver is given."""
+    host = str(cparams.get("host") or cparams.get("unix_socket") or "")
+    name = cparams.get("dbname") or cparams.get("database") or cparams.get("db") or cparams.get("user") or ""
+    return (
+        "localhost" if host in _LOOPBACK else host,
+        str(cparams.get("port") or ""),
+        str(name),
+        str(cparams.get("dsn") or cparams.get("conninfo") or cparams.get("service") or ""),
+        " ".join(str(item) for item in cargs),
+    )
+
+
+class Access:
+    """The way to one database.
+
+    :param dialect: SQLAlchemy's dialect of the project's engine.
+    :param cargs: what the driver's ``connect()`` was given.
+    """
+
+    def __init__(self, dialect: Any, cargs: Any, cparams: dict[str, Any]) -> None:
+        self.dialect, self.cargs, self.cparams = dialect, cargs, cparams
+        self.endpoint = endpoint(cargs, cparams)
+
+    def aimed_at(self, database: str) -> dict[str, Any]:
+        """Return the connect arguments for another database of the server."""
+        return redirected(self.cparams, database)
+
+    def connect(self, database: str, purpose: str) -> Session:
+        return Session(self.dialect, self.cargs, self.aimed_at(database), purpose)
+
+    def variables(self, database: str) -> dict[str, str]:
+        """Return the environment in which PostgreSQL's programs reach ``database``; the password is nowhere else."""
+        found = {variable: str(self.cparams[name]) for name, variable in _LIBPQ.items() if self.cparams.get(name)}
+        ssl = self.cparams.get("ssl")
+        if isinstance(ssl, str):
+            found["PGSSLMODE"] = ssl
+        return dict(found, PGDATABASE=database, PGCONNECT_TIMEOUT="30", PGAPPNAME="dbops.alembic rehearsal")
+
+
+def redirected(cparams: dict[str, Any], database: str) -> dict[str, Any]:
+    name = next((name for name in ("dbname", "database", "db") if name in cparams), "database")
+    rest = {key: value for key, value in cparams.items() if key not in ("dbname", "database", "db")}
+    return dict(rest, **{name: database})
+
+
+class _Loop(threading.Thread):
+    """An event loop of our own, in which connections of an async driver live as long as we want."""
+
+    def __init__(self) -> None:
+        import asyncio
+
+        super().__init__(daemon=True)
+        self.loop = asyncio.new_event_loop()
+        self.start()
+
+    def run(self) -> None:
+        self.loop.run_forever()
+
+    def call(self, work: Callable[[], Any]) -> Any:
+        import asyncio
+
+        from sqlalchemy.util.concurrency import greenlet_spawn
+
+        return asyncio.run_coroutine_threadsafe(greenlet_spawn(work), self.loop).result()
+
+
+_LOOP: list[_Loop] = []
+
+
+def drive(dialect: Any, work: Callable[[], Any]) -> Any:
+    """Run ``work``, which talks to a driver, in the way that this driver needs."""
+    if not getattr(dialect, "is_async", False):
+        return work()
+    if not _LOOP:
+        _LOOP.append(_Loop())
+    return _LOOP[0].call(work)
+
+
+class Session:
+    """A connection of ours in autocommit."""
+
+    def __init__(self, dialect: Any, cargs: Any, cparams: dict[str, Any], purpose: str) -> None:
+        self.dialect = dialect
+        self.dbapi = drive(dialect, lambda: dialect.connect(*cargs, **cparams))
+        drive(dialect, lambda: dialect.set_isolation_level(self.dbapi, "AUTOCOMMIT"))
+        if dialect.name == "postgresql":
+            settings = {
+                "application_name": f"dbops.alembic {purpose}",
+                "statement_timeout": "0",
+                "lock_timeout": "0",
+                "idle_in_transaction_session_timeout": "0",
+                "default_transaction_read_only": "off",
+            }
+            self.rows(
+                "select " + ", ".join(f"set_config('{name}', {server.literal(value)}, false)" for name, value in settings.items())
+            )
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return drive(self.dialect, lambda: server.rows(self.dbapi, sql))  # type: ignore[no-any-return]
+
+    def value(self, sql: str) -> Any:
+        found = self.rows(sql)
+        return found[0][0] if found else None
+
+    def close(self) -> None:
+        with contextlib.suppress(Exception):  # broken already
+            drive(self.dialect, self.dbapi.close)
+
+    @contextlib.contextmanager
+    def closing(self) -> Iterator[Session]:
+        try:
+            yield self
+        finally:
+            self.close()
+
+
+def quoted(name: str) -> str:
+    """Quote an identifier for PostgreSQL."""
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,188 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""What PostgreSQL's catalogue holds, and how two looks at it differ.
+
+By OID for what an upgrade did, since a renamed object keeps its OID and one made anew does not. By name for whether a downgrade
+brought everything back, since what it makes anew gets other OIDs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Dict, Iterable, Tuple
+
+from .access import Session
+
+Key = Tuple[str, str]
+Entry = Dict[str, Any]
+Catalog = Dict[Key, Entry]
+
+_OURS = "n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"
+_NOT_EXTENSION = (
+    "not exists (select 1 from pg_depend e where e.objid = {oid} and e.classid = '{table}'::regclass and e.deptype = 'e')"
+)
+#: Kind of object → query for key, name and what is known of it. Version tables are left out by their names.
+QUERIES = {
+    "schema": f"""
+select n.oid::text, n.nspname::text, json_build_object('acl', n.nspacl::text)::text
+from pg_namespace n where {_OURS}""",
+    "relation": f"""
+select c.oid::text, n.nspname || '.' || c.relname, json_build_object(
+  'relkind', c.relkind, 'schema', n.nspname, 'persistence', c.relpersistence, 'row_security', c.relrowsecurity,
+  'force_row_security', c.relforcerowsecurity,
+  'acl', c.relacl::text, 'partition', c.relispartition, 'options', c.reloptions,
+  'bound', pg_get_expr(c.relpartbound, c.oid),
+  'query', case when c.relkind in ('v', 'm') then pg_get_viewdef(c.oid) end,
+  'owned', exists (select 1 from pg_depend d where d.objid = c.oid and d.classid = 'pg_class'::regclass
+                   and d.refclassid = 'pg_class'::regclass and d.refobjsubid > 0 and d.deptype in ('a', 'i')))::text
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p', 'v', 'm', 'S', 'f') and {_OURS} and {{c}}""",
+    "column": f"""
+select c.oid || '/' || a.attnum, n.nspname || '.' || c.relname || '.' || a.attname, json_build_object(
+  'relation', c.oid::text, 'relkind', c.relkind, 'column', a.attname, 'table', n.nspname || '.' || c.relname,
+  'type', format_type(a.atttypid, a.atttypmod), 'not_null', a.attnotnull, 'identity', a.attidentity,
+  'generated', case when current_setting('server_version_num')::int >= 120000 then to_jsonb(a) ->> 'attgenerated' else '' end,
+  'collation', (select o.collname from pg_collation o where o.oid = a.attcollation),
+  'acl', a.attacl::text, 'default', pg_get_expr(d.adbin, d.adrelid))::text
+from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f') and {_OURS} and {{c}}""",
+    "constraint": f"""
+select k.oid::text, n.nspname || '.' || c.relname || '.' || k.conname, json_build_object(
+  'relation', c.oid::text, 'table', n.nspname || '.' || c.relname, 'type', k.contype, 'definition', pg_get_constraintdef(k.oid),
+  'valid', k.convalidated, 'columns', k.conkey, 'foreign', nullif(k.confrelid, 0)::text, 'parent', k.conparentid <> 0,
+  'foreign_columns', k.confkey, 'deferrable', k.condeferrable)::text
+from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
+where k.contype in ('c', 'f', 'p', 'u', 'x') and {_OURS} and {{c}}""",
+    "index": f"""
+select i.indexrelid::text, n.nspname || '.' || c.relname, json_build_object(
+  'relation', i.indrelid::text, 'table', (select tn.nspname || '.' || t.relname from pg_class t join pg_namespace tn
+                                          on tn.oid = t.relnamespace where t.oid = i.indrelid),
+  'definition', pg_get_indexdef(i.indexrelid), 'unique', i.indisunique, 'valid', i.indisvalid,
+  'columns', i.indkey::text, 'predicate', pg_get_expr(i.indpred, i.indrelid), 'expressions', i.indexprs is not null,
+  'constraint', exists (select 1 from pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x')))::text
+from pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace
+join pg_class r on r.oid = i.indrelid
+where {_OURS} and {{r}}""",
+    "type": f"""
+select t.oid::text, n.nspname || '.' || t.typname, json_build_object(
+  'typtype', t.typtype, 'base', case when t.typtype = 'd' then format_type(t.typbasetype, t.typtypmod) end,
+  'not_null', t.typnotnull, 'default', t.typdefault,
+  'labels', (select json_agg(e.enumlabel order by e.enumsortorder) from pg_enum e where e.enumtypid = t.oid),
+  'attributes', (select json_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod) order by a.attnum) from pg_attribute a
+                 where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped and t.typtype = 'c'),
+  'checks', (select json_agg(pg_get_constraintdef(k.oid) order by k.conname) from pg_constraint k where k.contypid = t.oid))::text
+from pg_type t join pg_namespace n on n.oid = t.typnamespace
+where {_OURS} and {_NOT_EXTENSION.format(oid="t.oid", table="pg_type")}
+  and (t.typtype in ('e', 'd')
+       or (t.typtype = 'c' and exists (select 1 from pg_class c where c.oid = t.typrelid and c.relkind = 'c')))""",
+    "trigger": f"""
+select t.oid::text, n.nspname || '.' || c.relname || '.' || t.tgname, json_build_object(
+  'relation', c.oid::text, 'table', n.nspname || '.' || c.relname,
+  'definition', pg_get_triggerdef(t.oid), 'enabled', t.tgenabled)::text
+from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
+where not t.tgisinternal and {_OURS}""",
+    "function": f"""
+select p.oid::text, n.nspname || '.' || p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')', json_build_object(
+  'source', md5(p.prosrc || coalesce(p.probin, '')), 'returns', p.prorettype::regtype::text, 'acl', p.proacl::text,
+  'language', p.prolang, 'security_definer', p.prosecdef, 'volatile', p.provolatile, 'config', p.proconfig)::text
+from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+where {_OURS} and {_NOT_EXTENSION.format(oid="p.oid", table="pg_proc")}""",
+    "policy": f"""
+select p.oid::text, n.nspname || '.' || c.relname || '.' || p.polname, json_build_object(
+  'relation', c.oid::text, 'table', n.nspname || '.' || c.relname, 'command', p.polcmd, 'permissive', p.polpermissive,
+  'roles', p.polroles::text, 'using', pg_get_expr(p.polqual, p.polrelid), 'check', pg_get_expr(p.polwithcheck, p.polrelid))::text
+from pg_policy p join pg_class c on c.oid = p.polrelid join pg_namespace n on n.oid = c.relnamespace where {_OURS}""",
+    "rule": f"""
+select r.oid::text, n.nspname || '.' || c.relname || '.' || r.rulename, json_build_object(
+  'relation', c.oid::text, 'table', n.nspname || '.' || c.relname,
+  'definition', pg_get_ruledef(r.oid), 'enabled', r.ev_enabled)::text
+from pg_rewrite r join pg_class c on c.oid = r.ev_class join pg_namespace n on n.oid = c.relnamespace
+where r.rulename <> '_RETURN' and {_OURS}""",
+    "extension": "select oid::text, extname::text, json_build_object('version', extversion)::text from pg_extension",
+}
+#: Facts that hold OIDs or depend on who made the object: they are no difference between an object and the same one made anew.
+_NOT_COMPARED = ("relation", "foreign", "columns", "foreign_columns", "acl", "roles", "language")
+_CAST = re.compile(r"\(([a-z_0-9\" ]+)\)::[a-z ]+")  # ALTER COLUMN … TYPE writes casts into what it makes again
+
+
+def look(session: Session, version_tables: Iterable[str]) -> Catalog:
+    """Return every object of the database that is not the server's own or an Alembic version table."""
+    names = ", ".join("'" + name.replace("'", "''") + "'" for name in sorted(set(version_tables))) or "''"
+    parts = {name: f"{name}.relname not in ({names})" for name in ("c", "r")}
+    found: Catalog = {}
+    for kind, query in QUERIES.items():
+        for oid, name, facts in session.rows(query.replace("{c}", parts["c"]).replace("{r}", parts["r"])):
+            found[(kind, str(oid))] = {"kind": kind, "oid": str(oid), "name": name, **json.loads(facts)}
+    return found
+
+
+def changes(base: Catalog, before: Catalog, after: Catalog) -> list[dict[str, Any]]:
+    """Return what became of each object that differs.
+
+    An object that was dropped and made again under its name is one change, marked ``remade``. ``named`` is what bears the old
+    name of a renamed or dropped object afterwards. ``pending`` tells that running code can't know it, because it was not in
+    ``base`` either, ``covered`` that another index does what a dropped one did, or already did what a new one does.
+    """
+    names = {(entry["kind"], entry["name"]): entry for entry in after.values()}
+    gone = {key: entry for key, entry in before.items() if key not in after}
+    new = {key: entry for key, entry in after.items() if key not in before}
+    used: set[Key] = set()
+    found = []
+    for key, old in before.items():
+        now, named = after.get(key), names.get((old["kind"], old["name"]))
+        remade = now is None and named is not None and (named["kind"], named["oid"]) in new
+        if remade:
+            now, named = named, None
+            used.add((now["kind"], now["oid"]))  # type: ignore[index]
+        if now is not None and (
+            old == now or (remade and _compared(old) == _compared(now) and old["kind"] not in ("relation", "column"))
+        ):
+            continue
+        told = {"kind": old["kind"], "before": old, "after": now, "remade": remade, "pending": key not in base}
+        found.append(dict(told, named=named if named is not now else None, covered=_covered(old, gone, after)))
+    for key, entry in new.items():
+        if key not in used:
+            told = {"kind": entry["kind"], "before": None, "after": entry, "remade": False, "pending": False, "named": None}
+            found.append(dict(told, covered=_covered(entry, new, before)))
+    return found
+
+
+def _covered(entry: Entry, others: Catalog, catalog: Catalog) -> bool:
+    """Tell whether ``catalog`` has another valid index with the columns of this index or constraint (unique, if it is)."""
+    if entry["kind"] == "constraint" and entry["type"] in "pu":
+        columns, unique, predicate = [str(number) for number in entry["columns"]], True, None
+    elif entry["kind"] == "index" and not entry["expressions"]:
+        columns, unique, predicate = entry["columns"].split(), entry["unique"], entry["predicate"]
+    else:
+        return False
+    for other in catalog.values():
+        if other["kind"] != "index" or (other["kind"], other["oid"]) in others or other["relation"] != entry["relation"]:
+            continue
+        if other["oid"] == entry["oid"] or not other["valid"] or other["predicate"] != predicate or other["expressions"]:
+            continue
+        there = other["columns"].split()
+        if (other["unique"] and sorted(there) == sorted(columns)) if unique else there[: len(columns)] == columns:
+            return True
+    return False
+
+
+def residue(before: Catalog, after: Catalog) -> list[dict[str, str]]:
+    """Return by name what is left over, missing or different."""
+    first, second = ({(entry["kind"], entry["name"]): entry for entry in each.values()} for each in (before, after))
+    found = []
+    for kind, name in sorted(set(first) | set(second)):
+        old, now = first.get((kind, name)), second.get((kind, name))
+        if old is None or now is None:
+            found.append({"what": "left over" if old is None else "missing", "kind": kind, "name": name})
+        elif _compared(old) != _compared(now):
+            facts = sorted(fact for fact in _compared(old) if _compared(old)[fact] != _compared(now).get(fact))
+            found.append({"what": "different", "kind": kind, "name": name, "facts": ", ".join(facts)})
+    return found
+
+
+def _compared(entry: Entry) -> Entry:
+    found = {name: value for name, value in entry.items() if name not in _NOT_COMPARED and name != "oid"}
+    return dict(found, definition=_CAST.sub(r"\1", found["definition"])) if "definition" in found else found

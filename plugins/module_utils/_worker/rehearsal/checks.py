@@ -1,0 +1,129 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Questions to the real rows that new constraints raise: would they fail on what is there? Read only, and with a time limit."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..failure import describe
+from .access import Access, Session, quoted
+from .catalog import Catalog
+
+#: More than this is not counted.
+MOST = 1000
+_CHECK = re.compile(r"^CHECK \((.*)\)(?: NO INHERIT)?$", re.S)
+
+
+class Checks:
+    """Generates and asks the questions of one database.
+
+    :param base: the catalogue as the real database has it now; what pending revisions add is not there to be asked about.
+    :param seconds: time limit of each question; 0 is none.
+    """
+
+    def __init__(self, access: Access, database: str, base: Catalog, seconds: float) -> None:
+        self.access, self.database, self.base, self.seconds = access, database, base, seconds
+        self.touched: set[str] = set()  # tables whose rows a pending revision changes
+
+    def of(self, changes: list[dict[str, Any]], statements: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return what the real rows say to these changes, in the order of the changes."""
+        for statement in statements:
+            if statement["writes"] in ("update", "delete", "merge"):
+                self.touched |= set(statement["locks"])
+            self.touched |= set(statement["procedural_writes"])
+        questions = [question for change in changes for question in self._questions(change)]
+        if not questions:
+            return []
+        with self.access.connect(self.database, "rehearsal: checks").closing() as session:
+            session.rows(f"select set_config('statement_timeout', '{round(self.seconds * 1000)}', false)")
+            session.rows(
+                "select set_config('default_transaction_read_only', 'on', false), set_config('lock_timeout', '1000', false)"
+            )
+            return [self._ask(session, question) for question in questions]
+
+    def _ask(self, session: Session, question: dict[str, Any]) -> dict[str, Any]:
+        sql = question.pop("sql")
+        answer = dict(question, changed_before=question.pop("relation") in self.touched, rows=None, problem=None)
+        try:
+            answer["rows"] = int(session.value(sql))
+        except Exception as exc:
+            answer["problem"] = describe(exc)["message"]
+        return answer
+
+    def _questions(self, change: dict[str, Any]) -> list[dict[str, Any]]:
+        before, after = change["before"], change["after"]
+        entry = after or before
+        relation = entry.get("relation") if entry else None
+        table = self.base.get(("relation", str(relation)))
+        if table is None or table["relkind"] not in ("r", "p"):
+            return []
+        maker = getattr(self, "_" + change["kind"], None)
+        made = maker(_qualified(table), before, after) if maker else None
+        if made is None:
+            return []
+        what, sql = made
+        name = (after or before)["name"]
+        return [{"what": what, "object": name, "table": table["name"], "relation": str(relation), "sql": sql}]
+
+    def _column(self, table: str, before: Any, after: Any) -> tuple[str, str] | None:
+        if after is None:
+            return "data", f"select count({quoted(before['column'])}) from {table}" if self._known([before["oid"]]) else "select 0"
+        if before is None:
+            required = after["not_null"] and after["default"] is None and not after["identity"] and not after["generated"]
+            return ("rows", f"select count(*) from (select 1 from {table} limit 1) s") if required else None
+        if after["not_null"] and not before["not_null"] and self._known([after["oid"]]):
+            name = quoted(self.base[("column", after["oid"])]["column"])
+            return "null", _counted(f"select 1 from {table} where {name} is null")
+        return None
+
+    def _constraint(self, table: str, before: Any, after: Any) -> tuple[str, str] | None:
+        if after is None or not after["valid"] or (before is not None and before["valid"]):
+            return None
+        columns = self._names(after["relation"], after["columns"])
+        if columns is None:
+            return None
+        if after["type"] in "pu":
+            return "duplicate", _duplicates(table, columns, None)
+        if after["type"] == "f":
+            return self._orphans(table, columns, after)
+        match = _CHECK.match(after["definition"]) if after["type"] == "c" else None
+        return ("violation", _counted(f"select 1 from {table} where not ({match.group(1)})")) if match else None
+
+    def _orphans(self, table: str, columns: list[str], after: Any) -> tuple[str, str] | None:
+        other, keys = self.base.get(("relation", after["foreign"])), self._names(after["foreign"], after["foreign_columns"])
+        if other is None or keys is None:
+            return None
+        there = " and ".join(f"f.{name} is not null" for name in columns)
+        same = " and ".join(f"r.{key} = f.{name}" for key, name in zip(keys, columns))
+        return "orphan", _counted(
+            f"select 1 from {table} f where {there} and not exists (select 1 from {_qualified(other)} r where {same})"
+        )
+
+    def _index(self, table: str, before: Any, after: Any) -> tuple[str, str] | None:
+        if before is not None or after is None or not after["unique"] or after["constraint"] or after["expressions"]:
+            return None
+        columns = self._names(after["relation"], [int(number) for number in after["columns"].split()])
+        return ("duplicate", _duplicates(table, columns, after["predicate"])) if columns else None
+
+    def _known(self, oids: list[str]) -> bool:
+        return all(("column", oid) in self.base for oid in oids)
+
+    def _names(self, relation: Any, numbers: Any) -> list[str] | None:
+        oids = [f"{relation}/{number}" for number in numbers or ()]
+        return [quoted(self.base[("column", oid)]["column"]) for oid in oids] if self._known(oids) else None
+
+
+def _qualified(entry: dict[str, Any]) -> str:
+    return f"{quoted(entry['schema'])}.{quoted(entry['name'][len(entry['schema']) + 1 :])}"
+
+
+def _counted(select: str) -> str:
+    return f"select count(*) from ({select} limit {MOST}) s"
+
+
+def _duplicates(table: str, columns: list[str], predicate: str | None) -> str:
+    there = " and ".join([f"{name} is not null" for name in columns] + ([f"({predicate})"] if predicate else []))
+    return _counted(f"select 1 from {table} where {there} group by {', '.join(columns)} having count(*) > 1")

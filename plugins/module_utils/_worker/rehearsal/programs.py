@@ -1,0 +1,81 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""PostgreSQL's own programs: where they are, and a schema carried from one database to another by them."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import shutil
+import subprocess
+
+from ..failure import Failure
+from .access import Access
+
+_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/lib64/pgsql/bin", "/opt/homebrew/opt/postgresql@*/bin")
+LOCK_WAIT_MILLISECONDS = 5000
+
+
+def find(name: str, folder: str | None, major: int) -> str:
+    """Return the path of a program that is not older than the server.
+
+    :param folder: where the user says that it is.
+    :param major: major version of the server.
+    :raises Failure: ``config_missing``.
+    """
+    if folder:
+        given = os.path.join(folder, name)
+        if os.access(given, os.X_OK):
+            return given
+        raise Failure("config_missing", f"There is no {name} in {folder}.", "Check postgresql_programs.")
+    found = [path for pattern in _FOLDERS for path in glob.glob(os.path.join(pattern, name)) if os.access(path, os.X_OK)]
+    versioned = sorted((int(match.group(1)), path) for path in found for match in [re.search(r"(\d+)/bin/", path)] if match)
+    fitting = [path for version, path in versioned if version >= major]
+    path = fitting[0] if fitting else shutil.which(name)
+    if path:
+        return path
+    raise Failure(
+        "config_missing",
+        f"There is no {name} on this host.",
+        f"Install PostgreSQL's client programs, version {major} or later, or say with postgresql_programs where they are.",
+    )
+
+
+def copy_schema(source: Access, database: str, target: Access, copy: str, folder: str | None, major: int) -> list[str]:
+    """Carry the schema of ``database`` to ``copy``; return what could not be restored, a line for each.
+
+    :raises Failure: pg_dump failed.
+    """
+    dump = find("pg_dump", folder, major)
+    restore = os.path.join(os.path.dirname(dump), "pg_restore")
+    command = [dump, "--schema-only", "--format=custom", f"--lock-wait-timeout={LOCK_WAIT_MILLISECONDS}"]
+    command += ["--no-publications", "--no-subscriptions", "--no-security-labels", "--no-tablespaces"]
+    with subprocess.Popen(  # pylint: disable=ansible-bad-function  # there is no Ansible here
+        command, env=_environment(source, database), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as dumping, subprocess.Popen(  # pylint: disable=ansible-bad-function
+        [restore, "--dbname", copy, "--no-tablespaces"],
+        env=_environment(target, copy),
+        stdin=dumping.stdout,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as restoring:
+        dumping.stdout.close()  # type: ignore[union-attr]  # so that pg_dump notices when pg_restore ends
+        problems = restoring.communicate()[1].decode("utf-8", "replace")
+        said = dumping.stderr.read().decode("utf-8", "replace").strip()  # type: ignore[union-attr]
+    if dumping.returncode:
+        kind = (
+            "insufficient_privilege"
+            if "permission denied" in said
+            else "lock_timeout"
+            if "lock timeout" in said
+            else "database_error"
+        )
+        raise Failure(kind, f"pg_dump could not read the schema: {said.splitlines()[-1] if said else dumping.returncode}.")
+    return [line.split("ERROR:", 1)[1].strip() for line in problems.splitlines() if "ERROR:" in line]
+
+
+def _environment(access: Access, database: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG") or name == "PGPASSFILE"}
+    return dict(kept, LC_ALL="C", **access.variables(database))

@@ -1,0 +1,111 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Where the project's connections go while it is watched: to the copy, and nowhere else.
+
+SQLAlchemy's class-level events reach every engine of the process, whoever made it. In the rehearsal a connection to a database
+that was looked at goes to its copy, one to any other database is refused, and before its first statement each is asked which
+database it really is. What a pool has kept from before is thrown away when it is taken out.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from .. import server
+from ..failure import Failure
+from .access import Access, endpoint, redirected
+
+_MARK = "dbops.alembic rehearsal"
+
+
+class Redirection:
+    """First notes how the project connects, then leads it elsewhere.
+
+    :param aims: endpoint of a database → name of its copy. None while the project is only looked at.
+    """
+
+    def __init__(self) -> None:
+        self.aims: dict[tuple[str, ...], str] | None = None
+        self.settings: dict[str, str] = {}
+        self.generation = 0
+        self.refused: list[str] = []
+
+    def aim(self, aims: dict[tuple[str, ...], str] | None) -> None:
+        """From now on connections go there, and those made before are used no more."""
+        self.generation += 1
+        self.aims, self.refused = aims, []
+
+    def events(self) -> list[tuple[Any, str, Callable[..., Any]]]:
+        from sqlalchemy.engine import Engine
+        from sqlalchemy.pool import Pool
+
+        return [
+            (Engine, "do_connect", self._do_connect),
+            (Pool, "connect", self._connected),
+            (Pool, "checkout", self._checkout),
+            (Engine, "before_cursor_execute", self._before),
+        ]
+
+    def listen(self) -> None:
+        from sqlalchemy import event
+
+        for target, name, listener in self.events():
+            event.listen(target, name, listener)
+
+    def access_of(self, connection: Any) -> Access | None:
+        """Return how this connection was made; None for one that its engine's own ``creator`` made."""
+        mark = connection.connection.info.get(_MARK)
+        return mark["access"] if mark else None
+
+    def _do_connect(self, dialect: Any, record: Any, cargs: Any, cparams: dict[str, Any]) -> None:
+        if record is None:
+            return
+        if self.aims is None:
+            record.info[_MARK] = {"generation": self.generation, "access": Access(dialect, cargs, cparams)}
+            return
+        aim = self.aims.get(endpoint(cargs, cparams))
+        if aim is None:
+            self._refuse(" ".join(part for part in endpoint(cargs, cparams)[:3] if part))
+        new = redirected(cparams, str(aim))
+        cparams.clear()
+        cparams.update(new)
+        record.info[_MARK] = {"generation": self.generation, "access": None, "database": aim}
+
+    def _refuse(self, where: str) -> None:
+        self.refused.append(where)
+        raise Failure(
+            "wrong_database",
+            f"A connection to another database ({where}) was refused in the rehearsal.",
+            "Only the database that the project migrates has a copy; look at this revision by hand.",
+        )
+
+    def _connected(self, dbapi: Any, record: Any) -> None:
+        """Ask a new connection who it is, before anybody else can use it."""
+        if self.aims is None:
+            return
+        mark = record.info.get(_MARK) or {}
+        if mark.get("generation") != self.generation:
+            self._refuse("made by a function of the project's own")
+        found = server.value(dbapi, "select current_database()")
+        if found != mark["database"]:
+            dbapi.rollback()
+            self._refuse(str(found))
+        settings = ", ".join(
+            f"set_config('{name}', {server.literal(value)}, false)" for name, value in sorted(self.settings.items())
+        )
+        if settings:
+            server.value(dbapi, "select " + settings)
+        dbapi.commit()
+
+    def _checkout(self, dbapi: Any, record: Any, fairy: Any) -> None:
+        from sqlalchemy.exc import DisconnectionError
+
+        mark = record.info.get(_MARK) or {}
+        if self.aims is not None and mark.get("generation") != self.generation:
+            raise DisconnectionError("made before the rehearsal")  # the pool then makes another one
+
+    def _before(self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+        mark = conn.connection.info.get(_MARK) or {}
+        if self.aims is not None and mark.get("generation") != self.generation:
+            self._refuse("a connection that was open before the rehearsal")

@@ -1,0 +1,290 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The rehearsal: the pending revisions run one by one on a copy of the schema, are watched, undone and run again."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, Iterator
+
+from .. import project, target
+from ..environment import EnvironmentRun, Send, Visit
+from ..failure import Failure, describe
+from . import catalog, declared, sizes
+from .access import Access
+from .checks import Checks
+from .redirect import Redirection
+from .scratch import Scratch
+from .watch import Watch
+
+#: Settings of each session on the copy: no plan scans a table where something else would do, and nothing hangs.
+SESSION = {"enable_seqscan": "off", "lock_timeout": "10s", "statement_timeout": "300s"}
+
+
+def plan(request: dict[str, Any], send: Send) -> dict[str, Any]:
+    """Return what was seen of every pending revision of every database."""
+    project.enter(request)
+    versions = project.versions()
+    redirection = Redirection()
+    redirection.listen()
+    looked = _look(request, send, redirection)
+    return {"versions": versions, "databases": Rehearsal(request, send, redirection, looked).run()}
+
+
+def clean(request: dict[str, Any], send: Send) -> dict[str, Any]:
+    """Drop the copies that a run which was killed left behind."""
+    project.enter(request)
+    redirection = Redirection()
+    redirection.listen()
+    dropped = []
+    for access, found in _by_database(_look(request, send, redirection)):
+        scratch = Scratch(access, found[0].database["database"], request)
+        try:
+            dropped += scratch.prune() if access.dialect.name == "postgresql" else []
+        finally:
+            scratch.remove()
+    return {"dropped": dropped}
+
+
+class Looked:
+    """What was found out about one context of env.py before anything is rehearsed."""
+
+    def __init__(self, visit: Visit, steps: list[Any], access: Access | None, tables: dict[str, dict[str, Any]]) -> None:
+        self.number, self.database, self.current = visit.number, visit.database, visit.current
+        self.initialised = visit.initialised
+        self.pending = [target.describe_step(step) for step in steps]
+        self.access, self.tables = access, tables
+
+    @property
+    def version_table(self) -> tuple[str, str, list[str]]:
+        schema = self.database["version_table_schema"] or self.database["schema"] or "public"
+        return str(schema), str(self.database["version_table"]), sorted(self.current)
+
+
+def _look(request: dict[str, Any], send: Send, redirection: Redirection) -> list[Looked]:
+    found: list[Looked] = []
+
+    def prepare(visit: Visit) -> None:
+        steps = target.upgrade_steps(environment.script, request.get("target") or "heads", visit.current)
+        tables = sizes.of_tables(visit.database["dialect"], visit.dbapi)
+        found.append(Looked(visit, steps, redirection.access_of(visit.connection), tables))
+
+    environment = EnvironmentRun(request, project.load(request, "upgrade"), lambda visit, heads: [], send, prepare)
+    environment.run()
+    return found
+
+
+def _by_database(looked: list[Looked]) -> list[tuple[Access, list[Looked]]]:
+    found: dict[tuple[str, ...], tuple[Access, list[Looked]]] = {}
+    for each in looked:
+        if each.access is not None:
+            found.setdefault(each.access.endpoint, (each.access, []))[1].append(each)
+    return list(found.values())
+
+
+class Rehearsal:
+    """Rehearses what was found pending, each database on a copy of its own."""
+
+    def __init__(self, request: dict[str, Any], send: Send, redirection: Redirection, looked: list[Looked]) -> None:
+        self.request, self.send, self.redirection, self.looked = request, send, redirection, looked
+        self.scratches: dict[tuple[str, ...], Scratch] = {}
+        self.rows: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}  # sizes by the OID that a table has in the copy
+        self.version_tables = [each.database["version_table"] for each in looked]
+
+    def run(self) -> list[dict[str, Any]]:
+        reports = [self._report(each) for each in self.looked]
+        waiting = [each for each in self.looked if each.pending]
+        if not waiting:
+            return reports
+        mode = self.request.get("mode") or "auto"
+        reason = "It was not asked for (mode)." if mode == "static" else next(filter(None, map(_hindrance, self.looked)), None)
+        try:
+            if reason is None:
+                self._make_copies()
+                for each in waiting:
+                    reports[each.number]["revisions"] = list(self._database(each))
+        except _Impossible as exc:
+            reason = exc.reason
+        finally:
+            for scratch in self.scratches.values():
+                with contextlib.suppress(Exception):  # the next run drops what could not be dropped now
+                    scratch.remove()
+        if reason and mode == "rehearse":
+            raise Failure("rehearsal_impossible", f"The revisions can not be rehearsed. {reason}")
+        for each in waiting:
+            reports[each.number].update(mode="static" if reason else "rehearsal", reason=reason)
+        return reports
+
+    def _report(self, looked: Looked) -> dict[str, Any]:
+        return {
+            "database": looked.database,
+            "initialised": looked.initialised,
+            "current": sorted(looked.current),
+            "pending": [dict(step, declared=declared.read(step["path"], step["branch_labels"])) for step in looked.pending],
+            "mode": "none",
+            "reason": None,
+            "differences": [],
+            "revisions": [],
+        }
+
+    def _make_copies(self) -> None:
+        for access, found in _by_database(self.looked):
+            scratch = self.scratches[access.endpoint] = Scratch(access, found[0].database["database"], self.request)
+            try:
+                scratch.create()
+                scratch.fill_versions([each.version_table for each in found if each.initialised])
+            except Exception as exc:
+                raise _Impossible(exc) from exc
+            self.redirection.settings.update(scratch.settings)
+            with access.connect(scratch.name, "rehearsal").closing() as session:
+                names = {
+                    entry["name"]: entry["oid"]
+                    for entry in catalog.look(session, self.version_tables).values()
+                    if entry["kind"] == "relation"
+                }
+            self.rows[access.endpoint] = {names[name]: size for name, size in found[0].tables.items() if name in names}
+        self.redirection.settings.update(SESSION)
+        self._aim()
+
+    def _aim(self, **second: str) -> None:
+        self.redirection.aim({endpoint: second.get("copy") or scratch.name for endpoint, scratch in self.scratches.items()})
+
+    def _database(self, looked: Looked) -> Iterator[dict[str, Any]]:
+        access = looked.access
+        if access is None:
+            raise Failure("internal_error", "A context without a way to its database.")
+        scratch = self.scratches[access.endpoint]
+        with access.connect(scratch.name, "rehearsal").closing() as session:
+            base = before = catalog.look(session, self.version_tables)
+        checks = Checks(access, looked.database["database"], base, float(self.request.get("data_checks_timeout") or 0))
+        for number, step in enumerate(looked.pending):
+            self.send({"event": "rehearsing", "revision": step["revision"], "message": step["message"]})
+            up = _Step(self, looked, step["revision"], True, before).run()
+            if number == 0 and up.error and not up.began and not self.redirection.refused:
+                raise _Impossible(Failure("environment_failed", f"env.py can not be led to the copy: {up.error['message']}"))
+            with access.connect(scratch.name, "rehearsal").closing() as session:
+                after = catalog.look(session, self.version_tables)
+            changes = catalog.changes(base, before, after)
+            report = self._seen(looked, step["revision"], up, changes)
+            if up.error is None:
+                report["downgrade"] = self._back(looked, scratch, step, before, after)
+                if self.request.get("data_checks", True):
+                    report["checks"] = checks.of(changes, up.watch.statements)
+            yield report
+            if up.error is not None:
+                return
+            before = after
+
+    def _back(self, looked: Looked, scratch: Scratch, step: dict[str, Any], before: Any, after: Any) -> dict[str, Any]:
+        """Downgrade and upgrade again on a second copy; the first stays as the upgrade left it."""
+        with scratch.second() as copy:
+            self._aim(copy=copy)
+            try:
+                down = _Step(self, looked, step["revision"], False, after).run()
+                found = self._seen(looked, step["revision"], down, [])
+                found.update(residue=[], again=None)
+                if down.error is None:
+                    with looked.access.connect(copy, "rehearsal").closing() as session:  # type: ignore[union-attr]
+                        back = catalog.look(session, self.version_tables)
+                    found["residue"] = catalog.residue(before, back)
+                    again = _Step(self, looked, step["revision"], True, back).run()
+                    found["again"] = again.error
+                    found["changes"] = catalog.changes(after, after, back)
+                return found
+            finally:
+                self._aim()
+
+    def _seen(self, looked: Looked, revision: str, step: _Step, changes: list[dict[str, Any]]) -> dict[str, Any]:
+        rows, names = self.rows[looked.access.endpoint], step.names  # type: ignore[union-attr]
+        unknown = {"rows": 0, "bytes": 0}  # made by a pending revision, so there is nothing in it yet
+        return {
+            "revision": revision,
+            "error": step.error,
+            "refused": list(self.redirection.refused) if step.error else [],
+            "statements": step.watch.statements,
+            "changes": changes,
+            "tables": {oid: {"name": name, **rows.get(oid, unknown)} for oid, name in names.items()},
+            "downgrade": None,
+            "checks": [],
+        }
+
+
+class _Step:
+    """One revision, upwards or downwards, on the copy."""
+
+    def __init__(self, rehearsal: Rehearsal, looked: Looked, revision: str, upwards: bool, before: Any) -> None:
+        self.rehearsal, self.looked, self.revision, self.upwards = rehearsal, looked, revision, upwards
+        self.names = {
+            entry["oid"]: entry["name"] for entry in before.values() if entry["kind"] == "relation" and entry["relkind"] in "rpmf"
+        }
+        self.error: dict[str, Any] | None = None
+        self.began = False
+        request = dict(rehearsal.request, lock={"enabled": False}, limits={})
+        self.environment = EnvironmentRun(
+            request, project.load(request, "upgrade"), self._work, self._send, self._prepare, writing=True
+        )
+        self.environment.asked = []  # it is the copy that it connects to
+        statements = self.environment.statements
+        self.watch = Watch(lambda: statements.running, lambda: statements.autocommit, rehearsal.version_tables, self.names)
+
+    def run(self) -> _Step:
+        from sqlalchemy import event
+        from sqlalchemy.engine import Engine
+
+        for name, listener in self.watch.events():
+            event.listen(Engine, name, listener)
+        try:
+            self.environment.run()
+            self.error = next((visit.error for visit in self.environment.visits if visit.error), None)
+            if self.error is None and not self.began:
+                self.error = describe(Failure("no_migrations", "env.py ran no migrations."))
+        except (Exception, SystemExit) as exc:
+            failed = next((visit.error for visit in self.environment.visits if visit.error), None)
+            self.error = failed or describe(exc, self.environment.revision)
+        finally:
+            for name, listener in self.watch.events():
+                event.remove(Engine, name, listener)
+        self.error = self.error and {
+            name: self.error.get(name) for name in ("kind", "message", "statement", "sqlstate", "file", "line")
+        }
+        return self
+
+    def _send(self, message: dict[str, Any]) -> None:
+        if message["event"] == "secret":
+            self.rehearsal.send(message)
+
+    def _prepare(self, visit: Visit) -> None:
+        if visit.number != self.looked.number:
+            visit.context.opts["dont_mutate"] = True
+
+    def _work(self, visit: Visit, heads: tuple[str, ...]) -> Any:
+        if visit.number != self.looked.number:
+            return []
+        from alembic.runtime.migration import MigrationStep
+
+        self.began = True
+        script = self.environment.script
+        make = MigrationStep.upgrade_from_script if self.upwards else MigrationStep.downgrade_from_script
+        return self.environment.steps(visit, [make(script.revision_map, script.get_revision(self.revision))])
+
+
+class _Impossible(Exception):
+    """It can not be rehearsed here, for this reason."""
+
+    def __init__(self, exc: BaseException) -> None:
+        told = describe(exc)
+        hint = f" {told['hint']}" if told.get("hint") else ""
+        super().__init__(told["message"])
+        self.reason = f"{told['message'].rstrip('.')}.{hint}"
+
+
+def _hindrance(looked: Looked) -> str | None:
+    """Return why a database can not be rehearsed, before anything is tried."""
+    if looked.database["dialect"] != "postgresql":
+        return f"{looked.database['dialect']} is not rehearsed."
+    if looked.access is None:
+        return "The project connects with a function of its own, which can not be led to a copy."
+    if looked.database["pooler"]:
+        return "The URL goes through a proxy that pools transactions. Give the server's own address."
+    return None

@@ -1,0 +1,32 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""How large the tables of the real database are, from the server's own statistics; no table is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import server
+
+#: A partitioned table counts with its partitions. A table never analysed has no number of rows (-1 since PostgreSQL 14, else 0).
+_POSTGRESQL = """
+with recursive tree(root, oid) as (
+  select c.oid, c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  where c.relkind in ('r', 'p', 'm') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+  union all select t.root, i.inhrelid from tree t join pg_inherits i on i.inhparent = t.oid),
+leaf as (select t.root, c.reltuples, pg_table_size(c.oid) as bytes, pg_relation_size(c.oid) as own
+         from tree t join pg_class c on c.oid = t.oid where c.relkind in ('r', 'm'))
+select n.nspname || '.' || c.relname, coalesce(sum(greatest(l.reltuples, 0)), 0)::bigint, coalesce(sum(l.bytes), 0)::bigint,
+       coalesce(bool_and(l.reltuples > 0 or (l.reltuples = 0 and l.own = 0)), true)
+from (select distinct root from tree) t join pg_class c on c.oid = t.root join pg_namespace n on n.oid = c.relnamespace
+left join leaf l on l.root = t.root group by 1"""
+
+
+def of_tables(dialect: str, dbapi: Any) -> dict[str, dict[str, Any]]:
+    """Return table → {rows, bytes}; ``rows`` is None where the statistics do not say."""
+    if dialect != "postgresql":
+        return {}
+    with server.looking(dbapi):
+        found = server.rows(dbapi, _POSTGRESQL)
+    return {name: {"rows": int(rows) if known else None, "bytes": int(size)} for name, rows, size, known in found}

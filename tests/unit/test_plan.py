@@ -1,0 +1,195 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What findings come to: phases, allowances, the route and its split, the way back; and rules that need no database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.dbops.alembic.plugins.module_utils._core.plan import (
+    Declared,
+    Finding,
+    Policy,
+    Reversal,
+    Step,
+    allowed,
+    rollback,
+    route,
+)
+from ansible_collections.dbops.alembic.plugins.module_utils._rehearsal.columns import verdict
+from ansible_collections.dbops.alembic.plugins.module_utils._rehearsal.seen import Large
+from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal import catalog, declared
+from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal.access import endpoint, redirected
+
+SAFE = Reversal(schema_restored=True, reapplies=True, blocks=False)
+
+
+def finding(kind: str, rule: str = "Z01", target: str = "public.users.legacy") -> Finding:
+    return Finding(rule, kind, target, f"It {kind}.", "Do it otherwise.")
+
+
+def step(name: str, *kinds: str, phase: str | None = None, **more: Any) -> Step:
+    return Step(name, name, tuple(finding(kind) for kind in kinds), Declared(phase), **more)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "declared_phase", "may_break", "phase"),
+    [
+        ((), None, "warn", "expand"),
+        (("irreversible", "not_transactional"), None, "warn", "expand"),
+        (("may_break",), None, "warn", "expand"),
+        (("may_break",), None, "contract", "contract"),
+        (("breaks",), None, "warn", "contract"),
+        ((), "contract", "warn", "contract"),
+        (("breaks", "blocks"), None, "warn", "blocking"),
+        (("blocks", "unknown"), None, "warn", "unknown"),
+        (("fails",), "contract", "warn", "unknown"),
+    ],
+)
+def test_the_phase(kinds: tuple[str, ...], declared_phase: str | None, may_break: str, phase: str) -> None:
+    assert step("a", *kinds, phase=declared_phase).phase(Policy(may_break=may_break)) == phase
+
+
+@pytest.mark.parametrize(
+    ("steps", "name", "before", "after"),
+    [
+        ([], "rolling", (), ()),
+        ([step("a"), step("b")], "rolling", ("a", "b"), ()),
+        ([step("a"), step("b", "breaks"), step("c", "breaks")], "rolling", ("a",), ("b", "c")),
+        ([step("a", "breaks")], "rolling", (), ("a",)),
+        ([step("a", phase="contract")], "rolling", (), ("a",)),
+        ([step("a", "breaks"), step("b")], "maintenance_window", (), ()),
+        ([step("a"), step("b", "blocks")], "maintenance_window", (), ()),
+        ([step("a"), step("b", "unknown")], "maintenance_window", (), ()),
+        ([step("a", "unknown"), step("b", "fails")], "refuse", (), ()),
+        ([step("a", "breaks", phase="expand")], "refuse", (), ()),
+        ([Step("a", "", (), Declared(problems=("it is wrong",)))], "refuse", (), ()),
+    ],
+)
+def test_the_route(steps: list[Step], name: str, before: tuple[str, ...], after: tuple[str, ...]) -> None:
+    found = route(steps, Policy())
+    assert (found.name, found.before, found.after) == (name, before, after)
+    assert found.reason.endswith(".")
+
+
+def test_what_is_unknown_can_be_refused() -> None:
+    assert route([step("a", "unknown")], Policy(unknown="refuse")).name == "refuse"
+
+
+def test_an_expansion_behind_a_contraction_is_named() -> None:
+    reason = route([step("a"), step("b", "breaks"), step("c")], Policy()).reason
+    assert reason.startswith("Revision c, which has to run before the new code, follows b")
+
+
+@pytest.mark.parametrize(
+    ("allowance", "reason"),
+    [("C02:public.users.legacy", "why"), ("C02:users.legacy", "why"), ("C02", "why"), ("C02:users.other", None), ("C01", None)],
+)
+def test_allowances(allowance: str, reason: str | None) -> None:
+    found, unused = allowed([finding("breaks", "C02")], Declared(allow={allowance: "why"}))
+    assert found[0].allowed == reason
+    assert unused == (() if reason else (allowance,))
+    assert Step("a", "", found).phase(Policy()) == ("expand" if reason else "contract")
+
+
+def test_the_way_back_is_proved_only_as_a_whole() -> None:
+    drops = Reversal(True, True, False, discards=({"object": "public.users.bio"},))
+    assert rollback([step("a", reversal=SAFE)]) == {"proved": True, "proved_after_traffic": True, "reason": None}
+    told = rollback([step("a", reversal=SAFE), step("b", reversal=drops)])
+    assert told["proved"] and not told["proved_after_traffic"] and "public.users.bio" in told["reason"]
+    for bad in (
+        Reversal(),
+        Reversal(False, True, False),
+        Reversal(True, False, False),
+        Reversal(True, True, True),
+        Reversal(True, True, False, loses=({"object": "x"},)),
+    ):
+        told = rollback([step("a", reversal=SAFE), step("b", "irreversible", reversal=bad)])
+        assert not told["proved"] and not told["proved_after_traffic"] and told["reason"] == "Revision b: It irreversible."
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "how"),
+    [
+        ("integer", "integer", "same"),
+        ("character varying(50)", "character varying(80)", "wider"),
+        ("character varying(50)", "character varying(20)", "narrower"),
+        ("character varying(50)", "text", "wider"),
+        ("character varying", "character varying(20)", "narrower"),
+        ("text", "character varying(20)", "narrower"),
+        ("text", "citext", "related"),
+        ("integer", "bigint", "wider"),
+        ("bigint", "integer", "narrower"),
+        ("integer", "numeric", "related"),
+        ("numeric(8,2)", "numeric(10,2)", "wider"),
+        ("numeric(8,2)", "numeric(10,4)", "wider"),
+        ("numeric(8,2)", "numeric(8,4)", "narrower"),
+        ("numeric", "numeric(8,2)", "narrower"),
+        ("numeric(8,2)", "numeric", "wider"),
+        ("timestamp without time zone", "timestamp with time zone", "related"),
+        ("timestamp(3) without time zone", "timestamp without time zone", "wider"),
+        ("json", "jsonb", "related"),
+        ("text", "integer", "other"),
+        ("integer[]", "integer", "other"),
+    ],
+)
+def test_how_a_change_of_type_looks_to_old_code(old: str, new: str, how: str) -> None:
+    assert verdict(old, new) == how
+
+
+def test_what_is_large() -> None:
+    large = Large(rows=1000, bytes=5000)
+    assert (
+        large.has({"rows": 1000, "bytes": 0}) and large.has({"rows": None, "bytes": 5000}) and large.has({"rows": 1, "bytes": 5000})
+    )
+    assert not large.has({"rows": 999, "bytes": 4999}) and not large.has({"rows": None, "bytes": 0})
+
+
+@pytest.mark.parametrize(
+    ("text", "labels", "expected"),
+    [
+        ("x = 1", [], (None, {}, 0)),
+        ("deploy = {'phase': 'expand', 'allow': {'C01': ' a reason '}}", [], ("expand", {"C01": "a reason"}, 0)),
+        ("deploy: dict = {'phase': 'contract'}", ["contract"], ("contract", {}, 0)),
+        ("", ["expand", "billing"], ("expand", {}, 0)),
+        ("deploy = {'phase': 'expand'}", ["contract"], ("expand", {}, 1)),
+        ("deploy = {'phase': 'later', 'allow': {'C01': None}, 'alow': {}}", [], (None, {}, 3)),
+        ("deploy = make()", [], (None, {}, 1)),
+        ("deploy = ['expand']", ["expand", "contract"], (None, {}, 2)),
+        ("raise SystemExit\ndeploy = {'phase': 'contract'}", [], ("contract", {}, 0)),
+    ],
+)
+def test_a_revision_is_read_and_not_run(tmp_path: Path, text: str, labels: list[str], expected: tuple[Any, ...]) -> None:
+    path = tmp_path / "r.py"
+    path.write_text(text)
+    found = declared.read(str(path), labels)
+    assert (found["phase"], found["allow"], len(found["problems"])) == expected
+
+
+def test_a_connection_is_known_by_where_it_goes_and_led_elsewhere() -> None:
+    one = {"host": "localhost", "port": 5432, "dbname": "shop", "user": "a", "password": "x"}
+    assert endpoint([], one) == endpoint([], dict(one, host="127.0.0.1", user="b"))
+    assert endpoint([], one) != endpoint([], dict(one, dbname="other")) != endpoint([], dict(one, host="db2"))
+    assert redirected(one, "copy") == dict(one, dbname="copy")
+    assert redirected({"database": "shop", "ssl": "require"}, "copy") == {"database": "copy", "ssl": "require"}
+
+
+def entry(kind: str, oid: str, name: str, **facts: Any) -> tuple[tuple[str, str], dict[str, Any]]:
+    return (kind, oid), {"kind": kind, "oid": oid, "name": name, **facts}
+
+
+def test_an_object_made_again_under_its_name_is_one_change() -> None:
+    before = dict([entry("function", "1", "public.f()", source="a"), entry("function", "2", "public.g()", source="b")])
+    after = dict([entry("function", "8", "public.f()", source="a"), entry("function", "9", "public.g()", source="c")])
+    found = catalog.changes(before, before, after)
+    assert [(change["before"]["oid"], change["after"]["oid"], change["remade"]) for change in found] == [("2", "9", True)]
+    assert catalog.residue(before, after) == [{"what": "different", "kind": "function", "name": "public.g()", "facts": "source"}]
+
+
+def test_what_takes_an_old_name_is_told() -> None:
+    before = dict([entry("relation", "1", "public.users")])
+    after = dict([entry("relation", "1", "public.people"), entry("relation", "2", "public.users")])
+    renamed, new = catalog.changes({}, before, after)
+    assert renamed["named"]["oid"] == "2" and renamed["pending"] and new["before"] is None
