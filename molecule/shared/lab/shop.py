@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any, Sequence
 
 import database
+from keeper import HOSTS
 from remote import address, network, on
 
 #: Inventory → its application hosts. The first one is the migrator.
 APPLICATION = {"three": ("app1", "app2", "app3"), "debian13": ("new1",)}
-COMMANDS = {"app1": "systemctl", "app2": "systemctl", "app3": "supervisorctl", "new1": "systemctl"}
+MANAGERS = {"app1": "systemctl", "app2": "systemctl", "app3": "supervisorctl", "new1": "systemctl"}
+COMMANDS = {host: MANAGERS[host] for host in MANAGERS if host in HOSTS}
 #: What scenarios leave behind on a host.
 CLEAN = """
 umount /var/backups/shop 2>/dev/null
