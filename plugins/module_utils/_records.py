@@ -16,6 +16,7 @@ from ._argspec import ArgumentSpec
 from ._core import record as core
 from ._core.decision import Observed, Policy, decide
 from ._core.record import Record
+from ._core.rolling_decision import decide_rolling
 from ._errors import MigrationError
 
 _SUFFIX = ".json"
@@ -151,7 +152,7 @@ def _begin(store: RecordStore, params: Mapping[str, Any], now: str) -> Record:
     if os.path.lexists(store.path(params["id"])):
         raise MigrationError(f"There is a deployment record {params['id']} already.", "record_conflict")
     identity = {"id": params["id"], "kind": params["kind"], "owner": params["owner"] or ""}
-    return core.begin(identity, params["facts"], params["step"] or "stopping", now)
+    return core.begin(identity, params["facts"], params["step"] or core.FIRST_STEPS.get(params["kind"], "stopping"), now)
 
 
 def read_records(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,7 +168,8 @@ def read_records(params: Mapping[str, Any]) -> dict[str, Any]:
         "last_finished": next((item.as_dict() for item in reversed(records) if item.status == "finished"), None),
     }
     if record and params["observed"] is not None:
-        result["decision"] = decide(record, _observed(params["observed"]), _policy(params)).as_dict()
+        deciding = decide_rolling if record.kind == "rolling" else decide
+        result["decision"] = deciding(record, _observed(params["observed"]), _policy(params)).as_dict()
     return result
 
 

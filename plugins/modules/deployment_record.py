@@ -56,12 +56,26 @@ options:
   kind:
     description: What kind of deployment is begun.
     type: str
-    choices: [maintenance_window, rollback, restore]
+    choices: [maintenance_window, rolling, rollback, restore]
     default: maintenance_window
   step:
-    description: The step that begins now. Needed with O(state=advanced). A record is begun at V(stopping) unless told otherwise.
+    description:
+      - The step that begins now. Needed with O(state=advanced).
+      - A record is begun at V(stopping), one of O(kind=rolling) at V(expanding), unless told otherwise.
     type: str
-    choices: [stopping, upgrading, starting, archiving, restoring, restarting]
+    choices:
+      - stopping
+      - upgrading
+      - starting
+      - archiving
+      - restoring
+      - restarting
+      - expanding
+      - rolling
+      - backfilling
+      - contracting
+      - downgrading
+      - returning
   status:
     description: How the deployment ended. V(halted) needs an operator and keeps other deployments out. Needed with O(state=closed).
     type: str

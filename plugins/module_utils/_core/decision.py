@@ -59,7 +59,7 @@ class Decision:
 
 
 def decide(record: Record, observed: Observed, policy: Policy) -> Decision:
-    """Return what to do about ``record``, which is open or halted, given what was ``observed``."""
+    """Return what to do about ``record``, which is open or halted and not a rolling one, given what was ``observed``."""
     if not record.is_open:
         return Decision("none", f"Deployment {record.id} is {record.status}.", stop=False)
     decision = _decide(record, observed, policy)

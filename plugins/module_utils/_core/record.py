@@ -14,7 +14,7 @@ from .._errors import MigrationError
 from .._worker.redaction import Redactor
 
 SCHEMA_VERSION = 1
-KINDS = ("maintenance_window", "rollback", "restore")
+KINDS = ("maintenance_window", "rolling", "rollback", "restore")
 #: ``open`` and ``halted`` records keep other deployments out; the others are closed for good.
 STATUSES = ("open", "halted", "finished", "reverted")
 CLOSED = ("finished", "reverted")
@@ -43,11 +43,32 @@ STEPS: dict[str, Step] = {
         ("archiving", "restoring", "restarting"),
     ),
     "archiving": Step(
-        "migrator", "the archive written, old backups and releases pruned; the release serves", ("restoring", "restarting")
+        "migrator",
+        "the archive written, old backups and releases pruned; the release serves",
+        ("restoring", "restarting", "returning"),
     ),
     "restoring": Step("migrator", "the database put back by a downgrade or from a backup", ("starting", "restarting")),
     "restarting": Step("application hosts", "the former release activated, started, checked, traffic back", ()),
+    # rolling
+    "expanding": Step(
+        "migrator", "the revisions of the expand part; every host runs the former release", ("rolling", "downgrading", "returning")
+    ),
+    "rolling": Step(
+        "application hosts",
+        "batch by batch: traffic away, the aimed-at release activated, restarted, checked, traffic back",
+        ("backfilling", "contracting", "archiving", "returning"),
+    ),
+    "backfilling": Step(
+        "migrator", "rows filled; the aimed-at release serves everywhere", ("contracting", "archiving", "returning")
+    ),
+    "contracting": Step(
+        "migrator", "the revisions of the contract part; no process of the former release is left", ("archiving", "returning")
+    ),
+    "downgrading": Step("migrator", "the expand part undone; every host runs the former release", ("returning",)),
+    "returning": Step("application hosts", "batch by batch, the last one first: the former release again", ("rolling",)),
 }
+#: Where a record begins unless it is told otherwise.
+FIRST_STEPS = {"rolling": "expanding"}
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _SECRET_KEY = re.compile(r"(?i)^(password|passwd|pwd|secret|token|credentials?|url|dsn)$|_(password|passwd|secret|token|url|dsn)$")
@@ -60,6 +81,8 @@ class Record:
     ``hosts`` maps each application host to ``{"from_release": …, "to_release": …}``, ``workloads`` one of Kubernetes to its
     replicas and autoscalers; ``failure`` holds the step, host,
     error kind and message of what went wrong first; ``rows`` is the baseline for counting rows written since the upgrade.
+    ``plan`` of a rolling deployment holds its route, the revisions ``before`` and ``after`` the rollout, and ``expand_revision``
+    between them; ``batches`` its hosts, of which ``batches_begun`` were touched.
     """
 
     id: str
@@ -93,6 +116,9 @@ class Record:
     undone_by: str = ""
     warnings: list[str] = field(default_factory=list)
     timeline: list[Any] = field(default_factory=list)
+    plan: dict[str, Any] = field(default_factory=dict)
+    batches: list[Any] = field(default_factory=list)
+    batches_begun: int = 0
     schema_version: int = SCHEMA_VERSION
 
     @property

@@ -1,0 +1,177 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The column "rolling" of the table "where it failed": old code runs on the expanded schema, so going back is a matter of the code.
+
+No process is stopped for a decision here: something always serves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Callable, Sequence
+
+from .decision import Decision, Observed, Policy
+from .record import Record
+
+_MIGRATED = "Find out who migrated the database, bring it to {expanded}, and run recover again."
+
+
+def decide_rolling(record: Record, observed: Observed, policy: Policy) -> Decision:
+    """Return what to do about a rolling deployment; ``database`` says ``upgrade`` where the rest of its revisions may run."""
+    if not record.is_open:
+        return Decision("none", f"Deployment {record.id} is {record.status}.", stop=False)
+    return replace(_STEPS[record.step](record, observed, policy), stop=False)
+
+
+def _expanding(record: Record, observed: Observed, policy: Policy) -> Decision:
+    if observed.revisions is None:
+        return _unreadable()
+    if not _within(observed.revisions, record.from_revision, record.plan.get("before") or ()):
+        return _migrated(record, observed)
+    if policy.direction == "finish" or (policy.direction == "auto" and not record.failure):
+        return _forward("The revisions of the expand part disturb nobody, so the deployment goes on with them.")
+    if _same(observed.revisions, record.plan.get("expand_revision") or ()):
+        return _back("The database is expanded, which the former release does not mind; no host was touched.")
+    if policy.direction == "revert" and not _trusted(record, policy):
+        return _back(
+            f"The database stays at {_names(observed.revisions)}, on which the former release serves; no host was touched."
+        )
+    if observed.dirty:
+        return Decision(
+            "halt",
+            f"The database is at {_names(observed.revisions)}, and something of a failed revision is committed. "
+            "The former release serves.",
+            remedies=(
+                "Remove what the failed revision left, such as an invalid index, then run recover with "
+                "deployment_recover_direction=finish to try again, or =revert to leave it at that.",
+            ),
+        )
+    if _same(observed.revisions, record.from_revision):
+        return _back("The database is at the from-revision and no host was touched: there is nothing to undo.")
+    if _trusted(record, policy):
+        return Decision("revert", "The downgrade was proved to restore the schema and to lose nothing.", "downgrade", code="from")
+    return Decision(
+        "halt",
+        f"The database is at {_names(observed.revisions)}, between the from-revision and the end of the expand part. "
+        "The former release serves on it.",
+        remedies=(
+            "Mend what failed and run recover with deployment_recover_direction=finish: the upgrade goes on from there.",
+            f"Or leave the database at {_names(observed.revisions)}, with deployment_recover_direction=revert.",
+            "Or, where the downgrade loses nothing, set deployment_downgrade_trusted=true as well.",
+        ),
+    )
+
+
+def _rolling(record: Record, observed: Observed, policy: Policy) -> Decision:
+    if policy.direction == "finish" or (policy.direction == "auto" and not record.failure and record.step != "returning"):
+        if observed.revisions is None:
+            return _unreadable()
+        if not _same(observed.revisions, record.plan.get("expand_revision") or ()):
+            return _migrated(record, observed)
+        return _forward("The database is expanded; the rollout goes on.")
+    return _code_back(record, observed)
+
+
+def _filling(record: Record, observed: Observed, policy: Policy) -> Decision:
+    """After the rollout: the new release serves everywhere, on the expanded schema and on the contracted one."""
+    if policy.direction == "revert":
+        return _code_back(record, observed)
+    if observed.revisions is None:
+        return _unreadable()
+    if not _within(observed.revisions, record.plan.get("expand_revision") or (), record.plan.get("after") or ()):
+        return _migrated(record, observed)
+    if policy.direction == "finish" or not record.failure:
+        return _forward("The new release serves everywhere; what follows the rollout goes on.")
+    if _same(observed.revisions, record.to_revision) and not observed.dirty:
+        return Decision("finish", "The new release serves and the database is at the to-revision.", code="to")
+    if observed.dirty:
+        return Decision(
+            "halt",
+            f"The new release serves, and something of a failed contract revision is committed; "
+            f"the database is at {_names(observed.revisions)}.",
+            remedies=("Remove what the failed revision left, then run recover with deployment_recover_direction=finish.",),
+        )
+    return Decision(
+        "finish", "The new release serves everywhere; what failed after the rollout is left for a later run.", code="to"
+    )
+
+
+def _archiving(record: Record, observed: Observed, policy: Policy) -> Decision:
+    if policy.direction == "revert":
+        return _code_back(record, observed)
+    return Decision("finish", "The new release serves; only the archive and the pruning were left.", code="to")
+
+
+def _downgrading(record: Record, observed: Observed, policy: Policy) -> Decision:
+    if observed.revisions is None:
+        return _unreadable()
+    if _same(observed.revisions, record.from_revision):
+        return _back("The database is back at the from-revision and no host was touched.")
+    return Decision("revert", "The downgrade was cut off and goes on.", "downgrade", code="from")
+
+
+def _code_back(record: Record, observed: Observed) -> Decision:
+    """The former release runs on what the expand part left, and on nothing after it."""
+    if observed.revisions is not None and not _within(observed.revisions, record.from_revision, record.plan.get("before") or ()):
+        return Decision(
+            "halt",
+            f"The database is at {_names(observed.revisions)}: a contract revision ran, so the former release can not serve.",
+            remedies=(
+                "Keep the new release: run recover with deployment_recover_direction=finish.",
+                "To go back all the same, finish it and then put the archive back with the playbook restore, in a window.",
+            ),
+        )
+    return _back("Only the code goes back, host by host; the former release runs on the expanded schema.")
+
+
+def _forward(reason: str) -> Decision:
+    return Decision("finish", reason, "upgrade", code="to")
+
+
+def _back(reason: str) -> Decision:
+    return Decision("revert", reason, code="from")
+
+
+def _unreadable() -> Decision:
+    return Decision(
+        "halt",
+        "Where the database stands could not be read.",
+        remedies=("Make the database reachable and run recover again; what serves goes on serving.",),
+    )
+
+
+def _migrated(record: Record, observed: Observed) -> Decision:
+    return Decision(
+        "halt",
+        f"The database is at {_names(observed.revisions or ())}, where this deployment never puts it: somebody else migrated it.",
+        remedies=(_MIGRATED.format(expanded=_names(record.plan.get("expand_revision") or ())),),
+    )
+
+
+def _trusted(record: Record, policy: Policy) -> bool:
+    return policy.downgrade_trusted or record.downgrade_trusted
+
+
+def _within(revisions: Sequence[str], ends: Sequence[str], path: Sequence[str]) -> bool:
+    """The database is at ``ends`` or somewhere on the ``path`` that begins there."""
+    return set(revisions) <= set(ends) | set(path)
+
+
+def _same(left: Sequence[str], right: Sequence[str]) -> bool:
+    return sorted(left) == sorted(right)
+
+
+def _names(revisions: Sequence[str]) -> str:
+    return ", ".join(revisions) or "base"
+
+
+_STEPS: dict[str, Callable[[Record, Observed, Policy], Decision]] = {
+    "expanding": _expanding,
+    "rolling": _rolling,
+    "returning": _rolling,
+    "backfilling": _filling,
+    "contracting": _filling,
+    "archiving": _archiving,
+    "downgrading": _downgrading,
+}
