@@ -31,6 +31,8 @@ RELEASES = {
     "1.0": None,
     "1.1": "1.0",
     "1.2": "1.1",
+    "2.0": "1.2",
+    "2.1": "2.0",
     "broken_migration": "1.1",
     "broken_autocommit": "1.1",
     "wont_start": "1.1",
