@@ -47,7 +47,7 @@ PROGRAM = """
 [program:{host.name}]
 command = {host.root}/current/venv/bin/python -m shop serve
 directory = {host.root}/current
-environment = PORT="{host.port}"
+environment = PORT="{host.port}"{more}
 autostart = false
 autorestart = unexpected
 startsecs = 1
@@ -110,6 +110,7 @@ class Stage:
     server: Postgres
     count: int = 2
     variables: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)  # host → what its service has in its environment besides
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -124,7 +125,9 @@ class Stage:
     def _start_supervisor(self) -> None:
         configuration = self.folder / "supervisord.conf"
         head = CONFIGURATION.format(folder=self.folder, user=os.environ.get("USER") or "root")
-        configuration.write_text(head + "".join(PROGRAM.format(host=host) for host in self.hosts))
+        configuration.write_text(
+            head + "".join(PROGRAM.format(host=host, more=self.settings.get(host.name, "")) for host in self.hosts)
+        )
         self.ctl = [program("supervisorctl"), "-c", str(configuration)]
         self.supervisor = Daemon([program("supervisord"), "-n", "-c", str(configuration)], None, self.folder / "supervisord.out")
         os.environ["DATABASE_URL"] = self.database.url()
