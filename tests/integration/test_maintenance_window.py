@@ -15,6 +15,17 @@ from support.postgres import Postgres
 
 pytestmark = pytest.mark.timeout(1800)
 
+#: A hook of an operator whose application takes an order until the last moment.
+ORDER = """
+- name: Take an order
+  ansible.builtin.uri:
+    url: "http://127.0.0.1:{{ shop_port }}/orders"
+    method: POST
+    body_format: json
+    body: {customer_id: 1, amount_cents: 5}
+    status_code: 201
+"""
+
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Stage]:
@@ -109,8 +120,13 @@ def test_new_rows_are_not_lost_unless_they_are_given_up(stage: Stage) -> None:
     stage.hosts[0].order()
     after = stage.contents()
     refused = stage.play("rollback")
-    assert refused.status == 2 and "deployment_rows_given_up=" in refused.output
+    assert refused.status == 2 and "deployment_rows_given_up=" in refused.output, refused.output
     assert serves(stage, "1.2") and stage.contents() == after
-    allowed = stage.play("rollback", deployment_rows_given_up=1)
+    hook = stage.folder / "order.yml"
+    hook.write_text(ORDER)
+    late = stage.play("rollback", deployment_rows_given_up=1, deployment_hooks={"before_stop": str(hook)})
+    assert late.status == 2 and "3 rows written since the upgrade would be lost" in late.output, late.output
+    assert serves(stage, "1.2") and stage.database.fetch("select count(*) from orders") == [(503,)]
+    allowed = stage.play("rollback", deployment_rows_given_up=3)
     assert allowed.status == 0, allowed.output
     assert serves(stage, "1.1") and stage.contents() == before
