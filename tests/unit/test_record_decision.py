@@ -105,6 +105,26 @@ ROLLBACK = [
     ("restoring", {"decision": SNAPSHOT}, Observed(FROM, None, "absent"), Policy(), FORWARD),
     ("restoring", {"decision": SNAPSHOT}, Observed(TO, None, "absent"), Policy(), HALT),
     ("restoring", {"decision": DOWNGRADE}, Observed(BETWEEN), Policy(), ("finish", "downgrade", "", "to")),
+    # it failed, and the database proves that nothing was put back: what was serving serves again
+    ("restoring", {"decision": SNAPSHOT, "failure": FAILED}, Observed(TO, None, "complete"), Policy(), KEEP_OLD),
+    ("restoring", {"decision": ARCHIVE, "failure": FAILED}, Observed(TO, None, "absent"), Policy(), KEEP_OLD),
+    ("restoring", {"decision": DOWNGRADE, "failure": FAILED}, Observed(TO, False), Policy(), KEEP_OLD),
+    ("restoring", {"decision": DOWNGRADE, "failure": FAILED}, Observed(TO, None), Policy(), ("finish", "downgrade", "", "to")),
+    (
+        "restoring",
+        {"decision": DOWNGRADE, "failure": FAILED},
+        Observed(BETWEEN, False),
+        Policy(),
+        ("finish", "downgrade", "", "to"),
+    ),
+    (
+        "restoring",
+        {"decision": SNAPSHOT, "failure": FAILED},
+        Observed(None, None, "complete"),
+        Policy(),
+        ("finish", "restore", "snapshot", "to"),
+    ),
+    ("restoring", {"decision": SNAPSHOT}, Observed(TO, None, "complete"), Policy("revert"), KEEP_OLD),
     ("starting", {"decision": SNAPSHOT}, Observed(FROM), Policy(), FORWARD),
     ("archiving", {"decision": SNAPSHOT}, Observed(FROM), Policy("revert"), FORWARD),
     ("restarting", {"decision": SNAPSHOT}, Observed(TO), Policy(), KEEP_OLD),
@@ -164,3 +184,10 @@ def test_in_no_state_at_all_is_data_put_at_risk() -> None:
             assert revisions == TO and not dirty, case
         if decision.action == "revert" and decision.database == "keep" and step not in ("stopping", "restarting"):
             assert revisions == FROM and not dirty, case
+
+
+@pytest.mark.parametrize(("policy", "expected"), [(Policy(), ("finish", "restore", "archive", "to")), (Policy("revert"), KEEP_OLD)])
+def test_a_restore_between_equal_revisions_is_given_up_by_the_operator_alone(policy: Policy, expected: tuple[str, ...]) -> None:
+    """The revision does not tell whether the archive is in place already."""
+    failed = record("restoring", "restore", from_revision=list(TO), to_revision=list(TO), decision=ARCHIVE, failure=FAILED)
+    assert told(decide(failed, Observed(TO, None, "absent", True), policy)) == expected

@@ -69,7 +69,7 @@ def decide(record: Record, observed: Observed, policy: Policy) -> Decision:
 
 def _decide(record: Record, observed: Observed, policy: Policy) -> Decision:
     if record.kind != "maintenance_window":
-        return _decide_rollback(record, observed)
+        return _decide_rollback(record, observed, policy)
     if record.step == "archiving" and policy.direction != "revert":
         return Decision("finish", "The new release serves; only the archive and the pruning were left.", code="to")
     return _STEPS[record.step](record, observed, policy)
@@ -153,7 +153,7 @@ def _decide_restarting(record: Record, observed: Observed, policy: Policy) -> De
     return Decision("revert", "The database is as it was; the former release is to be started.", code="from")
 
 
-def _decide_rollback(record: Record, observed: Observed) -> Decision:
+def _decide_rollback(record: Record, observed: Observed, policy: Policy) -> Decision:
     """A rollback, or a restore, is a deployment of the former state: its to-release and to-revision are the old ones."""
     if record.step in ("stopping", "restarting"):
         return Decision("revert", "The database was not touched; the release that was serving is started again.", code="from")
@@ -161,10 +161,21 @@ def _decide_rollback(record: Record, observed: Observed) -> Decision:
         return Decision("finish", "The database is back; the former release is to be started.", code="to")
     if _swapped(record, observed, record.to_revision):
         return Decision("finish", "The database is back at the former revision.", code="to")
+    if _never_put_back(record, observed, policy):
+        return Decision("revert", "The database was not put back; the release that was serving is started again.", code="from")
     if record.decision.get("database") == "downgrade":
         return Decision("finish", "The downgrade was cut off and goes on.", "downgrade", code="to")
     again = _restore(record, observed, "The restore was cut off and is done again.")
     return again if again.action == "halt" else Decision("finish", again.reason, "restore", again.source, "to")
+
+
+def _never_put_back(record: Record, observed: Observed, policy: Policy) -> bool:
+    """It failed, or the operator gives it up, and the database is where it was. Equal revisions do not tell that."""
+    given_up = policy.direction == "revert" or (
+        policy.direction == "auto" and bool(record.failure) and not _same(tuple(record.from_revision), record.to_revision)
+    )
+    clean = observed.dirty is False or (record.decision.get("database") == "restore" and observed.dirty is None)
+    return given_up and clean and observed.revisions is not None and _same(observed.revisions, record.from_revision)
 
 
 def _restore(record: Record, observed: Observed, why: str) -> Decision:
