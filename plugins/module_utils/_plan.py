@@ -15,13 +15,7 @@ from ._rehearsal import findings, reversal, static
 from ._rehearsal.seen import Large, Seen
 
 MEBIBYTE = 1024 * 1024
-_OPTIONS = (
-    "mode",
-    "maintenance_database",
-    "postgresql_programs",
-    "data_checks",
-    "data_checks_timeout",
-)
+_OPTIONS = ("mode", "scratch_url", "maintenance_database", "postgresql_programs", "data_checks", "data_checks_timeout")
 
 
 def plan_spec() -> ArgumentSpec:
@@ -29,6 +23,7 @@ def plan_spec() -> ArgumentSpec:
         options=dict(
             revision=dict(type="str", default="head"),
             mode=dict(type="str", choices=["auto", "rehearse", "static"], default="auto"),
+            scratch_url=dict(type="str", no_log=True),
             maintenance_database=dict(type="str"),
             postgresql_programs=dict(type="path"),
             large_rows=dict(type="int", default=100000),
@@ -86,7 +81,7 @@ class _Database:
     """The plan of one database or tenant."""
 
     def __init__(self, facts: Mapping[str, Any], large: Large, policy: Policy) -> None:
-        self.facts, self.policy = facts, policy
+        self.facts, self.large, self.policy = facts, large, policy
         self.warnings: list[str] = []
         self.seen = {item["revision"]: Seen(item, large) for item in facts["revisions"]}
         if facts["mode"] == "static":
@@ -103,10 +98,10 @@ class _Database:
         declared = Declared(given["phase"], given["allow"], tuple(given["problems"]))
         seen = self.seen.get(pending["revision"])
         proof = Reversal()
-        if seen is None:
+        if self.facts["mode"] == "static":
+            found = static.findings(self._rendered(pending))
+        elif seen is None:
             found = static.not_seen(pending["revision"])
-        elif self.facts["mode"] == "static":
-            found = static.findings(seen)
         else:
             found, proof = findings(seen), reversal.proved(seen)
         kept, unused = allowed(found, declared)
@@ -114,6 +109,12 @@ class _Database:
         for name in unused:
             self.warnings.append(f"Revision {step} allows {name}, and nothing like it was found. Remove it.")
         return Step(pending["revision"], pending["message"], kept, declared, proof)
+
+    def _rendered(self, pending: Mapping[str, Any]) -> static.Rendered:
+        names = (str(self.facts["database"]["version_table"]),)
+        sql = pending.get("sql") if self.facts["database"]["dialect"] == "postgresql" else None
+        problem = pending.get("reason") if sql is None else None
+        return static.Rendered(pending["revision"], sql, problem, self.facts.get("tables") or {}, names, self.large)
 
     def as_result(self) -> dict[str, Any]:
         database = {name: value for name, value in self.facts["database"].items() if name != "schema_translate_map"}

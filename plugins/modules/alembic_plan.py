@@ -41,6 +41,14 @@ options:
     type: str
     choices: [auto, rehearse, static]
     default: auto
+  scratch_url:
+    description:
+      - URL of an empty PostgreSQL database to rehearse in, for a role that may not create databases. The driver is the one that the
+        project has.
+      - Everything in it is dropped, before and after. A database that holds anything that was not left there by this module is
+        refused.
+      - The downgrades are then tried from the last revision on, up to the first that does not bring the schema back.
+    type: str
   maintenance_database:
     description:
       - Database to connect to for making the copy.

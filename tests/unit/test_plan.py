@@ -20,6 +20,7 @@ from ansible_collections.dbops.alembic.plugins.module_utils._core.plan import (
 )
 from ansible_collections.dbops.alembic.plugins.module_utils._rehearsal.columns import verdict
 from ansible_collections.dbops.alembic.plugins.module_utils._rehearsal.seen import Large
+from ansible_collections.dbops.alembic.plugins.module_utils._rehearsal.static import Rendered, findings, statements
 from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal import catalog, declared
 from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal.access import endpoint, redirected
 
@@ -193,3 +194,51 @@ def test_what_takes_an_old_name_is_told() -> None:
     after = dict([entry("relation", "1", "public.people"), entry("relation", "2", "public.users")])
     renamed, new = catalog.changes({}, before, after)
     assert renamed["named"]["oid"] == "2" and renamed["pending"] and new["before"] is None
+
+
+SIZES = {"public.big": {"rows": 1000000, "bytes": 1000000000}, "public.small": {"rows": 3, "bytes": 8192}}
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("ALTER TABLE big ADD COLUMN bio TEXT", []),
+        ("ALTER TABLE big ADD COLUMN lvl INTEGER DEFAULT '0' NOT NULL", []),
+        ("ALTER TABLE big ADD COLUMN t TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL", []),
+        ("ALTER TABLE big ADD COLUMN u UUID DEFAULT gen_random_uuid() NOT NULL", ["B01"]),
+        ("ALTER TABLE big ADD COLUMN u SERIAL NOT NULL", ["B01"]),
+        ("ALTER TABLE big ADD COLUMN req TEXT NOT NULL", ["C11"]),
+        ("ALTER TABLE big DROP COLUMN legacy", ["C02"]),
+        ("ALTER TABLE big RENAME name TO full_name", ["C04"]),
+        ("ALTER TABLE big RENAME TO large", ["C03"]),
+        ("ALTER TABLE big ALTER COLUMN n TYPE BIGINT", ["U06"]),
+        ("ALTER TABLE big ALTER COLUMN n SET NOT NULL", ["B01"]),
+        ("ALTER TABLE small ALTER COLUMN n SET NOT NULL", []),
+        ("ALTER TABLE big ADD CONSTRAINT f FOREIGN KEY(a) REFERENCES b (id) NOT VALID", ["M01"]),
+        ("ALTER TABLE big ADD CONSTRAINT f FOREIGN KEY(a) REFERENCES b (id)", ["B01"]),
+        ("ALTER TABLE nowhere ADD CONSTRAINT f CHECK (a > 1)", ["B01"]),
+        ("ALTER TABLE big ADD a int, DROP b", ["U06"]),
+        ("CREATE INDEX ix ON big (a)", ["B01"]),
+        ("CREATE INDEX ix ON small (a)", []),
+        ("CREATE INDEX CONCURRENTLY ix ON big (a)", ["T01"]),
+        ("CREATE TABLE n (id INT); CREATE INDEX q ON n (id)", []),
+        ("CREATE TABLE n AS SELECT * FROM big", ["U06"]),
+        ("DO $$ BEGIN; DROP TABLE big; END $$", ["U06"]),
+        ("UPDATE big SET a = 1", ["B02"]),
+        ("SELECT backfill()", ["U06"]),
+        ("-- one; two\nINSERT INTO big VALUES ('a;b'); BEGIN; UPDATE alembic_version SET version_num='x'; COMMIT", []),
+    ],
+)
+def test_what_sql_shows_by_itself(sql: str, expected: list[str]) -> None:
+    found = findings(Rendered("r", sql, None, SIZES, ("alembic_version",), Large()))
+    assert [item.rule for item in found] == expected
+    assert all(item.source == "sql" for item in found)
+
+
+def test_sql_that_could_not_be_rendered_is_unknown() -> None:
+    (found,) = findings(Rendered("r", None, "it reads rows", {}, (), Large()))
+    assert (found.rule, found.kind, found.message) == ("U05", "unknown", "r was not rehearsed: it reads rows.")
+
+
+def test_semicolons_that_end_no_statement() -> None:
+    assert len(statements("SELECT ';'; SELECT $a$;$$;$a$; SELECT \";\" /* ; */; -- ;\nSELECT 'it''s;'")) == 4

@@ -1,21 +1,203 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""U05: what was not rehearsed is not known."""
+"""U05, U06 and what the SQL of a revision shows by itself: the verdict where nothing could be rehearsed.
+
+Only statements that are understood as a whole are judged. All else is unknown, which a reader of SQL has to say aloud.
+"""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+from typing import Any, Iterator, Mapping
+
 from .._core.plan import Finding
-from .seen import Seen
+from .seen import Large
 
 SECTION = "When nothing can be rehearsed"
+_NAME = r'(?:ONLY\s+)?(?P<table>(?:"[^"]+"|\w+)(?:\.(?:"[^"]+"|\w+))?)'
+_COLUMN = r'(?P<column>"[^"]+"|\w+)'
+#: Where a statement ends: a semicolon that is in no string, identifier, comment or dollar quote.
+_PIECE = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|(\$\w*\$).*?\1|;|[^'\"$;/-]+|.", re.S)
+_STABLE = r"(?:now\s*\(\s*\)|CURRENT_\w+|'(?:[^']|'')*'(?:::[\w ]+)?|-?[\d.]+|true|false|NULL)"
 
 
-def not_seen(revision: str) -> list[Finding]:
+@dataclass(frozen=True)
+class Rendered:
+    """One revision as SQL that nobody has run.
+
+    :param sql: None where it could not be rendered, for ``problem``.
+    :param tables: table → {rows, bytes} of the real database.
+    """
+
+    revision: str
+    sql: str | None
+    problem: str | None
+    tables: Mapping[str, Any]
+    version_tables: tuple[str, ...]
+    large: Large
+
+
+def not_seen(revision: str, why: str = "") -> list[Finding]:
     """Return what is said of a revision that did not run, because one before it failed or nothing could run."""
-    message = f"{revision} was not rehearsed."
-    return [Finding("U05", "unknown", revision, message, "See the reason why, in the warnings or in the revision before.", SECTION)]
+    message = f"{revision} was not rehearsed{': ' + why if why else ''}."
+    fix = "See the reason why, in the warnings or in the revision before."
+    return [Finding("U05", "unknown", revision, message, fix, SECTION, source="sql")]
 
 
-def findings(seen: Seen) -> list[Finding]:
-    return not_seen(seen.revision)
+def statements(text: str) -> list[str]:
+    """Split SQL into statements, without comments."""
+    found, current = [], ""
+    for match in _PIECE.finditer(text):
+        piece = match.group(0)
+        if piece == ";":
+            found.append(current.strip())
+            current = ""
+        elif not piece.startswith(("--", "/*")):
+            current += piece
+    return [statement for statement in [*found, current.strip()] if statement]
+
+
+# Pattern, rule, class ("" is harmless, "large" blocks on a large table), message. The first that matches decides.
+_ADDED = r"(?!CONSTRAINT\b|PRIMARY\b|UNIQUE\b|FOREIGN\b|CHECK\b|EXCLUDE\b)"
+_ONE = r"(?!.*,\s*(?:ADD|DROP|ALTER|RENAME|SET|VALIDATE)\b)"  # an ALTER TABLE with several actions is not understood
+_ALTER = rf"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?{_NAME}\s+{_ONE}"
+_KNOWN: tuple[tuple[str, str, str, str], ...] = (
+    (r"(?:BEGIN|COMMIT|SET\s|COMMENT\s+ON\s|SELECT\s+1$)", "", "", ""),
+    (r"CREATE\s+(?:TYPE|SEQUENCE|SCHEMA|EXTENSION|DOMAIN)\b", "", "", ""),
+    (r"CREATE\s+TABLE\b(?!.*\bAS\s+(?:SELECT|WITH)\b)(?!.*\bPARTITION\s+OF\b)", "", "", ""),
+    (
+        rf"CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\b.*?\sON\s+{_NAME}",
+        "T01",
+        "not_transactional",
+        "An index is built outside a transaction",
+    ),
+    (rf"CREATE\s+(?:UNIQUE\s+)?INDEX\b.*?\sON\s+{_NAME}", "B01", "large", "An index is built while writes are kept out"),
+    (r"DROP\s+INDEX\s+CONCURRENTLY\b", "T01", "not_transactional", "An index is dropped outside a transaction"),
+    (rf"DROP\s+INDEX\s+(?:IF\s+EXISTS\s+)?{_NAME}$", "M07", "may_break", "An index is dropped"),
+    (
+        _ALTER + rf"ADD\s+(?:COLUMN\s+)?(?:IF\s+NOT\s+EXISTS\s+)?{_ADDED}{_COLUMN}\s+"
+        r"(?!.*\b(?:DEFAULT|GENERATED|SERIAL|BIGSERIAL|REFERENCES|CHECK|UNIQUE|PRIMARY)\b)[^,]*\bNOT\s+NULL[^,]*$",
+        "C11",
+        "breaks",
+        "The new column {column} is NOT NULL and has no default",
+    ),
+    (
+        _ALTER + rf"ADD\s+(?:COLUMN\s+)?(?:IF\s+NOT\s+EXISTS\s+)?{_ADDED}{_COLUMN}\s+"
+        rf"(?!.*\b(?:GENERATED|SERIAL|BIGSERIAL|REFERENCES|CHECK|UNIQUE|PRIMARY)\b)(?:(?!\bDEFAULT\b)[^,])*(?:\bDEFAULT\s+{_STABLE}(?:\s+NOT\s+NULL)?)?$",
+        "",
+        "",
+        "",
+    ),
+    (
+        _ALTER + rf"ADD\s+(?:COLUMN\s+)?{_ADDED}[^,]*\b(?:DEFAULT|GENERATED|SERIAL|BIGSERIAL)\b[^,]*$",
+        "B01",
+        "large",
+        "A column is added that may rewrite the table",
+    ),
+    (
+        _ALTER + rf"DROP\s+(?:COLUMN\s+)?(?!CONSTRAINT\b)(?:IF\s+EXISTS\s+)?{_COLUMN}(?:\s+CASCADE)?$",
+        "C02",
+        "breaks",
+        "The column {column} is dropped",
+    ),
+    (_ALTER + rf"RENAME\s+(?:COLUMN\s+)?(?!TO\b|CONSTRAINT\b){_COLUMN}\s+TO\s", "C04", "breaks", "The column {column} is renamed"),
+    (_ALTER + r"RENAME\s+TO\s", "C03", "breaks", "The table is renamed"),
+    (_ALTER + rf"ALTER\s+(?:COLUMN\s+)?{_COLUMN}\s+DROP\s+DEFAULT$", "C09", "breaks", "The column {column} loses its default"),
+    (
+        _ALTER + rf"ALTER\s+(?:COLUMN\s+)?{_COLUMN}\s+SET\s+DEFAULT\s",
+        "M02",
+        "may_break",
+        "The column {column} gets another default",
+    ),
+    (_ALTER + rf"ALTER\s+(?:COLUMN\s+)?{_COLUMN}\s+DROP\s+NOT\s+NULL$", "M05", "may_break", "The column {column} may be NULL"),
+    (
+        _ALTER + rf"ALTER\s+(?:COLUMN\s+)?{_COLUMN}\s+SET\s+NOT\s+NULL$",
+        "B01",
+        "large",
+        "The table is scanned while everybody is kept out",
+    ),
+    (
+        _ALTER + r"ADD\s+CONSTRAINT\b.*\b(?:NOT\s+VALID|USING\s+INDEX\s+\S+)$",
+        "M01",
+        "may_break",
+        "A new constraint refuses rows that old code may write",
+    ),
+    (
+        _ALTER + r"ADD\s+(?:CONSTRAINT\b|PRIMARY\b|UNIQUE\b|FOREIGN\b|CHECK\b|EXCLUDE\b)",
+        "B01",
+        "large",
+        "A new constraint is checked under a lock",
+    ),
+    (_ALTER + r"DROP\s+CONSTRAINT\b", "C07", "breaks", "A constraint is dropped that ON CONFLICT may rely on"),
+    (rf"DROP\s+(?:TABLE|VIEW|MATERIALIZED\s+VIEW|SEQUENCE)\s+(?:IF\s+EXISTS\s+)?{_NAME}", "C01", "breaks", "It is dropped"),
+    (rf"DROP\s+(?:TYPE|FUNCTION|PROCEDURE|EXTENSION|SCHEMA|DOMAIN)\s+(?:IF\s+EXISTS\s+)?{_NAME}", "C08", "breaks", "It is dropped"),
+    (rf"ALTER\s+TYPE\s+{_NAME}\s+ADD\s+VALUE\b", "M03", "may_break", "The enum gets a label that old code may not know"),
+    (rf"ALTER\s+TYPE\s+{_NAME}\s+RENAME\s+VALUE\b", "C10", "breaks", "A label of the enum is renamed"),
+    (
+        rf"CREATE\s+(?:OR\s+REPLACE\s+)?(?:VIEW|FUNCTION|PROCEDURE)\s+{_NAME}",
+        "M04",
+        "may_break",
+        "It may do something else for old code",
+    ),
+    (
+        rf"CREATE\s+(?:OR\s+REPLACE\s+)?(?:CONSTRAINT\s+)?TRIGGER\b.*?\sON\s+{_NAME}",
+        "M04",
+        "may_break",
+        "Writes of old code do something else",
+    ),
+    (rf"INSERT\s+INTO\s+{_NAME}[^;]*?\bVALUES\b(?!.*\bSELECT\b)", "", "", ""),
+    (rf"UPDATE\s+{_NAME}\s", "B02", "large", "Rows are changed by one statement"),
+    (rf"DELETE\s+FROM\s+{_NAME}", "B02", "large", "Rows are deleted by one statement"),
+)
+_PATTERNS = tuple((re.compile(pattern, re.I | re.S), rule, kind, message) for pattern, rule, kind, message in _KNOWN)
+
+
+def findings(rendered: Rendered) -> list[Finding]:
+    """Return what the SQL shows; a statement that is not understood is unknown."""
+    if rendered.sql is None:
+        return not_seen(rendered.revision, rendered.problem or "its SQL could not be rendered")
+    made: set[str] = set()
+    found = []
+    for statement in statements(rendered.sql):
+        if any(re.search(rf"\b{re.escape(name)}\b", statement) for name in rendered.version_tables):
+            continue
+        created = re.match(rf"CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{_NAME}", statement, re.I)
+        if created:
+            made.add(_plain(created.group("table")))
+        found += list(_judged(rendered, statement, made))
+    return found
+
+
+def _judged(rendered: Rendered, statement: str, made: set[str]) -> Iterator[Finding]:
+    text = " ".join(statement.split())
+    for pattern, rule, kind, message in _PATTERNS:
+        match = pattern.match(text)
+        if match is None:
+            continue
+        groups = {name: _plain(value or "") for name, value in match.groupdict().items()}
+        table = groups.get("table", "")
+        if not rule or table in made:
+            return
+        rows = _size(rendered, table).get("rows")
+        told = f"{message.format(column=groups.get('column'))}{' (' + table + ')' if table else ''}: {text[:100]}"
+        if kind != "large":
+            target = f"{table}.{groups['column']}" if groups.get("column") else table or rendered.revision
+            yield Finding(rule, kind, target, told + ".", "Rehearse it to know more.", SECTION, rows=rows, source="sql")
+        elif rendered.large.has(_size(rendered, table)):
+            yield Finding(rule, "blocks", table, told + ".", "Rehearse it to know more.", SECTION, rows=rows, source="sql")
+        return
+    message = f"Nobody has run this, and its text does not show what it does: {text[:100]}."
+    yield Finding("U06", "unknown", rendered.revision, message, "Rehearse it, or look by hand and allow it.", SECTION, source="sql")
+
+
+def _plain(name: str) -> str:
+    return name.replace('"', "")
+
+
+def _size(rendered: Rendered, table: str) -> Mapping[str, Any]:
+    """Return the size of a table; one that the real database does not have counts as large, since it is not known."""
+    unknown = {"rows": None, "bytes": rendered.large.bytes}
+    names = [table] if "." in table else [name for name in rendered.tables if name.split(".", 1)[1] == table]
+    return max((rendered.tables.get(name, unknown) for name in names), key=lambda size: size["bytes"], default=unknown)

@@ -9,7 +9,7 @@ import builtins
 import contextlib
 import io
 import os
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Sequence
 
 from . import project, target
 from .environment import EnvironmentRun, Send, Visit
@@ -48,12 +48,12 @@ def preview(request: dict[str, Any], send: Send) -> dict[str, Any]:
         return {}
     send({"event": "observed", "observed": [look.unchanged(visit) for visit in look.visits]})
     if wanted["operation"] != "stamp" and request.get("sql", True):
-        rendered = _render(wanted, look.visits, send)
+        rendered = render(wanted, look.visits, send)
         send({"event": "preview", "contexts": rendered})
     return {}
 
 
-def _render(request: dict[str, Any], visits: list[Visit], send: Send) -> list[dict[str, Any]]:
+def render(request: dict[str, Any], visits: Sequence[Any], send: Send) -> list[dict[str, Any]]:
     """Return for each context: revision → {sql, previewable, reason}."""
     results: list[dict[str, Any]] = [{} for _visit in visits]
     buffer = io.StringIO()

@@ -95,7 +95,12 @@ class Redactor:
 def redactor_for(request: dict[str, Any]) -> Redactor:
     """Return a redactor that knows the secrets of ``request``: its URLs, its environment and its ``-x`` arguments."""
     redactor = Redactor()
-    for url in [request.get("url"), *(request.get("urls") or {}).values(), *(request.get("x_arguments") or ())]:
+    for url in [
+        request.get("url"),
+        request.get("scratch_url"),
+        *(request.get("urls") or {}).values(),
+        *(request.get("x_arguments") or ()),
+    ]:
         redactor.add_url(str(url or ""))
     environment = {str(name): str(value) for name, value in (request.get("environment") or {}).items()}
     for value in environment.values():

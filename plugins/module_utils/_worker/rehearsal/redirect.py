@@ -10,28 +10,29 @@ database it really is. What a pool has kept from before is thrown away when it i
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, Dict, Optional, Tuple
 
 from .. import server
 from ..failure import Failure
 from .access import Access, endpoint, redirected
 
 _MARK = "dbops.alembic rehearsal"
+Aims = Dict[Tuple[str, ...], Tuple[str, Optional[Dict[str, Any]]]]
 
 
 class Redirection:
     """First notes how the project connects, then leads it elsewhere.
 
-    :param aims: endpoint of a database → name of its copy. None while the project is only looked at.
+    ``aims`` is endpoint of a database → (name of its copy, connect arguments there). None while the project is only looked at.
     """
 
     def __init__(self) -> None:
-        self.aims: dict[tuple[str, ...], str] | None = None
+        self.aims: Aims | None = None
         self.settings: dict[str, str] = {}
         self.generation = 0
         self.refused: list[str] = []
 
-    def aim(self, aims: dict[tuple[str, ...], str] | None) -> None:
+    def aim(self, aims: Aims | None) -> None:
         """From now on connections go there, and those made before are used no more."""
         self.generation += 1
         self.aims, self.refused = aims, []
@@ -67,10 +68,11 @@ class Redirection:
         aim = self.aims.get(endpoint(cargs, cparams))
         if aim is None:
             self._refuse(" ".join(part for part in endpoint(cargs, cparams)[:3] if part))
-        new = redirected(cparams, str(aim))
+        name, there = aim  # type: ignore[misc]
+        new = redirected(cparams if there is None else there, name)
         cparams.clear()
         cparams.update(new)
-        record.info[_MARK] = {"generation": self.generation, "access": None, "database": aim}
+        record.info[_MARK] = {"generation": self.generation, "access": None, "database": name}
 
     def _refuse(self, where: str) -> None:
         self.refused.append(where)

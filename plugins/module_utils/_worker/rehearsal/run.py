@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Iterator
+from typing import Any
 
-from .. import project, target
+from .. import preview, project, target
 from ..environment import EnvironmentRun, Send, Visit
 from ..failure import Failure, describe
 from . import catalog, declared, sizes
 from .access import Access
 from .checks import Checks
+from .given import Given
 from .redirect import Redirection
 from .scratch import Scratch
 from .watch import Watch
@@ -53,6 +54,7 @@ class Looked:
     def __init__(self, visit: Visit, steps: list[Any], access: Access | None, tables: dict[str, dict[str, Any]]) -> None:
         self.number, self.database, self.current = visit.number, visit.database, visit.current
         self.initialised = visit.initialised
+        self.steps = steps
         self.pending = [target.describe_step(step) for step in steps]
         self.access, self.tables = access, tables
 
@@ -103,7 +105,8 @@ class Rehearsal:
             if reason is None:
                 self._make_copies()
                 for each in waiting:
-                    reports[each.number]["revisions"] = list(self._database(each))
+                    reports[each.number]["differences"] = self.scratches[each.access.endpoint].missing  # type: ignore[union-attr]
+                    reports[each.number]["revisions"] = self._database(each)
         except _Impossible as exc:
             reason = exc.reason
         finally:
@@ -112,6 +115,8 @@ class Rehearsal:
                     scratch.remove()
         if reason and mode == "rehearse":
             raise Failure("rehearsal_impossible", f"The revisions can not be rehearsed. {reason}")
+        if reason:
+            self._render(reports)
         for each in waiting:
             reports[each.number].update(mode="static" if reason else "rehearsal", reason=reason)
         return reports
@@ -128,16 +133,28 @@ class Rehearsal:
             "revisions": [],
         }
 
+    def _render(self, reports: list[dict[str, Any]]) -> None:
+        """Add the SQL of each revision, as far as it can be had without running it."""
+        self.redirection.aim({})  # from here on nothing is connected to
+        request = dict(self.request, operation="upgrade")
+        for report, looked, found in zip(reports, self.looked, preview.render(request, self.looked, lambda message: None)):
+            report["tables"] = looked.tables
+            for step in report["pending"]:
+                step.update(found.get(step["revision"], {}))
+
     def _make_copies(self) -> None:
         for access, found in _by_database(self.looked):
-            scratch = self.scratches[access.endpoint] = Scratch(access, found[0].database["database"], self.request)
+            kind = Given if self.request.get("scratch_url") else Scratch
             try:
+                scratch = self.scratches[access.endpoint] = kind(access, found[0].database["database"], self.request)
                 scratch.create()
                 scratch.fill_versions([each.version_table for each in found if each.initialised])
             except Exception as exc:
+                if isinstance(exc, Failure) and exc.kind in ("not_ours", "options_invalid"):
+                    raise  # the user's to mend, not a reason to know less
                 raise _Impossible(exc) from exc
             self.redirection.settings.update(scratch.settings)
-            with access.connect(scratch.name, "rehearsal").closing() as session:
+            with scratch.connect().closing() as session:
                 names = {
                     entry["name"]: entry["oid"]
                     for entry in catalog.look(session, self.version_tables).values()
@@ -148,33 +165,56 @@ class Rehearsal:
         self._aim()
 
     def _aim(self, **second: str) -> None:
-        self.redirection.aim({endpoint: second.get("copy") or scratch.name for endpoint, scratch in self.scratches.items()})
+        self.redirection.aim(
+            {
+                endpoint: (second.get("copy") or scratch.name, None if scratch.here is scratch.access else scratch.here.cparams)
+                for endpoint, scratch in self.scratches.items()
+            }
+        )
 
-    def _database(self, looked: Looked) -> Iterator[dict[str, Any]]:
+    def _database(self, looked: Looked) -> list[dict[str, Any]]:
         access = looked.access
         if access is None:
             raise Failure("internal_error", "A context without a way to its database.")
         scratch = self.scratches[access.endpoint]
-        with access.connect(scratch.name, "rehearsal").closing() as session:
+        with scratch.connect().closing() as session:
             base = before = catalog.look(session, self.version_tables)
+        reports: list[dict[str, Any]] = []
+        undone: list[tuple[Any, ...]] = []  # what is still to be undone, where there is no copy to do it on
         checks = Checks(access, looked.database["database"], base, float(self.request.get("data_checks_timeout") or 0))
         for number, step in enumerate(looked.pending):
             self.send({"event": "rehearsing", "revision": step["revision"], "message": step["message"]})
             up = _Step(self, looked, step["revision"], True, before).run()
             if number == 0 and up.error and not up.began and not self.redirection.refused:
                 raise _Impossible(Failure("environment_failed", f"env.py can not be led to the copy: {up.error['message']}"))
-            with access.connect(scratch.name, "rehearsal").closing() as session:
+            with scratch.connect().closing() as session:
                 after = catalog.look(session, self.version_tables)
             changes = catalog.changes(base, before, after)
             report = self._seen(looked, step["revision"], up, changes)
             if up.error is None:
-                report["downgrade"] = self._back(looked, scratch, step, before, after)
+                if scratch.copies:
+                    report["downgrade"] = self._back(looked, scratch, step, before, after)
+                else:
+                    undone.append((step, before, after, report))
                 if self.request.get("data_checks", True):
                     report["checks"] = checks.of(changes, up.watch.statements)
-            yield report
+            reports.append(report)
             if up.error is not None:
-                return
+                break
             before = after
+        if reports and reports[-1]["error"] is None:
+            self._undo(looked, scratch, undone)
+        return reports
+
+    def _undo(self, looked: Looked, scratch: Scratch, undone: list[tuple[Any, ...]]) -> None:
+        """Try the ways back one after the other from the top, up to the first that leaves something else than it found."""
+        for step, before, after, report in reversed(undone):
+            report["downgrade"] = found = self._back(looked, scratch, step, before, after)
+            if found["error"] or found["residue"] or found["again"]:
+                return
+            down = _Step(self, looked, step["revision"], False, after).run()  # it was applied again, to see that it can be
+            if down.error:
+                return
 
     def _back(self, looked: Looked, scratch: Scratch, step: dict[str, Any], before: Any, after: Any) -> dict[str, Any]:
         """Downgrade and upgrade again on a second copy; the first stays as the upgrade left it."""
@@ -185,7 +225,7 @@ class Rehearsal:
                 found = self._seen(looked, step["revision"], down, [])
                 found.update(residue=[], again=None)
                 if down.error is None:
-                    with looked.access.connect(copy, "rehearsal").closing() as session:  # type: ignore[union-attr]
+                    with scratch.here.connect(copy, "rehearsal").closing() as session:
                         back = catalog.look(session, self.version_tables)
                     found["residue"] = catalog.residue(before, back)
                     again = _Step(self, looked, step["revision"], True, back).run()

@@ -39,8 +39,11 @@ class Scratch:
     :param database: name of the original.
     """
 
+    copies = True  # the copy can be copied itself, so that a way back is tried beside it
+
     def __init__(self, access: Access, database: str, request: dict[str, Any]) -> None:
         self.access, self.database, self.request = access, database, request
+        self.here = access  # how the copy is reached
         digest = hashlib.sha256(" ".join(access.endpoint).encode()).hexdigest()[:8]
         self.family = f"{PREFIX}{digest}_"
         self.name = self.family + os.urandom(4).hex()
@@ -73,10 +76,7 @@ class Scratch:
     def create(self) -> None:
         """Make the copy; what earlier runs left behind is dropped first."""
         self.prune()
-        with self.access.connect(self.database, "rehearsal").closing() as original:
-            encoding, collate, ctype, provider, locale = original.rows(_KIND)[0]
-            self.settings = dict(row[0].split("=", 1) for row in original.rows(_SETTINGS))
-            self.major = int(original.value("select current_setting('server_version_num')")) // 10000
+        encoding, collate, ctype, provider, locale = self.read_original()
         self._hold(self.name)
         options = [
             f"encoding {server.literal(encoding)}",
@@ -90,9 +90,20 @@ class Scratch:
             self.access, self.database, self.access, self.name, self.request.get("postgresql_programs"), self.major
         )
 
+    def read_original(self) -> tuple[Any, ...]:
+        """Read version and settings of the original, and return what kind of database it is."""
+        with self.access.connect(self.database, "rehearsal").closing() as original:
+            self.settings = dict(row[0].split("=", 1) for row in original.rows(_SETTINGS))
+            self.major = int(original.value("select current_setting('server_version_num')")) // 10000
+            return original.rows(_KIND)[0]
+
+    def connect(self) -> Session:
+        """Connect to the copy."""
+        return self.here.connect(self.name, "rehearsal")
+
     def fill_versions(self, tables: list[tuple[str, str, list[str]]]) -> None:
         """Write the heads, (schema, table, revisions) of each version table, into the copy."""
-        with self.access.connect(self.name, "rehearsal").closing() as session:
+        with self.connect().closing() as session:
             for schema, table, revisions in tables:
                 name = f"{quoted(schema)}.{quoted(table)}"
                 session.rows(f"delete from {name}")

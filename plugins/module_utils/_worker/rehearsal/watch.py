@@ -249,9 +249,10 @@ class _Plan:
             self._targets |= {self.oids.get(table, "") for table in _relations_below(node)}
         elif oid:
             self.read.add(oid)
-            whole = kind in ("Seq Scan", "Foreign Scan", "Sample Scan") or (
-                kind in ("Index Scan", "Index Only Scan") and not node.get("Index Cond")
+            condition = {"Index Scan": "Index Cond", "Index Only Scan": "Index Cond", "Bitmap Heap Scan": "Recheck Cond"}.get(
+                str(kind)
             )
+            whole = kind in ("Seq Scan", "Foreign Scan", "Sample Scan") or (condition is not None and not node.get(condition))
             if whole and not limited:
                 self.scanned.add(oid)
                 if oid in self._targets and self.kind in ("update", "delete", "merge"):

@@ -1,0 +1,424 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan on a real server: what it finds, that it touches nothing, and that nothing is left of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+
+from support.application import Application, failed, ok
+from support.paths import TREE
+from support.planned import rules, scratches, sql, written
+from support.runner import process_tree
+
+GATING = ("fails", "unknown", "blocks", "breaks")
+BASE = (
+    sql(
+        "CREATE TABLE big (id int PRIMARY KEY, name varchar(50), code int, kind int NOT NULL DEFAULT 1, note text, parent int)",
+        "CREATE TABLE small (id int PRIMARY KEY, name text, old text)",
+        "CREATE UNIQUE INDEX small_name ON small (name)",
+        "CREATE INDEX big_code ON big (code)",
+        "CREATE TYPE mood AS ENUM ('good', 'bad')",
+        "CREATE VIEW names AS SELECT id, name FROM small",
+        "CREATE FUNCTION twice(int) RETURNS int LANGUAGE sql AS 'select 2 * $1'",
+        "CREATE TABLE log (id int, at date NOT NULL) PARTITION BY RANGE (at)",
+        "CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM ('2020-01-01') TO ('2021-01-01')",
+        "CREATE TABLE filled (id int PRIMARY KEY, n int, m int)",
+    ),
+    "",
+)
+#: Name → upgrade, downgrade, what gates, phase.
+CASES: dict[str, tuple[str, str, list[str], str]] = {
+    "nullable": ("op.add_column('big', sa.Column('bio', sa.Text))", "op.drop_column('big', 'bio')", [], "expand"),
+    "volatile": (
+        sql("ALTER TABLE big ADD rnd double precision DEFAULT random()"),
+        sql("ALTER TABLE big DROP rnd"),
+        ["B01:public.big"],
+        "blocking",
+    ),
+    "index": ("op.create_index('ix_n', 'big', ['note'])", "op.drop_index('ix_n')", ["B01:public.big"], "blocking"),
+    "index_small": ("op.create_index('ix_o', 'small', ['old'])", "op.drop_index('ix_o')", [], "expand"),
+    "concurrently": (
+        "with op.get_context().autocommit_block():\n    op.create_index('ix_p', 'big', ['parent'], postgresql_concurrently=True)",
+        "op.drop_index('ix_p')",
+        [],
+        "expand",
+    ),
+    "foreign_key": (
+        "op.create_foreign_key('fk_p', 'big', 'small', ['parent'], ['id'])",
+        "op.drop_constraint('fk_p', 'big')",
+        ["B01:public.big"],
+        "blocking",
+    ),
+    "fk_from_small": (
+        "op.create_foreign_key('fk_s', 'filled', 'big', ['m'], ['id'])",
+        "op.drop_constraint('fk_s', 'filled')",
+        [],
+        "expand",
+    ),
+    "fk_later": (
+        sql("ALTER TABLE big ADD CONSTRAINT fk_l FOREIGN KEY (parent) REFERENCES small NOT VALID"),
+        sql("ALTER TABLE big DROP CONSTRAINT fk_l"),
+        [],
+        "expand",
+    ),
+    "fk_validated": (sql("ALTER TABLE big VALIDATE CONSTRAINT fk_l"), "", [], "expand"),
+    "batch": (sql("UPDATE big SET code = 1 WHERE id IN (SELECT id FROM big WHERE code IS NULL LIMIT 1000)"), "", [], "expand"),
+    "by_key": (sql("UPDATE big SET code = 1 WHERE id = 7"), "", [], "expand"),
+    "everything": (sql("UPDATE big SET code = 1 WHERE kind = 1"), "", ["B02:public.big"], "blocking"),
+    "in_a_block": (sql("DO $$ BEGIN UPDATE big SET code = 2; END $$"), "", ["B02:public.big"], "blocking"),
+    "widened": (
+        sql("ALTER TABLE big ALTER name TYPE varchar(80)"),
+        sql("ALTER TABLE big ALTER name TYPE varchar(50)"),
+        [],
+        "expand",
+    ),
+    "lock_elsewhere": (
+        sql("LOCK TABLE small", "UPDATE filled SET n = n WHERE id = 1", "CREATE TABLE counted AS SELECT count(*) FROM big"),
+        sql("DROP TABLE counted"),
+        ["B01:public.big"],
+        "blocking",
+    ),
+    "type": (
+        sql("ALTER TABLE filled ALTER n TYPE text"),
+        sql("ALTER TABLE filled ALTER n TYPE int USING n::int"),
+        ["C05:public.filled.n"],
+        "contract",
+    ),
+    "dropped": (
+        "op.drop_column('small', 'old')",
+        "op.add_column('small', sa.Column('old', sa.Text))",
+        ["C02:public.small.old"],
+        "contract",
+    ),
+    "view_remade": (
+        sql("DROP VIEW names", "CREATE VIEW names AS SELECT id, name, 1 AS more FROM small"),
+        sql("DROP VIEW names", "CREATE VIEW names AS SELECT id, name FROM small"),
+        [],
+        "expand",
+    ),
+    "renamed_with_view": (
+        sql("ALTER TABLE filled RENAME TO full_ones", "CREATE VIEW filled AS SELECT * FROM full_ones"),
+        sql("DROP VIEW filled", "ALTER TABLE full_ones RENAME TO filled"),
+        [],
+        "expand",
+    ),
+    "unique_swapped": (
+        sql("CREATE UNIQUE INDEX small_name2 ON small (name)", "DROP INDEX small_name"),
+        sql("CREATE UNIQUE INDEX small_name ON small (name)", "DROP INDEX small_name2"),
+        [],
+        "expand",
+    ),
+    "unique_gone": (
+        sql("DROP INDEX small_name2"),
+        sql("CREATE UNIQUE INDEX small_name2 ON small (name)"),
+        [],  # no running code can know it: the revision before made it
+        "expand",
+    ),
+    "own_column": (sql("ALTER TABLE big ADD tmp int", "ALTER TABLE big DROP tmp"), "", [], "expand"),
+    "pending_column": (sql("ALTER TABLE big DROP bio"), sql("ALTER TABLE big ADD bio text"), [], "expand"),
+    "label": (
+        sql("ALTER TYPE mood RENAME VALUE 'bad' TO 'sad'"),
+        sql("ALTER TYPE mood RENAME VALUE 'sad' TO 'bad'"),
+        ["C10:public.mood"],
+        "contract",
+    ),
+    "partition_dropped": (sql("DROP TABLE log_1"), "", [], "expand"),
+    "function": (sql("DROP FUNCTION twice(int)"), "", ["C08:public.twice(integer)"], "contract"),
+    "reads": (
+        "for row in op.get_bind().execute(sa.text('SELECT id FROM big')):\n    op.execute('SELECT 1')",
+        "",
+        ["U01:public.big"],
+        "unknown",
+    ),
+    "inspects": ("sa.inspect(op.get_bind()).get_columns('big')", "", [], "expand"),
+    "fails": (sql("SELECT nothing FROM nowhere"), "", ["X01:fails"], "unknown"),
+    "never_ran": (sql("SELECT 1"), "", ["U05:never_ran"], "unknown"),
+}
+
+
+@pytest.fixture
+def own(postgres: Any) -> Iterator[Any]:
+    """A database whose owner may create databases."""
+    made = postgres.database(attributes="createdb")
+    yield made
+    made.drop()
+
+
+def enlarge(database: Any, table: str, rows: int = 1000000) -> None:
+    """Let the statistics say that the table is large; the plan reads no table."""
+    database.fetch(f"update pg_class set reltuples = {rows}, relpages = 1000 where oid = '{table}'::regclass")
+
+
+def based(app: Application, database: Any, bodies: dict[str, Any], **options: Any) -> Any:
+    """A project at its first revision, whose table big is large and has one row."""
+    project = written(app, database, {"root": BASE, **bodies}, **options)
+    ok(app.upgrade(project, "root"))
+    database.fetch("insert into big (id, name, code, note, parent) values (1, 'one', 1, 'x', null)")
+    database.fetch("insert into filled values (1, null, 1), (2, 5, 1)")
+    database.fetch("insert into small values (1, 'a', 'b'), (2, 'b', null)")
+    database.fetch("analyze")
+    enlarge(database, "big")
+    return project
+
+
+@pytest.mark.core
+def test_each_kind_of_change_is_judged_and_nothing_is_touched(app: Application, own: Any) -> None:
+    project = based(app, own, {name: case[:2] for name, case in CASES.items()})
+    before = own.dump()
+    plan = ok(app.run("plan", project, check=True))
+    found = {item["revision"]: (rules(plan, item["revision"], *GATING), item["phase"]) for item in plan["revisions"]}
+    assert found == {name: (case[2], case[3]) for name, case in CASES.items()}
+    assert plan["route"] == "refuse" and "nowhere" in plan["reason"] and not plan["changed"] and plan["warnings"] == []
+    assert own.dump() == before and scratches(own.server) == []
+    assert own.password not in json.dumps(plan)
+
+
+def test_locks_scans_and_rewrites_are_those_of_the_server(newest: Application, own: Any) -> None:
+    bodies = {
+        "one": (sql("ALTER TABLE big ALTER code TYPE bigint"), sql("ALTER TABLE big ALTER code TYPE int")),
+        "two": (CASES["concurrently"][0], CASES["concurrently"][1]),
+    }
+    plan = ok(newest.run("plan", based(newest, own, bodies)))
+    first, second = (item["statements"][0] for item in plan["revisions"])
+    assert first["locks"] == {"public.big": "AccessExclusive"} and first["rewritten"] == ["public.big"] and first["transactional"]
+    assert second["locks"] == {"public.big": "ShareUpdateExclusive"} and not second["transactional"]
+    assert "T01:public.big" in rules(plan, "two") and plan["revisions"][1]["transactional"] is False
+    blocks = next(item for item in plan["revisions"][0]["findings"] if item["rule"] == "B01")
+    assert blocks["rows"] == 1000000 and "1000000 rows" in blocks["message"] and "reads and writes" in blocks["message"]
+    assert plan["route"] == "maintenance_window" and plan["reason"].startswith("Revision one blocks ")
+
+
+def test_the_way_back(newest: Application, own: Any) -> None:
+    bodies = {
+        "clean": ("op.add_column('big', sa.Column('bio', sa.Text))", "op.drop_column('big', 'bio')"),
+        "leaves": ("op.create_table('jobs', sa.Column('state', sa.Enum('on', 'off', name='job_state')))", "op.drop_table('jobs')"),
+        "blocks": (sql("DROP INDEX big_code"), sql("CREATE INDEX big_code ON big (code)")),
+        "raises": (sql("CREATE TABLE t (id int)"), "raise NotImplementedError('no way back')"),
+        "destroys": ("op.drop_column('small', 'old')", "op.add_column('small', sa.Column('old', sa.Text))"),
+    }
+    plan = ok(newest.run("plan", based(newest, own, bodies)))
+    reversible = {item["revision"]: item["reversible"] for item in plan["revisions"]}
+    assert rules(plan, "clean") == ["R05:public.big.bio"] and reversible["clean"]["proved"]
+    assert not reversible["clean"]["proved_after_traffic"]
+    assert {"R02:leaves", "R03:leaves"} <= set(rules(plan, "leaves")) and not reversible["leaves"]["schema_restored"]
+    assert "R04:public.big" in rules(plan, "blocks") and reversible["blocks"]["blocks"]
+    assert "R01:raises" in rules(plan, "raises") and not reversible["raises"]["proved"]
+    assert reversible["destroys"]["loses"] == [{"object": "public.small.old", "how": "the column is dropped", "rows": 1}]
+    assert not plan["rollback"]["proved"] and plan["rollback"]["reason"].startswith("Revision leaves: ")
+
+
+def test_the_chain_is_cut_where_the_old_code_has_to_be_gone(newest: Application, own: Any) -> None:
+    bodies = {
+        "one": ("op.add_column('big', sa.Column('bio', sa.Text))", "op.drop_column('big', 'bio')"),
+        "two": ("op.drop_column('small', 'old')", "op.add_column('small', sa.Column('old', sa.Text))"),
+        "three": (sql("DROP FUNCTION twice(int)"), ""),
+    }
+    project = based(newest, own, bodies)
+    plan = ok(newest.run("plan", project))
+    assert (plan["route"], plan["before"], plan["after"]) == ("rolling", ["one"], ["two", "three"])
+    plan = ok(newest.run("plan", project, revision="one"))
+    assert (plan["route"], plan["before"], plan["after"]) == ("rolling", ["one"], [])
+    ok(newest.upgrade(project))
+    plan = ok(newest.run("plan", project))
+    assert (plan["route"], plan["revisions"], plan["mode"]) == ("rolling", [], "none")
+
+
+def test_what_a_revision_says_of_itself(newest: Application, own: Any) -> None:
+    drop = "op.drop_column('small', 'old')", "op.add_column('small', sa.Column('old', sa.Text))"
+    add = "op.add_column('big', sa.Column('bio', sa.Text))", "op.drop_column('big', 'bio')"
+
+    def plan(*head: str, body: tuple[str, str] = drop) -> dict[str, Any]:
+        ok(newest.upgrade(project := written(newest, own, {"root": BASE, "one": (*body, *head)}), "root"))
+        return ok(newest.run("plan", project))
+
+    allowed = plan("deploy = {'allow': {'C02:small.old': 'unread since 4.2', 'C01': 'nothing'}}")
+    assert allowed["route"] == "rolling" and allowed["before"] == ["one"]
+    assert next(item for item in allowed["revisions"][0]["findings"] if item["rule"] == "C02")["allowed"] == "unread since 4.2"
+    assert any("allows C01, and nothing like it was found" in warning for warning in allowed["warnings"])
+    unreasoned = plan("deploy = {'allow': {'C02:small.old': ''}}")
+    assert unreasoned["route"] == "refuse" and "has no reason" in unreasoned["reason"]
+    wrong = plan("deploy = {'phase': 'expand'}")
+    assert wrong["route"] == "refuse" and "declared expand" in wrong["reason"]
+    late = plan("deploy = {'phase': 'contract'}", body=add)
+    assert (late["route"], late["after"]) == ("rolling", ["one"])
+    labelled = plan("branch_labels = ('contract',)", body=add)
+    assert labelled["after"] == ["one"] and labelled["revisions"][0]["declared_phase"] == "contract"
+    called = plan("deploy = dict(phase='contract')", body=add)
+    assert called["route"] == "refuse" and "not a literal" in called["reason"]
+
+
+def test_the_real_rows_are_asked(newest: Application, own: Any) -> None:
+    bodies = {
+        "null": (sql("ALTER TABLE filled ALTER n SET NOT NULL"), sql("ALTER TABLE filled ALTER n DROP NOT NULL")),
+        "duplicate": (sql("CREATE UNIQUE INDEX u ON filled (m)"), sql("DROP INDEX u")),
+        "orphan": (
+            sql("ALTER TABLE filled ADD CONSTRAINT o FOREIGN KEY (n) REFERENCES big"),
+            sql("ALTER TABLE filled DROP CONSTRAINT o"),
+        ),
+        "violation": (sql("ALTER TABLE filled ADD CONSTRAINT v CHECK (n > 9)"), sql("ALTER TABLE filled DROP CONSTRAINT v")),
+        "required": (sql("ALTER TABLE filled ADD r int NOT NULL"), sql("ALTER TABLE filled DROP r")),
+        "fine": (sql("ALTER TABLE filled ALTER m SET NOT NULL"), sql("ALTER TABLE filled ALTER m DROP NOT NULL")),
+        "cleaned": (
+            sql("UPDATE filled SET n = 1 WHERE id = 1", "ALTER TABLE filled ADD CONSTRAINT w CHECK (n < 3)"),
+            sql("ALTER TABLE filled DROP CONSTRAINT w"),
+        ),
+    }
+    project = based(newest, own, bodies)
+    plan = ok(newest.run("plan", project))
+    found = {item["revision"]: rules(plan, item["revision"], "fails", "unknown") for item in plan["revisions"]}
+    assert found == {
+        "null": ["X03:public.filled.n"],
+        "duplicate": ["X03:public.u"],
+        "orphan": ["X03:public.filled.o"],
+        "violation": ["X03:public.filled.v"],
+        "required": ["X03:public.filled.r"],
+        "fine": [],
+        "cleaned": ["U04:public.filled.w"],
+    }
+    assert plan["route"] == "refuse" and "NULL in 1 rows" in plan["reason"]
+    unasked = ok(newest.run("plan", project, data_checks=False))
+    assert all(item["source"] != "data" for step in unasked["revisions"] for item in step["findings"])
+
+
+def test_no_other_database_is_reached(newest: Application, own: Any, pg: Any) -> None:
+    write = "with engine.begin() as c:\n    c.execute(sa.text('CREATE TABLE leaked (id int)'))"
+    elsewhere = f"engine = sa.create_engine({pg.url()!r})\n{write}"
+    plan = ok(newest.run("plan", based(newest, own, {"one": (elsewhere, "")})))
+    assert rules(plan, "one", *GATING) == ["U03:one"] and pg.tables() == []
+    assert plan["route"] == "maintenance_window"
+
+
+@pytest.mark.parametrize("fixture", ["pool_of_one", "external_transaction", "own_timeouts", "iam_token"])
+def test_env_files_of_other_kinds_are_led_to_the_copy(newest: Application, own: Any, fixture: str) -> None:
+    project = newest.project(fixture, own)
+    given = {"environment": {"IAM_TOKEN": own.password}} if fixture == "iam_token" else {}
+    plan = ok(newest.run("plan", project, **given))
+    assert plan["mode"] == "rehearsal" and len(plan["revisions"]) > 1, plan
+    assert not [name for name in rules(plan, plan["revisions"][0]["revision"], "fails")]
+    assert own.tables() == [] and scratches(own.server) == []
+
+
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+def test_other_drivers(newest: Application, own: Any, driver: str) -> None:
+    fixture = "async_env" if driver == "asyncpg" else "linear"
+    add = "op.add_column('big', sa.Column('bio', sa.Text))", "op.drop_column('big', 'bio')"
+    bodies = {"one": add, "two": CASES["concurrently"][:2], "three": CASES["everything"][:2], "four": CASES["reads"][:2]}
+    plan = ok(newest.run("plan", based(newest, own, bodies, fixture=fixture, driver=driver)))
+    found = {item["revision"]: rules(plan, item["revision"], *GATING) for item in plan["revisions"]}
+    assert found == {"one": [], "two": [], "three": ["B02:public.big"], "four": ["U01:public.big"]}
+    assert plan["mode"] == "rehearsal" and scratches(own.server) == []
+
+
+def test_a_schema_for_each_tenant(newest: Application, own: Any) -> None:
+    own.fetch(f"create schema acme authorization {own.role}; create schema beta authorization {own.role}")
+    project = newest.project("tenants", own)
+    plan = ok(newest.run("plan", project, environment={"TENANTS": "acme,beta"}))
+    assert plan["mode"] == "rehearsal" and [entry["mode"] for entry in plan["databases"]] == ["rehearsal", "rehearsal"]
+    assert all(step["phase"] == "expand" for step in plan["revisions"]), plan["revisions"]
+    assert own.tables("acme") == [] and scratches(own.server) == []
+
+
+def test_without_the_right_to_make_a_copy_it_says_so(newest: Application, pg: Any) -> None:
+    bodies = {name: CASES[name][:2] for name in ("nullable", "index", "dropped", "in_a_block", "inspects")}
+    project = based(newest, pg, bodies)
+    plan = ok(newest.run("plan", project))
+    found = {item["revision"]: rules(plan, item["revision"], *GATING) for item in plan["revisions"]}
+    assert found == {
+        "nullable": [],
+        "index": ["B01:big"],
+        "dropped": ["C02:small.old"],
+        "in_a_block": ["U06:in_a_block"],
+        "inspects": ["U05:inspects"],
+    }
+    assert plan["mode"] == "static" and plan["route"] == "maintenance_window" and not plan["rollback"]["proved"]
+    assert any("permission denied to create database" in warning for warning in plan["warnings"])
+    told = failed(newest.run("plan", project, mode="rehearse"), "rehearsal_impossible")
+    assert "permission denied to create database" in told["msg"]
+
+
+def test_a_database_that_the_user_gives(newest: Application, pg: Any, postgres: Any) -> None:
+    names = ["nullable", "index", "foreign_key", "type", "label"]
+    project = based(newest, pg, {name: CASES[name][:2] for name in names})
+    scratch = postgres.database()
+    scratch.fetch("create table precious (id int)")
+    told = failed(newest.run("plan", project, scratch_url=scratch.url()), "not_ours")
+    assert scratch.name in told["msg"] and scratch.tables() == ["precious"]
+    scratch.fetch("drop table precious")
+    before = pg.dump()
+    for _again in range(2):
+        plan = ok(newest.run("plan", project, scratch_url=scratch.url()))
+        assert plan["mode"] == "rehearsal"
+        found = {item["revision"]: (rules(plan, item["revision"], *GATING), item["phase"]) for item in plan["revisions"]}
+        assert found == {name: CASES[name][2:] for name in names}
+        assert [item["reversible"]["schema_restored"] for item in plan["revisions"]] == [True] * 5
+        assert scratch.tables() == [] and pg.dump() == before
+        assert scratch.password not in json.dumps(plan)
+    failed(newest.run("plan", project, scratch_url=pg.url()), "options_invalid")
+    scratch.drop()
+
+
+def test_a_revision_that_kills_its_process(newest: Application, own: Any) -> None:
+    project = based(newest, own, {"one": ("os.kill(os.getpid(), 9)", "")})
+    told = failed(newest.run("plan", project), "worker_died")
+    assert "while revision one was running" in told["msg"] and scratches(own.server) == []
+
+
+def test_what_a_killed_run_leaves_is_dropped_by_the_next(newest: Application, own: Any) -> None:
+    project = based(newest, own, {"one": (sql("SELECT pg_sleep(30)"), "")})
+    run = newest.start("plan", project)
+    until = time.monotonic() + 30
+    while not own.server.fetch("select 1 from pg_stat_activity where query like 'SELECT pg_sleep(30)%'"):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    left = scratches(own.server)
+    assert len(left) == 1
+    for pid in process_tree(run.process.pid)[1:]:
+        os.kill(pid, signal.SIGKILL)
+    run.process.wait()
+    assert scratches(own.server) == left
+    (project.versions() / "one.py").unlink()
+    assert ok(newest.run("plan", project))["revisions"] == []  # nothing is pending, so nothing is made and nothing pruned
+    again = written(newest, own, {"root": BASE, "two": (sql("CREATE TABLE t (id int)"), sql("DROP TABLE t"))})
+    assert ok(newest.run("plan", again))["route"] == "rolling"
+    assert scratches(own.server) == []
+
+
+def test_the_playbook_shows_a_table(newest: Application, own: Any, tmp_path: Path) -> None:
+    bodies = {"one": CASES["nullable"][:2], "two": CASES["dropped"][:2]}
+    project = based(newest, own, bodies)
+    before = own.dump()
+    variables = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "application_name": "shop",
+        "schema_database_url": own.url(),
+        "schema_chdir": str(project.folder),
+        "schema_python": str(newest.python),
+    }
+    hosts = tmp_path / "hosts.json"
+    hosts.write_text(json.dumps({"application": {"hosts": {"here": variables}}}))
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(TREE), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_SHOW_CUSTOM_STATS": "1"}
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    done = subprocess.run(
+        [program, "-i", str(hosts), "dbops.alembic.plan"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"route: rolling"' in done.stdout and "two can run when the last process of the old code is gone" in done.stdout
+    assert "C02 breaks: The column small.old is dropped" in done.stdout and "AccessExclusive on public.big" in done.stdout
+    assert "changed=0" in done.stdout and own.password not in done.stdout + done.stderr
+    assert own.dump() == before and scratches(own.server) == []
