@@ -20,7 +20,7 @@ test: ## Everything that this machine allows, but for what takes very long; says
 	@echo "Left to make test-all: the slow tests, whole deployments on real hosts (make molecule), projects from PyPI (make test-projects)"
 
 test-all: ## make test with the slow tests, sanity on every supported ansible-core, and make test-projects
-	@$(RUN) --slow lint types sanity-all unit integration packaging demo scenarios projects
+	@$(RUN) --slow lint types sanity-all unit integration packaging demo scenarios projects kubernetes
 
 lint: ## ansible-lint, ruff, antsibull-docs, changelog, shellcheck, mypy
 	@$(RUN) lint types
@@ -53,7 +53,7 @@ test-projects: ## Migrate projects from PyPI that nobody here wrote
 	@$(RUN) --slow projects -- $(ARGS)
 
 test-kubernetes: ## Whole deployments on a real cluster: DBOPS_KUBE names a program that starts one, else KUBECONFIG (tests/kubernetes/cluster.py)
-	@$(RUN) kubernetes -- $(ARGS)
+	@$(RUN) --slow kubernetes -- $(ARGS)
 
 bench: dev ## Compare with doing it by hand
 	@PATH=$(abspath $(DEV)):"$$PATH" python tests/bench/run.py

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -35,11 +36,16 @@ def cluster() -> Iterator[Cluster]:
             raise
         pytest.skip(str(problem))
     try:
-        if found.try_kubectl("get", "namespace", "dbops-images").returncode:
+        made_of = {"dbops.alembic/images": images.digest()}
+        there = found.try_kubectl("get", "namespace", "dbops-images", "--output=json")
+        if (
+            there.returncode
+            or json.loads(there.stdout)["metadata"].get("annotations", {}).get("dbops.alembic/images") != images.digest()
+        ):
             with tempfile.TemporaryDirectory(dir=images.HOME if images.HOME.exists() else None) as folder:
                 for name in RELEASES:
                     found.load(f"{REPOSITORY}:{name}", images.release(name, Path(folder)))
-            found.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "dbops-images"}})
+            found.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "dbops-images", "annotations": made_of}})
         yield found
     finally:
         found.remove()

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -29,6 +30,15 @@ LEFT_OUT = (
 )
 #: The user that the application runs as.
 USER = 10001
+
+
+def digest() -> str:
+    """What tells one state of the sample application from another."""
+    found = hashlib.sha256()
+    for path in sorted((ROOT / "demo" / "app").rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            found.update(f"{path.relative_to(ROOT)}".encode() + path.read_bytes())
+    return found.hexdigest()[:16]
 
 
 def base() -> Path:

@@ -210,8 +210,10 @@ class Stage:
         return Run(process.returncode, output)
 
     def seed(self, orders: int = 200) -> None:
-        code = ["/app/venv/bin/python", "-m", "shop", "seed", f"--orders={orders}"]
-        self.kubectl("exec", "deployment/shop", "--", *code)
+        command = ["exec", "deployment/shop", "--", "/app/venv/bin/python", "-m", "shop", "seed", f"--orders={orders}"]
+        wait_until(
+            lambda: not self.cluster.try_kubectl("--namespace", self.namespace, *command).returncode, 120, "the shop is filled"
+        )
 
     def contents(self) -> tuple[str, str]:
         """The revision, and a checksum of schema and rows."""

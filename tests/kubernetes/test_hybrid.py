@@ -16,7 +16,7 @@ from stage import Stage
 from flows.stage import Stage as Hosts
 from support.postgres import Postgres
 
-pytestmark = [pytest.mark.timeout(1200), pytest.mark.needs_root]
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.needs_root, pytest.mark.slow]
 
 
 class Hybrid:

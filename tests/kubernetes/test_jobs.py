@@ -14,7 +14,7 @@ from stage import Stage
 
 from support.postgres import Postgres
 
-pytestmark = [pytest.mark.timeout(1200), pytest.mark.needs_root]
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.needs_root, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

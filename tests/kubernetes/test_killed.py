@@ -16,7 +16,7 @@ from stage import Stage
 
 from support.postgres import Postgres
 
-pytestmark = [pytest.mark.timeout(1800), pytest.mark.needs_root]
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.needs_root, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -74,4 +74,5 @@ def test_a_deployment_that_was_cut_off_is_recovered(stage: Stage, moment: Callab
     if moment is migrating:
         assert record["status"] == "finished", "the Job went on without the controller, and its result was read"
     if record["status"] == "finished":
-        assert stage.play("rollback").status == 0 and stage.serves("1.1")
+        # Nobody took the baseline of the rows, so how many were written since can not be known.
+        assert stage.play("rollback", deployment_rows_given_up=-1).status == 0 and stage.serves("1.1")

@@ -16,7 +16,7 @@ from cluster import Cluster
 
 from support.plays import Outcome, play, task
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.needs_root]
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.needs_root]
 
 
 class Records:

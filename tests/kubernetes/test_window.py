@@ -13,7 +13,7 @@ from stage import Stage
 
 from support.postgres import Postgres
 
-pytestmark = [pytest.mark.timeout(1200), pytest.mark.needs_root]
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.needs_root, pytest.mark.slow]
 ALL = ("1.0", "1.1", "1.2", "broken_migration", "wont_start", "unhealthy")
 
 

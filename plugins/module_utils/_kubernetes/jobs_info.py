@@ -32,7 +32,7 @@ def run_job_info(params: Mapping[str, Any]) -> Object:
 
     :raises MigrationError: ``worker_timeout``, if one still runs after that.
     """
-    bridge = JobBridge("", cluster=Cluster.connect(params), options=dict(params, patience=min(params["wait"], 60.0)))
+    bridge = JobBridge(python="", cluster=Cluster.connect(params), options=dict(params, patience=min(params["wait"], 60.0)))
     selector = f"{MANAGED}=dbops.alembic,{APPLICATION}={label_value(params['application'])}"
     if params["deployment"]:
         selector += f",{DEPLOYMENT}={label_value(params['deployment'])}"

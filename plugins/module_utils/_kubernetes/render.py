@@ -32,7 +32,7 @@ def manifests_spec() -> ArgumentSpec:
             workload_name=dict(type="str"),
         )
     )
-    return own + ArgumentSpec(required_one_of=(("kubernetes",),)) + upgrade_request_spec()
+    return own + upgrade_request_spec()
 
 
 def run_manifests(params: Mapping[str, Any], dry: bool = False) -> Object:
@@ -55,6 +55,12 @@ def rendered(params: Mapping[str, Any]) -> dict[str, str]:
     :raises MigrationError: ``options_invalid``, ``client_missing``.
     """
     options = params["kubernetes"]
+    if not options:
+        raise MigrationError(
+            "The option kubernetes is not given.",
+            "options_invalid",
+            "It says which image and which Secret the migration runs with.",
+        )
     request = migration_request(params, "upgrade")
     try:
         request = job_request(request, options)

@@ -146,9 +146,12 @@ class JobBridge(Bridge):
     def watch(self, name: str) -> Any:
         """Yield how the Job is, again and again until it has ended: with a reply, or in another way."""
         since: dict[Any, float] = {}
-        ended = 0.0
+        ended, last = 0.0, Seen({}, None)
         while True:
             seen = self.look(name)
+            if len(seen.messages) < len(last.messages):  # the pod is gone, and its log with it
+                seen.messages, seen.printed = last.messages, last.printed
+            last = seen
             yield seen
             if seen.reply is not None:
                 return
@@ -186,7 +189,12 @@ class JobBridge(Bridge):
         )
         left = answer_left(seen.pod)
         names = [name, *([seen.pod["metadata"]["name"]] if seen.pod else [])]
-        facts = {"reason": reason, "job": name, "events": events_of(self.cluster, namespace, names), "output": seen.printed[-4000:]}
+        facts = {
+            "reason": reason,
+            "kubernetes_job": name,
+            "events": events_of(self.cluster, namespace, names),
+            "output": seen.printed[-4000:],
+        }
         if left is not None and not left["ok"] and left.get("kind") in ERROR_KINDS:
             return MigrationError(f"{left['message']} (The log of the Job {name} is gone.)", left["kind"], None, facts)
         if not ran:
