@@ -115,6 +115,7 @@ class Stage:
             "application_name": "shop",
             "schema_database_url_variable": "DATABASE_URL",
             "schema_sessions_wait_seconds": 15,
+            "schema_sessions_terminate_enabled": True,
             "deployment_record_directory": f"{self.folder}/records",
             "backup_archive_directory": f"{self.folder}/archives",
             "backup_programs_directory": str(self.server.binaries),

@@ -36,7 +36,7 @@ def hybrid(cluster: Cluster, server: Postgres, python: Path, tmp_path_factory: p
     """Release 1.1 serves on both hosts and on two pods."""
     if not shutil.which("supervisord"):
         pytest.skip("supervisor is not installed")
-    hosts = Hosts(tmp_path_factory.mktemp("hybrid") / "h", server)
+    hosts = Hosts(tmp_path_factory.mktemp("hybrid") / "h", server, variables={"schema_sessions_terminate_enabled": True})
     hosts.archive("1.0", "1.1", "1.2", "unhealthy")
     made = Hybrid(hosts, Stage(cluster, server, tmp_path_factory.mktemp("hybrid") / "k", python, database=hosts.database))
     try:

@@ -110,6 +110,11 @@ def test_a_quota_is_told(lab: Lab) -> None:
     assert failed["error_kind"] == "job_failed" and "exceeded quota" in failed["msg"]
 
 
+def test_a_pod_without_enough_memory_is_told(lab: Lab) -> None:
+    failed = lab.fails("alembic_info", job={"resources": {"limits": {"memory": "12Mi"}}})
+    assert failed["error_kind"] == "worker_died" and failed["reason"] == "OOMKilled" and "out of memory" in failed["msg"]
+
+
 def test_the_password_may_be_wrong(lab: Lab) -> None:
     url = lab.stage.database.url(password="another").replace("127.0.0.1", lab.stage.cluster.host)
     lab.stage.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "wrong"}, "stringData": {"url": url}})
