@@ -15,7 +15,15 @@ from ._rehearsal import findings, reversal, static
 from ._rehearsal.seen import Large, Seen
 
 MEBIBYTE = 1024 * 1024
-_OPTIONS = ("mode", "scratch_url", "maintenance_database", "postgresql_programs", "data_checks", "data_checks_timeout")
+_OPTIONS = (
+    "mode",
+    "scratch_url",
+    "maintenance_database",
+    "postgresql_programs",
+    "data_checks",
+    "data_checks_timeout",
+    "observed_statements",
+)
 
 
 def plan_spec() -> ArgumentSpec:
@@ -30,6 +38,7 @@ def plan_spec() -> ArgumentSpec:
             large_mebibytes=dict(type="int", default=64),
             data_checks=dict(type="bool", default=True),
             data_checks_timeout=dict(type="float", default=10),
+            observed_statements=dict(type="int", default=0),
             may_break=dict(type="str", choices=["warn", "contract"], default="warn"),
             unknown=dict(type="str", choices=["maintenance_window", "refuse"], default="maintenance_window"),
         )
@@ -49,7 +58,7 @@ def run_plan(bridge: Bridge, params: Params) -> Result:
     planned = [_Database(entry, large, policy) for entry in facts["databases"]]
     steps = [step for database in planned for step in database.steps]
     chosen = route(steps, policy)
-    for warning in [warning for database in planned for warning in database.warnings]:
+    for warning in [*facts["warnings"], *(warning for database in planned for warning in database.warnings)]:
         bridge.warn(warning)
     shown = [database.as_result() for database in planned]
     return Result(

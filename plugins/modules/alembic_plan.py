@@ -81,6 +81,13 @@ options:
       - Seconds that each query of O(data_checks) may take; V(0) means no limit. What could not be answered in time is V(unknown).
     type: float
     default: 10
+  observed_statements:
+    description:
+      - How many of the most frequent statements in the extension C(pg_stat_statements) to try on the copy, before and after each
+        revision. One that worked before and does not after is what old code would fail with.
+      - They are planned and not run. V(0) tries none.
+    type: int
+    default: 0
   may_break:
     description:
       - What to do with a revision that may break old code, such as a new constraint that refuses rows which it could write.

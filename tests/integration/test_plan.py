@@ -18,7 +18,9 @@ import pytest
 from support.application import Application, failed, ok
 from support.paths import TREE
 from support.planned import rules, scratches, sql, written
+from support.postgres import Postgres
 from support.runner import process_tree
+from support.services import serve
 
 GATING = ("fails", "unknown", "blocks", "breaks")
 BASE = (
@@ -344,6 +346,39 @@ def test_without_the_right_to_make_a_copy_it_says_so(newest: Application, pg: An
     assert any("permission denied to create database" in warning for warning in plan["warnings"])
     told = failed(newest.run("plan", project, mode="rehearse"), "rehearsal_impossible")
     assert "permission denied to create database" in told["msg"]
+
+
+@pytest.fixture(scope="module")
+def observing() -> Iterator[Postgres]:
+    """A server that counts statements."""
+    yield from serve(lambda: Postgres(settings={"shared_preload_libraries": "pg_stat_statements"}).create().start())
+
+
+def test_statements_of_the_running_code_are_tried(newest: Application, observing: Postgres) -> None:
+    database = observing.database(attributes="createdb")
+    bodies = {
+        "bio": CASES["nullable"][:2],
+        "dropped": CASES["dropped"][:2],
+        "unique": (sql("DROP INDEX small_name"), sql("CREATE UNIQUE INDEX small_name ON small (name)")),
+    }
+    project = based(newest, database, bodies)
+    unseen = ok(newest.run("plan", project, observed_statements=50))
+    assert any("no extension pg_stat_statements" in warning for warning in unseen["warnings"])
+    database.fetch("create extension pg_stat_statements")
+    with database.holding(
+        "select id, old from small where id = 7",
+        "update small set old = 'secret' where name = 'x'",
+        "insert into small (id, name) values (8, 'n') on conflict (name) do nothing",
+        "select code from big where id = 3",
+    ):
+        pass
+    plan = ok(newest.run("plan", project, observed_statements=50))
+    assert plan["warnings"] == []
+    assert not rules(plan, "bio", "breaks")
+    found = {item["revision"]: [f for f in item["findings"] if f["rule"] == "C12"] for item in plan["revisions"]}
+    assert len(found["dropped"]) == 2 and all('column "old"' in item["message"] for item in found["dropped"]), found
+    assert "ON CONFLICT" in found["unique"][0]["message"] and "secret" not in json.dumps(plan), found
+    database.drop()
 
 
 def test_a_database_that_the_user_gives(newest: Application, pg: Any, postgres: Any) -> None:

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from .._core.plan import CLASSES, Finding
-from . import behaviour, blocking, columns, constraints, dropped, outcome, renamed, reversal
+from . import behaviour, blocking, columns, constraints, dropped, observed, outcome, renamed, reversal
 from .seen import Seen
 
 CHECKS = (
     outcome.check,
     blocking.check,
+    observed.check,
     dropped.check,
     renamed.check,
     columns.check,

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""C01, C02, C08, C12: something that running code uses is gone."""
+"""C01, C02, C08: something that running code uses is gone."""
 
 from __future__ import annotations
 

@@ -16,6 +16,8 @@ from .access import Access
 
 _FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/lib64/pgsql/bin", "/opt/homebrew/opt/postgresql@*/bin")
 LOCK_WAIT_MILLISECONDS = 5000
+#: What a role may often not make again, and no migration needs.
+_NEEDLESS = ("pg_stat_statements", "extension plpgsql")
 
 
 def find(name: str, folder: str | None, major: int) -> str:
@@ -73,7 +75,8 @@ def copy_schema(source: Access, database: str, target: Access, copy: str, folder
             else "database_error"
         )
         raise Failure(kind, f"pg_dump could not read the schema: {said.splitlines()[-1] if said else dumping.returncode}.")
-    return [line.split("ERROR:", 1)[1].strip() for line in problems.splitlines() if "ERROR:" in line]
+    told = [line.split("ERROR:", 1)[1].strip() for line in problems.splitlines() if "ERROR:" in line]
+    return [line for line in told if not any(name in line for name in _NEEDLESS)]
 
 
 def _environment(access: Access, database: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 from .. import preview, project, target
 from ..environment import EnvironmentRun, Send, Visit
 from ..failure import Failure, describe
-from . import catalog, declared, sizes
+from . import catalog, declared, replay, sizes
 from .access import Access
 from .checks import Checks
 from .given import Given
@@ -30,7 +30,8 @@ def plan(request: dict[str, Any], send: Send) -> dict[str, Any]:
     redirection = Redirection()
     redirection.listen()
     looked = _look(request, send, redirection)
-    return {"versions": versions, "databases": Rehearsal(request, send, redirection, looked).run()}
+    rehearsal = Rehearsal(request, send, redirection, looked)
+    return {"versions": versions, "databases": rehearsal.run(), "warnings": rehearsal.warnings}
 
 
 def clean(request: dict[str, Any], send: Send) -> dict[str, Any]:
@@ -90,6 +91,7 @@ class Rehearsal:
 
     def __init__(self, request: dict[str, Any], send: Send, redirection: Redirection, looked: list[Looked]) -> None:
         self.request, self.send, self.redirection, self.looked = request, send, redirection, looked
+        self.warnings: list[str] = []
         self.scratches: dict[tuple[str, ...], Scratch] = {}
         self.rows: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}  # sizes by the OID that a table has in the copy
         self.version_tables = [each.database["version_table"] for each in looked]
@@ -179,6 +181,7 @@ class Rehearsal:
         scratch = self.scratches[access.endpoint]
         with scratch.connect().closing() as session:
             base = before = catalog.look(session, self.version_tables)
+        observed = self._observed(looked, scratch)
         reports: list[dict[str, Any]] = []
         undone: list[tuple[Any, ...]] = []  # what is still to be undone, where there is no copy to do it on
         checks = Checks(access, looked.database["database"], base, float(self.request.get("data_checks_timeout") or 0))
@@ -192,6 +195,9 @@ class Rehearsal:
             changes = catalog.changes(base, before, after)
             report = self._seen(looked, step["revision"], up, changes)
             if up.error is None:
+                with scratch.connect().closing() as session:
+                    report["broken"] = replay.problems(session, observed) if observed else {}
+                observed = [text for text in observed if text not in report["broken"]]
                 if scratch.copies:
                     report["downgrade"] = self._back(looked, scratch, step, before, after)
                 else:
@@ -205,6 +211,21 @@ class Rehearsal:
         if reports and reports[-1]["error"] is None:
             self._undo(looked, scratch, undone)
         return reports
+
+    def _observed(self, looked: Looked, scratch: Scratch) -> list[str]:
+        """Return the statements of running code that work on the copy as it is now."""
+        count = int(self.request.get("observed_statements") or 0)
+        if not count:
+            return []
+        try:
+            with scratch.access.connect(looked.database["database"], "rehearsal").closing() as original:
+                texts = replay.read(original, count)
+        except Failure as exc:
+            self.warnings.append(f"{exc.message} {exc.hint or ''}".strip())
+            return []
+        with scratch.connect().closing() as session:
+            unknown = replay.problems(session, texts) if texts else {}
+        return [text for text in texts if text not in unknown]
 
     def _undo(self, looked: Looked, scratch: Scratch, undone: list[tuple[Any, ...]]) -> None:
         """Try the ways back one after the other from the top, up to the first that leaves something else than it found."""

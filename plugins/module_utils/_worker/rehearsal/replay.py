@@ -1,0 +1,60 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Statements that running code was seen to use (pg_stat_statements), tried on the copy before and after a revision.
+
+They are planned and not run. A plan is wanted, since only planning looks for the index that an ON CONFLICT relies on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from ..failure import Failure, describe
+from .access import Session, quoted
+
+_NAME = "dbops_replay"
+_EXTENSION = """
+select n.nspname::text from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_stat_statements'"""
+#: What asks for the catalogue or for settings comes from drivers and tools, ours among them, and not from running code.
+_SEEN = """
+select s.query from {view} s
+where s.dbid = (select oid from pg_database where datname = current_database())
+  and s.query ~* '^\\s*(select|insert|update|delete|merge|with)\\M'
+  and s.query !~* '\\m(pg_\\w+|set_config|current_\\w+|version\\(|alembic_version|information_schema|dbops_)'
+group by s.query order by sum(s.calls) desc limit {count}"""
+
+
+def read(session: Session, count: int) -> list[str]:
+    """Return the most frequent statements of this database, without their values.
+
+    :raises Failure: there is no pg_stat_statements, or its texts may not be read.
+    """
+    schema = session.value(_EXTENSION)
+    if schema is None:
+        what = "The database has no extension pg_stat_statements, so no statement of running code was tried."
+        raise Failure("options_invalid", what, "CREATE EXTENSION pg_stat_statements, or set observed_statements to 0.")
+    try:
+        return [row[0] for row in session.rows(_SEEN.format(view=f"{quoted(str(schema))}.pg_stat_statements", count=int(count)))]
+    except Exception as exc:
+        told = describe(exc)["message"]
+        raise Failure("options_invalid", f"pg_stat_statements could not be read: {told.rstrip('.')}.") from exc
+
+
+def problems(session: Session, texts: list[str]) -> dict[str, str]:
+    """Return statement → error of those that the server does not plan."""
+    session.rows("select set_config('plan_cache_mode', 'force_generic_plan', false)")
+    found = {}
+    for text in texts:
+        try:
+            session.rows(f"prepare {_NAME} as {text}")
+            count = int(
+                session.value(f"select cardinality(parameter_types) from pg_prepared_statements where name = '{_NAME}'") or 0
+            )
+            values = f"({', '.join(['null'] * count)})" if count else ""
+            session.rows(f"explain execute {_NAME}{values}")
+        except Exception as exc:
+            found[text] = describe(exc)["message"].splitlines()[0]
+        with contextlib.suppress(Exception):  # it was not even prepared
+            session.rows(f"deallocate {_NAME}")
+    return found
