@@ -140,6 +140,25 @@ def info_spec() -> ArgumentSpec:
     return project_spec() + ArgumentSpec(options=dict(target=dict(type="str", default="heads")))
 
 
+def plan_spec() -> ArgumentSpec:
+    return project_spec() + ArgumentSpec(
+        options=dict(
+            revision=dict(type="str", default="head"),
+            mode=dict(type="str", choices=["auto", "rehearse", "static"], default="auto"),
+            scratch_url=dict(type="str", no_log=True),
+            maintenance_database=dict(type="str"),
+            postgresql_programs=dict(type="path"),
+            large_rows=dict(type="int", default=100000),
+            large_mebibytes=dict(type="int", default=64),
+            data_checks=dict(type="bool", default=True),
+            data_checks_timeout=dict(type="float", default=10),
+            observed_statements=dict(type="int", default=0),
+            may_break=dict(type="str", choices=["warn", "contract"], default="warn"),
+            unknown=dict(type="str", choices=["maintenance_window", "refuse"], default="maintenance_window"),
+        )
+    )
+
+
 def upgrade_spec() -> ArgumentSpec:
     return upgrade_request_spec() + follow_spec()
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-from ._argspec import ArgumentSpec, project_spec
 from ._bridge import Bridge
 from ._core.plan import Declared, Policy, Reversal, Step, allowed, rollback, route
 from ._operations import Params, Result, facts_of, project_request
@@ -24,25 +23,6 @@ _OPTIONS = (
     "data_checks_timeout",
     "observed_statements",
 )
-
-
-def plan_spec() -> ArgumentSpec:
-    return project_spec() + ArgumentSpec(
-        options=dict(
-            revision=dict(type="str", default="head"),
-            mode=dict(type="str", choices=["auto", "rehearse", "static"], default="auto"),
-            scratch_url=dict(type="str", no_log=True),
-            maintenance_database=dict(type="str"),
-            postgresql_programs=dict(type="path"),
-            large_rows=dict(type="int", default=100000),
-            large_mebibytes=dict(type="int", default=64),
-            data_checks=dict(type="bool", default=True),
-            data_checks_timeout=dict(type="float", default=10),
-            observed_statements=dict(type="int", default=0),
-            may_break=dict(type="str", choices=["warn", "contract"], default="warn"),
-            unknown=dict(type="str", choices=["maintenance_window", "refuse"], default="maintenance_window"),
-        )
-    )
 
 
 def run_plan(bridge: Bridge, params: Params) -> Result:
@@ -162,6 +142,3 @@ def _statement(seen: Seen, statement: Mapping[str, Any]) -> dict[str, Any]:
         "rewritten": names(statement["rewritten"]),
         "written": names({*statement["written"], *statement["procedural_writes"]}),
     }
-
-
-__all__ = ["plan_spec", "run_plan"]

@@ -337,9 +337,10 @@ output:
   sample: ""
 """
 
+from ansible_collections.dbops.alembic.plugins.module_utils._argspec import plan_spec
 from ansible_collections.dbops.alembic.plugins.module_utils._bridge import Bridge
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
-from ansible_collections.dbops.alembic.plugins.module_utils._plan import plan_spec, run_plan
+from ansible_collections.dbops.alembic.plugins.module_utils._plan import run_plan
 
 
 def main() -> None:

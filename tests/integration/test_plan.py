@@ -177,7 +177,7 @@ def based(app: Application, database: Any, bodies: dict[str, Any], **options: An
 def test_each_kind_of_change_is_judged_and_nothing_is_touched(app: Application, own: Any) -> None:
     project = based(app, own, {name: case[:2] for name, case in CASES.items()})
     before = own.dump()
-    plan = ok(app.run("plan", project, check=True))
+    plan = ok(app.start("plan", project, check=True).result(600))
     found = {item["revision"]: (rules(plan, item["revision"], *GATING), item["phase"]) for item in plan["revisions"]}
     assert found == {name: (case[2], case[3]) for name, case in CASES.items()}
     assert plan["route"] == "refuse" and "nowhere" in plan["reason"] and not plan["changed"] and plan["warnings"] == []
