@@ -9,6 +9,7 @@ import secrets
 import time
 import uuid
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Callable, Mapping
 
 from .._bridge import Bridge, Event, checked
@@ -21,7 +22,6 @@ from .job import (
     APPLICATION,
     MANAGED,
     MARK,
-    OPERATION,
     answer_left,
     end_of,
     job_name,
@@ -33,7 +33,6 @@ from .job import (
     stuck,
     without_frames,
 )
-from .pods import running
 
 #: Seconds between two looks at a Job.
 PAUSE = 0.7
@@ -51,6 +50,7 @@ class Seen:
     pod: Object | None
     messages: list[Object] = field(default_factory=list)
     printed: str = ""
+    replaced: bool = False
 
     @property
     def reply(self) -> Object | None:
@@ -152,6 +152,11 @@ class JobBridge(Bridge):
             if len(seen.messages) < len(last.messages):  # the pod is gone, and its log with it
                 seen.messages, seen.printed = last.messages, last.printed
             last = seen
+            if seen.reply is None and self._is_second(seen, name):
+                self.delete(name)  # its first pod was deleted while it ran; a second one must not begin anew by itself
+                seen.pod, seen.replaced = None, True
+                yield seen
+                return
             yield seen
             if seen.reply is not None:
                 return
@@ -164,6 +169,15 @@ class JobBridge(Bridge):
                 if self.now() - ended >= (LATE if answer_left(seen.pod) else 2 * PAUSE):
                     return
             self.sleep(PAUSE)
+
+    def _is_second(self, seen: Seen, name: str) -> bool:
+        """Tell whether the pod took the place of one that somebody deleted, which older releases of Kubernetes do in spite of
+        ``backoffLimit: 0``."""
+        begun = (seen.job.get("status") or {}).get("startTime")
+        if seen.pod is None or not begun or _seconds(seen.pod["metadata"]["creationTimestamp"]) - _seconds(begun) < 2:
+            return False
+        made = [text for text in events_of(self.cluster, self.options["namespace"], [name]) if ": SuccessfulCreate: " in text]
+        return len(set(made)) > 1
 
     def _not_made(self, name: str) -> list[Any]:
         from .pods import Problem
@@ -180,12 +194,19 @@ class JobBridge(Bridge):
     def death(self, seen: Seen, name: str) -> MigrationError:
         """Return the failure of a Job without a reply, and end it if it might still begin."""
         namespace = self.options["namespace"]
-        ran = started(seen.pod) or bool(seen.messages)
+        ran = started(seen.pod) or bool(seen.messages) or seen.replaced
         problems = stuck(seen.pod) or ([] if seen.pod else self._not_made(name))
         if problems and not ran:
             self.delete(name)
-        reason, how = end_of(seen.job, seen.pod) or (
-            (problems[0].reason, "; ".join(problem.text for problem in problems)) if problems else ("Unknown", "it gave no answer")
+        gone = ("PodGone", "its pod was deleted while it ran, and its log with it") if seen.replaced else None
+        reason, how = (
+            gone
+            or end_of(seen.job, seen.pod)
+            or (
+                (problems[0].reason, "; ".join(problem.text for problem in problems))
+                if problems
+                else ("Unknown", "it gave no answer")
+            )
         )
         left = answer_left(seen.pod)
         names = [name, *([seen.pod["metadata"]["name"]] if seen.pod else [])]
@@ -246,7 +267,7 @@ class JobBridge(Bridge):
         for seen in self.watch(name):
             fresh = [message for message in seen.messages[cursor or 0 :] if message["event"] in PROGRESS]
             waited = until is not None and ((fresh and cursor is not None) or self.now() >= until)
-            if waited and seen.reply is None and end_of(seen.job, seen.pod) is None and not stuck(seen.pod):
+            if waited and seen.reply is None and end_of(seen.job, seen.pod) is None and not stuck(seen.pod) and not seen.replaced:
                 return Unfinished(job, tuple(fresh), len(seen.messages))
         return self.ended(seen, name)
 
@@ -263,16 +284,10 @@ class JobBridge(Bridge):
             raise found.death
         return found
 
-    def left_behind(self, selector: str) -> list[Object]:
-        """Return the Jobs of migrations with these labels, oldest first."""
-        operations = f"{OPERATION} in ({','.join(MIGRATIONS)})"
-        found = self.cluster.items(self.jobs, labelSelector=f"{MANAGED}=dbops.alembic,{operations},{selector}")
-        return sorted(found, key=lambda item: str(item["metadata"]["creationTimestamp"]))
+
+def _seconds(stamp: str) -> float:
+    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
 
 
 def _with_events(text: str, facts: Mapping[str, Any]) -> str:
     return "\n".join([text, "Events:", *facts["events"]]) if facts["events"] else text
-
-
-def still_running(seen: Seen) -> bool:
-    return seen.pod is not None and bool(running([{**seen.pod, "metadata": {**seen.pod["metadata"], "ownerReferences": []}}]))
