@@ -47,7 +47,7 @@ test-demo: ## That the sample releases fail where they say, and that the demo te
 	@$(RUN) demo -- $(ARGS)
 
 molecule: ## Whole deployments on real hosts, which it makes (root, on Debian); ARGS="-k faults" for one of them
-	@$(RUN) scenarios -- $(ARGS)
+	@$(RUN) scenarios -- -m "slow or not slow" $(ARGS)
 
 test-projects: ## Migrate projects from PyPI that nobody here wrote
 	@$(RUN) --slow projects -- $(ARGS)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -24,19 +25,30 @@ PROGRAMS = {
     "git": "git",
     "mount": "mount",
 }
+#: Each Debian release takes some minutes to make, so the second one is made only where a scenario wants it.
+HOSTS, DEBIAN_13 = ["lb1", "db1", "app1", "app2", "app3"], ["new1"]
 Molecule = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def why_not() -> str:
-    """Why this machine can't run the scenarios; empty when it can."""
-    if os.geteuid() != 0:
-        return "the hosts are systemd-nspawn containers, and only root can make them"
+def missing_packages() -> str:
+    """What would have to be installed; empty when all is there."""
     path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
     missing = sorted({package for program, package in PROGRAMS.items() if not shutil.which(program, path=path)})
-    if missing:
-        return f"not installed: {', '.join(missing)}"
-    overlays = any("overlay" in line.split() for line in Path("/proc/filesystems").read_text().splitlines())
-    return "" if overlays else "this kernel has no overlay file system"
+    return f"hosts in containers need these Debian packages: {', '.join(missing)}" if missing else ""
+
+
+def forbidden() -> str:
+    """Why this machine can't have hosts in containers, whatever is installed; empty when it can."""
+    if os.geteuid() != 0:
+        return "the hosts are systemd-nspawn containers, and only root can make them"
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        parts = {name: Path(folder, name) for name in ("lowerdir", "upperdir", "workdir", "root")}
+        for part in parts.values():
+            part.mkdir()
+        layers = ",".join(f"{name}={part}" for name, part in parts.items() if name != "root")
+        mount = ["unshare", "--mount", "--net", "mount", "-t", "overlay", "-o", layers, "overlay", str(parts["root"])]
+        tried = subprocess.run(mount, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return f"root can not make what hosts in containers need: {tried.stdout.strip()}" if tried.returncode else ""
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -45,12 +57,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="session")
-def molecule() -> Iterator[Molecule]:
-    reason = why_not()
-    if reason and os.environ.get("DBOPS_REQUIRE_SERVICES"):
-        pytest.fail(reason)
-    if reason:
+def molecule(request: pytest.FixtureRequest) -> Iterator[Molecule]:
+    if reason := forbidden():
         pytest.skip(reason)
+    if reason := missing_packages():
+        (pytest.fail if os.environ.get("DBOPS_REQUIRE_SERVICES") else pytest.skip)(reason)
     environments.tree()
     python = environments.virtual_environment("molecule", environments.controller_python())
     run = CACHE / "lab" / f"run-{os.getpid()}"
@@ -64,13 +75,20 @@ def molecule() -> Iterator[Molecule]:
         "ANSIBLE_NOCOLOR": "1",
         "DBOPS_CACHE": str(CACHE),
         "DBOPS_LAB": str(run),
+        "DBOPS_LAB_HOSTS": ",".join(HOSTS + DEBIAN_13 * any("debian13" in item.name for item in request.session.items)),
         "DBOPS_LAB_OWNER": str(os.getpid()),
     }
 
-    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def command(*arguments: str, cases: str = "") -> subprocess.CompletedProcess[str]:
         argv = [str(VENVS / "molecule" / "bin" / "molecule"), "-c", "molecule/config.yml", *arguments]
         return subprocess.run(
-            argv, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            argv,
+            cwd=ROOT,
+            env={**environment, **({"DBOPS_CASES": cases} if cases else {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
 
     try:

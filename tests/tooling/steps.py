@@ -56,7 +56,7 @@ STEPS: dict[str, list[Command]] = {
     "integration": pytest("integration", "--numprocesses=2", "--dist=loadfile"),
     "packaging": pytest("packaging"),
     "demo": pytest("demo"),
-    "scenarios": pytest("scenarios", "--numprocesses=2", "--dist=worksteal"),
+    "scenarios": pytest("scenarios"),
     "projects": pytest("projects"),
     "kubernetes": pytest("kubernetes"),
 }

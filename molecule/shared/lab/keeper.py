@@ -195,5 +195,5 @@ def _keeper_pid(run: Path = RUN) -> int:
 def _wait_for(descriptor: int) -> None:
     waiting = selectors.DefaultSelector()
     waiting.register(descriptor, selectors.EVENT_READ)
-    if not waiting.select(60):
+    if not waiting.select(300):
         raise SystemExit(f"the keeper of {RUN} does not end; see {RUN / 'keeper.log'}")
