@@ -61,7 +61,7 @@ def test_check_mode_touches_nothing(stage: Stage) -> None:
     ("release", "step", "why"),
     [
         ("broken_migration", "upgrading", "customers_name_key"),
-        ("wont_start", "starting", "CrashLoopBackOff"),
+        ("wont_start", "starting", "CARRIER_KEY is not set"),
         ("unhealthy", "starting", 'column "discount" does not exist'),
     ],
 )
