@@ -101,8 +101,10 @@ class _Database:
 
     def _rendered(self, pending: Mapping[str, Any]) -> static.Rendered:
         names = (str(self.facts["database"]["version_table"]),)
-        sql = pending.get("sql") if self.facts["database"]["dialect"] == "postgresql" else None
-        problem = pending.get("reason") if sql is None else None
+        dialect = self.facts["database"]["dialect"]
+        understood = dialect == "postgresql"
+        sql = pending.get("sql") if understood else None
+        problem = pending.get("reason") if understood else f"the rules read no SQL of {dialect}"
         return static.Rendered(pending["revision"], sql, problem, self.facts.get("tables") or {}, names, self.large)
 
     def as_result(self) -> dict[str, Any]:

@@ -343,7 +343,7 @@ class _Impossible(Exception):
 def _hindrance(looked: Looked) -> str | None:
     """Return why a database can not be rehearsed, before anything is tried."""
     if looked.database["dialect"] != "postgresql":
-        return f"{looked.database['dialect']} is not rehearsed."
+        return f"Only PostgreSQL is rehearsed, and this is {looked.database['dialect']}."
     if looked.access is None:
         return "The project connects with a function of its own, which can not be led to a copy."
     if looked.database["pooler"]:
