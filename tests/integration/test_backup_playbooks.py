@@ -1,0 +1,136 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbooks backup and restore where there is no PostgreSQL, judged by what the database holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.application import Application, ok
+from support.paths import CACHE, TREE
+from support.projects import Project
+
+pytestmark = pytest.mark.timeout(1800)
+
+ANSIBLE = [str(Path(sys.executable).with_name("ansible-playbook"))]
+#: Values that a dump, a shell or a terminal could spoil.
+WORDS = ("plain", 'it\'s; -- a "quote"', "two\nlines\tand a tab", "\\N \\. back\\slash", "Größe 日本 🙂", "")
+
+
+@dataclass
+class Shop:
+    """A database with its project, and the playbooks on it. There are no processes: nothing but the database is under test."""
+
+    folder: Path
+    database: Any
+    project: Project
+    python: str
+
+    def play(self, playbook: str, *arguments: str, **extra: Any) -> subprocess.CompletedProcess[str]:
+        common = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "application_name": "shop",
+            "application_services": [],
+            "schema_chdir": str(self.project.folder),
+            "deployment_record_directory": str(self.folder / "records"),
+            "backup_archive_directory": str(self.folder / "archives"),
+            "schema_python": self.python,
+        }
+        inventory = self.folder / "inventory.json"
+        inventory.write_text(json.dumps({"all": {"vars": common, "children": {"application": {"hosts": {"here": {}}}}}}))
+        given = {"schema_database_url": "{{ lookup('ansible.builtin.env', 'SHOP_URL') }}", **extra}
+        ours = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PG", "MYSQL", "PYTHONPATH"))}
+        done = subprocess.run(
+            [*ANSIBLE, "-i", str(inventory), f"dbops.alembic.{playbook}", *arguments, "--extra-vars", json.dumps(given)],
+            env={
+                **ours,
+                "SHOP_URL": self.database.url(),
+                "ANSIBLE_COLLECTIONS_PATH": str(TREE),
+                "ANSIBLE_HOME": str(CACHE / "ansible"),
+                "ANSIBLE_NOCOLOR": "1",
+                "LC_ALL": "C.UTF-8",
+            },
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert getattr(self.database, "password", "no password") not in done.stdout
+        return done
+
+    def passes(self, playbook: str, *arguments: str, **extra: Any) -> str:
+        done = self.play(playbook, *arguments, **extra)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def refuses(self, playbook: str, why: str, **extra: Any) -> None:
+        """The playbook fails, says why, and the database is as it was."""
+        before = self.database.dump()
+        done = self.play(playbook, **extra)
+        assert done.returncode != 0 and why in " ".join(done.stdout.split()), done.stdout
+        assert self.database.dump() == before
+
+    def archives(self) -> list[Path]:
+        return sorted(path for path in (self.folder / "archives").glob("*") if path.suffix != ".json")
+
+
+def shop(folder: Path, app: Application, database: Any) -> Shop:
+    project = app.project("linear", database)
+    ok(app.upgrade(project))
+    database.fetch("create table words (id integer primary key, word varchar(100))")
+    row = "?, ?" if database.dialect == "sqlite" else "%s, %s"
+    for number, word in enumerate(WORDS):
+        database.fetch(f"insert into words values ({row})", [number, word])
+    return Shop(folder, database, project, str(app.python))
+
+
+@pytest.fixture(params=["maria", "sqlite"])
+def stocked(request: pytest.FixtureRequest, tmp_path: Path, newest: Application) -> Shop:
+    return shop(tmp_path, newest, request.getfixturevalue(request.param))
+
+
+def test_a_backup_is_restored_to_the_last_byte(stocked: Shop) -> None:
+    before = stocked.database.dump()
+    stocked.passes("backup", "--check")
+    assert not stocked.archives(), "check mode wrote an archive"
+    stocked.passes("backup")
+    (archive,) = stocked.archives()
+    described = json.loads(Path(f"{archive}.json").read_text())
+    assert (described["path"], described["revisions"]) == (str(archive), ["r005"])
+    assert archive.stat().st_mode & 0o077 == 0
+    assert not list(archive.parent.glob(".partial*")), "a half-written archive is left"
+
+    stocked.database.fetch("delete from words where id = 1")
+    stocked.database.fetch("update words set word = 'changed' where id = 2")
+    stocked.database.fetch("create table later (id integer)")
+    changed = stocked.database.dump()
+    here = str(archive)
+    stocked.refuses("restore", "deployment_rows_given_up=-1", deployment_restore_from=here)
+    stocked.passes("restore", "--check", deployment_restore_from=here, deployment_rows_given_up=-1)
+    assert stocked.database.dump() == changed, "check mode restored"
+
+    stocked.passes("restore", deployment_restore_from=here, deployment_rows_given_up=-1)
+    assert stocked.database.dump() == before
+    record = json.loads(sorted((stocked.folder / "records").glob("*-restore.json"))[-1].read_text())
+    assert record["status"] == "finished"
+
+
+def test_a_damaged_archive_is_refused(stocked: Shop) -> None:
+    stocked.passes("backup")
+    (archive,) = stocked.archives()
+    content = bytearray(archive.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    archive.write_bytes(content)
+    stocked.database.fetch("delete from words where id = 1")
+    stocked.refuses("restore", "damaged", deployment_restore_from=str(archive), deployment_rows_given_up=-1)
