@@ -77,9 +77,9 @@ def _row(what: str, hosts: int, by_hand: float | None, ours: float | None) -> tu
 
 def _why_not() -> str:
     sys.path[:0] = [str(ROOT / "tests" / "scenarios"), str(ROOT / "tests" / "tooling")]
-    from conftest import why_not
+    from conftest import forbidden, missing_packages
 
-    return str(why_not())
+    return str(forbidden() or missing_packages())
 
 
 @contextmanager
