@@ -111,11 +111,13 @@ options:
         type: dict
         default: {}
       deadline:
-        description: Seconds that the Job may take. The worker stops the operation half a minute before, so that its answer is not lost.
+        description:
+          - Seconds that the Job may take. The worker stops the operation half a minute before, so that its answer is not lost.
         type: float
         default: 3600
       patience:
-        description: Seconds that a pod may be kept from starting, by its image or by a quota for example, before the Job counts as failed.
+        description:
+          - Seconds that a pod may be kept from starting, by its image or by a quota for example, before the Job counts as failed.
         type: float
         default: 20
       keep_count:
@@ -123,6 +125,7 @@ options:
         type: int
         default: 5
       deployment:
-        description: The deployment that the Job belongs to. It becomes a label, by which M(dbops.alembic.kubernetes_job_info) finds it.
+        description:
+          - The deployment that the Job belongs to. It becomes a label, by which M(dbops.alembic.kubernetes_job_info) finds it.
         type: str
 """

@@ -12,7 +12,8 @@ options:
   kubeconfig:
     description:
       - The file that says how to reach the cluster. Without it, what kubernetes.core takes too, its environment variables
-        (E(K8S_AUTH_KUBECONFIG), E(K8S_AUTH_API_KEY) with E(K8S_AUTH_HOST)), then the service account of the pod, then the user's own file.
+        (E(K8S_AUTH_KUBECONFIG), E(K8S_AUTH_API_KEY) with E(K8S_AUTH_HOST)), then the service account of the pod, then the user's
+        own file.
     type: path
   context:
     description: The context of the kubeconfig.

@@ -24,13 +24,7 @@ from support.postgres import PostgresDatabase
 from support.processes import free_port
 
 RELEASES = ROOT / "demo" / "app" / "releases.py"
-GOOD = {
-    "1.1": "c64b2e98d075",
-    "1.2": "f90c3b6d2e18",
-    "2.0": "7b1d9e52f0c8",
-    "2.1": "c0a4f6d81e37",
-    "no_downgrade": "60c39252eaff",
-}
+GOOD = {"1.1": "c64b2e98d075", "1.2": "f90c3b6d2e18", "2.0": "7b1d9e52f0c8", "2.1": "c0a4f6d81e37", "no_downgrade": "60c39252eaff"}
 
 
 class Shop:

@@ -66,7 +66,9 @@ def test_every_variable_of_the_role_that_its_files_use_is_known(role: str) -> No
     facts = {
         match
         for path in ROLES.glob("*/tasks/*.yml")
-        for match in re.findall(rf"(?:^|\n) +((?:_)?{role}_[a-z_]+):|(?:register|loop_var|index_var): (_?{role}_[a-z_]+)", path.read_text())
+        for match in re.findall(
+            rf"(?:^|\n) +((?:_)?{role}_[a-z_]+):|(?:register|loop_var|index_var): (_?{role}_[a-z_]+)", path.read_text()
+        )
     }
     known = (
         {name for pair in facts for name in pair if name}
