@@ -119,20 +119,31 @@ def counted(rows: int | None, checksum: str | None = None, exact: bool = True) -
     return {"rows": rows, "exact": exact, "checksum": checksum}
 
 
+def counter(written: int | None, name: str = "1/1 now") -> dict[str, Any]:
+    return {**counted(None, exact=False), "written": written, "counter": name}
+
+
 @pytest.mark.parametrize(
     ("before", "now", "expected"),
     [
-        ({"a": counted(1, "x")}, {"a": counted(1, "x")}, {"same": True}),
+        ({"a": counted(1, "x")}, {"a": counted(1, "x")}, {"same": True, "rows_written": 0}),
         ({"a": counted(1)}, {"a": counted(1)}, {"same": False}),
-        ({"a": counted(1, "x")}, {"a": counted(1, "y")}, {"different": ["a"]}),
+        ({"a": counted(1, "x")}, {"a": counted(1, "y")}, {"different": ["a"], "written": {"a": 1}, "rows_written": 1}),
         ({"a": counted(1)}, {"a": counted(4)}, {"gained": {"a": 3}, "rows_gained": 3}),
-        ({"a": counted(4)}, {}, {"lost": {"a": 4}, "rows_lost": 4}),
-        ({"a": counted(0, "0")}, {}, {"same": False}),
+        ({"a": counted(4)}, {}, {"lost": {"a": 4}, "rows_lost": 4, "written": {"a": 4}, "rows_written": 4}),
+        ({"a": counted(0, "0")}, {}, {"same": False, "rows_written": 0}),
         ({"a": counted(None, exact=False)}, {"a": counted(4)}, {"unknown": ["a"]}),
         ({"a": counted(9, exact=False)}, {}, {"unknown": ["a"]}),
-        ({}, {}, {"same": True}),
+        ({}, {}, {"same": True, "rows_written": 0}),
+        ({"a": counter(5)}, {"a": counter(7)}, {"written": {"a": 2}, "rows_written": 2}),
+        ({"a": counter(5)}, {"a": counter(5), "b": counter(3, "2/2 now")}, {"written": {"b": 3}, "rows_written": 3}),
+        ({"a": counter(5)}, {"a": counter(4)}, {"unknown": ["a"]}),
+        ({"a": counter(5)}, {"a": counter(9, "1/2 now")}, {"unknown": ["a"]}),
+        ({"a": counter(None)}, {"a": counter(None)}, {"unknown": ["a"]}),
+        ({"a": counter(5)}, {}, {"unknown": ["a"]}),
     ],
 )
 def test_comparing(before: dict[str, Any], now: dict[str, Any], expected: dict[str, Any]) -> None:
+    """What was written is known only where something on both sides tells: it is None otherwise."""
     nothing = {"gained": {}, "lost": {}, "rows_gained": 0, "rows_lost": 0, "different": [], "unknown": [], "same": False}
-    assert compare.compare(before, now) == {**nothing, **expected}
+    assert compare.compare(before, now) == {**nothing, "written": {}, "rows_written": None, **expected}

@@ -154,7 +154,7 @@ class Watch:
         if seen["wrapped"] and context.connection is not None:
             server.value(server.dbapi_of(context.connection.connection), "rollback")
         told = self._told(str(context.statement or ""), seen, seen["before"])
-        self.statements.append(dict(told, error=str(context.original_exception).strip().split("\n")[0]))
+        self.statements.append(dict(told, error=str(context.original_exception).strip().partition("\n")[0]))
 
     def _told(self, statement: str, seen: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
         before = seen["before"]
