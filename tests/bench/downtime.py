@@ -185,7 +185,8 @@ class Bench:
             self.wait_until_good()
             time.sleep(1)
         if (status == 0) != (release == "1.2"):
-            raise SystemExit(f"{how}: release {release} on {count} hosts ended with {status}; see {self.folder / 'log'}")
+            said = (self.folder / "log").read_text()[-3000:]
+            raise SystemExit(f"{how}: release {release} on {count} hosts ended with {status}:\n{said}")
         first, last = client.outage()
         back = None
         if release != "1.2":
