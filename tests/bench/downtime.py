@@ -57,13 +57,14 @@ def measure(counts: tuple[int, ...] = (1, 3, 10), megabytes: int = MEGABYTES) ->
     with tempfile.TemporaryDirectory(prefix="dbops-bench-") as folder, _hosts(Path(folder), max(counts)) as bench:
         bench.fill(megabytes)
         good = {count: {how: bench.run(how, "1.2", count) for how in ("by hand", "ours")} for count in counts}
-        failed = {how: bench.run(how, "unhealthy", 3) for how in ("by hand", "ours")}
+        several = min(3, max(counts))
+        failed = {how: bench.run(how, "unhealthy", several) for how in ("by hand", "ours")}
     rows: list[tuple[object, ...]] = [("deployment", "hosts", "by hand", "ours", "ratio")]
     for count, seen in good.items():
         rows.append(_row("downtime", count, seen["by hand"].downtime, seen["ours"].downtime))
         rows.append(_row("whole run", count, seen["by hand"].total, seen["ours"].total))
-    rows.append(_row("failed: downtime", 3, failed["by hand"].downtime, failed["ours"].downtime))
-    rows.append(_row("failed: way back", 3, failed["by hand"].back, failed["ours"].back))
+    rows.append(_row("failed: downtime", several, failed["by hand"].downtime, failed["ours"].downtime))
+    rows.append(_row("failed: way back", several, failed["by hand"].back, failed["ours"].back))
     table.show(f"A maintenance window, {megabytes} MB, seconds as a client sees it that asks every {INTERVAL * 1000:.0f} ms", rows)
     first, last = min(counts), max(counts)
     for how in ("by hand", "ours"):
