@@ -27,7 +27,6 @@ from . import table
 LAB = ROOT / "molecule" / "shared" / "lab"
 INVENTORY = ROOT / "molecule" / "shared" / "inventory"
 BY_HAND = Path(__file__).parent / "by_hand"
-HEALTH_RETRIES = 5
 INTERVAL = 0.02
 MEGABYTES = 200
 #: As in the hosts' inventory: every third host runs supervisor.
@@ -130,12 +129,7 @@ class Bench:
             for number, name in enumerate(self.names(count))
         }
         balancer = {"hosts": {"lb1": {"ansible_host": "{{ lab_subnet }}.10", "lab_application_hosts": self.names(count)}}}
-        variables = {
-            "traffic_method": "haproxy",
-            "traffic_haproxy_hosts": ["lb1"],
-            "traffic_haproxy_backend": "shop",
-            "health_retries": HEALTH_RETRIES,
-        }
+        variables = {"traffic_method": "haproxy", "traffic_haproxy_hosts": ["lb1"], "traffic_haproxy_backend": "shop"}
         (here / "hosts.json").write_text(json.dumps({"application": {"hosts": hosts, "vars": variables}, "balancer": balancer}))
         return here
 

@@ -64,6 +64,8 @@ def _written(old: Mapping[str, Any], new: Mapping[str, Any], more: int | None) -
         if old.get("counter") != new.get("counter") or None in (old["written"], new["written"]) or old["written"] > new["written"]:
             return None
         return int(new["written"]) - int(old["written"])
-    if more is None or ((old is not _NONE and new is not _NONE) and None in (old["checksum"], new["checksum"])):
+    if more is None or old is _NONE or new is _NONE:
+        return None if more is None else abs(more)
+    if None in (old["checksum"], new["checksum"]):
         return None
-    return max(abs(more), int(old["checksum"] != new["checksum"] and old is not _NONE and new is not _NONE))
+    return max(abs(more), int(old["checksum"] != new["checksum"]))

@@ -14,14 +14,17 @@ from typing import Any, Callable
 from .connected import postgresql, wait_for_none
 from .engine import Connection
 
-#: How long to wait for sessions that are just ending: they hand their numbers in before they disappear.
-_ENDING_SECONDS = 2.0
-_TABLES = """
-select n.nspname::text, c.relname::text, c.reltuples::float8, c.oid::text || '/' || c.relfilenode::text,
-       pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_tuples_updated(c.oid) + pg_stat_get_tuples_deleted(c.oid)
+#: The tables whose rows count: what a query over them goes on with after its columns.
+TABLES = """
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
 order by 1, 2"""
+#: How long to wait for sessions that are just ending: they hand their numbers in before they disappear.
+_ENDING_SECONDS = 2.0
+_WRITTEN = f"""
+select n.nspname::text, c.relname::text, c.reltuples::float8, c.oid::text || '/' || c.relfilenode::text,
+       pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_tuples_updated(c.oid) + pg_stat_get_tuples_deleted(c.oid)
+{TABLES}"""
 # A database's counters start again when somebody resets them and after a crash; the latter shows in the server's own statistics.
 _EPOCH = """
 select coalesce((select stats_reset::text from pg_stat_database where datname = current_database()), '') || ' '
@@ -46,6 +49,6 @@ def written(connection: Connection, database: str, wanted: Callable[[str], bool]
             "written": int(row[4]) if counts else None,
             "counter": f"{row[3]} {epoch}",
         }
-        for name, row in ((f"{row[0]}.{row[1]}", row) for row in connection.rows(_TABLES))
+        for name, row in ((f"{row[0]}.{row[1]}", row) for row in connection.rows(_WRITTEN))
         if wanted(name)
     }

@@ -27,12 +27,10 @@ _POSTGRESQL_SETTINGS = (
     "bytea_output = 'hex'",
     "row_security = off",
 )
-_POSTGRESQL_TABLES = """
+_POSTGRESQL_TABLES = f"""
 select n.nspname::text, c.relname::text, c.reltuples::float8,
        has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'SELECT')
-from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
-order by 1, 2"""
+{counters.TABLES}"""
 _CHECKSUM = 'mod(coalesce(sum(hashtextextended(t::text collate "C", 0)::numeric), 0), 18446744073709551616)::text'
 _MYSQL_TABLES = """
 select table_name, table_rows from information_schema.tables
