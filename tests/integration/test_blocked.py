@@ -88,7 +88,8 @@ def test_other_readers_hardly_wait(app: Application, pg: Any) -> None:
     worst = 0.0
     with pg.holding(READER) as reader, contextlib.closing(pg.connect()) as client, client.cursor() as cursor:
         run = app.start("upgrade", project, revision="a002", lock_timeout=0.3, retries=20, retry_delay=0.3)
-        release_later(reader, 5)
+        pg.wait_for_session("wait_event_type = 'Lock' and query like 'ALTER%%'")
+        release_later(reader, 2)
         while run.process.poll() is None:
             started = time.monotonic()
             cursor.execute(READER)
@@ -156,6 +157,7 @@ def test_mariadb_first_statement_blocked(app: Application, maria: Any) -> None:
     ok(app.upgrade(project, "r001"))
     with maria.holding("select * from users") as reader:
         run = app.start("upgrade", project, revision="r002", lock_timeout=1, retries=10, retry_delay=0.2)
+        maria.wait_for_session("state like 'Waiting for table metadata lock%%'")
         release_later(reader, 3)
         result = ok(run.result())
     assert (

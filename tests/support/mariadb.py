@@ -8,6 +8,7 @@ import contextlib
 import secrets
 import shutil
 import signal
+import time
 from dataclasses import dataclass
 from typing import Any, Iterator, Sequence
 from urllib.parse import quote
@@ -121,6 +122,15 @@ class MariaDatabase:
 
     def tables(self) -> list[str]:
         return sorted(row[0] for row in self.fetch("show tables"))
+
+    def wait_for_session(self, where: str, seconds: float = 30) -> int:
+        """The id of the first of the application's sessions that this condition on the processlist is true of."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for row in self.server.fetch(f"select id from information_schema.processlist where user = %s and {where}", [self.role]):
+                return int(row[0])
+            time.sleep(0.05)
+        raise AssertionError(f"no session with {where} within {seconds} s")
 
     @contextlib.contextmanager
     def holding(self, *statements: str) -> Iterator[Any]:
