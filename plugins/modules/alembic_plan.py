@@ -19,6 +19,7 @@ description:
     reason in a sentence.
   - Changes nothing in the database. The copy has a name of its own and is dropped in every case. Copies that a killed run left
     behind are dropped by the next one.
+  - An SQLite file is copied with its rows, to a private folder below C(TMPDIR).
 extends_documentation_fragment:
   - dbops.alembic.application
   - dbops.alembic.project
@@ -107,7 +108,7 @@ notes:
   - A revision may say what it is, in its file, with C(deploy = {"phase" = "contract", "allow" = {"C02:users.legacy" = "unread
     since 4.2"}}) written as a Python dictionary. It is read without importing the file. The reason is mandatory. The branch
     labels C(expand) and C(contract) count as the phase.
-  - The copy takes the right to create databases and to read the schema with C(pg_dump), PostgreSQL 11 or later.
+  - On PostgreSQL (11 or later), the copy takes the right to create databases and to read the schema with C(pg_dump).
 seealso:
   - module: dbops.alembic.alembic_upgrade
   - module: dbops.alembic.alembic_info

@@ -457,12 +457,3 @@ def test_the_playbook_shows_a_table(newest: Application, own: Any, tmp_path: Pat
     assert "C02 breaks: The column small.old is dropped" in done.stdout and "AccessExclusive on public.big" in done.stdout
     assert "changed=0" in done.stdout and own.password not in done.stdout + done.stderr
     assert own.dump() == before and scratches(own.server) == []
-
-
-def test_other_databases_are_said_to_be_unknown(newest: Application, sqlite: Any) -> None:
-    project = newest.project("linear", sqlite)
-    plan = ok(newest.run("plan", project))
-    assert plan["mode"] == "static" and plan["route"] == "maintenance_window" and sqlite.tables() == []
-    assert any("Only PostgreSQL is rehearsed, and this is sqlite" in warning for warning in plan["warnings"])
-    assert {finding["rule"] for step in plan["revisions"] for finding in step["findings"]} == {"U05"}
-    failed(newest.run("plan", project, mode="rehearse"), "rehearsal_impossible")

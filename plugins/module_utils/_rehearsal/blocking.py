@@ -13,6 +13,11 @@ from .seen import STRONG, Facts, Seen, plain
 
 _FIXES = (
     (
+        re.compile(r"^INSERT\s+INTO\s+\S*_alembic_tmp_", re.I),
+        "Batch mode copies the table. SQLite itself adds a nullable column, renames one, and drops one (3.35), without a batch.",
+        "SQLite",
+    ),
+    (
         re.compile(r"\bFOREIGN KEY\b|\bREFERENCES\b", re.I),
         "Add it with postgresql_not_valid=True, and in a revision of its own: op.execute('ALTER TABLE … VALIDATE CONSTRAINT …').",
         "Adding a constraint",

@@ -55,6 +55,13 @@ def verdict(old: str, new: str) -> str:
     return "related" if any(first in family and second in family for family in _FAMILIES) else "other"
 
 
+def change_of_type(old: Facts, new: Facts) -> str:
+    """Return the :func:`verdict` on a column. SQLite keeps any value in any column, and only prefers an affinity."""
+    if "affinity" in old:
+        return "same" if old["affinity"] == new["affinity"] else "related"
+    return verdict(old["type"], new["type"])
+
+
 def _numeric(length: int | None, scale: int, limit: int | None, places: int) -> str:
     if limit is None:
         return "wider"
@@ -92,7 +99,7 @@ def _added(seen: Seen, new: Facts) -> Iterator[Finding]:
 
 
 def _type(seen: Seen, old: Facts, new: Facts) -> Iterator[Finding]:
-    how = verdict(old["type"], new["type"])
+    how = change_of_type(old, new)
     name, what = plain(old["name"]), f"from {old['type']} to {new['type']}"
     fix = (
         "Add a column of the new type, write both, copy in batches (op.execute in an autocommit_block, some "

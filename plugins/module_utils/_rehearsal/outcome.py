@@ -35,12 +35,14 @@ def check(seen: Seen) -> Iterator[Finding]:
     elif error:
         told = str(error["message"]).splitlines()[0].rstrip(".")
         hint = next((hint for part, hint in _HINTS if part in str(error["message"])), "Mend the revision.")
-        yield Finding(
-            "X01", "fails", seen.revision, f"It fails on an empty copy of the schema: {told}.", hint, "A revision that fails"
-        )
+        where = "a copy of the file" if seen.whole else "an empty copy of the schema"
+        yield Finding("X01", "fails", seen.revision, f"It fails on {where}: {told}.", hint, "A revision that fails")
     yield from _indexes(seen)
     yield from _data(seen)
     yield from _unseen(seen)
+    if seen.commits_by_itself:
+        yield from _implicit(seen)
+        return
     for statement in seen.statements:
         if not statement["transactional"]:
             yield _not_undone(seen, statement)
@@ -106,6 +108,21 @@ def _unseen(seen: Seen) -> Iterator[Finding]:
                 yield Finding(
                     "U02", "unknown", name, message, "Look at it by hand, and allow it with the reason.", DATA, rows=seen.rows(oid)
                 )
+
+
+def _implicit(seen: Seen) -> Iterator[Finding]:
+    """Tell it once of a revision where a change of the schema is no part of a transaction anyway."""
+    texts = [str(statement["sql"]) for statement in seen.statements if not statement["transactional"]]
+    if texts:
+        yield Finding(
+            "T01",
+            "not_transactional",
+            seen.revision,
+            f"{len(texts)} of its {len(seen.statements)} statements commit by themselves; when a later one fails, what they "
+            f"did stays ({texts[0][:100]}).",
+            "One change of the schema for each revision, so that what a failure leaves is known.",
+            "Databases other than PostgreSQL",
+        )
 
 
 def _not_undone(seen: Seen, statement: Facts) -> Finding:

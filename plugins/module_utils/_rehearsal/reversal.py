@@ -9,7 +9,7 @@ from typing import Any, Iterator
 
 from .._core.plan import Finding, Reversal
 from . import blocking
-from .columns import verdict
+from .columns import change_of_type
 from .seen import Facts, Seen, plain
 
 SECTION = "The way back"
@@ -88,10 +88,10 @@ def losses(seen: Seen) -> list[dict[str, Any]]:
             rows = counted.get(old["name"], _held(seen, old["relation"]))
             if _dropped(change):
                 add(old["name"], "the column is dropped", rows)
-            elif verdict(old["type"], new["type"]) not in ("same", "wider"):
+            elif change_of_type(old, new) not in ("same", "wider"):
                 add(old["name"], f"its values are converted from {old['type']} to {new['type']}", _held(seen, old["relation"]))
     for statement in seen.statements:
-        changed = {*statement["procedural_writes"]}
+        changed = {*statement["procedural_writes"], *statement["touched"]}
         if statement["writes"] or statement["truncated"]:
             modes = ("RowExclusive", "AccessExclusive") if statement["truncated"] else ("RowExclusive",)
             changed |= {oid for oid, mode in statement["locks"].items() if mode in modes} | set(statement["written"])

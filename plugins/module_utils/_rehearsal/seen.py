@@ -9,8 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any, Iterator, Mapping
 
 Facts = Mapping[str, Any]
-#: Lock → what it keeps out. PostgreSQL manual, "Explicit Locking", table "Conflicting Lock Modes".
-STRONG = {"AccessExclusive": "reads and writes", "Exclusive": "writes", "ShareRowExclusive": "writes", "Share": "writes"}
+#: Lock → what it keeps out. PostgreSQL manual, "Explicit Locking", table "Conflicting Lock Modes". Reserved is SQLite's, and is on
+#: the whole file (https://www.sqlite.org/lockingv3.html).
+STRONG = {
+    "AccessExclusive": "reads and writes",
+    "Exclusive": "writes",
+    "ShareRowExclusive": "writes",
+    "Share": "writes",
+    "Reserved": "writes to the whole file",
+}
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,16 @@ class Seen:
     @property
     def statements(self) -> list[Facts]:
         return list(self.facts["statements"])
+
+    @property
+    def whole(self) -> bool:
+        """Whether it ran on all the rows, and not on an empty copy."""
+        return bool(self.facts.get("whole"))
+
+    @property
+    def commits_by_itself(self) -> bool:
+        """Whether the database commits each change of the schema as it comes."""
+        return not self.facts.get("transactional_ddl", True)
 
     def changes(self, *kinds: str) -> Iterator[Facts]:
         """Yield what became of the objects of these kinds, without those that running code can't know."""

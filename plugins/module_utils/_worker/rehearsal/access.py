@@ -10,6 +10,7 @@ credentials has put there, certificates included, is good for another database o
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from typing import Any, Callable, Iterator
 
@@ -36,8 +37,11 @@ _LIBPQ = {
 }
 
 
-def endpoint(cargs: Any, cparams: dict[str, Any]) -> tuple[str, ...]:
+def endpoint(cargs: Any, cparams: dict[str, Any], dialect: str = "") -> tuple[str, ...]:
     """Return what tells one database from another in the arguments that a driver is given."""
+    if dialect == "sqlite":
+        name = str(cargs[0] if cargs else cparams.get("database") or "")
+        return ("", "", name if name in ("", ":memory:") or name.startswith("file:") else os.path.realpath(name))
     host = str(cparams.get("host") or cparams.get("unix_socket") or "")
     name = cparams.get("dbname") or cparams.get("database") or cparams.get("db") or cparams.get("user") or ""
     return (
@@ -58,14 +62,11 @@ class Access:
 
     def __init__(self, dialect: Any, cargs: Any, cparams: dict[str, Any]) -> None:
         self.dialect, self.cargs, self.cparams = dialect, cargs, cparams
-        self.endpoint = endpoint(cargs, cparams)
-
-    def aimed_at(self, database: str) -> dict[str, Any]:
-        """Return the connect arguments for another database of the server."""
-        return redirected(self.cparams, database)
+        self.endpoint = endpoint(cargs, cparams, dialect.name)
 
     def connect(self, database: str, purpose: str) -> Session:
-        return Session(self.dialect, self.cargs, self.aimed_at(database), purpose)
+        """Connect to another database of the server, or to another file."""
+        return Session(self.dialect, *aimed(self.dialect.name, self.cargs, self.cparams, database), purpose)
 
     def variables(self, database: str) -> dict[str, str]:
         """Return the environment in which PostgreSQL's programs reach ``database``; the password is nowhere else."""
@@ -74,6 +75,11 @@ class Access:
         if isinstance(ssl, str):
             found["PGSSLMODE"] = ssl
         return dict(found, PGDATABASE=database, PGCONNECT_TIMEOUT="30", PGAPPNAME="dbops.alembic rehearsal")
+
+
+def aimed(dialect: str, cargs: Any, cparams: dict[str, Any], database: str) -> tuple[list[Any], dict[str, Any]]:
+    """Return the arguments with which a driver reaches ``database`` instead."""
+    return ([database, *cargs[1:]], dict(cparams)) if dialect == "sqlite" else (list(cargs), redirected(cparams, database))
 
 
 def redirected(cparams: dict[str, Any], database: str) -> dict[str, Any]:
@@ -153,6 +159,6 @@ class Session:
             self.close()
 
 
-def quoted(name: str) -> str:
-    """Quote an identifier for PostgreSQL."""
-    return '"' + name.replace('"', '""') + '"'
+def quoted(name: str, mark: str = '"') -> str:
+    """Quote an identifier; MySQL's mark is the backtick."""
+    return mark + name.replace(mark, mark * 2) + mark

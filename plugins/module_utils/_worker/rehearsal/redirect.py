@@ -10,14 +10,17 @@ database it really is. What a pool has kept from before is thrown away when it i
 
 from __future__ import annotations
 
+import os
+import re
 from typing import Any, Callable, Dict, Optional, Tuple
 
 from .. import server
 from ..failure import Failure
-from .access import Access, endpoint, redirected
+from .access import Access, aimed, endpoint
 
 _MARK = "dbops.alembic rehearsal"
 Aims = Dict[Tuple[str, ...], Tuple[str, Optional[Dict[str, Any]]]]
+_ATTACH = re.compile(r"^\s*ATTACH\b", re.I)
 
 
 class Redirection:
@@ -65,14 +68,15 @@ class Redirection:
         if self.aims is None:
             record.info[_MARK] = {"generation": self.generation, "access": Access(dialect, cargs, cparams)}
             return
-        aim = self.aims.get(endpoint(cargs, cparams))
+        where = endpoint(cargs, cparams, dialect.name)
+        aim = self.aims.get(where)
         if aim is None:
-            self._refuse(" ".join(part for part in endpoint(cargs, cparams)[:3] if part))
+            self._refuse(" ".join(part for part in where[:3] if part))
         name, there = aim  # type: ignore[misc]
-        new = redirected(cparams if there is None else there, name)
+        cargs[:], new = aimed(dialect.name, cargs, cparams if there is None else there, name)
         cparams.clear()
         cparams.update(new)
-        record.info[_MARK] = {"generation": self.generation, "access": None, "database": name}
+        record.info[_MARK] = {"generation": self.generation, "access": None, "database": name, "dialect": dialect.name}
 
     def _refuse(self, where: str) -> None:
         self.refused.append(where)
@@ -89,16 +93,26 @@ class Redirection:
         mark = record.info.get(_MARK) or {}
         if mark.get("generation") != self.generation:
             self._refuse("made by a function of the project's own")
-        found = server.value(dbapi, "select current_database()")
-        if found != mark["database"]:
-            dbapi.rollback()
-            self._refuse(str(found))
+        self._identify(dbapi, mark)
         settings = ", ".join(
             f"set_config('{name}', {server.literal(value)}, false)" for name, value in sorted(self.settings.items())
         )
-        if settings:
+        if settings and mark["dialect"] == "postgresql":
             server.value(dbapi, "select " + settings)
         dbapi.commit()
+
+    def _identify(self, dbapi: Any, mark: dict[str, Any]) -> None:
+        """Refuse a connection that does not lead to the copy, or that leads elsewhere too."""
+        if mark["dialect"] == "sqlite":
+            files = {name: os.path.realpath(path or "") for _number, name, path in server.rows(dbapi, "pragma database_list")}
+            others = [path for name, path in files.items() if name not in ("main", "temp")]
+            found = files["main"] if files["main"] != os.path.realpath(mark["database"]) else next(iter(others), None)
+        else:
+            name = server.value(dbapi, f"select {'current_database' if mark['dialect'] == 'postgresql' else 'database'}()")
+            found = None if name == mark["database"] else str(name)
+        if found is not None:
+            dbapi.rollback()
+            self._refuse(found)
 
     def _checkout(self, dbapi: Any, record: Any, fairy: Any) -> None:
         from sqlalchemy.exc import DisconnectionError
@@ -106,8 +120,12 @@ class Redirection:
         mark = record.info.get(_MARK) or {}
         if self.aims is not None and mark.get("generation") != self.generation:
             raise DisconnectionError("made before the rehearsal")  # the pool then makes another one
+        if self.aims is not None and mark["dialect"] == "sqlite":
+            self._identify(dbapi, mark)  # what the project does with a new connection may attach another file
 
     def _before(self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
         mark = conn.connection.info.get(_MARK) or {}
         if self.aims is not None and mark.get("generation") != self.generation:
             self._refuse("a connection that was open before the rehearsal")
+        if self.aims is not None and mark["dialect"] == "sqlite" and _ATTACH.match(statement):
+            self._refuse("an attached file")

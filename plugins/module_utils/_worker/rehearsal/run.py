@@ -8,16 +8,16 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from .. import preview, project, target
-from ..environment import EnvironmentRun, Send, Visit
+from .. import preview, project
+from ..environment import Send
 from ..failure import Failure, describe
-from . import catalog, declared, replay, sizes
-from .access import Access
+from . import catalog, declared, replay
 from .checks import Checks
 from .given import Given
+from .kinds import KINDS
+from .looked import Looked, by_database, hindrance, look
 from .redirect import Redirection
-from .scratch import Scratch
-from .watch import Watch
+from .step import Step
 
 #: Settings of each session on the copy: no plan scans a table where something else would do, and nothing hangs.
 SESSION = {"enable_seqscan": "off", "lock_timeout": "10s", "statement_timeout": "300s"}
@@ -29,7 +29,7 @@ def plan(request: dict[str, Any], send: Send) -> dict[str, Any]:
     versions = project.versions()
     redirection = Redirection()
     redirection.listen()
-    looked = _look(request, send, redirection)
+    looked = look(request, send, redirection)
     rehearsal = Rehearsal(request, send, redirection, looked)
     return {"versions": versions, "databases": rehearsal.run(), "warnings": rehearsal.warnings}
 
@@ -40,50 +40,16 @@ def clean(request: dict[str, Any], send: Send) -> dict[str, Any]:
     redirection = Redirection()
     redirection.listen()
     dropped = []
-    for access, found in _by_database(_look(request, send, redirection)):
-        scratch = Scratch(access, found[0].database["database"], request)
+    for access, found in by_database(look(request, send, redirection)):
+        kind = KINDS.get(access.dialect.name)
+        if kind is None:
+            continue
+        scratch = kind.copy(access, found[0].database["database"], request)
         try:
-            dropped += scratch.prune() if access.dialect.name == "postgresql" else []
+            dropped += scratch.prune()
         finally:
             scratch.remove()
     return {"dropped": dropped}
-
-
-class Looked:
-    """What was found out about one context of env.py before anything is rehearsed."""
-
-    def __init__(self, visit: Visit, steps: list[Any], access: Access | None, tables: dict[str, dict[str, Any]]) -> None:
-        self.number, self.database, self.current = visit.number, visit.database, visit.current
-        self.initialised = visit.initialised
-        self.steps = steps
-        self.pending = [target.describe_step(step) for step in steps]
-        self.access, self.tables = access, tables
-
-    @property
-    def version_table(self) -> tuple[str, str, list[str]]:
-        schema = self.database["version_table_schema"] or self.database["schema"] or "public"
-        return str(schema), str(self.database["version_table"]), sorted(self.current)
-
-
-def _look(request: dict[str, Any], send: Send, redirection: Redirection) -> list[Looked]:
-    found: list[Looked] = []
-
-    def prepare(visit: Visit) -> None:
-        steps = target.upgrade_steps(environment.script, request.get("target") or "heads", visit.current)
-        tables = sizes.of_tables(visit.database["dialect"], visit.dbapi)
-        found.append(Looked(visit, steps, redirection.access_of(visit.connection), tables))
-
-    environment = EnvironmentRun(request, project.load(request, "upgrade"), lambda visit, heads: [], send, prepare)
-    environment.run()
-    return found
-
-
-def _by_database(looked: list[Looked]) -> list[tuple[Access, list[Looked]]]:
-    found: dict[tuple[str, ...], tuple[Access, list[Looked]]] = {}
-    for each in looked:
-        if each.access is not None:
-            found.setdefault(each.access.endpoint, (each.access, []))[1].append(each)
-    return list(found.values())
 
 
 class Rehearsal:
@@ -92,7 +58,7 @@ class Rehearsal:
     def __init__(self, request: dict[str, Any], send: Send, redirection: Redirection, looked: list[Looked]) -> None:
         self.request, self.send, self.redirection, self.looked = request, send, redirection, looked
         self.warnings: list[str] = []
-        self.scratches: dict[tuple[str, ...], Scratch] = {}
+        self.scratches: dict[tuple[str, ...], Any] = {}
         self.rows: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}  # sizes by the OID that a table has in the copy
         self.version_tables = [each.database["version_table"] for each in looked]
 
@@ -102,7 +68,7 @@ class Rehearsal:
         if not waiting:
             return reports
         mode = self.request.get("mode") or "auto"
-        reason = "It was not asked for (mode)." if mode == "static" else next(filter(None, map(_hindrance, self.looked)), None)
+        reason = "It was not asked for (mode)." if mode == "static" else next(filter(None, map(hindrance, self.looked)), None)
         try:
             if reason is None:
                 self._make_copies()
@@ -145,10 +111,11 @@ class Rehearsal:
                 step.update(found.get(step["revision"], {}))
 
     def _make_copies(self) -> None:
-        for access, found in _by_database(self.looked):
-            kind = Given if self.request.get("scratch_url") else Scratch
+        for access, found in by_database(self.looked):
+            dialect = access.dialect.name
+            copy = Given if self.request.get("scratch_url") and dialect == "postgresql" else KINDS[dialect].copy
             try:
-                scratch = self.scratches[access.endpoint] = kind(access, found[0].database["database"], self.request)
+                scratch = self.scratches[access.endpoint] = copy(access, found[0].database["database"], self.request)
                 scratch.create()
                 scratch.fill_versions([each.version_table for each in found if each.initialised])
             except Exception as exc:
@@ -157,12 +124,10 @@ class Rehearsal:
                 raise _Impossible(exc) from exc
             self.redirection.settings.update(scratch.settings)
             with scratch.connect().closing() as session:
-                names = {
-                    entry["name"]: entry["oid"]
-                    for entry in catalog.look(session, self.version_tables).values()
-                    if entry["kind"] == "relation"
-                }
-            self.rows[access.endpoint] = {names[name]: size for name, size in found[0].tables.items() if name in names}
+                seen = KINDS[dialect].look(session, self.version_tables, None)
+            names = {entry["name"]: entry["oid"] for entry in seen.values() if entry["kind"] == "relation"}
+            tables = scratch.sizes(found[0].tables)
+            self.rows[access.endpoint] = {names[name]: size for name, size in tables.items() if name in names}
         self.redirection.settings.update(SESSION)
         self._aim()
 
@@ -178,20 +143,20 @@ class Rehearsal:
         access = looked.access
         if access is None:
             raise Failure("internal_error", "A context without a way to its database.")
-        scratch = self.scratches[access.endpoint]
+        scratch, kind = self.scratches[access.endpoint], KINDS[looked.database["dialect"]]
         with scratch.connect().closing() as session:
-            base = before = catalog.look(session, self.version_tables)
+            base = before = kind.look(session, self.version_tables, None)
         observed = self._observed(looked, scratch)
         reports: list[dict[str, Any]] = []
         undone: list[tuple[Any, ...]] = []  # what is still to be undone, where there is no copy to do it on
         checks = Checks(access, looked.database["database"], base, float(self.request.get("data_checks_timeout") or 0))
         for number, step in enumerate(looked.pending):
             self.send({"event": "rehearsing", "revision": step["revision"], "message": step["message"]})
-            up = _Step(self, looked, step["revision"], True, before).run()
+            up = Step(self, looked, step["revision"], True, before).run()
             if number == 0 and up.error and not up.began and not self.redirection.refused:
                 raise _Impossible(Failure("environment_failed", f"env.py can not be led to the copy: {up.error['message']}"))
             with scratch.connect().closing() as session:
-                after = catalog.look(session, self.version_tables)
+                after = kind.look(session, self.version_tables, up.watch)
             changes = catalog.changes(base, before, after)
             report = self._seen(looked, step["revision"], up, changes)
             if up.error is None:
@@ -202,7 +167,7 @@ class Rehearsal:
                     report["downgrade"] = self._back(looked, scratch, step, before, after)
                 else:
                     undone.append((step, before, after, report))
-                if self.request.get("data_checks", True):
+                if self.request.get("data_checks", True) and not kind.rows:
                     report["checks"] = checks.of(changes, up.watch.statements)
             reports.append(report)
             if up.error is not None:
@@ -212,10 +177,13 @@ class Rehearsal:
             self._undo(looked, scratch, undone)
         return reports
 
-    def _observed(self, looked: Looked, scratch: Scratch) -> list[str]:
+    def _observed(self, looked: Looked, scratch: Any) -> list[str]:
         """Return the statements of running code that work on the copy as it is now."""
         count = int(self.request.get("observed_statements") or 0)
         if not count:
+            return []
+        if looked.database["dialect"] != "postgresql":
+            self.warnings.append(f"No statement of running code was tried: {looked.database['dialect']} has no pg_stat_statements.")
             return []
         try:
             with scratch.access.connect(looked.database["database"], "rehearsal").closing() as original:
@@ -227,36 +195,36 @@ class Rehearsal:
             unknown = replay.problems(session, texts) if texts else {}
         return [text for text in texts if text not in unknown]
 
-    def _undo(self, looked: Looked, scratch: Scratch, undone: list[tuple[Any, ...]]) -> None:
+    def _undo(self, looked: Looked, scratch: Any, undone: list[tuple[Any, ...]]) -> None:
         """Try the ways back one after the other from the top, up to the first that leaves something else than it found."""
         for step, before, after, report in reversed(undone):
             report["downgrade"] = found = self._back(looked, scratch, step, before, after)
             if found["error"] or found["residue"] or found["again"]:
                 return
-            down = _Step(self, looked, step["revision"], False, after).run()  # it was applied again, to see that it can be
+            down = Step(self, looked, step["revision"], False, after).run()  # it was applied again, to see that it can be
             if down.error:
                 return
 
-    def _back(self, looked: Looked, scratch: Scratch, step: dict[str, Any], before: Any, after: Any) -> dict[str, Any]:
+    def _back(self, looked: Looked, scratch: Any, step: dict[str, Any], before: Any, after: Any) -> dict[str, Any]:
         """Downgrade and upgrade again on a second copy; the first stays as the upgrade left it."""
         with scratch.second() as copy:
             self._aim(copy=copy)
             try:
-                down = _Step(self, looked, step["revision"], False, after).run()
+                down = Step(self, looked, step["revision"], False, after).run()
                 found = self._seen(looked, step["revision"], down, [])
                 found.update(residue=[], again=None)
                 if down.error is None:
                     with scratch.here.connect(copy, "rehearsal").closing() as session:
-                        back = catalog.look(session, self.version_tables)
+                        back = KINDS[looked.database["dialect"]].look(session, self.version_tables, down.watch)
                     found["residue"] = catalog.residue(before, back)
-                    again = _Step(self, looked, step["revision"], True, back).run()
+                    again = Step(self, looked, step["revision"], True, back).run()
                     found["again"] = again.error
                     found["changes"] = catalog.changes(after, after, back)
                 return found
             finally:
                 self._aim()
 
-    def _seen(self, looked: Looked, revision: str, step: _Step, changes: list[dict[str, Any]]) -> dict[str, Any]:
+    def _seen(self, looked: Looked, revision: str, step: Step, changes: list[dict[str, Any]]) -> dict[str, Any]:
         rows, names = self.rows[looked.access.endpoint], step.names  # type: ignore[union-attr]
         unknown = {"rows": 0, "bytes": 0}  # made by a pending revision, so there is nothing in it yet
         return {
@@ -265,69 +233,12 @@ class Rehearsal:
             "refused": list(self.redirection.refused) if step.error else [],
             "statements": step.watch.statements,
             "changes": changes,
+            "transactional_ddl": looked.database["dialect"] == "postgresql",
+            "whole": KINDS[looked.database["dialect"]].rows,
             "tables": {oid: {"name": name, **rows.get(oid, unknown)} for oid, name in names.items()},
             "downgrade": None,
             "checks": [],
         }
-
-
-class _Step:
-    """One revision, upwards or downwards, on the copy."""
-
-    def __init__(self, rehearsal: Rehearsal, looked: Looked, revision: str, upwards: bool, before: Any) -> None:
-        self.rehearsal, self.looked, self.revision, self.upwards = rehearsal, looked, revision, upwards
-        self.names = {
-            entry["oid"]: entry["name"] for entry in before.values() if entry["kind"] == "relation" and entry["relkind"] in "rpmf"
-        }
-        self.error: dict[str, Any] | None = None
-        self.began = False
-        request = dict(rehearsal.request, lock={"enabled": False}, limits={})
-        self.environment = EnvironmentRun(
-            request, project.load(request, "upgrade"), self._work, self._send, self._prepare, writing=True
-        )
-        self.environment.asked = []  # it is the copy that it connects to
-        statements = self.environment.statements
-        self.watch = Watch(lambda: statements.running, lambda: statements.autocommit, rehearsal.version_tables, self.names)
-
-    def run(self) -> _Step:
-        from sqlalchemy import event
-        from sqlalchemy.engine import Engine
-
-        for name, listener in self.watch.events():
-            event.listen(Engine, name, listener)
-        try:
-            self.environment.run()
-            self.error = next((visit.error for visit in self.environment.visits if visit.error), None)
-            if self.error is None and not self.began:
-                self.error = describe(Failure("no_migrations", "env.py ran no migrations."))
-        except (Exception, SystemExit) as exc:
-            failed = next((visit.error for visit in self.environment.visits if visit.error), None)
-            self.error = failed or describe(exc, self.environment.revision)
-        finally:
-            for name, listener in self.watch.events():
-                event.remove(Engine, name, listener)
-        self.error = self.error and {
-            name: self.error.get(name) for name in ("kind", "message", "statement", "sqlstate", "file", "line")
-        }
-        return self
-
-    def _send(self, message: dict[str, Any]) -> None:
-        if message["event"] == "secret":
-            self.rehearsal.send(message)
-
-    def _prepare(self, visit: Visit) -> None:
-        if visit.number != self.looked.number:
-            visit.context.opts["dont_mutate"] = True
-
-    def _work(self, visit: Visit, heads: tuple[str, ...]) -> Any:
-        if visit.number != self.looked.number:
-            return []
-        from alembic.runtime.migration import MigrationStep
-
-        self.began = True
-        script = self.environment.script
-        make = MigrationStep.upgrade_from_script if self.upwards else MigrationStep.downgrade_from_script
-        return self.environment.steps(visit, [make(script.revision_map, script.get_revision(self.revision))])
 
 
 class _Impossible(Exception):
@@ -338,14 +249,3 @@ class _Impossible(Exception):
         hint = f" {told['hint']}" if told.get("hint") else ""
         super().__init__(told["message"])
         self.reason = f"{told['message'].rstrip('.')}.{hint}"
-
-
-def _hindrance(looked: Looked) -> str | None:
-    """Return why a database can not be rehearsed, before anything is tried."""
-    if looked.database["dialect"] != "postgresql":
-        return f"Only PostgreSQL is rehearsed, and this is {looked.database['dialect']}."
-    if looked.access is None:
-        return "The project connects with a function of its own, which can not be led to a copy."
-    if looked.database["pooler"]:
-        return "The URL goes through a proxy that pools transactions. Give the server's own address."
-    return None

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""What each statement of a revision does, seen on the migration's own connection: locks, scans, rewrites, rows read or written.
+"""What each statement of a revision does in PostgreSQL: locks, scans, rewrites, rows read or written.
 
 An empty copy is enough: the server counts the start of a scan whether or not it finds a row, and with ``enable_seqscan = off`` a
 plan scans a table only where nothing else would do.
@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from typing import Any, Callable, Iterable
 
 from .. import server
+from .watching import COMMENTS, Watcher, told
 
-MAXIMUM_TEXT = 2000
 #: Table-level lock modes, weakest first. PostgreSQL manual, "Explicit Locking".
 MODES = (
     "AccessShareLock",
@@ -39,11 +38,7 @@ _EXPLAINED = re.compile(
     r"(SELECT|WITH|UPDATE|DELETE|INSERT|MERGE|VALUES|CREATE\s+(?:UNLOGGED\s+|TEMP(?:ORARY)?\s+)?TABLE\b.*?\bAS|CREATE\s+MATERIALIZED\s+VIEW)\b",
     re.I | re.S,
 )
-_COMMENTS = re.compile(r"^\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*", re.S)
 _OPAQUE = re.compile(r"^\s*(?:DO|CALL|EXECUTE)\b", re.I)
-_TRANSACTION = re.compile(
-    r"^\s*(?:BEGIN|START\s+TRANSACTION|COMMIT|ROLLBACK|END|SAVEPOINT|RELEASE|SET|SHOW|RESET|PREPARE|DEALLOCATE)\b", re.I
-)
 _RELATIONS = """
 select c.oid::text, n.nspname || '.' || c.relname, c.relkind::text, pg_relation_filenode(c.oid)::text,
        coalesce(pg_stat_get_xact_numscans(c.oid), 0), c.relispartition
@@ -56,53 +51,28 @@ _INDEXES = "select indexrelid::text, indrelid::text, indisvalid from pg_index wh
 _FOREIGN_KEYS = "select oid::text, conrelid::text, convalidated from pg_constraint where contype = 'f'"
 
 
-class Watch:
+class Watch(Watcher):
     """Watches the statements of one step.
 
-    :param running: tells whether a revision is running right now.
-    :param autocommit: tells whether it is inside an autocommit block.
-    :param version_tables: names whose statements are Alembic's own.
     :param existing: OIDs of the tables that were there before the step.
     """
 
     def __init__(
         self, running: Callable[[], bool], autocommit: Callable[[], bool], version_tables: Iterable[str], existing: Iterable[str]
     ) -> None:
-        self.running, self.autocommit, self.existing = running, autocommit, set(existing)
-        self.version_tables = sorted(set(version_tables))
-        self.statements: list[dict[str, Any]] = []
-        self._open: dict[str, Any] | None = None
+        super().__init__(running, autocommit, version_tables)
+        self.existing = set(existing)
 
-    def events(self) -> list[tuple[str, Callable[..., Any]]]:
-        return [("before_cursor_execute", self._before), ("after_cursor_execute", self._after), ("handle_error", self._failed)]
-
-    def _is_alembics(self, statement: str) -> bool:
-        names = "|".join(re.escape(name) for name in self.version_tables)
-        return bool(
-            re.match(
-                rf"\s*(?:INSERT INTO|UPDATE|DELETE FROM|SELECT\b.*\bFROM|CREATE TABLE|DROP TABLE)\b[^(]*\b(?:{names})\b",
-                statement,
-                re.I | re.S,
-            )
-        )
-
-    def _before(self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        if not self.running() or self._is_alembics(statement) or self._open is not None:
-            return
-        text = _COMMENTS.sub("", statement)
-        if _TRANSACTION.match(text):
-            return
-        dbapi = server.dbapi_of(conn.connection)
-        alone = bool(_ALONE.match(text))
-        seen: dict[str, Any] = {"alone": alone, "wrapped": self.autocommit() and not alone, "started": time.monotonic()}
+    def start(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> dict[str, Any]:
+        alone = bool(_ALONE.match(COMMENTS.sub("", statement)))
+        seen: dict[str, Any] = {"alone": alone, "wrapped": self.autocommit() and not alone}
         if seen["wrapped"]:
             server.value(dbapi, "begin")  # in autocommit a statement is a transaction, which has to stay open to be looked at
         seen["plan"] = None if many or alone else self._plan(dbapi, statement, parameters)
         seen["before"] = self._look(dbapi)
-        seen["started"] = time.monotonic()
         if alone:
             dbapi.rollback()
-        self._open = seen
+        return seen
 
     def _look(self, dbapi: Any) -> dict[str, Any]:
         locks: dict[str, str] = {}
@@ -135,26 +105,18 @@ class Watch:
             cursor.close()
         return json.loads(found) if isinstance(found, str) else found
 
-    def _after(self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
-        seen, self._open = self._open, None
-        if seen is None:
-            return
-        dbapi = server.dbapi_of(conn.connection)
+    def finish(self, dbapi: Any, statement: str, seen: dict[str, Any]) -> dict[str, Any]:
         after = self._look(dbapi)
         if seen["wrapped"]:
             server.value(dbapi, "commit")
         elif seen["alone"]:
             dbapi.rollback()
-        self.statements.append(self._told(statement, seen, after))
+        return self._told(statement, seen, after)
 
-    def _failed(self, context: Any) -> None:
-        seen, self._open = self._open, None
-        if seen is None:
-            return
-        if seen["wrapped"] and context.connection is not None:
-            server.value(server.dbapi_of(context.connection.connection), "rollback")
-        told = self._told(str(context.statement or ""), seen, seen["before"])
-        self.statements.append(dict(told, error=str(context.original_exception).strip().partition("\n")[0]))
+    def broken(self, dbapi: Any, statement: str, seen: dict[str, Any]) -> dict[str, Any]:
+        if seen["wrapped"] and dbapi is not None:
+            server.value(dbapi, "rollback")
+        return self._told(statement, seen, seen["before"])
 
     def _told(self, statement: str, seen: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
         before = seen["before"]
@@ -170,41 +132,40 @@ class Watch:
                 scanned.add(table)  # its check is a join, which looks into no empty table
         if seen["alone"]:
             locks.update(self._documented(statement, before, after, rewritten))
-        text = _COMMENTS.sub("", statement)
+        text = COMMENTS.sub("", statement)
         plan = _Plan(seen["plan"], before["relations"], bool(re.match(r"\s*CREATE\b", text, re.I)))
         if plan.kind is not None:  # more exact than the counters, but for what a function does
             scanned = plan.scanned | (scanned - plan.read)
         gained = {oid for oid in locks if before["locks"].get(oid) is None}
         procedural = bool(_OPAQUE.match(text)) or plan.kind == "select"
         tables = self.existing
-        return {
-            "sql": " ".join(statement.split())[:MAXIMUM_TEXT],
-            "seconds": round(time.monotonic() - seen["started"], 3),
-            "transactional": not seen["alone"],
-            "autocommit": bool(seen["wrapped"] or seen["alone"]),
-            "locks": {oid: mode[: -len("Lock")] for oid, mode in locks.items()},
-            "scanned": sorted(scanned & tables),
-            "rewritten": sorted(rewritten & tables),
-            "truncated": bool(re.match(r"\s*TRUNCATE\b", text, re.I)),
-            "written": sorted(plan.written & tables),
-            "writes": plan.kind if plan.kind in ("update", "delete", "insert", "merge") else None,
-            "unfiltered": plan.unfiltered,
-            "read": sorted(
+        return told(
+            statement,
+            seen["started"],
+            transactional=not seen["alone"],
+            autocommit=bool(seen["wrapped"] or seen["alone"]),
+            locks={oid: mode[: -len("Lock")] for oid, mode in locks.items()},
+            scanned=sorted(scanned & tables),
+            rewritten=sorted(rewritten & tables),
+            truncated=bool(re.match(r"\s*TRUNCATE\b", text, re.I)),
+            written=sorted(plan.written & tables),
+            writes=plan.kind if plan.kind in ("update", "delete", "insert", "merge") else None,
+            unfiltered=plan.unfiltered,
+            read=sorted(
                 (
                     (plan.read if plan.kind == "select" else set())
                     | ({oid for oid in gained if locks[oid] in MODES[:2]} if procedural else set())
                 )
                 & tables
             ),
-            "procedural_writes": sorted(
+            procedural_writes=sorted(
                 {
                     oid
                     for oid in tables
                     if procedural and locks.get(oid) == "RowExclusiveLock" and before["locks"].get(oid) != "RowExclusiveLock"
                 }
             ),
-            "error": None,
-        }
+        )
 
     def _documented(self, statement: str, before: dict[str, Any], after: dict[str, Any], rewritten: set[str]) -> dict[str, str]:
         """Return the locks of a statement that is over already, which is none of a transaction's: those that the manual says."""

@@ -1,0 +1,49 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a rehearsal needs of each kind of database: a copy, a look at its catalogue, and eyes for its statements."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, NamedTuple
+
+from . import catalog, sqlite_catalog
+from .catalog import Catalog
+from .named import Identities
+from .scratch import Scratch
+from .sqlite_copy import SqliteCopy
+from .sqlite_watch import SqliteWatch
+from .watch import Watch
+from .watching import Watcher
+
+
+class Kind(NamedTuple):
+    """:param copy: makes the copies, as :class:`.scratch.Scratch` does.
+    :param look: reads a catalogue, after the statements of a watch.
+    :param watch: watches one step from a catalogue on.
+    :param rows: the copy has the rows of the original, so nothing has to be asked of that.
+    """
+
+    copy: Callable[..., Any]
+    look: Callable[[Any, list[str], Any], Catalog]
+    watch: Callable[..., Any]
+    rows: bool
+
+
+def _watch_postgresql(running: Any, autocommit: Any, version_tables: list[str], before: Catalog) -> Watcher:
+    tables = [oid for (kind, oid), entry in before.items() if kind == "relation" and entry["relkind"] in "rpmf"]
+    return Watch(running, autocommit, version_tables, tables)
+
+
+def _look_postgresql(session: Any, version_tables: list[str], watch: Any) -> Catalog:
+    return catalog.look(session, version_tables)
+
+
+def _look_sqlite(session: Any, version_tables: list[str], watch: Any) -> Catalog:
+    return sqlite_catalog.look(session, version_tables, watch.identities if watch else Identities({}))
+
+
+KINDS = {
+    "postgresql": Kind(Scratch, _look_postgresql, _watch_postgresql, rows=False),
+    "sqlite": Kind(SqliteCopy, _look_sqlite, SqliteWatch, rows=True),
+}
