@@ -55,6 +55,7 @@ def test_postgresql_with_asyncpg(app: Application, postgres: Any, kind: str) -> 
 
 @KINDS
 def test_postgresql_with_psycopg(app: Application, postgres: Any, kind: str) -> None:
+    app.needs("psycopg")
     rounds(app, postgres.database, kind, 0, lambda database: database.url("psycopg"))
 
 

@@ -168,6 +168,7 @@ def remove_password(project: Any, database: Any) -> None:
 def test_migrates_like_the_command_line(app: Application, kind: Kind, postgres: Any) -> None:
     if venvs.ALEMBICS.index(app.name) < venvs.ALEMBICS.index(kind.least):
         pytest.skip(f"needs {kind.least}")
+    app.needs(kind.driver)
     database = postgres.database("p%40@:/ ?#x'\"")
     result = migrate(app, kind, database)
     assert result["changed"] and result["after"] == list(kind.head) and result["before"] == []

@@ -199,6 +199,8 @@ def test_connections_that_fail(app: Application, pg: Any, maria: Any, tmp_path: 
         ("not a url", "options_invalid"),
     ]
     for url, kind in cases:
+        if "+psycopg:" in url and not app.knows("psycopg"):
+            continue
         result = failed(app.upgrade(wrong, url=url), kind)
         assert "wrong-password" not in str(result)
 
@@ -223,8 +225,14 @@ def test_another_database_than_the_one_asked_for(app: Application, pg: Any, post
     project = app.project("env_var_url")
     result = failed(app.upgrade(project, url=pg.url(), environment={"DATABASE_URL": other.url()}), "wrong_database")
     assert other.name in result["msg"] and other.tables() == [] and pg.tables() == []
-    assert ok(app.upgrade(project, url=pg.url(), environment={"DATABASE_URL": pg.url("psycopg")}))["after"] == ["r005"]
+    driver = "psycopg" if app.knows("psycopg") else "psycopg2"
+    assert ok(app.upgrade(project, url=pg.url(), environment={"DATABASE_URL": pg.url(driver)}))["after"] == ["r005"]
     other.drop()
+
+
+def test_a_driver_that_a_synchronous_env_cannot_use_and_no_parameter_replaces(app: Application, pg: Any) -> None:
+    result = app.upgrade(app.project("env_var_url"), url=pg.url(), environment={"DATABASE_URL": pg.url("asyncpg")})
+    assert result["failed"] and "MissingGreenlet" in result["msg"] and pg.tables() == []
 
 
 def test_unknown_dialects_are_refused_or_unlocked(app: Application, sqlite: Any) -> None:

@@ -89,11 +89,11 @@ def test_a_statement_that_takes_too_long_is_stopped(app: Application, pg: Any) -
     assert "pg_sleep" in result["failed_revision"]["statement"]
 
 
-def test_the_limits_reach_every_driver(app: Application, pg: Any) -> None:
-    for driver, name in (("psycopg", "slow"), ("asyncpg", "async_env")):
-        project = app.project(name, pg, driver=driver, versions="slow")
-        result = failed(app.upgrade(project, statement_timeout=0.5, environment={"SLOW_SECONDS": "20"}), "statement_timeout")
-        assert result["failed_revision"]["revision"] == "n002" and result["after"] == ["n001"]
+@pytest.mark.parametrize(("driver", "name"), [("psycopg", "slow"), ("asyncpg", "async_env")])
+def test_the_limits_reach_every_driver(app: Application, pg: Any, driver: str, name: str) -> None:
+    project = app.project(name, pg, driver=driver, versions="slow")
+    result = failed(app.upgrade(project, statement_timeout=0.5, environment={"SLOW_SECONDS": "20"}), "statement_timeout")
+    assert result["failed_revision"]["revision"] == "n002" and result["after"] == ["n001"]
 
 
 def test_the_limits_do_not_reach_into_an_autocommit_block(app: Application, pg: Any) -> None:

@@ -39,10 +39,10 @@ def test_transaction_pooling_is_noticed(app: Application, pg: Any, pgbouncer: An
     assert pg.fetch("select count(*) from pg_locks where locktype = 'advisory'") == [(0,)]
 
 
-def test_a_direct_connection_is_not_called_pooled(app: Application, pg: Any) -> None:
-    for driver, name in (("psycopg2", "linear"), ("psycopg", "linear"), ("asyncpg", "async_env")):
-        info = ok(app.info(app.project(name, pg, driver=driver)))
-        assert info["database"]["pooler"] is False and info["database"]["driver"] == driver
+@pytest.mark.parametrize(("driver", "name"), [("psycopg2", "linear"), ("psycopg", "linear"), ("asyncpg", "async_env")])
+def test_a_direct_connection_is_not_called_pooled(app: Application, pg: Any, driver: str, name: str) -> None:
+    info = ok(app.info(app.project(name, pg, driver=driver)))
+    assert info["database"]["pooler"] is False and info["database"]["driver"] == driver
 
 
 def test_session_pooling(app: Application, pg: Any, pgbouncer_session: Any) -> None:

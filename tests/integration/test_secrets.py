@@ -70,7 +70,7 @@ def test_in_the_url_parameter(app: Application, postgres: Any, password: str) ->
 
 @pytest.mark.parametrize("password", PASSWORDS)
 def test_in_the_ini(app: Application, maria: Any, postgres: Any, mariadb: Any, password: str) -> None:
-    for server, driver in ((postgres, "psycopg"), (mariadb, "pymysql")):
+    for server, driver in ((postgres, "psycopg" if app.knows("psycopg") else "psycopg2"), (mariadb, "pymysql")):
         if server is mariadb and not password.isascii():
             continue  # PyMySQL encodes passwords as Latin-1
         database = server.database(password)
@@ -111,6 +111,7 @@ def test_nowhere_while_it_runs(app: Application, postgres: Any, tmp_path: Path, 
 @pytest.mark.parametrize("driver", ["psycopg2", "psycopg", "asyncpg"])
 def test_in_failures(app: Application, pg: Any, driver: str) -> None:
     secret = "Wr0ng:p@ss%word"
+    app.needs(driver)
     project = app.project("async_env" if driver == "asyncpg" else "linear")
     for url in (pg.url(driver, password=secret), pg.url(driver, password=secret).replace(f":{pg.server.port}/", ":1/")):
         result = app.upgrade(project, url=url)

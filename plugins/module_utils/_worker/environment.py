@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import time
 from typing import Any, Callable, Dict, Iterator
+from urllib.parse import quote
 
 from . import project, server, target
 from .failure import Failure, describe
@@ -277,7 +278,9 @@ class EnvironmentRun:
 
 
 def _with_password(url: Any) -> str:
-    return str(url.render_as_string(hide_password=False)) if hasattr(url, "render_as_string") else str(url)
+    # not by SQLAlchemy, whose 1.4 leaves a % of the password as it is: read back, that is another password
+    user, password = (quote(str(part or ""), safe="") for part in (url.username, url.password))
+    return f"{url.drivername}://{user}:{password}@{url.host or ''}/{url.database or ''}"
 
 
 def _plain(mapping: dict[Any, Any] | None) -> dict[str, Any] | None:

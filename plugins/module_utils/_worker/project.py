@@ -165,6 +165,5 @@ def other_driver(url: str, exc: BaseException) -> str | None:
         return None
     for name, module in candidates:
         if installed(module) and name != driver:
-            changed = parsed.set(drivername=f"{dialect}+{name}")
-            return str(changed.render_as_string(hide_password=False)) if hasattr(changed, "render_as_string") else str(changed)
+            return f"{dialect}+{name}" + url[len(parsed.drivername) :]  # the rest stays as it was spelled
     return None
