@@ -1,6 +1,6 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbooks backup and restore where there is no PostgreSQL, judged by what the database holds."""
+"""The playbooks backup and restore on every kind of database, judged by what it holds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 
 from support.application import Application, ok
 from support.paths import CACHE, TREE
+from support.postgres import Postgres
 from support.projects import Project
 
 pytestmark = pytest.mark.timeout(1800)
@@ -33,6 +35,7 @@ class Shop:
     database: Any
     project: Project
     python: str
+    variables: dict[str, Any] = field(default_factory=dict)
 
     def play(self, playbook: str, *arguments: str, **extra: Any) -> subprocess.CompletedProcess[str]:
         common = {
@@ -44,6 +47,7 @@ class Shop:
             "deployment_record_directory": str(self.folder / "records"),
             "backup_archive_directory": str(self.folder / "archives"),
             "schema_python": self.python,
+            **self.variables,
         }
         inventory = self.folder / "inventory.json"
         inventory.write_text(json.dumps({"all": {"vars": common, "children": {"application": {"hosts": {"here": {}}}}}}))
@@ -85,14 +89,16 @@ class Shop:
         return sorted(path for path in (self.folder / "archives").glob("*") if path.suffix != ".json")
 
 
-def shop(folder: Path, app: Application, database: Any) -> Shop:
+def shop(folder: Path, app: Application, database: Any, **variables: Any) -> Shop:
     project = app.project("linear", database)
     ok(app.upgrade(project))
     database.fetch("create table words (id integer primary key, word varchar(100))")
     row = "?, ?" if database.dialect == "sqlite" else "%s, %s"
     for number, word in enumerate(WORDS):
         database.fetch(f"insert into words values ({row})", [number, word])
-    return Shop(folder, database, project, str(app.python))
+    if database.dialect == "postgresql":
+        database.fetch(f"alter table words owner to {database.role}")
+    return Shop(folder, database, project, str(app.python), variables)
 
 
 @pytest.fixture(params=["maria", "sqlite"])
@@ -134,3 +140,53 @@ def test_a_damaged_archive_is_refused(stocked: Shop) -> None:
     archive.write_bytes(content)
     stocked.database.fetch("delete from words where id = 1")
     stocked.refuses("restore", "damaged", deployment_restore_from=str(archive), deployment_rows_given_up=-1)
+
+
+#: The format, and what the role may.
+ARCHIVES = [
+    pytest.param(("custom", "CREATEDB"), id="custom beside"),
+    pytest.param(("plain", "CREATEDB"), id="plain beside", marks=pytest.mark.slow),
+    pytest.param(("directory", ""), id="directory in place", marks=pytest.mark.slow),
+    pytest.param(("plain", ""), id="plain in place"),
+]
+
+
+@pytest.fixture(params=ARCHIVES)
+def postgresql(request: pytest.FixtureRequest, tmp_path: Path, newest: Application, postgres: Postgres) -> Iterator[Shop]:
+    """With the right to create databases an archive is restored beside the database, without it in its place."""
+    form, attributes = request.param
+    database = postgres.database(attributes=attributes)
+    yield shop(
+        tmp_path,
+        newest,
+        database,
+        backup_archive_format=form,
+        backup_archive_jobs=2,
+        backup_programs_directory=str(postgres.binaries),
+    )
+    database.drop()
+
+
+def test_postgresql_gets_back_every_row_from_each_format(postgresql: Shop) -> None:
+    before = postgresql.database.dump()
+    postgresql.passes("backup")
+    (archive,) = postgresql.archives()
+    assert archive.is_dir() == (postgresql.variables["backup_archive_format"] == "directory")
+    postgresql.database.fetch("delete from words where id = 1")
+    postgresql.database.fetch(f"set role {postgresql.database.role}; create table later (id integer)")
+    changed = postgresql.database.dump()
+    postgresql.passes("restore", "--check", deployment_restore_from=str(archive), deployment_rows_given_up=-1)
+    assert postgresql.database.dump() == changed, "check mode restored"
+    postgresql.passes("restore", deployment_restore_from=str(archive), deployment_rows_given_up=-1)
+    assert postgresql.database.dump() == before
+
+
+def test_a_damaged_archive_of_postgresql_is_refused(postgresql: Shop) -> None:
+    postgresql.passes("backup")
+    (archive,) = postgresql.archives()
+    damaged = max((path for path in archive.iterdir()), key=lambda path: path.stat().st_size) if archive.is_dir() else archive
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    damaged.write_bytes(content)
+    postgresql.database.fetch("delete from words where id = 1")
+    postgresql.refuses("restore", "damaged", deployment_restore_from=str(archive), deployment_rows_given_up=-1)
