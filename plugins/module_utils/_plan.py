@@ -102,10 +102,10 @@ class _Database:
     def _rendered(self, pending: Mapping[str, Any]) -> static.Rendered:
         names = (str(self.facts["database"]["version_table"]),)
         dialect = self.facts["database"]["dialect"]
-        understood = dialect == "postgresql"
+        understood = dialect in static.DIALECTS
         sql = pending.get("sql") if understood else None
         problem = pending.get("reason") if understood else f"the rules read no SQL of {dialect}"
-        return static.Rendered(pending["revision"], sql, problem, self.facts.get("tables") or {}, names, self.large)
+        return static.Rendered(pending["revision"], sql, problem, self.facts.get("tables") or {}, names, self.large, dialect)
 
     def as_result(self) -> dict[str, Any]:
         database = {name: value for name, value in self.facts["database"].items() if name != "schema_translate_map"}
@@ -139,6 +139,7 @@ def _statement(seen: Seen, statement: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "sql": statement["sql"],
         "transactional": statement["transactional"],
+        "algorithm": statement["algorithm"],
         "locks": {str(seen.table(oid)["name"]): mode for oid, mode in sorted(statement["locks"].items())},
         "scanned": names(statement["scanned"]),
         "rewritten": names(statement["rewritten"]),

@@ -19,7 +19,8 @@ description:
     reason in a sentence.
   - Changes nothing in the database. The copy has a name of its own and is dropped in every case. Copies that a killed run left
     behind are dropped by the next one.
-  - An SQLite file is copied with its rows, to a private folder below C(TMPDIR).
+  - On MySQL and MariaDB it sees with which algorithm and lock the server alters each table. An SQLite file is copied with its
+    rows, to a private folder below C(TMPDIR).
 extends_documentation_fragment:
   - dbops.alembic.application
   - dbops.alembic.project
@@ -108,7 +109,8 @@ notes:
   - A revision may say what it is, in its file, with C(deploy = {"phase" = "contract", "allow" = {"C02:users.legacy" = "unread
     since 4.2"}}) written as a Python dictionary. It is read without importing the file. The reason is mandatory. The branch
     labels C(expand) and C(contract) count as the phase.
-  - On PostgreSQL (11 or later), the copy takes the right to create databases and to read the schema with C(pg_dump).
+  - On PostgreSQL (11 or later), the copy takes the right to create databases and to read the schema with C(pg_dump). On MySQL and
+    MariaDB, it takes all rights on databases whose name begins with C(dbops_rehearsal_).
 seealso:
   - module: dbops.alembic.alembic_upgrade
   - module: dbops.alembic.alembic_info
@@ -234,12 +236,14 @@ revisions:
     statements:
       description:
         - Its statements, each with C(sql), C(transactional), C(locks) (table and strongest lock on tables that existed before),
-          and the tables that it C(scanned), C(rewritten) or changed rows of (C(written)).
+          and the tables that it C(scanned), C(rewritten) or changed rows of (C(written)). C(algorithm) is C(instant), C(inplace)
+          or C(copy) on MySQL and MariaDB, else null.
       type: list
       elements: dict
       sample:
         - sql: ALTER TABLE users DROP COLUMN legacy
           transactional: true
+          algorithm: null
           locks: {public.users: AccessExclusive}
           scanned: []
           rewritten: []

@@ -21,8 +21,10 @@ from ansible_collections.dbops.alembic.plugins.module_utils._core.plan import (
 from ansible_collections.dbops.alembic.plugins.module_utils._rehearsal.columns import verdict
 from ansible_collections.dbops.alembic.plugins.module_utils._rehearsal.seen import Large
 from ansible_collections.dbops.alembic.plugins.module_utils._rehearsal.static import Rendered, findings, statements
-from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal import catalog, declared
+from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal import catalog, declared, mysql_catalog
 from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal.access import endpoint, redirected
+from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal.mysql_copy import Elsewhere
+from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal.named import Identities
 
 SAFE = Reversal(schema_restored=True, reapplies=True, blocks=False)
 
@@ -134,10 +136,86 @@ def test_the_way_back_is_proved_only_as_a_whole() -> None:
         ("json", "jsonb", "related"),
         ("text", "integer", "other"),
         ("integer[]", "integer", "other"),
+        ("tinyint", "mediumint", "wider"),
+        ("integer unsigned", "bigint unsigned", "wider"),
+        ("integer unsigned", "bigint", "wider"),
+        ("integer unsigned", "integer", "narrower"),
+        ("integer", "bigint unsigned", "narrower"),
+        ("character varying(65535)", "character varying(255)", "narrower"),
     ],
 )
 def test_how_a_change_of_type_looks_to_old_code(old: str, new: str, how: str) -> None:
     assert verdict(old, new) == how
+
+
+@pytest.mark.parametrize(
+    ("declared", "standard"),
+    [
+        ("int(11)", "integer"),
+        ("bigint(20) unsigned", "bigint unsigned"),
+        ("varchar(20)", "character varying(20)"),
+        ("tinytext", "character varying(255)"),
+        ("decimal(8,2)", "numeric(8,2)"),
+        ("enum('a','b')", "enum"),
+        ("double", "double precision"),
+    ],
+)
+def test_types_of_mysql_in_the_words_of_the_rules(declared: str, standard: str) -> None:
+    assert mysql_catalog.standard(declared) == standard
+
+
+def steps_of(*statements: str) -> tuple[Identities, dict[str, Any]]:
+    """The identities of big (1: columns 2 id, 3 a) and small (4) after these statements."""
+    before = dict([entry("relation", "1", "big"), entry("relation", "4", "small")])
+    for number, name in (("2", "id"), ("3", "a")):
+        before[("column", f"1/{number}")] = {"kind": "column", "oid": f"1/{number}", "relation": "1", "column": name, "name": name}
+    identities = Identities(before)
+    for statement in statements:
+        identities.see(statement)
+    return identities, identities.columns.get("1", {})
+
+
+@pytest.mark.parametrize(
+    ("statements", "tables", "columns"),
+    [
+        (["ALTER TABLE big RENAME TO large"], {"large": "1", "small": "4"}, {"id": "2", "a": "3"}),
+        (["RENAME TABLE big TO x, small TO big, x TO small"], {"small": "1", "big": "4"}, {"id": "2", "a": "3"}),
+        (["ALTER TABLE `big` RENAME COLUMN `a` TO b"], {"big": "1", "small": "4"}, {"id": "2", "b": "3"}),
+        (["ALTER TABLE big CHANGE a b INTEGER NULL"], {"big": "1", "small": "4"}, {"id": "2", "b": "3"}),
+        (["ALTER TABLE big ADD c INT, DROP COLUMN a"], {"big": "1", "small": "4"}, {"id": "2"}),
+        (["ALTER TABLE big DROP FOREIGN KEY a"], {"big": "1", "small": "4"}, {"id": "2", "a": "3"}),
+        (["DROP TABLE big", "CREATE TABLE big (id int)"], {"small": "4"}, {"id": "2", "a": "3"}),
+        (
+            [
+                "CREATE TABLE _alembic_tmp_big (id INTEGER, b TEXT)",
+                'INSERT INTO _alembic_tmp_big (id, b) SELECT big.id, CAST(big."a" AS TEXT) AS anon_1 \nFROM big',
+                "DROP TABLE big",
+                "ALTER TABLE _alembic_tmp_big RENAME TO big",
+            ],
+            {"big": "1", "small": "4"},
+            {"id": "2", "b": "3"},
+        ),
+    ],
+)
+def test_what_names_mean_after_statements(statements: list[str], tables: dict[str, str], columns: dict[str, str]) -> None:
+    identities, found = steps_of(*statements)
+    assert (identities.tables, found) == (tables, columns)
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("UPDATE other.t SET a = 1", "other"),
+        ("INSERT INTO `other` . `t` VALUES (1)", "other"),
+        ("USE `other`;", "other"),
+        ("SELECT t.other FROM t", None),
+        ("SELECT 'other.t', \"other.t\" /* other.t */ FROM t -- other.t", None),
+        ("SELECT my_other.t FROM my_other", None),
+        ("SELECT * FROM information_schema.tables", None),
+    ],
+)
+def test_a_statement_that_names_another_database(statement: str, named: str | None) -> None:
+    assert Elsewhere(["other", "information_schema"]).named(statement) == named
 
 
 def test_what_is_large() -> None:
@@ -233,6 +311,41 @@ def test_what_sql_shows_by_itself(sql: str, expected: list[str]) -> None:
     found = findings(Rendered("r", sql, None, SIZES, ("alembic_version",), Large()))
     assert [item.rule for item in found] == expected
     assert all(item.source == "sql" for item in found)
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("ALTER TABLE big ADD COLUMN bio TEXT", []),
+        ("ALTER TABLE `big` ADD COLUMN `level` INTEGER NOT NULL DEFAULT '0'", []),
+        ("ALTER TABLE big ADD COLUMN req TEXT NOT NULL", ["C11"]),
+        ("ALTER TABLE big ADD COLUMN t INTEGER GENERATED ALWAYS AS (a + 1) STORED", ["U06"]),
+        ("ALTER TABLE big DROP COLUMN legacy", ["C02"]),
+        ("ALTER TABLE big DROP FOREIGN KEY f", []),
+        ("ALTER TABLE big DROP INDEX i", ["M07"]),
+        ("ALTER TABLE big DROP PRIMARY KEY", ["U06"]),
+        ("ALTER TABLE big MODIFY n BIGINT NULL", ["U06"]),
+        ("ALTER TABLE big CHANGE a b INTEGER NULL", ["U06"]),
+        ("ALTER TABLE big RENAME COLUMN a TO b", ["C04"]),
+        ("ALTER TABLE big RENAME TO large", ["C03"]),
+        ("ALTER TABLE big RENAME INDEX a TO b", ["U06"]),
+        ("RENAME TABLE big TO large", ["C03"]),
+        ("ALTER TABLE big ADD a INTEGER, DROP COLUMN b", ["U06"]),
+        ("ALTER TABLE big ADD CONSTRAINT f FOREIGN KEY(a) REFERENCES small (id)", ["B01"]),
+        ("ALTER TABLE small ADD CONSTRAINT f FOREIGN KEY(a) REFERENCES big (id)", []),
+        ("ALTER TABLE big ADD CONSTRAINT u UNIQUE (a)", ["M01"]),
+        ("CREATE INDEX ix ON big (a)", []),
+        ("CREATE FULLTEXT INDEX ix ON big (a)", ["B01"]),
+        ("DROP INDEX ix ON big", ["M07"]),
+        ("UPDATE big SET a = 'x;`y' WHERE b = `c;d`", ["B02"]),
+        ("CREATE TABLE n AS SELECT * FROM big", ["U06"]),
+        ("CALL fill()", ["U06"]),
+    ],
+)
+def test_what_sql_shows_on_mysql(sql: str, expected: list[str]) -> None:
+    sizes = {name.partition(".")[2]: size for name, size in SIZES.items()}
+    found = findings(Rendered("r", sql, None, sizes, ("alembic_version",), Large(), "mysql"))
+    assert [item.rule for item in found] == expected
 
 
 def test_sql_that_could_not_be_rendered_is_unknown() -> None:

@@ -5,9 +5,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from .._core.plan import CLASSES, Finding
 from . import behaviour, blocking, columns, constraints, dropped, observed, outcome, renamed, reversal
 from .seen import Seen
+
+#: What each rule says of a lock is PostgreSQL's; elsewhere only what was seen is told.
+SEEN_LOCKS = ("Shared", "Reserved")
 
 CHECKS = (
     outcome.check,
@@ -25,4 +30,6 @@ CHECKS = (
 def findings(seen: Seen) -> list[Finding]:
     """Return what the rules find, the gravest first; what two rules say in the same words is said once."""
     found = {(finding.rule, finding.target, finding.message): finding for check in CHECKS for finding in check(seen)}
+    if seen.dialect != "postgresql":
+        found = {key: each if each.lock in SEEN_LOCKS else replace(each, lock=None) for key, each in found.items()}
     return sorted(found.values(), key=lambda finding: CLASSES.index(finding.kind))

@@ -12,10 +12,11 @@ from .._core.plan import Finding
 from .seen import Facts, Seen, is_required, plain
 
 _TEXTS = ("character varying", "text", "citext", "character", "name")
-_INTEGERS = ("smallint", "integer", "bigint")
+_INTEGERS = ("tinyint", "smallint", "mediumint", "integer", "bigint")
 _FLOATS = ("real", "double precision")
 _TIMES = ("timestamp without time zone", "timestamp with time zone", "date")
 _FAMILIES = (_TEXTS, (*_INTEGERS, "numeric", *_FLOATS), _TIMES, ("json", "jsonb"), ("bit", "bit varying"), ("cidr", "inet"))
+_UNSIGNED = " unsigned"
 _TYPE = re.compile(r"^(.*?)(?:\((\d+)(?:,(-?\d+))?\))?( with(?:out)? time zone)?((?:\[\])*)$")
 TYPES, DEFAULTS, REQUIRED = "Changing a column's type", "Changing a default", "Adding a required column"
 
@@ -34,9 +35,11 @@ def verdict(old: str, new: str) -> str:
 
     Wider: every value that was read or written is still the same. Narrower: some value that was written is refused.
     """
-    (first, length, scale), (second, limit, places) = split(old), split(new)
     if old == new:
         return "same"
+    if old.endswith(_UNSIGNED) or new.endswith(_UNSIGNED):
+        return _unsigned(old, new)
+    (first, length, scale), (second, limit, places) = split(old), split(new)
     if first == second == "numeric":
         return _numeric(length, scale or 0, limit, places or 0)
     if first == second and (length is not None or limit is not None):
@@ -53,6 +56,15 @@ def verdict(old: str, new: str) -> str:
         if first in order and second in order:
             return "wider" if order.index(first) < order.index(second) else "narrower"
     return "related" if any(first in family and second in family for family in _FAMILIES) else "other"
+
+
+def _unsigned(old: str, new: str) -> str:
+    """A larger signed type holds what an unsigned one does; nothing else holds all of the other."""
+    first, second = (name[: -len(_UNSIGNED)] if name.endswith(_UNSIGNED) else name for name in (old, new))
+    if old.endswith(_UNSIGNED) == new.endswith(_UNSIGNED):
+        return verdict(first, second)
+    how = verdict(first, second)
+    return "narrower" if how in ("same", "narrower") or (how == "wider" and new.endswith(_UNSIGNED)) else how
 
 
 def change_of_type(old: Facts, new: Facts) -> str:
@@ -100,7 +112,7 @@ def _added(seen: Seen, new: Facts) -> Iterator[Finding]:
 
 def _type(seen: Seen, old: Facts, new: Facts) -> Iterator[Finding]:
     how = change_of_type(old, new)
-    name, what = plain(old["name"]), f"from {old['type']} to {new['type']}"
+    name, what = plain(old["name"]), f"from {old.get('declared') or old['type']} to {new.get('declared') or new['type']}"
     fix = (
         "Add a column of the new type, write both, copy in batches (op.execute in an autocommit_block, some "
         "thousand rows each), read the "

@@ -18,7 +18,7 @@ def check(seen: Seen) -> Iterator[Finding]:
     schemas = _gone_schemas(seen)
     for change in seen.changes("relation", "column", "type", "function", "extension"):
         old = change["before"]
-        if old is None or change["after"] is not None or change["named"] is not None:
+        if old is None or change["after"] is not None or change["named"] is not None or old.get("embedded"):
             continue
         if old["kind"] != "extension" and str(old["name"]).startswith(tuple(f"{schema}." for schema in schemas)):
             continue

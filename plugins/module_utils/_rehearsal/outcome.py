@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator
+from typing import Any, Iterator
 
 from .._core.plan import Finding
 from .seen import Facts, Seen, plain
@@ -87,8 +87,13 @@ def _data(seen: Seen) -> Iterator[Finding]:
 
 
 def _unseen(seen: Seen) -> Iterator[Finding]:
-    told = set()
+    told: set[Any] = set()
     for statement in seen.statements:
+        if statement["opaque"] and seen.revision not in told:
+            told.add(seen.revision)
+            message = f"It runs code in the database, and what that does to the rows does not show ({statement['sql'][:100]})."
+            fix = "Look at it by hand, and allow it with the reason."
+            yield Finding("U02", "unknown", seen.revision, message, fix, DATA)
         for oid in statement["read"]:
             if oid not in told and seen.rows(oid) != 0:
                 told.add(oid)

@@ -18,7 +18,7 @@ def check(seen: Seen) -> Iterator[Finding]:
     moved = [change["before"]["name"] + "." for change in seen.changes("schema") if change["before"]]
     for change in seen.changes("relation", "column", "type", "function"):
         old, new = change["before"], change["after"]
-        if old is None or old.get("owned") or str(old["name"]).startswith(tuple(moved)):
+        if old is None or old.get("owned") or old.get("embedded") or str(old["name"]).startswith(tuple(moved)):
             continue
         if change["kind"] == "relation" and (
             change["named"] is not None or (change["remade"] and old["relkind"] != new["relkind"])

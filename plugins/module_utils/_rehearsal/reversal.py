@@ -89,7 +89,9 @@ def losses(seen: Seen) -> list[dict[str, Any]]:
             if _dropped(change):
                 add(old["name"], "the column is dropped", rows)
             elif change_of_type(old, new) not in ("same", "wider"):
-                add(old["name"], f"its values are converted from {old['type']} to {new['type']}", _held(seen, old["relation"]))
+                add(
+                    old["name"], f"its values are converted from {_declared(old)} to {_declared(new)}", _held(seen, old["relation"])
+                )
     for statement in seen.statements:
         changed = {*statement["procedural_writes"], *statement["touched"]}
         if statement["writes"] or statement["truncated"]:
@@ -98,6 +100,10 @@ def losses(seen: Seen) -> list[dict[str, Any]]:
         for oid in changed:
             add(seen.table(oid)["name"], "rows are written, changed or deleted", _held(seen, oid))
     return list(found.values())
+
+
+def _declared(column: Facts) -> str:
+    return str(column.get("declared") or column["type"])
 
 
 def _dropped(change: Facts) -> bool:

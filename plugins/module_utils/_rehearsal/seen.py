@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any, Iterator, Mapping
 
 Facts = Mapping[str, Any]
-#: Lock → what it keeps out. PostgreSQL manual, "Explicit Locking", table "Conflicting Lock Modes". Reserved is SQLite's, and is on
-#: the whole file (https://www.sqlite.org/lockingv3.html).
+#: Lock → what it keeps out. PostgreSQL manual, "Explicit Locking", table "Conflicting Lock Modes". Shared is MySQL's. Reserved is
+#: SQLite's, and is on the whole file (https://www.sqlite.org/lockingv3.html).
 STRONG = {
     "AccessExclusive": "reads and writes",
     "Exclusive": "writes",
     "ShareRowExclusive": "writes",
     "Share": "writes",
+    "Shared": "writes",
     "Reserved": "writes to the whole file",
 }
 
@@ -50,6 +51,10 @@ class Seen:
         return list(self.facts["statements"])
 
     @property
+    def dialect(self) -> str:
+        return str(self.facts.get("dialect") or "postgresql")
+
+    @property
     def whole(self) -> bool:
         """Whether it ran on all the rows, and not on an empty copy."""
         return bool(self.facts.get("whole"))
@@ -57,7 +62,7 @@ class Seen:
     @property
     def commits_by_itself(self) -> bool:
         """Whether the database commits each change of the schema as it comes."""
-        return not self.facts.get("transactional_ddl", True)
+        return self.dialect != "postgresql"
 
     def changes(self, *kinds: str) -> Iterator[Facts]:
         """Yield what became of the objects of these kinds, without those that running code can't know."""

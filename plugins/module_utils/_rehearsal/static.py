@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Iterator, Mapping
 
 from .._core.plan import Finding
+from . import static_mysql
 from .seen import Large
 
 SECTION = "When nothing can be rehearsed"
 _NAME = r'(?:ONLY\s+)?(?P<table>(?:"[^"]+"|\w+)(?:\.(?:"[^"]+"|\w+))?)'
 _COLUMN = r'(?P<column>"[^"]+"|\w+)'
 #: Where a statement ends: a semicolon that is in no string, identifier, comment or dollar quote.
-_PIECE = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|(\$\w*\$).*?\1|;|[^'\"$;/-]+|.", re.S)
+_PIECE = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/|(\$\w*\$).*?\1|;|[^'\"`$;/-]+|.", re.S)
 _STABLE = r"(?:now\s*\(\s*\)|CURRENT_\w+|'(?:[^']|'')*'(?:::[\w ]+)?|-?[\d.]+|true|false|NULL)"
 
 
@@ -37,6 +38,7 @@ class Rendered:
     tables: Mapping[str, Any]
     version_tables: tuple[str, ...]
     large: Large
+    dialect: str = "postgresql"
 
 
 def not_seen(revision: str, why: str = "") -> list[Finding]:
@@ -60,6 +62,7 @@ def statements(text: str) -> list[str]:
 
 
 # Pattern, rule, class ("" is harmless, "large" blocks on a large table), message. The first that matches decides.
+# These are PostgreSQL's.
 _ADDED = r"(?!CONSTRAINT\b|PRIMARY\b|UNIQUE\b|FOREIGN\b|CHECK\b|EXCLUDE\b)"
 _ONE = r"(?!.*,\s*(?:ADD|DROP|ALTER|RENAME|SET|VALIDATE)\b)"  # an ALTER TABLE with several actions is not understood
 _ALTER = rf"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?{_NAME}\s+{_ONE}"
@@ -151,7 +154,12 @@ _KNOWN: tuple[tuple[str, str, str, str], ...] = (
     (rf"UPDATE\s+{_NAME}\s", "B02", "large", "Rows are changed by one statement"),
     (rf"DELETE\s+FROM\s+{_NAME}", "B02", "large", "Rows are deleted by one statement"),
 )
-_PATTERNS = tuple((re.compile(pattern, re.I | re.S), rule, kind, message) for pattern, rule, kind, message in _KNOWN)
+_PATTERNS = {
+    dialect: tuple((re.compile(pattern, re.I | re.S), rule, kind, message) for pattern, rule, kind, message in known)
+    for dialect, known in (("postgresql", _KNOWN), ("mysql", static_mysql.KNOWN), ("mariadb", static_mysql.KNOWN))
+}
+#: The kinds of database whose SQL is read.
+DIALECTS = tuple(_PATTERNS)
 
 
 def findings(rendered: Rendered) -> list[Finding]:
@@ -172,7 +180,7 @@ def findings(rendered: Rendered) -> list[Finding]:
 
 def _judged(rendered: Rendered, statement: str, made: set[str]) -> Iterator[Finding]:
     text = " ".join(statement.split())
-    for pattern, rule, kind, message in _PATTERNS:
+    for pattern, rule, kind, message in _PATTERNS[rendered.dialect]:
         match = pattern.match(text)
         if match is None:
             continue
@@ -193,11 +201,11 @@ def _judged(rendered: Rendered, statement: str, made: set[str]) -> Iterator[Find
 
 
 def _plain(name: str) -> str:
-    return name.replace('"', "")
+    return name.replace('"', "").replace("`", "")
 
 
 def _size(rendered: Rendered, table: str) -> Mapping[str, Any]:
     """Return the size of a table; one that the real database does not have counts as large, since it is not known."""
     unknown = {"rows": None, "bytes": rendered.large.bytes}
-    names = [table] if "." in table else [name for name in rendered.tables if name.split(".", 1)[1] == table]
+    names = [table] if "." in table else [name for name in rendered.tables if name.rpartition(".")[2] == table]
     return max((rendered.tables.get(name, unknown) for name in names), key=lambda size: size["bytes"], default=unknown)

@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from ..failure import describe
+from ..server import MYSQL
 from .access import Access, Session, quoted
 from .catalog import Catalog
 
@@ -26,6 +27,7 @@ class Checks:
 
     def __init__(self, access: Access, database: str, base: Catalog, seconds: float) -> None:
         self.access, self.database, self.base, self.seconds = access, database, base, seconds
+        self.mark = "`" if access.dialect.name in MYSQL else '"'
         self.touched: set[str] = set()  # tables whose rows a pending revision changes
 
     def of(self, changes: list[dict[str, Any]], statements: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -33,16 +35,34 @@ class Checks:
         for statement in statements:
             if statement["writes"] in ("update", "delete", "merge"):
                 self.touched |= set(statement["locks"])
-            self.touched |= set(statement["procedural_writes"])
+            self.touched |= {*statement["procedural_writes"], *statement["touched"]}
         questions = [question for change in changes for question in self._questions(change)]
         if not questions:
             return []
         with self.access.connect(self.database, "rehearsal: checks").closing() as session:
-            session.rows(f"select set_config('statement_timeout', '{round(self.seconds * 1000)}', false)")
-            session.rows(
-                "select set_config('default_transaction_read_only', 'on', false), set_config('lock_timeout', '1000', false)"
-            )
+            for limit in self._limits(session):
+                session.rows(limit)
             return [self._ask(session, question) for question in questions]
+
+    def _limits(self, session: Session) -> list[str]:
+        """Return what makes a session read only, for a limited time."""
+        milliseconds = round(self.seconds * 1000)
+        if self.access.dialect.name not in MYSQL:
+            return [
+                f"select set_config('statement_timeout', '{milliseconds}', false)",
+                "select set_config('default_transaction_read_only', 'on', false), set_config('lock_timeout', '1000', false)",
+            ]
+        mariadb = "mariadb" in str(session.value("select version()")).lower()
+        limit = f"max_statement_time = {self.seconds}" if mariadb else f"max_execution_time = {milliseconds}"
+        return ["set session transaction read only", f"set session lock_wait_timeout = 1, {limit}"]
+
+    def _quoted(self, name: str) -> str:
+        return quoted(name, self.mark)
+
+    def _qualified(self, entry: dict[str, Any]) -> str:
+        if not entry["schema"]:
+            return self._quoted(entry["name"])
+        return f"{self._quoted(entry['schema'])}.{self._quoted(entry['name'][len(entry['schema']) + 1 :])}"
 
     def _ask(self, session: Session, question: dict[str, Any]) -> dict[str, Any]:
         sql = question.pop("sql")
@@ -61,7 +81,7 @@ class Checks:
         if table is None or table["relkind"] not in ("r", "p"):
             return []
         maker = getattr(self, "_" + change["kind"], None)
-        made = maker(_qualified(table), before, after) if maker else None
+        made = maker(self._qualified(table), before, after) if maker else None
         if made is None:
             return []
         what, sql = made
@@ -70,12 +90,14 @@ class Checks:
 
     def _column(self, table: str, before: Any, after: Any) -> tuple[str, str] | None:
         if after is None:
-            return "data", f"select count({quoted(before['column'])}) from {table}" if self._known([before["oid"]]) else "select 0"
+            return "data", f"select count({self._quoted(before['column'])}) from {table}" if self._known(
+                [before["oid"]]
+            ) else "select 0"
         if before is None:
             required = after["not_null"] and after["default"] is None and not after["identity"] and not after["generated"]
             return ("rows", f"select count(*) from (select 1 from {table} limit 1) s") if required else None
         if after["not_null"] and not before["not_null"] and self._known([after["oid"]]):
-            name = quoted(self.base[("column", after["oid"])]["column"])
+            name = self._quoted(self.base[("column", after["oid"])]["column"])
             return "null", _counted(f"select 1 from {table} where {name} is null")
         return None
 
@@ -99,7 +121,7 @@ class Checks:
         there = " and ".join(f"f.{name} is not null" for name in columns)
         same = " and ".join(f"r.{key} = f.{name}" for key, name in zip(keys, columns))
         return "orphan", _counted(
-            f"select 1 from {table} f where {there} and not exists (select 1 from {_qualified(other)} r where {same})"
+            f"select 1 from {table} f where {there} and not exists (select 1 from {self._qualified(other)} r where {same})"
         )
 
     def _index(self, table: str, before: Any, after: Any) -> tuple[str, str] | None:
@@ -113,11 +135,7 @@ class Checks:
 
     def _names(self, relation: Any, numbers: Any) -> list[str] | None:
         oids = [f"{relation}/{number}" for number in numbers or ()]
-        return [quoted(self.base[("column", oid)]["column"]) for oid in oids] if self._known(oids) else None
-
-
-def _qualified(entry: dict[str, Any]) -> str:
-    return f"{quoted(entry['schema'])}.{quoted(entry['name'][len(entry['schema']) + 1 :])}"
+        return [self._quoted(self.base[("column", oid)]["column"]) for oid in oids] if self._known(oids) else None
 
 
 def _counted(select: str) -> str:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Callable, NamedTuple
 
-from . import catalog, sqlite_catalog
+from . import catalog, mysql_catalog, sqlite_catalog
 from .catalog import Catalog
+from .mysql_copy import MysqlCopy
+from .mysql_watch import MysqlWatch
 from .named import Identities
 from .scratch import Scratch
 from .sqlite_copy import SqliteCopy
@@ -43,7 +45,14 @@ def _look_sqlite(session: Any, version_tables: list[str], watch: Any) -> Catalog
     return sqlite_catalog.look(session, version_tables, watch.identities if watch else Identities({}))
 
 
+def _look_mysql(session: Any, version_tables: list[str], watch: Any) -> Catalog:
+    return mysql_catalog.look(session, version_tables, watch.identities if watch else Identities({}))
+
+
+_MYSQL = Kind(MysqlCopy, _look_mysql, MysqlWatch, rows=False)
 KINDS = {
     "postgresql": Kind(Scratch, _look_postgresql, _watch_postgresql, rows=False),
+    "mysql": _MYSQL,
+    "mariadb": _MYSQL,
     "sqlite": Kind(SqliteCopy, _look_sqlite, SqliteWatch, rows=True),
 }

@@ -34,6 +34,7 @@ class Redirection:
         self.settings: dict[str, str] = {}
         self.generation = 0
         self.refused: list[str] = []
+        self.elsewhere: dict[str, Callable[[str], str | None]] = {}  # name of a copy → which other database a statement names
 
     def aim(self, aims: Aims | None) -> None:
         """From now on connections go there, and those made before are used no more."""
@@ -129,3 +130,7 @@ class Redirection:
             self._refuse("a connection that was open before the rehearsal")
         if self.aims is not None and mark["dialect"] == "sqlite" and _ATTACH.match(statement):
             self._refuse("an attached file")
+        named = self.elsewhere.get(mark.get("database") or "")
+        other = named(statement) if named else None
+        if other:
+            self._refuse(other)

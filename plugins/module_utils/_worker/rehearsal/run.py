@@ -11,6 +11,7 @@ from typing import Any
 from .. import preview, project
 from ..environment import Send
 from ..failure import Failure, describe
+from ..server import MYSQL
 from . import catalog, declared, replay
 from .checks import Checks
 from .given import Given
@@ -113,7 +114,9 @@ class Rehearsal:
     def _make_copies(self) -> None:
         for access, found in by_database(self.looked):
             dialect = access.dialect.name
-            copy = Given if self.request.get("scratch_url") and dialect == "postgresql" else KINDS[dialect].copy
+            if self.request.get("scratch_url") and dialect != "postgresql":
+                raise Failure("options_invalid", f"scratch_url is for PostgreSQL, and this is {dialect}.", "Leave it out.")
+            copy: Any = Given if self.request.get("scratch_url") else KINDS[dialect].copy
             try:
                 scratch = self.scratches[access.endpoint] = copy(access, found[0].database["database"], self.request)
                 scratch.create()
@@ -123,6 +126,8 @@ class Rehearsal:
                     raise  # the user's to mend, not a reason to know less
                 raise _Impossible(exc) from exc
             self.redirection.settings.update(scratch.settings)
+            if dialect in MYSQL:
+                self.redirection.elsewhere.update({name: scratch.elsewhere.named for name in (scratch.name, scratch.copy)})
             with scratch.connect().closing() as session:
                 seen = KINDS[dialect].look(session, self.version_tables, None)
             names = {entry["name"]: entry["oid"] for entry in seen.values() if entry["kind"] == "relation"}
@@ -233,7 +238,7 @@ class Rehearsal:
             "refused": list(self.redirection.refused) if step.error else [],
             "statements": step.watch.statements,
             "changes": changes,
-            "transactional_ddl": looked.database["dialect"] == "postgresql",
+            "dialect": looked.database["dialect"],
             "whole": KINDS[looked.database["dialect"]].rows,
             "tables": {oid: {"name": name, **rows.get(oid, unknown)} for oid, name in names.items()},
             "downgrade": None,

@@ -23,8 +23,16 @@ from (select distinct root from tree) t join pg_class c on c.oid = t.root join p
 left join leaf l on l.root = t.root group by 1"""
 
 
+_MYSQL = """
+select table_name, coalesce(table_rows, 0), coalesce(data_length + index_length, 0) from information_schema.tables
+where table_schema = database() and table_type <> 'VIEW'"""
+
+
 def of_tables(dialect: str, dbapi: Any) -> dict[str, dict[str, Any]]:
     """Return table → {rows, bytes}; ``rows`` is None where the statistics do not say."""
+    if dialect in server.MYSQL:
+        with server.looking(dbapi):
+            return {str(name): {"rows": int(rows), "bytes": int(size)} for name, rows, size in server.rows(dbapi, _MYSQL)}
     if dialect != "postgresql":
         return {}
     with server.looking(dbapi):
