@@ -146,6 +146,7 @@ def plan_spec() -> ArgumentSpec:
             revision=dict(type="str", default="head"),
             mode=dict(type="str", choices=["auto", "rehearse", "static"], default="auto"),
             scratch_url=dict(type="str", no_log=True),
+            throwaway_cluster=dict(type="bool", default=True),
             maintenance_database=dict(type="str"),
             postgresql_programs=dict(type="path"),
             large_rows=dict(type="int", default=100000),

@@ -17,6 +17,7 @@ MEBIBYTE = 1024 * 1024
 _OPTIONS = (
     "mode",
     "scratch_url",
+    "throwaway_cluster",
     "maintenance_database",
     "postgresql_programs",
     "data_checks",
@@ -115,6 +116,7 @@ class _Database:
             "current": self.facts["current"],
             "mode": self.facts["mode"],
             "mode_reason": self.facts["reason"],
+            "copy": self.facts["copy"],
             "revisions": [self._shown(step, pending) for step, pending in zip(self.steps, self.facts["pending"])],
         }
 

@@ -51,6 +51,17 @@ options:
         refused.
       - The downgrades are then tried from the last revision on, up to the first that does not bring the schema back.
     type: str
+  throwaway_cluster:
+    description:
+      - Where the role may not make a copy on its server and there is no O(scratch_url), rehearse in a PostgreSQL server that is
+        started for it on this host, which takes about two seconds and 40 MB. It listens on a Unix socket in a private folder below
+        C(TMPDIR) and nowhere else, has the same roles without their passwords, and is gone afterwards.
+      - It takes PostgreSQL's server programs (C(initdb), C(postgres)) beside C(pg_dump). PostgreSQL refuses to run as root, so for
+        root it runs as the user C(postgres), or as C(nobody), by C(setpriv) of util-linux.
+      - Extensions that this host does not have are missing there, which a warning says.
+    type: bool
+    default: true
+    version_added: 0.2.0
   maintenance_database:
     description:
       - Database to connect to for making the copy.
@@ -109,7 +120,8 @@ notes:
   - A revision may say what it is, in its file, with C(deploy = {"phase" = "contract", "allow" = {"C02:users.legacy" = "unread
     since 4.2"}}) written as a Python dictionary. It is read without importing the file. The reason is mandatory. The branch
     labels C(expand) and C(contract) count as the phase.
-  - On PostgreSQL (11 or later), the copy takes the right to create databases and to read the schema with C(pg_dump). On MySQL and
+  - On PostgreSQL (11 or later), the copy takes the right to create databases, or O(throwaway_cluster), and the right to read
+    the schema with C(pg_dump). On MySQL and
     MariaDB, it takes all rights on databases whose name begins with C(dbops_rehearsal_).
 seealso:
   - module: dbops.alembic.alembic_upgrade
@@ -314,7 +326,9 @@ revisions:
   sample: []
 databases:
   description:
-    - One entry for each database or tenant, with C(database), C(initialised), C(current), C(mode), C(mode_reason) and C(revisions).
+    - One entry for each database or tenant, with C(database), C(initialised), C(current), C(mode), C(mode_reason), C(copy) and
+      C(revisions). C(copy) says where it was rehearsed, in a C(database) of the same server, in the one that was C(given), in a
+      throw-away C(cluster), or on a C(file).
   returned: success
   type: list
   elements: dict

@@ -333,7 +333,7 @@ def test_a_schema_for_each_tenant(newest: Application, own: Any) -> None:
 def test_without_the_right_to_make_a_copy_it_says_so(newest: Application, pg: Any) -> None:
     bodies = {name: CASES[name][:2] for name in ("nullable", "index", "dropped", "in_a_block", "inspects")}
     project = based(newest, pg, bodies)
-    plan = ok(newest.run("plan", project))
+    plan = ok(newest.run("plan", project, throwaway_cluster=False))
     found = {item["revision"]: rules(plan, item["revision"], *GATING) for item in plan["revisions"]}
     assert found == {
         "nullable": [],
@@ -344,7 +344,7 @@ def test_without_the_right_to_make_a_copy_it_says_so(newest: Application, pg: An
     }
     assert plan["mode"] == "static" and plan["route"] == "maintenance_window" and not plan["rollback"]["proved"]
     assert any("permission denied to create database" in warning for warning in plan["warnings"])
-    told = failed(newest.run("plan", project, mode="rehearse"), "rehearsal_impossible")
+    told = failed(newest.run("plan", project, mode="rehearse", throwaway_cluster=False), "rehearsal_impossible")
     assert "permission denied to create database" in told["msg"]
 
 

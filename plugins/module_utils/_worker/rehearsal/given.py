@@ -41,6 +41,7 @@ class Given(Scratch):
     """Rehearses in the database of ``scratch_url``, where nothing can be copied: the ways back are tried after all ways there."""
 
     copies = False
+    place = "given"
 
     def __init__(self, access: Access, database: str, request: dict[str, Any]) -> None:
         from sqlalchemy.engine import make_url
@@ -53,9 +54,6 @@ class Given(Scratch):
         self.name = str(url.database)
         if self.here.endpoint[:3] == access.endpoint[:3]:
             raise Failure("options_invalid", "scratch_url is the database that the project migrates.", "Give an empty one.")
-
-    def connect(self) -> Session:
-        return self.here.connect(self.name, "rehearsal")
 
     def create(self) -> None:
         with self.connect().closing() as session:

@@ -51,6 +51,7 @@ class MysqlCopy:
     """The copies of one database; the same interface as :class:`.scratch.Scratch`."""
 
     copies = True
+    place = "database"
 
     def __init__(self, access: Access, database: str, request: dict[str, Any]) -> None:
         self.access = self.here = access
@@ -152,8 +153,8 @@ class MysqlCopy:
         text = self.admin.rows(f"show create {kind} {place}.{ticked(name)}")[0][2]
         return f"{kind} {name}", str(text) and _DEFINER.sub("", str(text)).replace(f"{place}.", "") if text else None
 
-    def connect(self) -> Session:
-        return self.access.connect(self.name, "rehearsal")
+    def connect(self, name: str | None = None) -> Session:
+        return self.access.connect(name or self.name, "rehearsal")
 
     def sizes(self, original: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         return original

@@ -38,10 +38,11 @@ def find(name: str, folder: str | None, major: int) -> str:
     path = fitting[0] if fitting else shutil.which(name)
     if path:
         return path
+    package = "server" if name == "initdb" else "client programs"
     raise Failure(
         "config_missing",
         f"There is no {name} on this host.",
-        f"Install PostgreSQL's client programs, version {major} or later, or say with postgresql_programs where they are.",
+        f"Install PostgreSQL's {package}, version {major} or later, or say with postgresql_programs where they are.",
     )
 
 

@@ -13,11 +13,14 @@ from ..environment import Send
 from ..failure import Failure, describe
 from ..server import MYSQL
 from . import catalog, declared, replay
+from .access import Access
 from .checks import Checks
+from .cluster import Cluster
 from .given import Given
 from .kinds import KINDS
 from .looked import Looked, by_database, hindrance, look
 from .redirect import Redirection
+from .scratch import Scratch
 from .step import Step
 
 #: Settings of each session on the copy: no plan scans a table where something else would do, and nothing hangs.
@@ -40,16 +43,17 @@ def clean(request: dict[str, Any], send: Send) -> dict[str, Any]:
     project.enter(request)
     redirection = Redirection()
     redirection.listen()
-    dropped = []
+    dropped: list[str] = []
     for access, found in by_database(look(request, send, redirection)):
         kind = KINDS.get(access.dialect.name)
         if kind is None:
             continue
-        scratch = kind.copy(access, found[0].database["database"], request)
-        try:
-            dropped += scratch.prune()
-        finally:
-            scratch.remove()
+        for copy in (Cluster, kind.copy) if kind.copy is Scratch else (kind.copy,):
+            scratch = copy(access, found[0].database["database"], request)
+            try:
+                dropped += scratch.prune()
+            finally:
+                scratch.remove()
     return {"dropped": dropped}
 
 
@@ -74,7 +78,8 @@ class Rehearsal:
             if reason is None:
                 self._make_copies()
                 for each in waiting:
-                    reports[each.number]["differences"] = self.scratches[each.access.endpoint].missing  # type: ignore[union-attr]
+                    scratch = self.scratches[each.access.endpoint]  # type: ignore[union-attr]
+                    reports[each.number].update(differences=scratch.missing, copy=scratch.place)
                     reports[each.number]["revisions"] = self._database(each)
         except _Impossible as exc:
             reason = exc.reason
@@ -88,6 +93,7 @@ class Rehearsal:
             self._render(reports)
         for each in waiting:
             reports[each.number].update(mode="static" if reason else "rehearsal", reason=reason)
+            reports[each.number]["copy"] = None if reason else reports[each.number]["copy"]
         return reports
 
     def _report(self, looked: Looked) -> dict[str, Any]:
@@ -98,6 +104,7 @@ class Rehearsal:
             "pending": [dict(step, declared=declared.read(step["path"], step["branch_labels"])) for step in looked.pending],
             "mode": "none",
             "reason": None,
+            "copy": None,
             "differences": [],
             "revisions": [],
         }
@@ -114,12 +121,8 @@ class Rehearsal:
     def _make_copies(self) -> None:
         for access, found in by_database(self.looked):
             dialect = access.dialect.name
-            if self.request.get("scratch_url") and dialect != "postgresql":
-                raise Failure("options_invalid", f"scratch_url is for PostgreSQL, and this is {dialect}.", "Leave it out.")
-            copy: Any = Given if self.request.get("scratch_url") else KINDS[dialect].copy
             try:
-                scratch = self.scratches[access.endpoint] = copy(access, found[0].database["database"], self.request)
-                scratch.create()
+                scratch = self._made(access, found[0].database["database"])
                 scratch.fill_versions([each.version_table for each in found if each.initialised])
             except Exception as exc:
                 if isinstance(exc, Failure) and exc.kind in ("not_ours", "options_invalid"):
@@ -135,6 +138,30 @@ class Rehearsal:
             self.rows[access.endpoint] = {names[name]: size for name, size in tables.items() if name in names}
         self.redirection.settings.update(SESSION)
         self._aim()
+
+    def _made(self, access: Access, database: str) -> Any:
+        """Make the copy of a database: where it is, in what the user gives, or else in a server of our own."""
+        dialect = access.dialect.name
+        if self.request.get("scratch_url") and dialect != "postgresql":
+            raise Failure("options_invalid", f"scratch_url is for PostgreSQL, and this is {dialect}.", "Leave it out.")
+        wanted: list[Any] = [Given if self.request.get("scratch_url") else KINDS[dialect].copy]
+        if wanted == [Scratch] and self.request.get("throwaway_cluster", True):
+            wanted.append(Cluster)
+        problems: list[Exception] = []
+        for copy in wanted:
+            scratch = self.scratches[access.endpoint] = copy(access, database, self.request)
+            try:
+                scratch.create()
+                return scratch
+            except Exception as exc:
+                problems.append(exc)
+                with contextlib.suppress(Exception):  # the next run drops what could not be dropped now
+                    scratch.remove()
+        if len(problems) == 1:
+            raise problems[0]
+        first, second = (str(describe(problem)["message"]).rstrip(".") for problem in problems)
+        hint = describe(problems[1]).get("hint")
+        raise Failure("rehearsal_impossible", f"{first}. A server of its own for it could not be made either: {second}.", hint)
 
     def _aim(self, **second: str) -> None:
         self.redirection.aim(
@@ -219,7 +246,7 @@ class Rehearsal:
                 found = self._seen(looked, step["revision"], down, [])
                 found.update(residue=[], again=None)
                 if down.error is None:
-                    with scratch.here.connect(copy, "rehearsal").closing() as session:
+                    with scratch.connect(copy).closing() as session:
                         back = KINDS[looked.database["dialect"]].look(session, self.version_tables, down.watch)
                     found["residue"] = catalog.residue(before, back)
                     again = Step(self, looked, step["revision"], True, back).run()

@@ -40,6 +40,7 @@ class Scratch:
     """
 
     copies = True  # the copy can be copied itself, so that a way back is tried beside it
+    place = "database"  # where it is
 
     def __init__(self, access: Access, database: str, request: dict[str, Any]) -> None:
         self.access, self.database, self.request = access, database, request
@@ -76,8 +77,15 @@ class Scratch:
     def create(self) -> None:
         """Make the copy; what earlier runs left behind is dropped first."""
         self.prune()
-        encoding, collate, ctype, provider, locale = self.read_original()
-        self._hold(self.name)
+        self._make(self.name, self.read_original())
+        self.missing = programs.copy_schema(
+            self.access, self.database, self.access, self.name, self.request.get("postgresql_programs"), self.major
+        )
+
+    def _make(self, name: str, kind: tuple[Any, ...]) -> None:
+        """Make an empty database of this kind."""
+        encoding, collate, ctype, provider, locale = kind
+        self._hold(name)
         options = [
             f"encoding {server.literal(encoding)}",
             f"lc_collate {server.literal(collate)}",
@@ -85,10 +93,7 @@ class Scratch:
         ]
         if provider in _PROVIDERS and locale:
             options += [f"locale_provider {_PROVIDERS[provider]}", f"{_PROVIDERS[provider]}_locale {server.literal(locale)}"]
-        self.admin.rows(f"create database {quoted(self.name)} template template0 {' '.join(options)}")
-        self.missing = programs.copy_schema(
-            self.access, self.database, self.access, self.name, self.request.get("postgresql_programs"), self.major
-        )
+        self.admin.rows(f"create database {quoted(name)} template template0 {' '.join(options)}")
 
     def read_original(self) -> tuple[Any, ...]:
         """Read version and settings of the original, and return what kind of database it is."""
@@ -97,9 +102,9 @@ class Scratch:
             self.major = int(original.value("select current_setting('server_version_num')")) // 10000
             return original.rows(_KIND)[0]
 
-    def connect(self) -> Session:
-        """Connect to the copy."""
-        return self.here.connect(self.name, "rehearsal")
+    def connect(self, name: str | None = None) -> Session:
+        """Connect to the copy, or to the copy of it."""
+        return self.here.connect(name or self.name, "rehearsal")
 
     def fill_versions(self, tables: list[tuple[str, str, list[str]]]) -> None:
         """Write the heads, (schema, table, revisions) of each version table, into the copy."""

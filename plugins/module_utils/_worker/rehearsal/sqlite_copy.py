@@ -24,6 +24,7 @@ class SqliteCopy:
     """The copies of one SQLite file; the same interface as :class:`.scratch.Scratch`."""
 
     copies = True
+    place = "file"
 
     def __init__(self, access: Access, database: str, request: dict[str, Any]) -> None:
         self.access = self.here = access
@@ -54,8 +55,8 @@ class SqliteCopy:
     def fill_versions(self, tables: list[tuple[str, str, list[str]]]) -> None:
         """The version tables came with the file."""
 
-    def connect(self) -> Session:
-        return self.access.connect(self.name, "rehearsal")
+    def connect(self, name: str | None = None) -> Session:
+        return self.access.connect(name or self.name, "rehearsal")
 
     def sizes(self, original: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Count on the copy, so that the original is read only once: table → {rows, bytes}."""
