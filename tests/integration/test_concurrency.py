@@ -1,6 +1,9 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Eight upgrades of one database at once: one applies, the others report ok, nothing is written twice. DBOPS_ROUNDS rounds."""
+"""Eight upgrades of one database at once: one applies, the others report ok, nothing is written twice.
+
+DBOPS_ROUNDS rounds with the newest Alembic, four at most with the older ones, whose lock is the same.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,14 @@ STARTS = pytest.mark.parametrize("applied", [0, 1], ids=["empty", "pending"])
 KINDS = pytest.mark.parametrize("kind", list(WRITTEN))
 
 
+def number(app: Application) -> int:
+    return ROUNDS if app.name == "alembic120" else min(ROUNDS, 4)
+
+
 def rounds(
     app: Application, make: Callable[[], Any], kind: str, applied: int, url: Callable[[Any], str], project: str = "linear"
 ) -> None:
-    for _ in range(ROUNDS):
+    for _ in range(number(app)):
         database = make()
         race(app, database, kind, applied, url(database), project)
         database.drop()
@@ -76,7 +83,7 @@ def test_sqlite(app: Application, sqlite: Any, applied: int) -> None:
 
 def test_create_index_concurrently(app: Application, postgres: Any) -> None:
     """It waits for every snapshot in the database: those who wait for the lock must not hold one."""
-    for _ in range(ROUNDS):
+    for _ in range(number(app)):
         database = postgres.database()
         project = app.project("linear", database, versions="autocommit_ok")
         assert sum(ok(result)["changed"] for result in by_module(app, project)) == 1
