@@ -75,8 +75,9 @@ class _Database:
         self.warnings: list[str] = []
         self.seen = {item["revision"]: Seen(item, large) for item in facts["revisions"]}
         if facts["mode"] == "static":
+            told = f" {facts['second_opinion']} has read it too." if facts["second_opinion"] else ""
             self.warnings.append(
-                f"The revisions were not rehearsed, so the plan knows only what their SQL shows. {facts['reason']}"
+                f"The revisions were not rehearsed, so the plan knows only what their SQL shows.{told} {facts['reason']}"
             )
         if facts["differences"]:
             shown = "; ".join(facts["differences"][:5])
@@ -106,7 +107,8 @@ class _Database:
         understood = dialect in static.DIALECTS
         sql = pending.get("sql") if understood else None
         problem = pending.get("reason") if understood else f"the rules read no SQL of {dialect}"
-        return static.Rendered(pending["revision"], sql, problem, self.facts.get("tables") or {}, names, self.large, dialect)
+        tables, squawk = self.facts.get("tables") or {}, pending.get("squawk") or ()
+        return static.Rendered(pending["revision"], sql, problem, tables, names, self.large, dialect, squawk)
 
     def as_result(self) -> dict[str, Any]:
         database = {name: value for name, value in self.facts["database"].items() if name != "schema_translate_map"}
@@ -117,6 +119,7 @@ class _Database:
             "mode": self.facts["mode"],
             "mode_reason": self.facts["reason"],
             "copy": self.facts["copy"],
+            "second_opinion": self.facts["second_opinion"],
             "revisions": [self._shown(step, pending) for step, pending in zip(self.steps, self.facts["pending"])],
         }
 

@@ -37,7 +37,8 @@ options:
   mode:
     description:
       - With V(auto), the revisions are rehearsed where that is possible. Where it is not, a warning says why, and the plan
-        knows only what the SQL of the revisions shows; all that it does not show is V(unknown).
+        knows only what the SQL of the revisions shows; all that it does not show is V(unknown). Where squawk (C(squawk-cli) on
+        PyPI) is installed beside the application's Python or in the C(PATH), it reads the SQL for PostgreSQL too.
       - V(rehearse) fails where nothing can be rehearsed.
       - V(static) rehearses nothing.
     type: str
@@ -299,7 +300,7 @@ revisions:
           type: str
           sample: Dropping a table or column
         source:
-          description: Where it was seen, V(rehearsal), V(data), V(statements) or V(sql).
+          description: Where it was seen, V(rehearsal), V(data), V(statements), V(sql), or by V(squawk).
           type: str
           sample: rehearsal
         allowed:
@@ -326,8 +327,8 @@ revisions:
   sample: []
 databases:
   description:
-    - One entry for each database or tenant, with C(database), C(initialised), C(current), C(mode), C(mode_reason), C(copy) and
-      C(revisions). C(copy) says where it was rehearsed, in a C(database) of the same server, in the one that was C(given), in a
+    - One entry for each database or tenant, with C(database), C(initialised), C(current), C(mode), C(mode_reason), C(copy),
+      C(second_opinion) and C(revisions). C(second_opinion) is the name and version of squawk, where it read the SQL. C(copy) says where it was rehearsed, in a C(database) of the same server, in the one that was C(given), in a
       throw-away C(cluster), or on a C(file).
   returned: success
   type: list

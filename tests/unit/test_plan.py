@@ -348,6 +348,30 @@ def test_what_sql_shows_on_mysql(sql: str, expected: list[str]) -> None:
     assert [item.rule for item in found] == expected
 
 
+def test_a_second_opinion_adds_what_was_not_found_in_that_statement() -> None:
+    sql = "-- one; two\nALTER TABLE big ADD a int,\n  DROP b;\nALTER TABLE big DROP c;\nALTER TABLE small ADD d int"
+
+    def said(rule: str, line: int, column: int) -> dict[str, Any]:
+        return {"rule": rule, "line": line, "column": column, "message": "Dropping it may break clients."}
+
+    squawk = [
+        said("ban-drop-column", 2, 2),
+        said("prefer-robust-stmts", 2, 2),
+        said("ban-drop-column", 3, 16),
+        said("ban-set-default", 3, 16),
+        said("ban-drop-column", 4, 0),
+    ]
+    found = findings(Rendered("r", sql, None, SIZES, ("alembic_version",), Large(), squawk=squawk))
+    assert [(item.rule, item.target, item.source) for item in found] == [
+        ("U06", "r", "sql"),
+        ("C02", "big", "squawk"),  # what is unknown stays unknown
+        ("C02", "big.c", "sql"),  # it is said once
+        ("M02", "big", "squawk"),
+        ("C02", "small", "squawk"),
+    ]
+    assert "ban-drop-column" in found[1].message and found[1].kind == "breaks" and found[3].kind == "may_break"
+
+
 def test_sql_that_could_not_be_rendered_is_unknown() -> None:
     (found,) = findings(Rendered("r", None, "it reads rows", {}, (), Large()))
     assert (found.rule, found.kind, found.message) == ("U05", "unknown", "r was not rehearsed: it reads rows.")

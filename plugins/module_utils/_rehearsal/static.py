@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Iterator, Mapping
+from typing import Any, Iterator, Mapping, Sequence
 
 from .._core.plan import Finding
-from . import static_mysql
+from . import second_opinion, static_mysql
 from .seen import Large
 
 SECTION = "When nothing can be rehearsed"
@@ -30,6 +30,7 @@ class Rendered:
 
     :param sql: None where it could not be rendered, for ``problem``.
     :param tables: table → {rows, bytes} of the real database.
+    :param squawk: what squawk found in it: rule, line and column (from 0), message.
     """
 
     revision: str
@@ -39,6 +40,7 @@ class Rendered:
     version_tables: tuple[str, ...]
     large: Large
     dialect: str = "postgresql"
+    squawk: Sequence[Mapping[str, Any]] = ()
 
 
 def not_seen(revision: str, why: str = "") -> list[Finding]:
@@ -50,15 +52,20 @@ def not_seen(revision: str, why: str = "") -> list[Finding]:
 
 def statements(text: str) -> list[str]:
     """Split SQL into statements, without comments."""
+    return [statement for statement, _end in _split(text)]
+
+
+def _split(text: str) -> list[tuple[str, int]]:
+    """Return each statement with the position where it ends."""
     found, current = [], ""
     for match in _PIECE.finditer(text):
         piece = match.group(0)
         if piece == ";":
-            found.append(current.strip())
+            found.append((current.strip(), match.end()))
             current = ""
         elif not piece.startswith(("--", "/*")):
             current += piece
-    return [statement for statement in [*found, current.strip()] if statement]
+    return [(statement, end) for statement, end in [*found, (current.strip(), len(text))] if statement]
 
 
 # Pattern, rule, class ("" is harmless, "large" blocks on a large table), message. The first that matches decides.
@@ -167,15 +174,25 @@ def findings(rendered: Rendered) -> list[Finding]:
     if rendered.sql is None:
         return not_seen(rendered.revision, rendered.problem or "its SQL could not be rendered")
     made: set[str] = set()
-    found = []
-    for statement in statements(rendered.sql):
+    found: list[Finding] = []
+    start = 0
+    for statement, end in _split(rendered.sql):
+        begin, start = start, end
         if any(re.search(rf"\b{re.escape(name)}\b", statement) for name in rendered.version_tables):
             continue
         created = re.match(rf"CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{_NAME}", statement, re.I)
         if created:
             made.add(_plain(created.group("table")))
-        found += list(_judged(rendered, statement, made))
+        judged = list(_judged(rendered, statement, made))
+        said = [item for item in rendered.squawk if begin <= _position(rendered.sql, item) < end]
+        found += judged
+        found += second_opinion.of_statement(statement, said, rendered.revision, {finding.kind for finding in judged})
     return found
+
+
+def _position(text: str, item: Mapping[str, Any]) -> int:
+    lines = text.splitlines(keepends=True)[: item["line"]]
+    return sum(map(len, lines)) + int(item["column"])
 
 
 def _judged(rendered: Rendered, statement: str, made: set[str]) -> Iterator[Finding]:

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
 from typing import Any
 
 from .. import preview, project
 from ..environment import Send
 from ..failure import Failure, describe
 from ..server import MYSQL
-from . import catalog, declared, replay
+from . import catalog, declared, replay, squawk
 from .access import Access
 from .checks import Checks
 from .cluster import Cluster
@@ -105,6 +106,7 @@ class Rehearsal:
             "mode": "none",
             "reason": None,
             "copy": None,
+            "second_opinion": None,
             "differences": [],
             "revisions": [],
         }
@@ -117,6 +119,17 @@ class Rehearsal:
             report["tables"] = looked.tables
             for step in report["pending"]:
                 step.update(found.get(step["revision"], {}))
+            if looked.database["dialect"] == "postgresql":
+                self._ask_squawk(report)
+
+    def _ask_squawk(self, report: dict[str, Any]) -> None:
+        try:
+            reader = squawk.find(str(report["database"]["server_version"]))
+            for step in report["pending"] if reader else []:
+                step["squawk"] = reader.read(step["sql"]) if step.get("sql") else []  # type: ignore[union-attr]
+            report["second_opinion"] = reader.name if reader else None
+        except (OSError, ValueError, subprocess.SubprocessError) as exc:
+            self.warnings.append(f"squawk is installed and could not be used: {exc}.")
 
     def _make_copies(self) -> None:
         for access, found in by_database(self.looked):
