@@ -11,6 +11,9 @@ from typing import Any, Mapping, NoReturn, Protocol
 ERROR_KINDS = {
     "alembic_missing": "The chosen Python cannot import Alembic or SQLAlchemy.",
     "alembic_unsupported": "Alembic is older than 1.8.",
+    "archive_damaged": "The archive is not what was written: its checksum differs.",
+    "archive_failed": "The archive could not be written, read back, restored or removed.",
+    "archive_missing": "There is no such archive.",
     "archive_required": "This kind of database has no snapshot inside the server; use an archive.",
     "authentication_failed": "The database refused the user or the password.",
     "client_missing": "The Python of this host has no kubernetes client.",

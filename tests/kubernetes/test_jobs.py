@@ -19,12 +19,12 @@ pytestmark = [pytest.mark.timeout(1200), pytest.mark.needs_root, pytest.mark.slo
 
 @pytest.fixture(scope="module")
 def stage(cluster: Cluster, server: Postgres, python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """Release 1.1 serves 200 orders; the database was empty before the first window."""
+    """Release 1.1 serves 300 orders; the database was empty before the first window."""
     made = Stage(cluster, server, tmp_path_factory.mktemp("jobs") / "s", python, migrator=False, jobs=True)
     try:
         first = made.play("maintenance_window", release_version="1.0")
         assert first.status == 0, first.output
-        made.seed(200)
+        made.seed(300)
         second = made.play("maintenance_window", release_version="1.1")
         assert second.status == 0, second.output
         yield made

@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
-from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes import job, pods, release, rights
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes import archive, archive_script, job, pods, release, rights
 from ansible_collections.dbops.alembic.plugins.module_utils._worker.pod import PIECE, frame
+from ansible_collections.dbops.alembic.plugins.plugin_utils._database_url import parse
 
 ROLE = Path(__file__).resolve().parents[2] / "roles" / "application" / "files" / "kubernetes_role.yml"
 MARK = "0f3a9c1d2b4e5f60"
@@ -154,3 +158,57 @@ def test_the_role_that_ships_has_every_right_that_is_asked_for_and_no_other() ->
         for kind in ("deployment", "statefulset")
     }
     assert granted == asked
+
+
+AWKS = [name for name in ("awk", "mawk", "gawk", "busybox") if shutil.which(name)]
+
+
+@pytest.mark.parametrize("awk", AWKS)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://shop:pw@db/shop",
+        "postgresql+psycopg://s%40p:p%27w%2F%3A%25%C3%A9@db.svc:6432/na%20me?sslmode=require&application_name=x+y&connect_timeout=3",
+        "postgresql+asyncpg://u:p?a/b@h/db?ssl=true",
+        "postgres://u@[::1]:5/d",
+        "postgresql:///d?host=/var/run/p&user=me&password=a%26b",
+        "postgresql://u:p@/d?host=a:1&host=b:2",
+        "postgresql://u:p@h/d?host=a,b&port=1,2&target_session_attrs=read-write",
+        "postgresql://u:p@h?dbname=x",
+        "postgresql://u:a%22%24%60%5C%0Ab@h/d",
+    ],
+)
+def test_the_shell_reads_a_url_as_the_filter_does(url: str, awk: str) -> None:
+    program = f"{awk} awk" if awk == "busybox" else awk
+    given = {"PATH": os.environ["PATH"], "LC_ALL": "C", "DBOPS_URL": archive_script.URL, "DBOPS_DATABASE_URL": url}
+    shell = f'settings=$({program} "$DBOPS_URL") || exit 3; eval "$settings"; env -0'
+    done = subprocess.run(["sh", "-c", shell], env=given, stdout=subprocess.PIPE, check=True)
+    pairs = (part.partition("=") for part in done.stdout.decode().split("\0"))
+    assert {name: value for name, _is, value in pairs if name.startswith("PG")} == parse(url).environment()
+
+
+def test_the_shell_refuses_another_database() -> None:
+    given = {"PATH": os.environ["PATH"], "DBOPS_DATABASE_URL": "mysql://u:p@h/d"}
+    assert subprocess.run(["awk", archive_script.URL], env=given, check=False).returncode == 3
+
+
+def test_what_the_shell_says_comes_back(tmp_path: Path) -> None:
+    """Quotes, backslashes, lines and bytes that are no UTF-8 do not keep an answer from being read."""
+    failing = archive_script.SCRIPT[: archive_script.SCRIPT.index("run() {")]
+    text = b'a "b" \\c\td\ne \xff' + b"f" * 9000
+    given = {b"DBOPS_MARK": MARK.encode(), b"DBOPS_PROTOCOL": b"1", b"SAID": text, b"PATH": os.environ["PATH"].encode()}
+    done = subprocess.run(["sh", "-c", failing + 'fail archive_failed "$SAID"'], env=given, stdout=subprocess.PIPE, check=False)
+    (reply,) = job.messages(done.stdout.decode("utf-8", "replace"), MARK)
+    assert done.returncode == 1 and reply["error"]["kind"] == "archive_failed" and not reply["ok"]
+    assert reply["error"]["message"].startswith('a "b" \\c d\ne \ufffdf') and "fff" in reply["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("count", "seconds", "gone"),
+    [(0, 0, []), (1, 0, ["c", "a", "b"]), (3, 0, ["b"]), (9, 0, []), (0, 90, ["a", "b"]), (0, 1, ["c", "a", "b"]), (3, 150, ["b"])],
+)
+def test_which_archives_are_too_many_or_too_old(count: int, seconds: float, gone: list[str]) -> None:
+    """Four, a minute apart; the last one, d, stays however old it is."""
+    archives = [{"path": f"/a/{name}", "created_at": f"2026-03-01T00:0{minute}:00Z"} for name, minute in zip("adcb", (1, 3, 2, 0))]
+    now = 1772323200 + 3 * 60 + 10
+    assert archive.doomed(archives, count, seconds, now) == [f"/a/{name}" for name in gone]

@@ -67,12 +67,17 @@ def job_request(request: Mapping[str, Any], options: Mapping[str, Any]) -> Objec
 
 
 def manifest(name: str, request: Mapping[str, Any], mark: str, python: str, options: Mapping[str, Any]) -> Object:
-    """Return the Job: once, with a deadline, with as few rights as a process can have."""
+    """Return the Job that the worker runs in."""
+    return job_of(name, str(request["operation"]), mark, options, pod_of(container(request, mark, python, options), options))
+
+
+def job_of(name: str, operation: str, mark: str, options: Mapping[str, Any], pod_spec: Object) -> Object:
+    """Return a Job: once, with a deadline."""
     labels = {
         **(options["labels"] or {}),
         MANAGED: "dbops.alembic",
         APPLICATION: label_value(options["application"]),
-        OPERATION: label_value(str(request["operation"])),
+        OPERATION: label_value(operation),
         **({DEPLOYMENT: label_value(options["deployment"])} if options.get("deployment") else {}),
     }
     annotations = {**(options["annotations"] or {}), **({MARK: mark} if mark else {})}
@@ -84,19 +89,20 @@ def manifest(name: str, request: Mapping[str, Any], mark: str, python: str, opti
         "spec": {
             "backoffLimit": 0,
             "activeDeadlineSeconds": int(options["deadline"]),
-            "template": {"metadata": meta, "spec": pod_spec(request, mark, python, options)},
+            "template": {"metadata": meta, "spec": pod_spec},
         },
     }
 
 
-def pod_spec(request: Mapping[str, Any], mark: str, python: str, options: Mapping[str, Any]) -> Object:
+def pod_of(container: Object, options: Mapping[str, Any]) -> Object:
+    """Return a pod with as few rights as a process can have."""
     user = {"runAsUser": options["user"]} if options.get("user") is not None else {}
     spec: Object = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": 10,
         "securityContext": {"runAsNonRoot": True, **user, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [container(request, mark, python, options)],
+        "containers": [container],
         "volumes": [{"name": "dbops-tmp", "emptyDir": {}}],
     }
     if options.get("service_account"):
@@ -107,19 +113,20 @@ def pod_spec(request: Mapping[str, Any], mark: str, python: str, options: Mappin
 
 
 def container(request: Mapping[str, Any], mark: str, python: str, options: Mapping[str, Any]) -> Object:
-    """Return the container that runs the worker; it needs a folder for temporary files and nothing else to write to."""
+    """Return the container that runs the worker."""
+    variables = [{"name": "PYTHONDONTWRITEBYTECODE", "value": "1"}, *worker_variables(request, mark)]
+    return process([python or "python3", "-c", START], variables, options)
+
+
+def process(command: list[str], variables: list[Object], options: Mapping[str, Any]) -> Object:
+    """Return a container that has the URL of the database from its Secret, and can write to a temporary folder alone."""
     reference = {"secretKeyRef": {"name": options["secret"], "key": options["secret_key"]}}
     names = [URL_VARIABLE, *([options["url_variable"]] if options.get("url_variable") else [])]
     found: Object = {
         "name": "dbops-worker",
         "image": options["image"],
-        "command": [python or "python3", "-c", START],
-        "env": [
-            {"name": "HOME", "value": "/tmp"},
-            {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"},
-            *({"name": name, "valueFrom": reference} for name in names),
-            *worker_variables(request, mark),
-        ],
+        "command": command,
+        "env": [{"name": "HOME", "value": "/tmp"}, *({"name": name, "valueFrom": reference} for name in names), *variables],
         "volumeMounts": [{"name": "dbops-tmp", "mountPath": "/tmp"}],
         "resources": options["resources"] or RESOURCES,
         "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}},
@@ -156,7 +163,9 @@ def messages(log: str, mark: str) -> list[Object]:
             break
         try:
             text = "".join(pieces[number][index] for index in sorted(pieces[number]))
-            whole.append(json.loads(zlib.decompress(base64.b64decode(text))))
+            data = base64.b64decode(text)
+            # A script without zlib sends it as it is, maybe with what a program said in another encoding.
+            whole.append(json.loads(data.decode("utf-8", "replace") if data.startswith(b"{") else zlib.decompress(data)))
         except (ValueError, zlib.error, binascii.Error):
             break
     return whole

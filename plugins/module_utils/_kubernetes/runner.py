@@ -37,7 +37,7 @@ from .job import (
 #: Seconds between two looks at a Job.
 PAUSE = 0.7
 #: Operations whose finished Jobs stay for a while, to be looked at.
-KEPT = (*MIGRATIONS, "database_snapshot")
+KEPT = (*MIGRATIONS, "database_snapshot", "archive", "archive_restore")
 #: Seconds that a log may lag behind the end of its pod.
 LATE = 10.0
 
@@ -97,11 +97,18 @@ class JobBridge(Bridge):
         self.clean(keep=seen.job if request["operation"] in KEPT or not reply["ok"] else None, drop=seen.job)
         return reply
 
+    def manifest(self, name: str, request: Mapping[str, Any], mark: str) -> Object:
+        """Return the Job of a request.
+
+        :raises ValueError: naming a variable of the environment whose value is a secret.
+        """
+        return manifest(name, job_request(request, self.options), mark, self.python, self.options)
+
     def create(self, name: str, request: Mapping[str, Any]) -> None:
         """Make the Job; one of that name that is there already is the same."""
         mark = secrets.token_hex(12)
         try:
-            body = manifest(name, job_request(request, self.options), mark, self.python, self.options)
+            body = self.manifest(name, request, mark)
         except ValueError as exc:
             raise MigrationError(
                 f"The environment of the application has secrets ({exc}), and the Job would hold them.",

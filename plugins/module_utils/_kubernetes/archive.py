@@ -1,0 +1,194 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Archives of PostgreSQL on a PersistentVolumeClaim, written and read by Jobs in an image that has pg_dump and pg_restore."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Mapping
+
+from .._argspec import ArgumentSpec, kubernetes_spec
+from .._core.diff import text_diff
+from .._errors import MigrationError
+from .._worker import supervisor
+from .archive_script import SCRIPT, URL
+from .cluster import Cluster, Object
+from .job import job_of, pod_of, process
+from .runner import JobBridge
+
+#: Where the claim is in the pod of a Job.
+DIRECTORY = "/archives"
+
+
+def archive_info_spec() -> ArgumentSpec:
+    own = ArgumentSpec(
+        options=dict(
+            claim=dict(type="str", required=True),
+            directory=dict(type="str", default=DIRECTORY),
+            prefix=dict(type="str", default=""),
+            name=dict(type="str"),
+        )
+    )
+    return own + kubernetes_spec()
+
+
+def archive_spec() -> ArgumentSpec:
+    own = ArgumentSpec(
+        options=dict(
+            state=dict(type="str", choices=["present", "restored", "pruned"], default="present"),
+            format=dict(type="str", choices=["custom", "directory"], default="custom"),
+            jobs=dict(type="int", default=2),
+            database=dict(type="str"),
+            needed_bytes=dict(type="int", default=0),
+            revisions=dict(type="list", elements="str", default=[]),
+            sha256=dict(type="str"),
+            statements=dict(type="str"),
+            keep_count=dict(type="int", default=0),
+            keep_seconds=dict(type="float", default=0),
+            programs=dict(type="str"),
+        ),
+        required_if=(("state", "present", ("name",)), ("state", "restored", ("name", "sha256"))),
+    )
+    return archive_info_spec() + own
+
+
+@dataclass(frozen=True)
+class ArchiveBridge(JobBridge):
+    """A way to the programs of PostgreSQL in an image: the same Jobs, with a script in the place of the worker."""
+
+    @classmethod
+    def connect(cls, params: Mapping[str, Any]) -> ArchiveBridge:
+        """:raises MigrationError: ``options_invalid``, ``client_missing``, ``cluster_unreachable``."""
+        options = params["kubernetes"]
+        if not options:
+            raise MigrationError(
+                "The option kubernetes is not given.", "options_invalid", "It says which image and which Secret the Job has."
+            )
+        return cls(python="", cluster=Cluster.connect(options), options=options)
+
+    def manifest(self, name: str, request: Mapping[str, Any], mark: str) -> Object:
+        options = dict(self.options, url_variable=None)
+        variables = {
+            **request["variables"],
+            "operation": str(request["operation"]).replace("archive_", ""),
+            "mark": mark,
+            "protocol": supervisor.PROTOCOL,
+            "deadline_minutes": int(options["deadline"] // 60) + 1,
+            "url": URL,
+        }
+        env = [{"name": f"DBOPS_{key.upper()}", "value": as_is(value)} for key, value in variables.items()]
+        container = process(["sh", "-c", as_is(SCRIPT)], env, options)
+        container["volumeMounts"].append({"name": "dbops-archives", "mountPath": request["variables"]["directory"]})
+        spec = pod_of(container, options)
+        spec["volumes"] = [
+            *spec["volumes"],
+            {"name": "dbops-archives", "persistentVolumeClaim": {"claimName": request["variables"]["claim"]}},
+        ]
+        if options.get("user") is not None:  # so that a claim that is new belongs to the user
+            spec["securityContext"] = {"fsGroup": options["user"], **spec["securityContext"]}
+        return job_of(name, str(request["operation"]), mark, options, spec)
+
+    def do(self, operation: str, params: Mapping[str, Any], **variables: Any) -> Object:
+        """Run the script in a Job and return what it found out.
+
+        :raises MigrationError: ``archive_failed``, ``archive_missing``, ``archive_damaged``, ``insufficient_space``, and what
+            can happen to a Job.
+        """
+        names = (
+            "claim",
+            "directory",
+            "prefix",
+            "name",
+            "format",
+            "jobs",
+            "database",
+            "needed_bytes",
+            "sha256",
+            "statements",
+            "programs",
+        )
+        given = {name: params.get(name) for name in names}
+        shown = {name: "" if value is None else value for name, value in {**given, **variables}.items()}
+        reply = self.call({"operation": operation, "variables": shown})
+        error = reply["error"]
+        if error:
+            raise MigrationError(str(error["message"]), str(error["kind"]))
+        facts: Object = reply["facts"]
+        return facts
+
+
+def as_is(value: Any) -> str:
+    """Return a text that is the value once Kubernetes has expanded ``$(NAME)`` and ``$$`` in it."""
+    return str(value).replace("$", "$$")
+
+
+def run_archive_info(params: Mapping[str, Any]) -> Object:
+    """Return the archives, oldest first, the free space, and the checksum of the one that ``name`` names."""
+    found = ArchiveBridge.connect(params).do("archive_list", params)
+    return {**found, "archives": sorted(found["archives"], key=_age)}
+
+
+def run_archive(params: Mapping[str, Any], dry: bool = False) -> Object:
+    """Do what the module ``kubernetes_archive`` was asked for and return its result."""
+    bridge = ArchiveBridge.connect(params)
+    if params["state"] == "pruned":
+        return _prune(bridge, params, dry)
+    if dry:
+        return {"changed": True}
+    if params["state"] == "restored":
+        bridge.do("archive_restore", params)
+        return {"changed": True}
+    path = f"{params['directory']}/{params['name']}"
+    description = {
+        "path": path,
+        "claim": params["claim"],
+        "format": params["format"],
+        "database": params["database"],
+        "revisions": params["revisions"],
+    }
+    # The script adds size, checksum and time, and closes it.
+    opened = json.dumps(description, separators=(",", ":"))[:-1]
+    found = bridge.do("archive", params, description=opened)
+    return {"changed": found["made"], "archive": found["archive"]}
+
+
+def _prune(bridge: ArchiveBridge, params: Mapping[str, Any], dry: bool) -> Object:
+    archives = bridge.do("archive_list", params, name="")["archives"]
+    now = datetime.now(timezone.utc).timestamp()
+    paths = doomed(archives, params["keep_count"], params["keep_seconds"], now)
+    if paths and not dry:
+        bridge.do("archive_remove", params, name="", names="\n".join(path.rpartition("/")[2] for path in paths))
+    before = [str(item["path"]) for item in sorted(archives, key=_age)]
+    after = [path for path in before if path not in paths]
+    label = f"archives in {params['claim']}"
+    return {"changed": bool(paths), "removed": paths, "diff": text_diff(label, _lines(before), _lines(after))}
+
+
+def doomed(archives: list[Object], keep_count: int, keep_seconds: float, now: float) -> list[str]:
+    """Return the paths of the archives that are too many or too old, never that of the last one.
+
+    :param keep_count: 0 keeps any number.
+    :param keep_seconds: 0 keeps however old.
+    :param now: seconds since 1970.
+    """
+    newest = sorted(archives, key=_age, reverse=True)
+    return [
+        str(item["path"])
+        for number, item in enumerate(newest)
+        if number and ((keep_count and number >= keep_count) or (keep_seconds and _seconds(item) < now - keep_seconds))
+    ]
+
+
+def _age(item: Mapping[str, Any]) -> tuple[str, str]:
+    return str(item["created_at"]), str(item["path"])
+
+
+def _seconds(item: Mapping[str, Any]) -> float:
+    return datetime.strptime(str(item["created_at"]), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp()
+
+
+def _lines(paths: list[str]) -> str:
+    return "".join(f"{path}\n" for path in paths)

@@ -1,0 +1,216 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""What runs in the container of an archive. A shell, awk, coreutils or busybox, and the programs of PostgreSQL are all it needs."""
+
+from __future__ import annotations
+
+#: awk: the URL of a database, as SQLAlchemy reads it, as exports of libpq's variables. The password goes through a pipe into the
+#: environment, never into an argument or a file.
+URL = r"""
+function hex(text,  i, value) {
+  text = tolower(text)
+  for (i = 1; i <= length(text); i++) value = value * 16 + index("0123456789abcdef", substr(text, i, 1)) - 1
+  return value
+}
+function decoded(text,  out, i) {
+  while ((i = index(text, "%")) > 0) {
+    out = out substr(text, 1, i - 1) sprintf("%c", hex(substr(text, i + 1, 2)))
+    text = substr(text, i + 3)
+  }
+  return out text
+}
+function quoted(text,  parts, count, i, out) {
+  count = split(text, parts, "\047")
+  out = count ? parts[1] : ""
+  for (i = 2; i <= count; i++) out = out "\047\\\047\047" parts[i]
+  return "\047" out "\047"
+}
+function server(name, port) { # what the query says of servers takes the place of what stands before it
+  hosts = hosts (named++ ? "," : "") name
+  if (port != "") given = given (given == "" ? "" : ",") port
+}
+BEGIN {
+  rest = ENVIRON["DBOPS_DATABASE_URL"]
+  if (rest !~ /^postgres(ql)?([+][A-Za-z0-9_]+)?:\/\//) exit 3
+  asyncpg = rest ~ /^[a-z]*[+]asyncpg:/
+  sub(/^[^:]*:\/\//, "", rest)
+  if (match(rest, /^[^:\/@]*(:[^@]*)?@/)) {
+    login = substr(rest, 1, RLENGTH - 1)
+    rest = substr(rest, RLENGTH + 1)
+    i = index(login, ":")
+    value["PGUSER"] = decoded(i ? substr(login, 1, i - 1) : login)
+    if (i) value["PGPASSWORD"] = decoded(substr(login, i + 1))
+  }
+  if (substr(rest, 1, 1) == "[") {
+    i = index(rest, "]")
+    value["PGHOST"] = substr(rest, 2, i - 2)
+    rest = substr(rest, i + 1)
+  } else if (match(rest, /^[^:\/?]+/)) {
+    value["PGHOST"] = substr(rest, 1, RLENGTH)
+    rest = substr(rest, RLENGTH + 1)
+  }
+  if (match(rest, /^:[0-9]*/)) {
+    value["PGPORT"] = substr(rest, 2, RLENGTH - 1)
+    rest = substr(rest, RLENGTH + 1)
+  }
+  if (match(rest, /^\/[^?]*/)) {
+    value["PGDATABASE"] = decoded(substr(rest, 2, RLENGTH - 1))
+    rest = substr(rest, RLENGTH + 1)
+  }
+  count = split(substr(rest, 2), pairs, "&")
+  for (n = 1; n <= count; n++) {
+    i = index(pairs[n], "=")
+    key = substr(pairs[n], 1, i - 1)
+    text = substr(pairs[n], i + 1)
+    gsub(/[+]/, " ", text)
+    text = decoded(text)
+    if (key !~ /^[a-z_]+$/) continue
+    if (key == "host") {
+      several = split(text, names, ",")
+      for (m = 1; m <= several; m++) {
+        i = match(names[m], /:[0-9]+$/)
+        if (i) server(substr(names[m], 1, i - 1), substr(names[m], i + 1)); else server(names[m], "")
+      }
+      continue
+    }
+    if (asyncpg && key == "ssl") {
+      key = "sslmode"
+      text = text == "true" ? "require" : text == "false" ? "disable" : text
+    }
+    name = toupper(key)
+    if (key == "application_name") name = "APPNAME"
+    else if (key == "dbname") name = "DATABASE"
+    else if (key != "connect_timeout") gsub(/_/, "", name)
+    if ((key == "user" || key == "password" || key == "dbname") && value["PG" name] != "") continue
+    value["PG" name] = text
+  }
+  if (hosts != "") value["PGHOST"] = hosts
+  if (given != "") value["PGPORT"] = given
+  for (name in value) if (value[name] != "") print "export " name "=" quoted(value[name])
+}
+"""
+
+SCRIPT = r"""
+umask 077
+export LC_ALL=C PATH="${DBOPS_PROGRAMS:+$DBOPS_PROGRAMS:}$PATH"
+target=$DBOPS_DIRECTORY/$DBOPS_NAME
+partial=$DBOPS_DIRECTORY/.partial-$DBOPS_NAME
+
+reply() { # ok, facts, error: the answer, in pieces that no container runtime cuts
+  printf '{"event":"reply","protocol":%s,"ok":%s,"facts":%s,"error":%s}' "$DBOPS_PROTOCOL" "$1" "$2" "$3" | base64 | tr -d '\n' |
+    awk -v mark="$DBOPS_MARK" -v size=6000 '{
+      count = int((length($0) + size - 1) / size)
+      for (i = 1; i <= count; i++) printf "<%s>:0:%d/%d:%s;\n", mark, i, count, substr($0, (i - 1) * size + 1, size)
+    }'
+}
+
+fail() { # kind, text
+  echo "dbops.alembic: failed ($1): $2"
+  text=$(printf '%s' "$2" | head -c 3000 | tr '\011' ' ' | tr -d '\000-\010\013-\037' | sed 's/\\/\\\\/g; s/"/\\"/g' |
+    awk '{ printf "%s%s", (NR > 1 ? "\\n" : ""), $0 }')
+  { printf '{"ok":false,"kind":"%s","message":"%s"}' "$1" "$text" >/dev/termination-log; } 2>/dev/null || :
+  reply false '{}' "{\"kind\":\"$1\",\"message\":\"$text\"}"
+  exit 1
+}
+
+run() { # what failed, in words; the command
+  what=$1
+  shift
+  "$@" >/tmp/said 2>&1 || fail archive_failed "$what failed, $1 ended with status $?: $(tail -n 20 /tmp/said)"
+}
+
+sum() {
+  if [ -d "$1" ]; then
+    find "$1" -type f | sort | while read -r file; do sha256sum <"$file"; done | cut -c1-64 | tr -d '\n' | sha256sum | cut -c1-64
+  elif [ -f "$1" ]; then
+    sha256sum <"$1" | cut -c1-64
+  fi
+}
+
+bytes() { find "$1" -type f | while read -r file; do wc -c <"$file"; done | awk '{ total += $1 } END { printf "%.0f", total }'; }
+
+free() { df -Pk "$DBOPS_DIRECTORY" | awk 'NR > 1 { printf "%.0f", $4 * 1024; exit }'; }
+
+described() { # the text beside an archive
+  [ ! -f "$1" ] || cat "$1"
+}
+
+connect() {
+  settings=$(awk "$DBOPS_URL") || fail options_invalid "The key of the Secret holds no URL of a PostgreSQL database."
+  eval "$settings"
+  unset settings DBOPS_DATABASE_URL
+  [ -z "$DBOPS_DATABASE" ] || export PGDATABASE="$DBOPS_DATABASE"
+  command -v "$1" >/dev/null || fail options_invalid "The image has no $1 in $PATH."
+}
+
+archive() {
+  if [ -f "$target.json" ] && [ "$(sum "$target")" = "$(sed -n 's/.*"sha256":"\([0-9a-f]*\)".*/\1/p' "$target.json")" ]; then
+    reply true "{\"made\":false,\"archive\":$(described "$target.json")}" null
+    return
+  fi
+  # What is older than a Job may be was left by one that was killed.
+  find "$DBOPS_DIRECTORY" -maxdepth 1 -name '.partial-*' -mmin "+$DBOPS_DEADLINE_MINUTES" -exec rm -rf {} + 2>/dev/null || :
+  rm -rf "$partial"
+  [ -w "$DBOPS_DIRECTORY" ] || fail archive_failed "$DBOPS_DIRECTORY can not be written to by user $(id -u)."
+  left=$(free)
+  [ "$left" -ge "$DBOPS_NEEDED_BYTES" ] || fail insufficient_space \
+    "The claim $DBOPS_CLAIM has $left bytes free; the archive may need up to $DBOPS_NEEDED_BYTES."
+  connect pg_dump
+  trap 'rm -rf "$partial"' EXIT
+  if [ "$DBOPS_FORMAT" = directory ]; then
+    run "Writing the archive" pg_dump --format=directory "--jobs=$DBOPS_JOBS" "--file=$partial"
+  else
+    run "Writing the archive" pg_dump --format=custom "--file=$partial"
+  fi
+  run "Reading the archive back" pg_restore --list "$partial"
+  size=$(bytes "$partial") sha=$(sum "$partial")
+  rm -rf "$target.json" "$target"
+  mv "$partial" "$target" || fail archive_failed "The archive could not be renamed to $target."
+  printf '%s,"bytes":%s,"sha256":"%s","created_at":"%s"}' "$DBOPS_DESCRIPTION" "$size" "$sha" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" \
+    >"$partial.json"
+  mv "$partial.json" "$target.json" || fail archive_failed "What $target is could not be written beside it."
+  sync
+  reply true "{\"made\":true,\"archive\":$(described "$target.json")}" null
+}
+
+list() {
+  found=
+  for file in "$DBOPS_DIRECTORY/$DBOPS_PREFIX"*.json; do
+    [ ! -e "$file" ] || found="$found${found:+,}$(cat "$file")"
+  done
+  sha=
+  [ -z "$DBOPS_NAME" ] || sha=$(sum "$target")
+  reply true "{\"archives\":[$found],\"free_bytes\":$(free),\"sha256\":\"$sha\"}" null
+}
+
+restore() {
+  sha=$(sum "$target")
+  [ -n "$sha" ] || fail archive_missing "The archive $target is not there. Nothing was touched."
+  [ "$sha" = "$DBOPS_SHA256" ] ||
+    fail archive_damaged "The archive $target is damaged: its checksum is $sha and was $DBOPS_SHA256. Nothing was touched."
+  connect pg_restore
+  if [ -z "$DBOPS_STATEMENTS" ]; then
+    [ "$DBOPS_FORMAT" = directory ] || DBOPS_JOBS=1
+    run "Restoring the archive" pg_restore --exit-on-error "--jobs=$DBOPS_JOBS" "--dbname=$PGDATABASE" "$target"
+  else
+    export PGOPTIONS="${PGOPTIONS:-} -c lock_timeout=30s"
+    # The end of the transaction is the last that pg_restore writes, so an archive that can't be read to its end changes nothing.
+    {
+      printf 'BEGIN;\n%s\n' "$DBOPS_STATEMENTS"
+      pg_restore --single-transaction --file=- "$target" && printf '%s\n' '\echo all is restored'
+    } 2>/tmp/unread | psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 >/tmp/said 2>&1
+    grep -q '^all is restored$' /tmp/said || fail archive_failed "Restoring the archive failed: $(tail -n 20 /tmp/unread /tmp/said)"
+  fi
+  reply true '{}' null
+}
+
+remove() {
+  printf '%s\n' "$DBOPS_NAMES" | while read -r name; do
+    rm -f "$DBOPS_DIRECTORY/$name.json" && rm -rf "${DBOPS_DIRECTORY:?}/$name" || exit 1
+  done || fail archive_failed "An archive could not be removed from $DBOPS_DIRECTORY."
+  reply true '{}' null
+}
+
+"$DBOPS_OPERATION"
+"""
