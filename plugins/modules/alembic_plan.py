@@ -76,7 +76,7 @@ options:
   large_rows:
     description:
       - From how many rows on a table is large, so that reading or rewriting it takes noticeable time.
-      - The number of rows is the one of the real database's statistics.
+      - The number of rows is the one of the real database's statistics. On SQLite they are counted, on the copy.
     type: int
     default: 100000
   large_mebibytes:

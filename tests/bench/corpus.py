@@ -31,11 +31,12 @@ def measure(server: Postgres) -> None:
     if not folder or not (Path(folder) / "labels.json").exists():
         print(f"\nPrecision and recall of the plan are left out: {VARIABLE} names no folder with labelled migrations.")
         return
-    score(server, Path(folder))
+    for mode in ("rehearse", "static"):
+        score(server, Path(folder), mode)
 
 
-def score(server: Postgres, folder: Path) -> dict[str, tuple[float, float]]:
-    """Print the verdicts that are wrong, and precision and recall; return them."""
+def score(server: Postgres, folder: Path, mode: str = "rehearse") -> dict[str, tuple[float, float]]:
+    """Print the verdicts that are wrong, and precision and recall; return them. What is unknown counts as neither."""
     labels: dict[str, dict[str, Any]] = json.loads((folder / "labels.json").read_text())
     revisions = {
         path.stem: re.search(r'^revision\s*(?::.*)?=\s*"([^"]+)"', path.read_text(), re.M).group(1)  # type: ignore[union-attr]
@@ -58,7 +59,13 @@ def score(server: Postgres, folder: Path) -> dict[str, tuple[float, float]]:
     counts: dict[str, Counter[str]] = {name: Counter() for name in VERDICTS}
     wrong: list[list[object]] = [["case", "verdict", "label", "findings"]]
     for case in sorted(labels):
-        parameters = {"chdir": str(folder), "python": str(python), "environment": variables, "revision": revisions[case]}
+        parameters = {
+            "chdir": str(folder),
+            "python": str(python),
+            "environment": variables,
+            "revision": revisions[case],
+            "mode": mode,
+        }
         plan = runner.run("alembic_plan", {**parameters, "url": database.url()})
         assert not plan.get("failed"), (case, plan["msg"])
         found = plan["revisions"][0]["findings"]
@@ -70,10 +77,10 @@ def score(server: Postgres, folder: Path) -> dict[str, tuple[float, float]]:
                 wrong.append([case, f"{name}: {said}", truth[name], " ".join(finding["rule"] for finding in found)])
     database.drop()
     if len(wrong) > 1:
-        show("Verdicts of the plan that the labels do not share", wrong)
+        show(f"Verdicts of the plan ({mode}) that the labels do not share", wrong)
     result = {name: _rates(each) for name, each in counts.items()}
     rates = [[name, f"{precision:.2f}", f"{recall:.2f}"] for name, (precision, recall) in result.items()]
-    show(f"The plan on {len(labels)} labelled migrations", [["verdict", "precision", "recall"], *rates])
+    show(f"The plan ({mode}) on {len(labels)} labelled migrations", [["verdict", "precision", "recall"], *rates])
     return result
 
 

@@ -60,6 +60,7 @@ CASES: dict[str, tuple[str, str, list[str], str]] = {
     "by_index": (sql("UPDATE big SET kind = 2 WHERE code = 7"), "", [], "expand"),
     "limited": (sql("UPDATE big SET code = 1 WHERE id IN (SELECT id FROM big WHERE name = 'x' LIMIT 10)"), "", [], "expand"),
     "everything": (sql("UPDATE big SET code = 1 WHERE kind = 1"), "", ["B01:big"], "blocking"),
+    "vacuum": ("with op.get_context().autocommit_block():\n    op.execute('VACUUM')", "", ["B01:big"], "blocking"),
     "copied": (sql("INSERT INTO filled SELECT id + 100, code FROM big WHERE id < 0"), "", [], "expand"),
     "seeded": (sql("INSERT INTO small (id, name) VALUES (9, 'nine')"), sql("DELETE FROM small WHERE id = 9"), [], "expand"),
     "reads": ("assert len(op.get_bind().execute(sa.text('SELECT id FROM small')).fetchall()) == 3", "", [], "expand"),

@@ -296,6 +296,8 @@ SIZES = {"public.big": {"rows": 1000000, "bytes": 1000000000}, "public.small": {
         ("ALTER TABLE big ADD CONSTRAINT f FOREIGN KEY(a) REFERENCES b (id)", ["B01"]),
         ("ALTER TABLE nowhere ADD CONSTRAINT f CHECK (a > 1)", ["B01"]),
         ("ALTER TABLE big ADD a int, DROP b", ["U06"]),
+        ("ALTER TABLE big DROP CONSTRAINT c", ["C07"]),
+        ("ALTER TABLE big ADD CONSTRAINT c CHECK (a > 1) NOT VALID; ALTER TABLE big DROP CONSTRAINT c", ["M01"]),
         ("CREATE INDEX ix ON big (a)", ["B01"]),
         ("CREATE INDEX ix ON small (a)", []),
         ("CREATE INDEX CONCURRENTLY ix ON big (a)", ["T01"]),

@@ -21,6 +21,8 @@ _NAME = r'(?:ONLY\s+)?(?P<table>(?:"[^"]+"|\w+)(?:\.(?:"[^"]+"|\w+))?)'
 _COLUMN = r'(?P<column>"[^"]+"|\w+)'
 #: Where a statement ends: a semicolon that is in no string, identifier, comment or dollar quote.
 _PIECE = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/|(\$\w*\$).*?\1|;|[^'\"`$;/-]+|.", re.S)
+_ADD_CONSTRAINT = re.compile(r"\bADD\s+CONSTRAINT\s+(\"[^\"]+\"|`[^`]+`|\w+)", re.I)
+_DROP_CONSTRAINT = re.compile(r"\bDROP\s+CONSTRAINT\s+(?:IF\s+EXISTS\s+)?(\"[^\"]+\"|`[^`]+`|\w+)", re.I)
 _STABLE = r"(?:now\s*\(\s*\)|CURRENT_\w+|'(?:[^']|'')*'(?:::[\w ]+)?|-?[\d.]+|true|false|NULL)"
 
 
@@ -173,7 +175,7 @@ def findings(rendered: Rendered) -> list[Finding]:
     """Return what the SQL shows; a statement that is not understood is unknown."""
     if rendered.sql is None:
         return not_seen(rendered.revision, rendered.problem or "its SQL could not be rendered")
-    made: set[str] = set()
+    made: set[str] = set()  # tables and constraints of its own, which nobody else can know yet
     found: list[Finding] = []
     start = 0
     for statement, end in _split(rendered.sql):
@@ -183,10 +185,12 @@ def findings(rendered: Rendered) -> list[Finding]:
         created = re.match(rf"CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{_NAME}", statement, re.I)
         if created:
             made.add(_plain(created.group("table")))
+        made |= {_plain(name) for name in _ADD_CONSTRAINT.findall(statement)}
         judged = list(_judged(rendered, statement, made))
-        said = [item for item in rendered.squawk if begin <= _position(rendered.sql, item) < end]
         found += judged
-        found += second_opinion.of_statement(statement, said, rendered.revision, {finding.kind for finding in judged})
+        if not any(re.search(rf"\b{re.escape(name)}\b", statement) for name in made):
+            said = [item for item in rendered.squawk if begin <= _position(rendered.sql, item) < end]
+            found += second_opinion.of_statement(statement, said, rendered.revision, {finding.kind for finding in judged})
     return found
 
 
@@ -203,7 +207,8 @@ def _judged(rendered: Rendered, statement: str, made: set[str]) -> Iterator[Find
             continue
         groups = {name: _plain(value or "") for name, value in match.groupdict().items()}
         table = groups.get("table", "")
-        if not rule or table in made:
+        dropped = _DROP_CONSTRAINT.search(text)
+        if not rule or table in made or (dropped and _plain(dropped.group(1)) in made):
             return
         rows = _size(rendered, table).get("rows")
         told = f"{message.format(column=groups.get('column'))}{' (' + table + ')' if table else ''}: {text[:100]}"

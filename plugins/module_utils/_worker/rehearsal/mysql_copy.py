@@ -170,6 +170,7 @@ class MysqlCopy:
     def second(self) -> Iterator[str]:
         """Make a copy of the copy as it is now, for a way back, and drop it afterwards."""
         self._make(self.copy)
+        self._disconnect(self.name)
         try:
             self._fill(self.name, self.copy, rows=True)
             yield self.copy
@@ -204,8 +205,12 @@ class MysqlCopy:
     def _drop(self, name: str) -> None:
         if not name.startswith(self.family):
             raise Failure("internal_error", f"{name} is no copy of ours.")
+        self._disconnect(name)
+        self.admin.rows(f"drop database if exists {ticked(name)}")
+
+    def _disconnect(self, name: str) -> None:
+        """End the sessions that the project's pools have left on a copy; nobody else knows its name."""
         where = f"db = {server.literal(name)} and id <> connection_id()"
         for (number,) in self.admin.rows(f"select id from information_schema.processlist where {where}"):
             with contextlib.suppress(Exception):  # gone already
                 self.admin.rows(f"kill {int(number)}")
-        self.admin.rows(f"drop database if exists {ticked(name)}")

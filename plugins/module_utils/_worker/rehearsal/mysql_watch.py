@@ -34,6 +34,7 @@ _ROWS = re.compile(r"^\s*(?:WITH\b.*?\)\s*)?(UPDATE|DELETE|INSERT|REPLACE|SELECT
 _TRUNCATE = re.compile(rf"^\s*TRUNCATE\s+(?:TABLE\s+)?({_NAME})", re.I)
 _MADE_FROM = re.compile(r"^\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?:TEMPORARY\s+)?TABLE\b.*?\b(SELECT\b.*)$", re.I | re.S)
 _LIMIT = re.compile(r"\bLIMIT\s+[\d:%?]", re.I)
+_FOR_WRITE = re.compile(r"\bFOR\s+(?:UPDATE|SHARE)\b|\bLOCK\s+IN\s+SHARE\s+MODE\b", re.I)
 _TARGET = re.compile(rf"^\s*(?:UPDATE|DELETE\s+FROM|INSERT\s+(?:IGNORE\s+)?INTO|REPLACE\s+INTO)\s+({_NAME})", re.I)
 
 
@@ -51,6 +52,8 @@ class MysqlWatch(Watcher):
         self.existing = {oid for kind, oid in before if kind == "relation"}
         entries = before.values()
         self.routines = [re.escape(str(entry["name"])[:-2]) for entry in entries if entry["kind"] == "function"]
+        texts = [str(entry["name"]) for entry in entries if entry["kind"] == "index" and "FULLTEXT" in str(entry["definition"])]
+        self.texts = {name.rpartition(".")[2] for name in texts}  # EXPLAIN calls them possible for any condition
         self.triggered = {entry["relation"] for entry in entries if entry["kind"] == "trigger"}
 
     def start(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> dict[str, Any]:
@@ -119,10 +122,16 @@ class MysqlWatch(Watcher):
         }
 
     def _changed(self, text: str, kind: str, plan: list[dict[str, Any]], oids: dict[str, str]) -> dict[str, Any]:
-        whole = [] if _LIMIT.search(text) else [self._table(str(row.get("table")), text, oids) for row in plan if _is_whole(row)]
+        whole = (
+            []
+            if _LIMIT.search(text)
+            else [self._table(str(row.get("table")), text, oids) for row in plan if _is_whole(row, self.texts)]
+        )
         scanned = self._known(filter(None, whole), oids)
         if kind == "select":
             mine = "information_schema" in text.lower()
+            if _FOR_WRITE.search(text):  # all that is read is locked
+                return {"scanned": scanned, "written": scanned}
             return {"scanned": scanned, "read": [] if mine else self._known(self._mentioned(text, oids), oids)}
         target = _TARGET.match(text)
         touched = self._known([target.group(1)] if target else [], oids)
@@ -153,6 +162,7 @@ def _as_alter(text: str) -> str:
     return f"ALTER TABLE {match.group(2)} DROP {match.group(1)}" if match else text
 
 
-def _is_whole(row: dict[str, Any]) -> bool:
+def _is_whole(row: dict[str, Any], texts: set[str]) -> bool:
     """Tell whether a table is read from end to end for want of an index; an empty one is also read so because it is no work."""
-    return row.get("type") in ("ALL", "index") and not row.get("possible_keys") and row.get("select_type") != "INSERT"
+    keys = set(str(row.get("possible_keys") or "").split(",")) - texts - {""}
+    return row.get("type") in ("ALL", "index") and not keys and row.get("select_type") != "INSERT"

@@ -20,6 +20,8 @@ from .access import Access, aimed, endpoint
 
 _MARK = "dbops.alembic rehearsal"
 Aims = Dict[Tuple[str, ...], Tuple[str, Optional[Dict[str, Any]]]]
+#: How long a statement waits for a lock on a copy, where nobody else is.
+WAIT_SECONDS = 10
 _ATTACH = re.compile(r"^\s*ATTACH\b", re.I)
 
 
@@ -100,6 +102,8 @@ class Redirection:
         )
         if settings and mark["dialect"] == "postgresql":
             server.value(dbapi, "select " + settings)
+        if mark["dialect"] in server.MYSQL:
+            server.rows(dbapi, f"set session lock_wait_timeout = {WAIT_SECONDS}, innodb_lock_wait_timeout = {WAIT_SECONDS}")
         dbapi.commit()
 
     def _identify(self, dbapi: Any, mark: dict[str, Any]) -> None:

@@ -20,12 +20,12 @@ from .cluster import Cluster
 from .given import Given
 from .kinds import KINDS
 from .looked import Looked, by_database, hindrance, look
-from .redirect import Redirection
+from .redirect import WAIT_SECONDS, Redirection
 from .scratch import Scratch
 from .step import Step
 
 #: Settings of each session on the copy: no plan scans a table where something else would do, and nothing hangs.
-SESSION = {"enable_seqscan": "off", "lock_timeout": "10s", "statement_timeout": "300s"}
+SESSION = {"enable_seqscan": "off", "lock_timeout": f"{WAIT_SECONDS}s", "statement_timeout": "300s"}
 
 
 def plan(request: dict[str, Any], send: Send) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import time
 from typing import Any, Iterator
 
 from ..failure import Failure
@@ -17,7 +18,8 @@ from .folder import Folder
 
 #: How much room the copy takes: itself, the one that is downgraded, and a table that is copied in one of them.
 TIMES = 3
-_BUSY_SECONDS = 30.0
+BUSY_SECONDS = 30.0
+_BUSY = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED: https://www.sqlite.org/rescode.html
 
 
 class SqliteCopy:
@@ -93,8 +95,14 @@ class SqliteCopy:
 
 def _backup(source: str, target: str) -> None:
     """Copy a database, with what is in its WAL; one that is not there yet is as good as an empty one."""
+    until = time.monotonic() + BUSY_SECONDS
+
+    def progress(status: int, _left: int, _total: int) -> None:
+        if status in _BUSY and time.monotonic() > until:
+            raise Failure("database_busy", f"{source} is being written to for more than {BUSY_SECONDS:g} s.", "Try again later.")
+
     with contextlib.ExitStack() as stack:
         write = stack.enter_context(contextlib.closing(sqlite3.connect(target)))
         if os.path.exists(source):
-            read = stack.enter_context(contextlib.closing(sqlite3.connect(source, timeout=_BUSY_SECONDS)))
-            read.backup(write)
+            read = stack.enter_context(contextlib.closing(sqlite3.connect(source, timeout=BUSY_SECONDS)))
+            read.backup(write, progress=progress)

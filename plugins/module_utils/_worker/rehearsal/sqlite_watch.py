@@ -111,6 +111,9 @@ class _Program:
                 self._close(int(p1), cursors, first)
             elif opcode == "Clear" and p2 == 0 and p1 in roots and roots[p1][1] == "table":
                 self.cleared.add(roots[p1][0])
+            elif opcode == "Vacuum":
+                self.scanned = self.changed = {name for name, _kind in roots.values()}
+                self.writes = True
             elif opcode == "VOpen":  # a check of all rows, which ALTER TABLE … ADD makes for a new condition
                 self.scanned |= {name.strip('`"') for name in _ALTERED.findall(statement)}
             elif p1 in cursors:
