@@ -100,6 +100,19 @@ def test_other_drivers(newest: Application, pg: Any, temporary: Path, driver: st
     assert plan["databases"][0]["copy"] == "cluster" and list(temporary.iterdir()) == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_as_a_plain_user(pg: Any, temporary: Path) -> None:
+    app = Application("alembic120", temporary)
+    (wrapper := temporary / "python").write_text(f'#!/bin/sh\nexec setpriv --reuid nobody --clear-groups {app.python} "$@"\n')
+    wrapper.chmod(0o755)
+    (copies := temporary / "copies").mkdir()
+    shutil.chown(copies, "nobody")
+    project = based(app, pg, ["nullable"])
+    plan = ok(app.run("plan", project, python=str(wrapper), environment={"TMPDIR": str(copies)}))
+    assert plan["mode"] == "rehearsal" and plan["databases"][0]["copy"] == "cluster", plan["warnings"]
+    assert plan["route"] == "rolling" and list(copies.iterdir()) == [] and servers(temporary) == []
+
+
 def test_what_is_in_the_way_is_said(newest: Application, pg: Any, temporary: Path) -> None:
     project = based(newest, pg, ["nullable"])
     (empty := temporary / "none").mkdir()
