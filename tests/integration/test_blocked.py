@@ -77,9 +77,8 @@ def test_retries_that_end_badly(app: Application, pg: Any, driver: str, name: st
 def test_no_retries(app: Application, pg: Any) -> None:
     project = at_first(app, pg)
     with pg.holding(READER):
-        started = time.monotonic()
         result = failed(app.upgrade(project, "a002", lock_timeout=0.5, retries=0), "lock_timeout")
-    assert len(result["attempts"]) == 1 and time.monotonic() - started < 15
+    assert len(result["attempts"]) == 1
 
 
 def test_other_readers_hardly_wait(app: Application, pg: Any) -> None:
@@ -89,14 +88,14 @@ def test_other_readers_hardly_wait(app: Application, pg: Any) -> None:
     with pg.holding(READER) as reader, contextlib.closing(pg.connect()) as client, client.cursor() as cursor:
         run = app.start("upgrade", project, revision="a002", lock_timeout=0.3, retries=20, retry_delay=0.3)
         pg.wait_for_session("wait_event_type = 'Lock' and query like 'ALTER%%'")
-        release_later(reader, 2)
+        release_later(reader, 6)
         while run.process.poll() is None:
             started = time.monotonic()
             cursor.execute(READER)
             worst = max(worst, time.monotonic() - started)
             time.sleep(0.01)
         result = ok(run.result())
-    assert len(result["attempts"]) > 1 and 0.1 < worst < 1.5
+    assert len(result["attempts"]) > 1 and 0.1 < worst < 4
 
 
 def test_a_timeout_of_the_projects_own(app: Application, pg: Any) -> None:

@@ -8,7 +8,6 @@ import contextlib
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -112,9 +111,8 @@ def test_terminate(pg: PostgresDatabase, clients: list[Any]) -> None:
 
 
 def test_check_mode_does_not_fail_or_wait(pg: PostgresDatabase, clients: list[Any]) -> None:
-    started = time.monotonic()
-    dry = ok(Caller(pg)("sessions", check=True, wait=60))
-    assert not dry["changed"] and dry["count"] == 3 and time.monotonic() - started < 30
+    dry = ok(Caller(pg)("sessions", check=True, wait=600))  # the module's process would time out before
+    assert not dry["changed"] and dry["count"] == 3
 
 
 def test_through_a_pooler_it_says_so(pg: PostgresDatabase, pgbouncer: Any) -> None:

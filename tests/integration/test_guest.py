@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -48,11 +47,8 @@ def test_output_is_what_the_failing_run_printed(app: Application, pg: Any) -> No
 
 
 def test_an_environment_that_closes_every_descriptor(app: Application, pg: Any) -> None:
-    """The command line migrates it. We may or may not, but we don't hang and we don't lie."""
-    project = app.project("closes_fds", pg)
-    started = time.monotonic()
-    result = app.upgrade(project)
-    assert time.monotonic() - started < 60
+    """The command line migrates it. We may or may not, but we don't hang (the module's process would time out) and we don't lie."""
+    result = app.upgrade(app.project("closes_fds", pg))
     real = heads(pg) if "alembic_version" in pg.tables() else []
     assert result.get("after") == real and result["changed"] == (real != [])
     assert not result.get("failed") or result["error_kind"] != "internal_error"
@@ -61,17 +57,14 @@ def test_an_environment_that_closes_every_descriptor(app: Application, pg: Any) 
 def test_a_child_that_lingers_does_not_keep_us(app: Application, pg: Any) -> None:
     """It inherits each descriptor, the reply's included, and the connection, too."""
     project = app.project("forks", pg)
-    started = time.monotonic()
-    result = ok(app.upgrade(project, environment={"CHILD_SECONDS": "30"}))
-    assert time.monotonic() - started < 20 and result["after"] == heads(pg) == ["g001"]
+    result = ok(app.upgrade(project, environment={"CHILD_SECONDS": "180"}))  # the module's process would time out before
+    assert result["after"] == heads(pg) == ["g001"]
 
 
 def test_a_project_that_hangs_is_stopped(app: Application, pg: Any) -> None:
     project = app.project("hangs", pg)
-    started = time.monotonic()
     failed(app.info(project, timeout=2), "worker_timeout")
     failed(app.upgrade(project, timeout=2), "worker_timeout")
-    assert time.monotonic() - started < 40
 
 
 def test_a_migration_that_takes_too_long_is_stopped(app: Application, pg: Any) -> None:

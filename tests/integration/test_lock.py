@@ -32,19 +32,18 @@ def start_slow(app: Application, database: Any, seconds: float, **parameters: An
 
 @pytest.mark.core
 def test_a_living_holder_is_waited_for(app: Application, database: Any) -> None:
-    project, first = start_slow(app, database, 4)
-    second = ok(app.upgrade(project, environment={"SLOW_SECONDS": "4"}))
+    project, first = start_slow(app, database, 8)
+    second = ok(app.upgrade(project, environment={"SLOW_SECONDS": "8"}))
     assert not second["changed"] and second["applied"] == [] and second["after"] == ["n003"]
     done = ok(first.result())
-    assert done["after"] == ["n003"] and done["lock"]["kept"] is True and done["lock"]["waited_seconds"] < 2
-    assert second["lock"]["waited_seconds"] > 1 and second["lock"]["kept"] is True
+    assert done["after"] == ["n003"] and done["lock"]["kept"] is True
+    assert second["lock"]["waited_seconds"] > done["lock"]["waited_seconds"] and second["lock"]["kept"] is True
 
 
 def test_a_living_holder_is_named(app: Application, database: Any) -> None:
-    project, first = start_slow(app, database, 8)
-    started = time.monotonic()
+    project, first = start_slow(app, database, 12)
     result = failed(app.upgrade(project, lock_wait=1), "lock_unavailable")
-    assert time.monotonic() - started < 6 and not result["changed"]
+    assert first.process.poll() is None and not result["changed"], "it waited for the holder to end"
     holder = result["lock"]["holder"]
     assert str(holder["pid"]) in result["msg"] and holder["since"].startswith(time.strftime("%Y-", time.gmtime()))
     if database.dialect == "postgresql":
@@ -66,9 +65,7 @@ def test_a_dead_holder_holds_nothing(app: Application, database: Any) -> None:
             "select id from information_schema.processlist where db = %s and user <> 'root'", [database.name]
         ):
             database.server.fetch(f"kill {row[0]}")
-    started = time.monotonic()
     result = app.upgrade(project, environment={"SLOW_SECONDS": "0"}, lock_wait=10)
-    assert time.monotonic() - started < 10
     if database.dialect == "postgresql":
         assert ok(result)["after"] == ["n003"]
     else:  # half a revision is committed there
@@ -108,10 +105,9 @@ def test_the_lock_is_of_one_database(app: Application, pg: Any, maria: Any, post
     """MariaDB's GET_LOCK is of the server: the database's name has to be in the key."""
     for database, server in ((pg, postgres), (maria, mariadb)):
         other = server.database()
-        _project, first = start_slow(app, database, 6)
-        started = time.monotonic()
+        _project, first = start_slow(app, database, 12)
         assert ok(app.upgrade(app.project("linear", other), lock_wait=1))["after"] == ["r005"]
-        assert time.monotonic() - started < 6
+        assert first.process.poll() is None, "it waited for the upgrade of the other database"
         ok(first.result())
         other.drop()
 
