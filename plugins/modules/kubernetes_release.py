@@ -36,6 +36,12 @@ options:
   manifest:
     description: The manifest of the workload, for server-side apply. The number of replicas in it is left out.
     type: dict
+  init_container:
+    description:
+      - The init container that upgrades the database as the pods of an active release start, as
+        M(dbops.alembic.migration_manifests) makes it. It comes last, with the image of the release, and is no part of what is
+        written down.
+    type: dict
   keep_count:
     description: How many releases to keep written down.
     type: int

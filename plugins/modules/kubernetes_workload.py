@@ -89,6 +89,11 @@ replicas:
   returned: success
   type: int
   sample: 3
+served:
+  description: Whether a pod of the present template was ready at any time, and so may have served.
+  returned: always
+  type: bool
+  sample: true
 reason:
   description: Why the workload did not come up, in the word of Kubernetes, or V(timeout).
   returned: when O(state=started) or O(state=restarted) failed

@@ -24,9 +24,8 @@ extends_documentation_fragment:
   - dbops.alembic.attributes
 options:
   directory:
-    description: The folder of the files. It is made when it is missing.
+    description: The folder of the files. It is made when it is missing. Without it nothing is written, and RV(manifests) has them.
     type: path
-    required: true
   forms:
     description: What to write. C(job.yaml), C(helm-hook.yaml), C(init-container-patch.yaml), C(compose.yaml) and C(entrypoint.sh).
     type: list
@@ -113,6 +112,11 @@ files:
   type: list
   elements: str
   sample: [deploy/migration/job.yaml, deploy/migration/init-container-patch.yaml]
+manifests:
+  description: File name and content of each.
+  returned: success, without O(directory)
+  type: dict
+  sample: {"job.yaml": "apiVersion: batch/v1"}
 error_kind:
   description: What kind of failure it was.
   returned: failure

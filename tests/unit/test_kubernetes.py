@@ -212,3 +212,53 @@ def test_which_archives_are_too_many_or_too_old(count: int, seconds: float, gone
     archives = [{"path": f"/a/{name}", "created_at": f"2026-03-01T00:0{minute}:00Z"} for name, minute in zip("adcb", (1, 3, 2, 0))]
     now = 1772323200 + 3 * 60 + 10
     assert archive.doomed(archives, count, seconds, now) == [f"/a/{name}" for name in gone]
+
+
+def migration_ended(said: str, **more: Any) -> dict[str, Any]:
+    ended = {"terminated": {"exitCode": 1, "message": said}}
+    return {"name": pods.MIGRATION, "ready": False, "restartCount": 0, "state": ended, **more}
+
+
+REFUSED = '{"ok": false, "kind": "migration_failed", "message": "Revision 1b7e failed"}'
+
+
+@pytest.mark.parametrize(
+    ("status", "reasons"),
+    [
+        (migration_ended(REFUSED), ["MigrationFailed"]),
+        (
+            migration_ended("", state={"waiting": {"reason": "CrashLoopBackOff"}}, lastState={"terminated": {"message": REFUSED}}),
+            ["MigrationFailed"],
+        ),
+        (migration_ended('{"ok": true}'), []),
+        (migration_ended("Killed"), []),
+        ({**migration_ended(REFUSED), "name": "web"}, []),
+    ],
+)
+def test_a_migration_that_failed_in_a_pod_is_known_at_once(status: dict[str, Any], reasons: list[str]) -> None:
+    found = pods.pod_problems(pod(initContainerStatuses=[status]))
+    assert [problem.reason for problem in found] == reasons
+    assert all(problem.certain and "Revision 1b7e failed" in problem.text for problem in found)
+
+
+def test_a_deadline_of_the_rollout_does_not_count_while_pods_migrate() -> None:
+    late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
+    found: dict[str, Any] = {"metadata": {}, "spec": {"template": {"spec": {"containers": []}}}, "status": {"conditions": [late]}}
+    assert [problem.reason for problem in pods.workload_problems(found)] == ["ProgressDeadlineExceeded"]
+    found["spec"]["template"]["spec"]["initContainers"] = [{"name": pods.MIGRATION}]
+    assert pods.workload_problems(found) == []
+
+
+def test_a_release_is_a_template_without_what_migrates() -> None:
+    plain = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": "shop:1.1"}]}}
+    ours = {"name": pods.MIGRATION}
+    others = {"initContainers": [{"name": "wait"}], "volumes": [{"name": "cache"}]}
+    for spec in (plain["spec"], {**plain["spec"], **others}):
+        template = {**plain, "spec": spec}
+        grown = {key: [*spec.get(key, []), ours] for key in ("initContainers", "volumes")}
+        assert release.release_part({**plain, "spec": {**spec, **grown}}) == template
+        assert release.release_part(template) == template
+    known = {release.RELEASES: release.packed({"blue": plain})}
+    running = {**plain, "spec": {**plain["spec"], "initContainers": [ours], "volumes": [ours]}}
+    found = {"metadata": {"name": "web", "annotations": known}, "spec": {"template": running}}
+    assert release.active(found, [], "Deployment web") == ("blue", "shop:1.1")

@@ -66,6 +66,12 @@ MAINTENANCE_WINDOW = [
     ("upgrading", {"failure": FAILED}, Observed(TO, None, "complete"), Policy(), SWAP),
     ("upgrading", {"failure": FAILED}, Observed(TO, None, "complete"), Policy("finish"), FORWARD),
     ("upgrading", {}, Observed(TO, True, "complete"), Policy(), SWAP),
+    # the pods that upgrade the database may serve already, so rows count as after the upgrade
+    ("upgrading", {"rows": {"tables": {}}}, Observed(TO, None, "complete"), Policy(), FORWARD),
+    ("upgrading", {"rows": {"tables": {}}}, Observed(TO, None, "complete", new_rows=3), Policy("revert"), HALT),
+    ("upgrading", {"rows": {"tables": {}}}, Observed(TO, None, "complete"), Policy("revert"), HALT),
+    ("upgrading", {"rows": {"tables": {}}}, Observed(TO, None, "complete", new_rows=0), Policy("revert"), SWAP),
+    ("upgrading", {"rows": {"tables": {}}}, Observed(BETWEEN, None, "complete", new_rows=3), Policy(), SWAP),
     # after the upgrade
     ("starting", {}, Observed(TO), Policy(), FORWARD),
     ("starting", {}, Observed(FROM), Policy(), HALT),

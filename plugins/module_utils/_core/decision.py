@@ -111,6 +111,8 @@ def _decide_upgrading(record: Record, observed: Observed, policy: Policy) -> Dec
         )
     if _same(observed.revisions, record.to_revision) and not observed.dirty and _forward(record, policy):
         return Decision("finish", "The database is at the to-revision.", code="to")
+    if record.rows and _same(observed.revisions, record.to_revision):
+        return way_back(record, observed, policy)  # pods that upgrade the database as they start may have served since
     if _same(observed.revisions, record.from_revision) and observed.dirty is False:
         return Decision(
             "revert", "The database is at the from-revision and nothing of the failed upgrade is committed.", code="from"

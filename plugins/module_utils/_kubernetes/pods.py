@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any, Iterable, Mapping
 
@@ -23,6 +24,8 @@ STUCK = (
     "RunContainerError",
     "CrashLoopBackOff",
 )
+#: The init container that upgrades the database, of a release that does so as its pods start.
+MIGRATION = "dbops-upgrade"
 #: So many restarts during one rollout are no accident.
 RESTARTS = 2
 #: Seconds for which containers without a readiness probe have to run.
@@ -90,6 +93,9 @@ def pod_problems(pod: Object) -> list[Problem]:
 
 def _container_problems(pod: str, status: Object) -> list[Problem]:
     waiting = (status.get("state") or {}).get("waiting") or {}
+    answer = _answer(status)
+    if answer:
+        return [Problem(pod, status["name"], "MigrationFailed", f"{answer.get('kind')}: {answer.get('message')}", True)]
     ended = (status.get("lastState") or {}).get("terminated") or (status.get("state") or {}).get("terminated") or {}
     how = f"ended {status.get('restartCount')} times, last with {_ended(ended)}" if ended else ""
     if waiting.get("reason") in STUCK:
@@ -99,6 +105,31 @@ def _container_problems(pod: str, status: Object) -> list[Problem]:
     if not status.get("ready") and status.get("restartCount", 0) >= RESTARTS and ended.get("exitCode", 0) != 0:
         return [Problem(pod, status["name"], "CrashLoopBackOff", how, True)]
     return []
+
+
+def _answer(status: Object) -> dict[str, Any]:
+    """Return what the worker left when it could not migrate, if this is its container and it did."""
+    if status["name"] != MIGRATION:
+        return {}
+    ends = [(status.get(state) or {}).get("terminated") or {} for state in ("state", "lastState")]
+    for ended in ends:
+        try:
+            said = json.loads(ended.get("message") or "")
+        except ValueError:
+            continue
+        return said if isinstance(said, dict) and said.get("ok") is False else {}
+    return {}
+
+
+def migrating(pod: Object) -> bool:
+    """Tell whether the pod upgrades the database, or waits for another one that does."""
+    statuses = (pod.get("status") or {}).get("initContainerStatuses") or ()
+    return any(status["name"] == MIGRATION and "running" in (status.get("state") or {}) for status in statuses)
+
+
+def migrates(workload: Object) -> bool:
+    """Tell whether the workload's pods upgrade the database as they start."""
+    return any(item["name"] == MIGRATION for item in workload["spec"]["template"]["spec"].get("initContainers") or ())
 
 
 def _ended(terminated: Object) -> str:
@@ -112,7 +143,8 @@ def workload_problems(workload: Object) -> list[Problem]:
     for condition in (workload.get("status") or {}).get("conditions") or ():
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
             found.append(Problem("", "", condition.get("reason") or "FailedCreate", condition.get("message") or ""))
-        if condition["type"] == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded" and _observed(workload):
+        late = condition["type"] == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded"
+        if late and _observed(workload) and not migrates(workload):  # which may take longer, and has limits of its own
             found.append(Problem("", "", "ProgressDeadlineExceeded", condition.get("message") or "", True))
     return found
 

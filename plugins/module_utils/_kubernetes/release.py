@@ -14,7 +14,8 @@ from typing import Any, Dict, Mapping
 from .._argspec import ArgumentSpec
 from .._core.diff import text_diff
 from .._errors import MigrationError
-from .cluster import APPLY_PATCH, Object
+from .cluster import APPLY_PATCH, JSON_PATCH, Object
+from .pods import MIGRATION
 from .workload import Workload, _pointer, workload_spec
 
 #: Version → pod template, packed: the manual of a workload should stay readable.
@@ -81,7 +82,7 @@ def active(found: Object, names: list[str], label: str) -> tuple[str, str]:
     """Return version and image of what the workload runs, or would run."""
     template = found["spec"]["template"]
     image = str(chosen(template, names, label)[-1]["image"])
-    known = [version for version, recorded in releases_of(found).items() if recorded == template]
+    known = [version for version, recorded in releases_of(found).items() if recorded == release_part(template)]
     return (known[-1] if known else version_of(image)), image
 
 
@@ -99,6 +100,7 @@ def release_spec() -> ArgumentSpec:
             containers=dict(type="list", elements="str", default=[]),
             image=dict(type="str"),
             manifest=dict(type="dict"),
+            init_container=dict(type="dict"),
             keep_count=dict(type="int", default=5),
             protected=dict(type="list", elements="str", default=[]),
         ),
@@ -112,7 +114,8 @@ def run_release(params: Mapping[str, Any], dry: bool = False) -> Object:
     names, version, label = params["containers"], params["version"], workload.label
     found = workload.read()
     former, former_image = active(found, names, label)
-    before, known = found["spec"]["template"], releases_of(found)
+    present, known = found["spec"]["template"], releases_of(found)
+    before = release_part(present)
     aimed = _aimed(workload, params, before, known, dry)
     if params["state"] == "prepared" and former == version and aimed != before:
         raise MigrationError(
@@ -123,8 +126,10 @@ def run_release(params: Mapping[str, Any], dry: bool = False) -> Object:
     rest = {name: template for name, template in known.items() if name not in (former, version)}
     releases = {**rest, former: before, version: aimed}
     releases = _kept(releases, params["keep_count"], [*params["protected"], former, version])
-    after = aimed if params["state"] == "active" else before
-    changed = after != before or releases != known
+    after = present
+    if params["state"] == "active":
+        after = _migrating(workload, aimed, params["init_container"], names) if params["init_container"] else aimed
+    changed = after != present or releases != known
     if changed and not dry:
         if params["state"] == "active" and params["manifest"]:
             _applied(workload, params["manifest"], dry=False)
@@ -147,7 +152,7 @@ def _aimed(workload: Workload, params: Mapping[str, Any], present: Object, known
         return with_image(present, params["containers"], params["image"], workload.label)
     if params["state"] == "prepared" and params["manifest"]:
         template: Object = _applied(workload, params["manifest"], dry=True)["spec"]["template"]
-        return template
+        return release_part(template)
     if version in known:
         return known[version]
     if version_of(str(chosen(present, params["containers"], workload.label)[-1]["image"])) == version:
@@ -159,6 +164,32 @@ def _aimed(workload: Workload, params: Mapping[str, Any], present: Object, known
         "release_unknown",
         "Prepare it with state=prepared, or deploy the release that you want with the playbook dbops.alembic.maintenance_window.",
     )
+
+
+def release_part(template: Object) -> Object:
+    """Return a pod template without the init container that upgrades the database: it belongs to a deployment, not to a release."""
+    spec = template["spec"]
+    if not any(item["name"] == MIGRATION for item in spec.get("initContainers") or ()):
+        return template
+    kept = {key: [item for item in spec.get(key) or () if item["name"] != MIGRATION] for key in ("initContainers", "volumes")}
+    rest = {key: value for key, value in spec.items() if key not in kept}
+    return {**template, "spec": {**rest, **{key: value for key, value in kept.items() if value}}}
+
+
+def _migrating(workload: Workload, template: Object, container: Object, names: list[str]) -> Object:
+    """Return the template with the init container, as the last one and with the image of the release, as the cluster writes it."""
+    spec = template["spec"]
+    image = chosen(template, names, workload.label)[-1]["image"]
+    added = {**container, "name": MIGRATION, "image": image, "volumeMounts": [{"name": MIGRATION, "mountPath": "/tmp"}]}
+    grown = {
+        **spec,
+        "initContainers": [*(spec.get("initContainers") or ()), added],
+        "volumes": [*(spec.get("volumes") or ()), {"name": MIGRATION, "emptyDir": {}}],
+    }
+    patch = [{"op": "replace", "path": "/spec/template", "value": {**template, "spec": grown}}]
+    what = f"set the init container of {workload.label}"
+    written: Object = workload.cluster.change(what, "PATCH", workload.path, patch, JSON_PATCH, dryRun="All")
+    return dict(written["spec"]["template"])
 
 
 def with_image(template: Object, names: list[str], image: str, label: str) -> Object:

@@ -26,7 +26,7 @@ NAME = "dbops-migrate"
 def manifests_spec() -> ArgumentSpec:
     own = ArgumentSpec(
         options=dict(
-            directory=dict(type="path", required=True),
+            directory=dict(type="path"),
             forms=dict(type="list", elements="str", choices=list(FORMS), default=list(FORMS)),
             workload_kind=dict(type="str", choices=list(KINDS), default="deployment"),
             workload_name=dict(type="str"),
@@ -38,6 +38,8 @@ def manifests_spec() -> ArgumentSpec:
 def run_manifests(params: Mapping[str, Any], dry: bool = False) -> Object:
     """Write the files that differ and return the module's result."""
     files = rendered(params)
+    if params["directory"] is None:
+        return {"changed": False, "files": [], "manifests": files}
     changes = []
     for name, text in files.items():
         path = os.path.join(params["directory"], name)

@@ -14,7 +14,7 @@ from .._argspec import ArgumentSpec
 from .._core.diff import text_diff
 from .._errors import MigrationError
 from .cluster import JSON_PATCH, MERGE_PATCH, Cluster, Object, cluster_spec, events_of, log_of, selector_text
-from .pods import Problem, describe, pod_problems, progress, rolled_out, running, settling, workload_problems
+from .pods import Problem, describe, migrating, pod_problems, progress, rolled_out, running, settling, workload_problems
 
 KINDS = {"deployment": "Deployment", "statefulset": "StatefulSet"}
 #: What a workload had before it was stopped: replicas, autoscalers.
@@ -228,20 +228,27 @@ class Workload:
 
     def _wait_up(self, wait: float, patience: float, lines: int) -> Object:
         until, since, up = self.now() + wait, {}, 0.0  # type: float, dict[tuple[str, str], float], float
+        served = False
         while True:
             found = self.read()
+            status = found.get("status") or {}
+            served = served or bool(status.get("readyReplicas") and status.get("updatedReplicas"))
             up = up or self.now() if rolled_out(found) else 0.0
             if up and self.now() - up >= settling(found):
                 return found
             pods = self.pods(found)
+            if any(migrating(pod) for pod in pods):
+                until = max(until, self.now() + wait)  # how long a migration may take is the worker's to say
             problems = workload_problems(found) + [problem for pod in pods for problem in pod_problems(pod)]
             since = {problem.key: since.get(problem.key, self.now()) for problem in problems}
             lasting = [item for item in problems if item.certain or self.now() - since[item.key] >= patience]
             if lasting or self.now() > until:
-                raise self._failed(found, pods, lasting, wait, lines)
+                raise self._failed(found, pods, lasting, wait, lines, served)
             self.sleep(PAUSE)
 
-    def _failed(self, found: Object, pods: list[Object], problems: list[Problem], wait: float, lines: int) -> MigrationError:
+    def _failed(
+        self, found: Object, pods: list[Object], problems: list[Problem], wait: float, lines: int, served: bool
+    ) -> MigrationError:
         """Return the failure with what an operator would look at next: events, and the failing pod's last words."""
         waiting = [pod for pod in running(pods) if not _ready(pod)]
         worst = next((item for item in problems if item.pod), None)
@@ -254,7 +261,13 @@ class Workload:
         parts = [f"{self.label} did not come up: {why}."]
         parts += ["Events:", *events] if events else []
         parts += [f"The end of the log of {pod}:", log] if log else []
-        facts = {"reason": problems[0].reason if problems else "timeout", "pod": pod, "events": events, "log": log}
+        facts = {
+            "reason": problems[0].reason if problems else "timeout",
+            "pod": pod,
+            "events": events,
+            "log": log,
+            "served": served,
+        }
         return MigrationError("\n".join(parts), "rollout_failed", None, facts)
 
     def _replica_sets(self, found: Object, pods: list[Object]) -> list[str]:
@@ -335,4 +348,10 @@ def run_workload(params: Mapping[str, Any], stamp: str, dry: bool = False) -> Ob
         last, changed = workload.restart(stamp, *limits, dry=dry), True
         wanted = last["spec"].get("replicas", 1)
     old, new = f"replicas: {first['spec'].get('replicas', 1)}\n", f"replicas: {wanted}\n"
-    return {"changed": changed, "before": before, "replicas": wanted, "diff": text_diff(workload.label, old, new)}
+    return {
+        "changed": changed,
+        "before": before,
+        "replicas": wanted,
+        "served": bool(wanted),
+        "diff": text_diff(workload.label, old, new),
+    }
