@@ -9,6 +9,7 @@ import json
 import os
 import time
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -83,7 +84,7 @@ def test_in_the_ini(app: Application, maria: Any, postgres: Any, mariadb: Any, p
 @pytest.mark.parametrize("how", ["url", "environment", "x_arguments", "ini", "settings"])
 def test_nowhere_while_it_runs(app: Application, postgres: Any, tmp_path: Path, how: str) -> None:
     """Looks at each process's arguments and first environment, and at each file that was written meanwhile."""
-    password = PASSWORDS[0]
+    password = PASSWORDS[0] + token_hex(4)  # other tests, which run at the same time, write theirs down
     database = postgres.database(password)
     names = {"url": "slow", "environment": "env_var_url", "x_arguments": "x_args", "ini": "slow", "settings": "settings_class"}
     project = app.project(names[how], database if how == "ini" else None, versions="slow")
