@@ -16,8 +16,8 @@ dev: ## Make the virtual environment and the collection tree in .cache
 	@$(PYTHON) tests/tooling/environments.py dev tree
 
 test: ## Everything that this machine allows, but for what takes very long; says what it skipped and why
-	@$(RUN) lint types sanity unit integration packaging demo kubernetes
-	@echo "Left to make test-all: the slow tests, deployments on real hosts (make molecule) and most of those on a cluster (make test-kubernetes), projects from PyPI (make test-projects)"
+	@$(RUN) lint types sanity unit integration packaging demo scenarios kubernetes
+	@echo "Left to make test-all: the slow tests, most deployments on real hosts (make molecule) and on a cluster (make test-kubernetes), projects from PyPI (make test-projects)"
 
 test-all: ## make test with the slow tests, sanity on every supported ansible-core, and make test-projects
 	@$(RUN) --slow lint types sanity-all unit integration packaging demo scenarios projects kubernetes
