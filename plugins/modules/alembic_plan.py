@@ -328,8 +328,10 @@ revisions:
 databases:
   description:
     - One entry for each database or tenant, with C(database), C(initialised), C(current), C(mode), C(mode_reason), C(copy),
-      C(second_opinion) and C(revisions). C(second_opinion) is the name and version of squawk, where it read the SQL. C(copy) says where it was rehearsed, in a C(database) of the same server, in the one that was C(given), in a
-      throw-away C(cluster), or on a C(file).
+      C(second_opinion) and C(revisions).
+    - C(copy) says where it was rehearsed, in a C(database) of the same server, in the one that was C(given), in a throw-away
+      C(cluster), or on a C(file).
+    - C(second_opinion) is the name and version of squawk, where it read the SQL.
   returned: success
   type: list
   elements: dict

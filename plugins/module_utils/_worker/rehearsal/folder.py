@@ -24,41 +24,42 @@ class Folder:
 
     def __init__(self, *scope: str) -> None:
         digest = hashlib.sha256(" ".join(scope).encode()).hexdigest()[:8]
-        self.family = os.path.join(tempfile.gettempdir(), f"{PREFIX}{digest}_")
+        self.family = f"{PREFIX}{digest}_"
         self.path = ""
         self._handle = -1
 
     def make(self) -> str:
-        self.path = tempfile.mkdtemp(prefix=os.path.basename(self.family), dir=os.path.dirname(self.family))
-        self._handle = os.open(self.path, os.O_RDONLY)
-        _locked(self._handle)
-        return self.path
-
-    def left(self) -> list[str]:
-        """Return the folders of this family that no run holds and that are our user's."""
-        found = []
-        for path in sorted(glob.glob(glob.escape(self.family) + "*")):
-            if path == self.path or os.path.islink(path) or not os.path.isdir(path):
-                continue
-            status = os.stat(path)
-            if os.geteuid() not in (0, status.st_uid):
-                continue
-            handle = os.open(path, os.O_RDONLY)
-            try:
-                if _locked(handle):
-                    found.append(path)
-            finally:
-                os.close(handle)
-        return found
+        while True:
+            path = tempfile.mkdtemp(prefix=self.family)
+            handle = _held(path)
+            if handle is not None:  # another run may have taken it for one that was left behind
+                self.path, self._handle = path, handle
+                return path
 
     def prune(self, before: Callable[[str], None] = lambda path: None) -> list[str]:
         """Remove what runs that were killed have left, after ``before`` has ended what still uses it; return the names."""
         removed = []
-        for path in self.left():
-            before(path)
-            shutil.rmtree(path, ignore_errors=True)
-            removed.append(os.path.basename(path))
+        for path in self._others():
+            handle = _held(path)
+            if handle is None:
+                continue
+            try:
+                before(path)
+                shutil.rmtree(path, ignore_errors=True)
+                removed.append(os.path.basename(path))
+            finally:
+                os.close(handle)
         return removed
+
+    def _others(self) -> list[str]:
+        """Return the folders of this family that are our user's; root may look into any."""
+        try:
+            home = tempfile.gettempdir()
+        except FileNotFoundError:  # nothing here can be written to, so nothing was
+            return []
+        found = sorted(glob.glob(os.path.join(glob.escape(home), self.family + "*")))
+        found = [path for path in found if path != self.path and os.path.isdir(path) and not os.path.islink(path)]
+        return [path for path in found if os.geteuid() in (0, os.stat(path).st_uid)]
 
     def remove(self) -> None:
         if self.path:
@@ -67,11 +68,19 @@ class Folder:
             self.path = ""
 
 
-def _locked(handle: int) -> bool:
+def _held(path: str) -> int | None:
+    """Open and lock a folder; None when somebody else holds it, or has removed it."""
     import fcntl
 
     try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.exists(path):
+            return handle
     except BlockingIOError:
-        return False
-    return True
+        pass
+    os.close(handle)
+    return None
