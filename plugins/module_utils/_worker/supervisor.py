@@ -205,7 +205,7 @@ class Supervisor:
         else:
             how = f"ended with status {int(os.WEXITSTATUS(status))}"
         hint = "The kernel's log says whether memory ran out." if "SIGKILL" in how else "The project's own output is in 'output'."
-        return dict(facts, kind="worker_died", message=f"The process of the migration {how}{where}.", hint=hint)
+        return dict(facts, kind="worker_died", message=f"The process of the worker {how}{where}.", hint=hint)
 
 
 def _kill(child: int) -> None:

@@ -1,0 +1,157 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hooks of the operator: their order, the state of the application meanwhile, and what happens when they fail themselves."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+
+from flows.stage import Stage
+from support.postgres import Postgres
+
+pytestmark = pytest.mark.timeout(1800)
+
+#: Notes its name, the status that the application on this host answers with, and the revision of the database.
+NOTE = """
+- name: Ask the application
+  ansible.builtin.uri: {{url: "http://127.0.0.1:{{{{ shop_port }}}}/health", status_code: [-1, 200, 500, 503]}}
+  register: answer
+  failed_when: false
+
+- name: Note it
+  ansible.builtin.shell: echo {name} {{{{ inventory_hostname }}}} {{{{ answer.status }}}} >> {log}
+"""
+FAIL = "\n- name: Fail\n  ansible.builtin.fail: {{msg: the pager does not answer}}\n  when: inventory_hostname == '{host}'\n"
+THERE = [
+    *("before_deployment", "before_drain", "after_drain", "before_stop", "after_stop", "before_snapshot", "after_snapshot"),
+    *("before_upgrade", "after_upgrade", "before_activate", "after_activate", "before_start"),
+]
+SERVED = ["after_start", "before_undrain", "after_undrain", "before_archive", "after_archive", "after_deployment"]
+BACK = [
+    *(
+        "after_failure",
+        "before_drain",
+        "after_drain",
+        "before_stop",
+        "after_stop",
+        "before_restore",
+        "after_restore",
+        "before_activate",
+    ),
+    *("after_activate", "before_start", "after_start", "before_undrain", "after_undrain", "after_deployment"),
+]
+ON_HOSTS = {f"{when}_{step}" for when in ("before", "after") for step in ("drain", "stop", "activate", "start", "undrain")}
+
+
+class Hooks:
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.folder, self.log = folder, folder / "log"
+
+    def files(self, *failing: str, host: str = "shop1") -> dict[str, str]:
+        """What deployment_hooks takes: all there are, or those that are to be `failing` on that host."""
+        self.log.write_text("")
+        found = {}
+        for name in set(failing) or {*THERE, *SERVED, *BACK}:
+            path = self.folder / f"{name}.yml"
+            text = NOTE.format(name=name, log=self.log) + (FAIL.format(host=host) if name in failing else "")
+            path.write_text(text)
+            found[name] = str(path)
+        return found
+
+    @property
+    def noted(self) -> list[tuple[str, str, int]]:
+        lines = [line.split() for line in self.log.read_text().splitlines()]
+        return [(name, host, int(status)) for name, host, status in lines]
+
+    @property
+    def order(self) -> list[str]:
+        return [name for name, _notes in groupby(name for name, _host, _status in self.noted)]
+
+    def answers(self, *names: str) -> set[int]:
+        return {status for name, _host, status in self.noted if name in names}
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Stage]:
+    if not shutil.which("supervisord"):
+        pytest.skip("supervisor is not installed")
+    made = Stage(tmp_path_factory.mktemp("hooks") / "s", postgres)
+    made.archive("1.0", "1.1", "1.2", "unhealthy")
+    try:
+        assert made.play("maintenance_window", release_version="1.0").status == 0
+        made.seed(50)
+        yield made
+    finally:
+        made.close()
+
+
+def test_each_runs_at_its_step(stage: Stage, tmp_path: Path) -> None:
+    hooks = Hooks(tmp_path / "hooks")
+    run = stage.play("maintenance_window", release_version="1.1", deployment_hooks=hooks.files())
+    assert run.status == 0, run.output
+    assert hooks.order == THERE + SERVED
+    for name in {*THERE, *SERVED}:
+        hosts = sorted(host for noted, host, _status in hooks.noted if noted == name)
+        assert hosts == (["shop1", "shop2"] if name in ON_HOSTS else ["shop1"]), name
+    stopped = THERE[THERE.index("after_stop") :]
+    assert hooks.answers(*stopped) == {-1}
+    assert hooks.answers(*THERE[: THERE.index("after_stop")], *SERVED) == {200}
+
+
+def test_none_runs_in_check_mode_or_where_nothing_is_to_be_done(stage: Stage, tmp_path: Path) -> None:
+    hooks = Hooks(tmp_path / "hooks")
+    assert stage.play("maintenance_window", "--check", release_version="1.2", deployment_hooks=hooks.files()).status == 0
+    assert hooks.order == []
+    assert stage.play("maintenance_window", release_version="1.1", deployment_hooks=hooks.files()).status == 0
+    assert hooks.order in ([], ["after_deployment"])
+
+
+def test_those_of_the_way_back(stage: Stage, tmp_path: Path) -> None:
+    hooks, before = Hooks(tmp_path / "hooks"), stage.contents()
+    run = stage.play("maintenance_window", release_version="unhealthy", deployment_hooks=hooks.files())
+    assert run.status == 2 and run.result["outcome"] == "reverted", run.output
+    assert hooks.order == THERE + BACK
+    assert stage.serving() == {("1.1", 200, "1.1")} and stage.contents() == before
+
+
+@pytest.mark.parametrize("name", ["before_drain", "after_stop", "before_upgrade", "after_upgrade", "after_start"])
+def test_one_that_fails_is_a_step_that_failed(stage: Stage, tmp_path: Path, name: str) -> None:
+    hooks, before = Hooks(tmp_path / "hooks"), stage.contents()
+    run = stage.play("maintenance_window", release_version="1.2", deployment_hooks=hooks.files(name))
+    assert run.status == 2 and run.result["outcome"] == "reverted", run.output
+    assert f"The hook {name} failed: the pager does not answer" in run.result["failure"]["message"]
+    assert stage.serving() == {("1.1", 200, "1.1")} and stage.contents() == before
+
+
+def test_before_deployment_refuses_it(stage: Stage, tmp_path: Path) -> None:
+    hooks, before, records = Hooks(tmp_path / "hooks"), stage.contents(), len(stage.records())
+    run = stage.play("maintenance_window", release_version="1.2", deployment_hooks=hooks.files("before_deployment"))
+    assert run.status == 2 and "the pager does not answer" in run.output
+    assert hooks.order == ["before_deployment"] and len(stage.records()) == records
+    assert stage.serving() == {("1.1", 200, "1.1")} and stage.contents() == before
+
+
+def test_one_that_fails_does_not_bar_the_way_back(stage: Stage, tmp_path: Path) -> None:
+    hooks, before = Hooks(tmp_path / "hooks"), stage.contents()
+    failing = ("after_failure", "before_restore", "before_undrain")
+    run = stage.play("maintenance_window", release_version="unhealthy", deployment_hooks=hooks.files(*failing))
+    assert run.status == 2 and run.result["outcome"] == "reverted", run.output
+    assert stage.serving() == {("1.1", 200, "1.1")} and stage.contents() == before
+    for name in failing:
+        assert f"The hook {name} failed on shop1: the pager does not answer" in run.result["warnings"]
+    assert stage.records()[-1]["warnings"] == run.result["warnings"]
+
+
+def test_one_that_fails_at_the_end_takes_nothing_from_the_report(stage: Stage, tmp_path: Path) -> None:
+    """Last, since it deploys."""
+    hooks = Hooks(tmp_path / "hooks")
+    run = stage.play("maintenance_window", release_version="1.2", deployment_hooks=hooks.files("after_deployment"))
+    assert run.status == 2 and run.result["outcome"] == "finished" and "release 1.2 serves" in run.output, run.output
+    assert "the pager does not answer" in run.output
+    assert stage.serving() == {("1.2", 200, "1.2")}
