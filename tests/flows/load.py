@@ -19,9 +19,11 @@ HEADERS = {"Content-Type": "application/json"}
 
 @dataclass
 class Load:
-    """Every tenth request writes. `failed` says what went wrong and when; `slowest` is in seconds."""
+    """Every tenth request writes, if `writes`. `failed` says what went wrong and when; `slowest` is in seconds."""
 
     port: int
+    host: str = "127.0.0.1"
+    writes: bool = True
     asked: int = 0
     written: int = 0
     slowest: float = 0
@@ -50,7 +52,7 @@ class Load:
         self._ask(self._connect, lambda connection: connection.close())
 
     def _connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        return http.client.HTTPConnection(self.host, self.port, timeout=30)
 
     def _ask(self, connect: Callable[[], http.client.HTTPConnection], done: Callable[[http.client.HTTPConnection], None]) -> None:
         for number in itertools.count():
@@ -59,7 +61,7 @@ class Load:
             began = time.monotonic()
             what = (
                 ("POST", "/orders", BODY)
-                if number % 10 == 0
+                if self.writes and number % 10 == 0
                 else ("GET", "/health" if number % 10 == 5 else "/orders?limit=3", None)
             )
             problem = ""

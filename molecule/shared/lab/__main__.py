@@ -22,12 +22,13 @@ import expect
 import faults
 import keeper
 import killed
+import load
 import remote
 import shop
 
 
 def references() -> None:
-    for release, before in (("1.0", None), ("1.1", "1.0"), ("1.2", "1.1")):
+    for release, before in (("1.0", None), ("1.1", "1.0"), ("1.2", "1.1"), ("wont_start", "1.1")):
         shop.make_reference(release, before)
 
 
@@ -61,6 +62,8 @@ COMMANDS = {
     "run-on": remote.on,
     "killed": killed.killed_at,
     "kill-points": killed.find_points,
+    "load": load.begin,
+    "ask": load.ask,
     **faults.FAULTS,
     # What it asks
     "remember": expect.remember,
@@ -71,6 +74,7 @@ COMMANDS = {
     "sql-says": expect.sql_says,
     "no-files": expect.no_files,
     "has-database": expect.has_database,
+    "no-request-failed": expect.no_request_failed,
     "no-secrets": expect.no_secrets,
 }
 

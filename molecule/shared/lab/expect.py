@@ -9,6 +9,7 @@ import json
 from typing import Any, Sequence
 
 import database
+import load
 import shop
 from paths import LAST, LOGS, RUN
 from remote import address, on, on_all
@@ -89,6 +90,13 @@ def no_files(host: str, folder: str) -> None:
 def has_database(pattern: str) -> None:
     if not fnmatch.filter(database.databases(), pattern):
         raise Expected(f"the databases are {database.databases()}")
+
+
+def no_request_failed(*releases: str) -> None:
+    """Those who asked since `load` all got an answer, from each of these releases and no other."""
+    seen = load.end()
+    if seen["failed"] or int(str(seen["asked"])) < 300 or seen["releases"] != sorted(releases):
+        raise Expected(f"the clients saw {json.dumps(seen)[:3000]}")
 
 
 def no_secrets() -> None:

@@ -22,13 +22,13 @@ class Play:
 
     prepare: Callable[[], None]
     options: dict[str, Any]
-    reverted: dict[str, Any]
+    reverted: list[dict[str, Any]]
     finished: dict[str, Any]
 
     def ended(self) -> str:
         """Which of the two good ends it is."""
         reasons = []
-        for status, end in (("reverted", self.reverted), ("finished", self.finished)):
+        for status, end in [*(("reverted", end) for end in self.reverted), ("finished", self.finished)]:
             try:
                 expect.serves(**end)
                 return status
@@ -53,15 +53,21 @@ PLAYS = {
     "maintenance_window": Play(
         lambda: shop.reset("1.0"),
         {"variables": {"release_version": "1.1"}},
-        reverted={"release": "1.0"},
+        reverted=[{"release": "1.0"}],
         finished={"release": "1.1"},
     ),
-    "rollback": Play(_deployed, {}, reverted={"release": "1.1"}, finished={"release": "1.0"}),
+    "rollback": Play(_deployed, {}, reverted=[{"release": "1.1"}], finished={"release": "1.0"}),
     "restore": Play(
         _backed_up,
         {"variables": {"deployment_rows_given_up": -1}, "newest": {"deployment_restore_from": ["app1", "/var/backups/shop/*.pgc"]}},
-        reverted={"release": "1.1", "rows": "remembered"},
+        reverted=[{"release": "1.1", "rows": "remembered"}],
         finished={"release": "1.1"},
+    ),
+    "rolling": Play(
+        lambda: shop.reset("1.1"),
+        {"variables": {"release_version": "1.2"}},
+        reverted=[{"release": "1.1"}, {"release": "1.1", "rows": "1.2"}],  # what was expanded stays
+        finished={"release": "1.2"},
     ),
 }
 

@@ -24,6 +24,7 @@ COMMANDS = {host: MANAGERS[host] for host in MANAGERS if host in HOSTS}
 CLEAN = """
 umount /var/backups/shop 2>/dev/null
 rm -rf /var/lib/dbops /var/backups/shop /run/systemd/system/shop.service.d
+sed -i /^CARRIER_KEY/d /etc/shop/environment
 pkill -KILL -u shop
 [ {command} != systemctl ] || {{ systemctl daemon-reload; systemctl reset-failed shop 2>/dev/null; }}
 """
