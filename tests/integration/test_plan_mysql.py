@@ -229,6 +229,27 @@ def test_no_other_database_is_reached(newest: Application, own: Any, mariadb: An
     other.drop()
 
 
+def test_by_the_name_of_mariadb_with_what_only_mariadb_has(newest: Application, own: Any) -> None:
+    root = sql(
+        "CREATE SEQUENCE numbers",
+        "CREATE TABLE q (id bigint DEFAULT nextval(numbers), n int, CHECK (n > 0), e int AS (n + 1) PERSISTENT)",
+        "CREATE TABLE v (id int, n int) WITH SYSTEM VERSIONING",
+        "CREATE TABLE p (id int, at date) PARTITION BY RANGE (year(at)) (PARTITION a VALUES LESS THAN (2020))",
+    )
+    bodies = {
+        "root": (root, ""),
+        "more": (sql("ALTER TABLE q ADD m int"), sql("ALTER TABLE q DROP m")),
+        "part": (sql("ALTER TABLE p ADD PARTITION (PARTITION b VALUES LESS THAN (2021))"), sql("ALTER TABLE p DROP PARTITION b")),
+    }
+    project = written(newest, own.url().replace("mysql+", "mariadb+"), bodies)
+    ok(newest.upgrade(project, "root"))
+    before = own.dump()
+    plan = ok(newest.run("plan", project))
+    assert (plan["mode"], plan["route"], plan["warnings"]) == ("rehearsal", "rolling", []), plan["reason"]
+    assert [rules(plan, name, "irreversible") for name in ("more", "part")] == [["R05:q.m"], []], plan["rollback"]
+    assert own.dump() == before and copies(own.server) == []
+
+
 def test_without_the_right_to_make_a_copy_it_says_so(newest: Application, maria: Any) -> None:
     names = ("nullable", "type", "index", "foreign_key", "dropped", "everything", "reads", "renamed")
     project = based(newest, maria, {name: CASES[name][:2] for name in names})

@@ -102,14 +102,15 @@ def look(session: Session, version_tables: Iterable[str], identities: Identities
 
 
 def _rows(session: Session, sql: str) -> Iterator[tuple[Any, ...]]:
-    """Some drivers hand out what MySQL's own tables hold as bytes."""
+    """Yield rows whose texts don't say in which database they are; some drivers hand them out as bytes."""
+    own = f"`{session.value('select database()')}`."
     for row in session.rows(sql):
-        yield tuple(value.decode("utf-8", "replace") if isinstance(value, (bytes, bytearray)) else value for value in row)
+        values = (value.decode("utf-8", "replace") if isinstance(value, (bytes, bytearray)) else value for value in row)
+        yield tuple(value.replace(own, "") if isinstance(value, str) else value for value in values)
 
 
 def _relations(session: Session) -> Iterator[dict[str, Any]]:
-    own = f"`{session.value('select database()')}`."
-    queries = {name: " ".join(str(text).replace(own, "").split()) for name, text in _rows(session, _VIEWS)}
+    queries = {name: " ".join(str(text).split()) for name, text in _rows(session, _VIEWS)}
     for name, kind, engine, collation, options in _rows(session, _TABLES):
         relkind = {"VIEW": "v", "SEQUENCE": "S"}.get(str(kind), "r")
         facts = {"relkind": relkind, "query": queries.get(name), "options": f"{engine} {collation} {options or ''}".strip()}
