@@ -120,7 +120,10 @@ def test_those_of_the_way_back(stage: Stage, tmp_path: Path) -> None:
     assert stage.serving() == {("1.1", 200, "1.1")} and stage.contents() == before
 
 
-@pytest.mark.parametrize("name", ["before_drain", "after_stop", "before_upgrade", "after_upgrade", "after_start"])
+@pytest.mark.parametrize(
+    "name",
+    ["before_upgrade", *(pytest.param(name, marks=pytest.mark.slow) for name in ("before_drain", "after_stop", "after_start"))],
+)
 def test_one_that_fails_is_a_step_that_failed(stage: Stage, tmp_path: Path, name: str) -> None:
     hooks, before = Hooks(tmp_path / "hooks"), stage.contents()
     run = stage.play("maintenance_window", release_version="1.2", deployment_hooks=hooks.files(name))
