@@ -70,15 +70,17 @@ def interpreter(version: str | None = None) -> Path:
     else:
         homes = [Path(part) for part in os.environ.get("PATH", "").split(os.pathsep) if "shims" not in part]
         found = [home / f"python{version}" for home in [Path("/usr/bin"), Path("/usr/local/bin"), *homes]]
-        found += sorted(_pyenv().glob(f"versions/{version}.*/bin/python{version}"))
+        found += _pyenv(version)
     for path in found:
-        if path.exists() and _can_make_venvs(path):
+        if os.access(path, os.X_OK) and _can_make_venvs(path):
             return path
     raise NoInterpreter(f"no Python {version or 3} with the venv and ensurepip modules on this machine")
 
 
-def _pyenv() -> Path:
-    return Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+def _pyenv(version: str) -> list[Path]:
+    """Those of pyenv; none where it is somebody else's, whose folder we may not look into."""
+    folder = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    return sorted(folder.glob(f"versions/{version}.*/bin/python{version}")) if os.access(folder, os.R_OK | os.X_OK) else []
 
 
 def _can_make_venvs(python: Path) -> bool:
