@@ -83,9 +83,9 @@ def test_other_databases_do_not_count(pg: PostgresDatabase) -> None:
 
 def test_it_waits_until_they_are_gone(pg: PostgresDatabase) -> None:
     client = pg.connect()
-    later(3, client.close)
-    done = ok(Caller(pg)("sessions", wait=60))
-    assert done["sessions"] == [] and done["terminated"] == [] and not done["changed"] and 0.5 < done["waited_seconds"] < 20
+    later(10, client.close)
+    done = ok(Caller(pg)("sessions", wait=100))
+    assert done["sessions"] == [] and done["terminated"] == [] and not done["changed"] and 0 < done["waited_seconds"] < 100
 
 
 def test_who_does_not_go_is_named(pg: PostgresDatabase, clients: list[Any]) -> None:
