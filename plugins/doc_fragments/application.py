@@ -5,7 +5,43 @@
 
 from __future__ import annotations
 
-_KUBERNETES = r"""
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  python:
+    description:
+      - Path of the Python interpreter that the application runs with. Alembic, SQLAlchemy, the database driver and what
+        C(env.py) imports have to be importable there.
+      - Nothing has to be installed there for this collection.
+      - Without it and without O(virtualenv), the interpreter that Ansible uses on the host.
+      - Mutually exclusive with O(virtualenv).
+    type: path
+  virtualenv:
+    description:
+      - Folder of the application's virtual environment; its C(bin/python) is used.
+      - Mutually exclusive with O(python).
+    type: path
+  environment:
+    description:
+      - Environment variables for the application, on top of those that the task has.
+      - This is how a project gets its settings that reads them from the environment, its database URL for example.
+      - Values that are secret by their name (C(PASSWORD), C(TOKEN), …) and passwords in values that are URLs are kept out of the
+        result and of all messages. Use a vault or a lookup for them, and C(no_log) when a value is secret that does not look
+        like it.
+    type: dict
+    default: {}
+  timeout:
+    description:
+      - Seconds that the whole operation may take, waiting for locks included; V(0) means no limit.
+      - What is running then is stopped, the database rolls back what it can, and the failure says where the database stands.
+    type: float
+    default: 0
+"""
+
+    # Should be used with every module that can run in a Job.
+    JOB = r"""
+options:
   kubernetes:
     description:
       - Run in a Job of Kubernetes instead of on this host, which then only talks to the cluster. Paths are those inside the image,
@@ -98,40 +134,3 @@ _KUBERNETES = r"""
           - The deployment that the Job belongs to. It becomes a label, by which M(dbops.alembic.kubernetes_job_info) finds it.
         type: str
 """
-
-
-class ModuleDocFragment:
-    DOCUMENTATION = r"""
-options:
-  python:
-    description:
-      - Path of the Python interpreter that the application runs with. Alembic, SQLAlchemy, the database driver and what
-        C(env.py) imports have to be importable there.
-      - Nothing has to be installed there for this collection.
-      - Without it and without O(virtualenv), the interpreter that Ansible uses on the host.
-      - Mutually exclusive with O(virtualenv).
-    type: path
-  virtualenv:
-    description:
-      - Folder of the application's virtual environment; its C(bin/python) is used.
-      - Mutually exclusive with O(python).
-    type: path
-  environment:
-    description:
-      - Environment variables for the application, on top of those that the task has.
-      - This is how a project gets its settings that reads them from the environment, its database URL for example.
-      - Values that are secret by their name (C(PASSWORD), C(TOKEN), …) and passwords in values that are URLs are kept out of the
-        result and of all messages. Use a vault or a lookup for them, and C(no_log) when a value is secret that does not look
-        like it.
-    type: dict
-    default: {}
-  timeout:
-    description:
-      - Seconds that the whole operation may take, waiting for locks included; V(0) means no limit.
-      - What is running then is stopped, the database rolls back what it can, and the failure says where the database stands.
-    type: float
-    default: 0
-""" + _KUBERNETES.lstrip("\n")
-
-    # Should be used with modules that run in Jobs without the application's Python.
-    JOB = "options:" + _KUBERNETES

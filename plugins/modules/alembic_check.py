@@ -17,6 +17,7 @@ description:
   - The database has to be at the heads of the scripts first, otherwise the error kind is V(database_behind).
 extends_documentation_fragment:
   - dbops.alembic.application
+  - dbops.alembic.application.job
   - dbops.alembic.project
   - dbops.alembic.attributes
   - dbops.alembic.attributes.info

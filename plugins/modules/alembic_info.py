@@ -16,6 +16,7 @@ description:
   - Takes no lock and writes nothing, not even the version table.
 extends_documentation_fragment:
   - dbops.alembic.application
+  - dbops.alembic.application.job
   - dbops.alembic.project
   - dbops.alembic.attributes
   - dbops.alembic.attributes.info

@@ -23,6 +23,7 @@ description:
     rows, to a private folder below C(TMPDIR).
 extends_documentation_fragment:
   - dbops.alembic.application
+  - dbops.alembic.application.job
   - dbops.alembic.project
   - dbops.alembic.attributes
   - dbops.alembic.attributes.info

@@ -15,6 +15,7 @@ description:
   - Writes a new revision file into a checkout of the project, for pipelines and development machines.
 extends_documentation_fragment:
   - dbops.alembic.application
+  - dbops.alembic.application.job
   - dbops.alembic.project
   - dbops.alembic.attributes
   - dbops.alembic.attributes.alembic

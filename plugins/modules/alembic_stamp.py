@@ -16,6 +16,7 @@ description:
     revision would have made them.
 extends_documentation_fragment:
   - dbops.alembic.application
+  - dbops.alembic.application.job
   - dbops.alembic.project
   - dbops.alembic.migration
   - dbops.alembic.attributes

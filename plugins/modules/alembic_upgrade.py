@@ -18,6 +18,7 @@ description:
   - Shows each revision while it runs. A lost connection to the host neither ends the upgrade nor loses its result.
 extends_documentation_fragment:
   - dbops.alembic.application
+  - dbops.alembic.application.job
   - dbops.alembic.project
   - dbops.alembic.migration
   - dbops.alembic.migration.follow

@@ -18,6 +18,7 @@ description:
   - On PostgreSQL, MySQL and MariaDB the server counts and sums up, in one transaction that sees one state of the whole database.
 extends_documentation_fragment:
   - dbops.alembic.application
+  - dbops.alembic.application.job
   - dbops.alembic.database
   - dbops.alembic.attributes
   - dbops.alembic.attributes.info

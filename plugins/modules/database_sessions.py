@@ -17,6 +17,7 @@ description:
   - Keeps nobody from connecting again; M(dbops.alembic.database_snapshot) does, for as long as it works.
 extends_documentation_fragment:
   - dbops.alembic.application
+  - dbops.alembic.application.job
   - dbops.alembic.database
   - dbops.alembic.database.sessions
   - dbops.alembic.attributes

@@ -17,6 +17,7 @@ description:
   - For SQLite, which has no server, these are the processes of this host that hold the file open.
 extends_documentation_fragment:
   - dbops.alembic.application
+  - dbops.alembic.application.job
   - dbops.alembic.database
   - dbops.alembic.database.sessions
   - dbops.alembic.attributes

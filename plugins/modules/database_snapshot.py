@@ -23,6 +23,7 @@ description:
   - Only databases that carry a mark of this collection in their comment are ever dropped or renamed back.
 extends_documentation_fragment:
   - dbops.alembic.application
+  - dbops.alembic.application.job
   - dbops.alembic.database
   - dbops.alembic.database.snapshots
   - dbops.alembic.attributes

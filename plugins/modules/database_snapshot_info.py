@@ -19,6 +19,7 @@ description:
     that back, since only the server knows for sure what the role may do.
 extends_documentation_fragment:
   - dbops.alembic.application
+  - dbops.alembic.application.job
   - dbops.alembic.database
   - dbops.alembic.database.snapshots
   - dbops.alembic.attributes

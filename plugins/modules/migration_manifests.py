@@ -19,6 +19,7 @@ description:
   - No database is looked at, and no cluster. O(kubernetes) is needed; of O(url) and O(urls) nothing is written.
 extends_documentation_fragment:
   - dbops.alembic.application
+  - dbops.alembic.application.job
   - dbops.alembic.project
   - dbops.alembic.migration
   - dbops.alembic.attributes

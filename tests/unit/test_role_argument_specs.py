@@ -67,7 +67,8 @@ def test_every_variable_of_the_role_that_its_files_use_is_known(role: str) -> No
         match
         for path in ROLES.glob("*/tasks/*.yml")
         for match in re.findall(
-            rf"(?:^|\n) +((?:_)?{role}_[a-z_]+):|(?:register|loop_var|index_var): (_?{role}_[a-z_]+)", path.read_text()
+            rf"(?:^|\n) +((?:_)?{role}_[a-z_]+):|vars: {{(_?{role}_[a-z_]+):|(?:register|loop_var|index_var): (_?{role}_[a-z_]+)",
+            path.read_text(),
         )
     }
     known = (
