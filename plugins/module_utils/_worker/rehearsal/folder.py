@@ -16,7 +16,7 @@ import shutil
 import tempfile
 from typing import Callable
 
-from .scratch import PREFIX
+from .copies import PREFIX
 
 
 class Folder:

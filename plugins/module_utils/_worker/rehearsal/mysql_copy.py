@@ -10,15 +10,13 @@ killed; the next drops it.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
 import re
 from typing import Any, Iterator
 
 from .. import server
 from ..failure import Failure, describe
 from .access import Access, Session, quoted
-from .scratch import PREFIX
+from .copies import PREFIX, ServerCopies
 
 _LOCK_WAIT_SECONDS = 10
 _DENIED = ("1044", "1142", "1227")  # access to a database, a command, or for want of SUPER was denied
@@ -47,23 +45,14 @@ class Elsewhere:
         return found.group(1).strip("`;") if found else None
 
 
-class MysqlCopy:
-    """The copies of one database; the same interface as :class:`.scratch.Scratch`."""
+class MysqlCopy(ServerCopies):
+    """The copies of one database of MySQL or MariaDB."""
 
-    copies = True
-    place = "database"
+    mark = "`"
 
     def __init__(self, access: Access, database: str, request: dict[str, Any]) -> None:
-        self.access = self.here = access
-        self.database = database
-        digest = hashlib.sha256(" ".join(access.endpoint).encode()).hexdigest()[:8]
-        self.family = f"{PREFIX}{digest}_"
-        self.name = self.family + os.urandom(4).hex()
-        self.copy = self.name + "_back"
-        self.settings: dict[str, str] = {}
-        self.missing: list[str] = []
+        super().__init__(access, database, request)
         self.elsewhere = Elsewhere([])
-        self._admin: Session | None = None
 
     @property
     def admin(self) -> Session:
@@ -83,7 +72,7 @@ class MysqlCopy:
         self.missing = self._fill(self.database, self.name)
 
     def _make(self, name: str) -> None:
-        self._hold(name)
+        self._try_hold(name)
         what = "default_character_set_name, default_collation_name from information_schema.schemata"
         charset, collation = self.admin.rows(f"select {what} where schema_name = database()")[0]
         try:
@@ -153,12 +142,6 @@ class MysqlCopy:
         text = self.admin.rows(f"show create {kind} {place}.{ticked(name)}")[0][2]
         return f"{kind} {name}", str(text) and _DEFINER.sub("", str(text)).replace(f"{place}.", "") if text else None
 
-    def connect(self, name: str | None = None) -> Session:
-        return self.access.connect(name or self.name, "rehearsal")
-
-    def sizes(self, original: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        return original
-
     def fill_versions(self, tables: list[tuple[str, str, list[str]]]) -> None:
         """Write the heads, (schema, table, revisions) of each version table, into the copy."""
         with self.connect().closing() as session:
@@ -177,39 +160,16 @@ class MysqlCopy:
         finally:
             self._drop(self.copy)
 
-    def prune(self) -> list[str]:
-        """Drop the copies of this database that belong to no run which still lives; return their names."""
-        like = server.literal(self.family.replace("_", "\\_") + "%").lstrip("E")
-        dropped = []
-        for (name,) in self.admin.rows(f"show databases like {like}"):
-            if self.admin.value(f"select get_lock({server.literal(str(name))}, 0)"):
-                self._drop(str(name))
-                self.admin.rows(f"select release_lock({server.literal(str(name))})")
-                dropped.append(str(name))
-        return dropped
+    def _found(self, like: str) -> list[str]:
+        return [str(name) for (name,) in self.admin.rows(f"show databases like {like.lstrip('E')}")]
 
-    def remove(self) -> None:
-        """Drop what was made, and let go of the server."""
-        if self._admin is None:
-            return
-        try:
-            for name in (self.copy, self.name):
-                self._drop(name)
-        finally:
-            self._admin.close()
-            self._admin = None
+    def _try_hold(self, name: str) -> bool:
+        return bool(self.admin.value(f"select get_lock({server.literal(name)}, 0)"))
 
-    def _hold(self, name: str) -> None:
-        self.admin.rows(f"select get_lock({server.literal(name)}, 0)")
-
-    def _drop(self, name: str) -> None:
-        if not name.startswith(self.family):
-            raise Failure("internal_error", f"{name} is no copy of ours.")
-        self._disconnect(name)
-        self.admin.rows(f"drop database if exists {ticked(name)}")
+    def _let_go(self, name: str) -> None:
+        self.admin.rows(f"select release_lock({server.literal(name)})")
 
     def _disconnect(self, name: str) -> None:
-        """End the sessions that the project's pools have left on a copy; nobody else knows its name."""
         where = f"db = {server.literal(name)} and id <> connection_id()"
         for (number,) in self.admin.rows(f"select id from information_schema.processlist where {where}"):
             with contextlib.suppress(Exception):  # gone already

@@ -15,8 +15,8 @@ from typing import Any, Callable, Iterable
 
 from .. import server
 from .catalog import Catalog
-from .named import Identities
-from .watching import COMMENTS, Watcher, told
+from .named import NamedWatcher
+from .watching import COMMENTS, told
 
 _NAME = r"(?:`[^`]+`|[\w$]+)"
 _ALTER = re.compile(rf"^(\s*ALTER\s+(?:ONLINE\s+)?(?:IGNORE\s+)?TABLE\s+(?:IF\s+EXISTS\s+)?({_NAME})\s+)(.*)$", re.I | re.S)
@@ -38,18 +38,13 @@ _FOR_WRITE = re.compile(r"\bFOR\s+(?:UPDATE|SHARE)\b|\bLOCK\s+IN\s+SHARE\s+MODE\
 _TARGET = re.compile(rf"^\s*(?:UPDATE|DELETE\s+FROM|INSERT\s+(?:IGNORE\s+)?INTO|REPLACE\s+INTO)\s+({_NAME})", re.I)
 
 
-class MysqlWatch(Watcher):
-    """Watches the statements of one step.
-
-    :param before: the catalogue before the step.
-    """
+class MysqlWatch(NamedWatcher):
+    """Watches the statements of one step."""
 
     def __init__(
         self, running: Callable[[], bool], autocommit: Callable[[], bool], version_tables: Iterable[str], before: Catalog
     ) -> None:
-        super().__init__(running, autocommit, version_tables)
-        self.identities = Identities(before)
-        self.existing = {oid for kind, oid in before if kind == "relation"}
+        super().__init__(running, autocommit, version_tables, before)
         entries = before.values()
         self.routines = [re.escape(str(entry["name"])[:-2]) for entry in entries if entry["kind"] == "function"]
         texts = [str(entry["name"]) for entry in entries if entry["kind"] == "index" and "FULLTEXT" in str(entry["definition"])]
@@ -110,7 +105,7 @@ class MysqlWatch(Watcher):
         return told(statement, seen["started"], **told_of)
 
     def _known(self, names: Iterable[str], oids: dict[str, str]) -> list[str]:
-        return sorted({oids[name.strip("`").lower()] for name in names if name.strip("`").lower() in oids} & self.existing)
+        return self.known((name.strip("`") for name in names), oids)
 
     def _altered(self, seen: dict[str, Any], tables: list[str]) -> dict[str, Any]:
         lock, copied = seen["lock"], seen["algorithm"] == "copy"

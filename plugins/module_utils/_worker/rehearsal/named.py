@@ -10,10 +10,10 @@ One that is dropped and made anew under its name is another, and so is a column.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Callable, Iterable
 
 from .catalog import Catalog
-from .watching import COMMENTS
+from .watching import COMMENTS, Watcher
 
 _WORD = r"(?:`[^`]+`|\"[^\"]+\"|\[[^\]]+\]|[\w$]+)"
 _NAME = rf"(?:{_WORD}\.)?({_WORD})"
@@ -167,3 +167,21 @@ def _split(items: str) -> list[str]:
         else:
             found[-1] += letter
     return found
+
+
+class NamedWatcher(Watcher):
+    """A :class:`.watching.Watcher` where tables have no OIDs.
+
+    :param before: the catalogue before the step.
+    """
+
+    def __init__(
+        self, running: Callable[[], bool], autocommit: Callable[[], bool], version_tables: Iterable[str], before: Catalog
+    ) -> None:
+        super().__init__(running, autocommit, version_tables)
+        self.identities = Identities(before)
+        self.existing = {oid for kind, oid in before if kind == "relation"}
+
+    def known(self, names: Iterable[str], oids: dict[str, str]) -> list[str]:
+        """Return those of the tables that were there before the step; ``oids``: what the names meant when the statement began."""
+        return sorted({oids[name.lower()] for name in names if name.lower() in oids} & self.existing)

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from typing import Any, Iterator
 
 from .. import server
 from ..failure import Failure, describe
 from . import programs
 from .access import Access, Session, quoted
+from .copies import ServerCopies
 
-PREFIX = "dbops_rehearsal_"
 MAINTENANCE_DATABASES = ("postgres", "template1")
 _KIND = """
 select pg_encoding_to_char(d.encoding), d.datcollate, d.datctype, to_jsonb(d) ->> 'datlocprovider',
@@ -32,27 +31,12 @@ order by s.setrole"""
 _PROVIDERS = {"i": "icu", "b": "builtin"}
 
 
-class Scratch:
-    """The copies of one database.
-
-    :param access: the way to the original.
-    :param database: name of the original.
-    """
-
-    copies = True  # the copy can be copied itself, so that a way back is tried beside it
-    place = "database"  # where it is
+class Scratch(ServerCopies):
+    """The copies of one database of PostgreSQL."""
 
     def __init__(self, access: Access, database: str, request: dict[str, Any]) -> None:
-        self.access, self.database, self.request = access, database, request
-        self.here = access  # how the copy is reached
-        digest = hashlib.sha256(" ".join(access.endpoint).encode()).hexdigest()[:8]
-        self.family = f"{PREFIX}{digest}_"
-        self.name = self.family + os.urandom(4).hex()
-        self.copy = self.name + "_back"
-        self.settings: dict[str, str] = {}
-        self.missing: list[str] = []
+        super().__init__(access, database, request)
         self.major = 0
-        self._admin: Session | None = None
 
     @property
     def admin(self) -> Session:
@@ -102,10 +86,6 @@ class Scratch:
             self.major = int(original.value("select current_setting('server_version_num')")) // 10000
             return original.rows(_KIND)[0]
 
-    def connect(self, name: str | None = None) -> Session:
-        """Connect to the copy, or to the copy of it."""
-        return self.here.connect(name or self.name, "rehearsal")
-
     def fill_versions(self, tables: list[tuple[str, str, list[str]]]) -> None:
         """Write the heads, (schema, table, revisions) of each version table, into the copy."""
         with self.connect().closing() as session:
@@ -114,10 +94,6 @@ class Scratch:
                 session.rows(f"delete from {name}")
                 for revision in revisions:
                     session.rows(f"insert into {name} (version_num) values ({server.literal(revision)})")
-
-    def sizes(self, original: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        """Return how large the tables really are: the copy is empty, so what the original's statistics say."""
-        return original
 
     @contextlib.contextmanager
     def second(self) -> Iterator[str]:
@@ -130,45 +106,25 @@ class Scratch:
         finally:
             self._drop(self.copy)
 
-    def prune(self) -> list[str]:
-        """Drop the copies of this database that belong to no run which still lives; return their names."""
-        like = server.literal(self.family.replace("_", "\\_") + "%")
+    def _found(self, like: str) -> list[str]:
         mine = f"datname like {like} and pg_has_role(datdba, 'MEMBER')"
-        dropped = []
-        for (name,) in self.admin.rows(f"select datname::text from pg_database where {mine} order by 1"):
-            if self.admin.value(f"select pg_try_advisory_lock({_key(name)})"):
-                self._drop(name)
-                self.admin.rows(f"select pg_advisory_unlock({_key(name)})")
-                dropped.append(str(name))
-        return dropped
+        return [str(name) for (name,) in self.admin.rows(f"select datname::text from pg_database where {mine} order by 1")]
 
-    def remove(self) -> None:
-        """Drop what was made, and let go of the server."""
-        if self._admin is None:
-            return
-        try:
-            for name in (self.copy, self.name):
-                self._drop(name)
-        finally:
-            self._admin.close()
-            self._admin = None
+    def _try_hold(self, name: str) -> bool:
+        return bool(self.admin.value(f"select pg_try_advisory_lock({_key(name)})"))
+
+    def _let_go(self, name: str) -> None:
+        self.admin.rows(f"select pg_advisory_unlock({_key(name)})")
 
     def _hold(self, name: str) -> None:
         self.admin.rows(f"select pg_advisory_lock({_key(name)})")
 
     def _disconnect(self, name: str) -> None:
-        """End the sessions that the project's pools have left on a copy; nobody else knows its name."""
         self.admin.rows(f"select pg_terminate_backend(pid) from pg_stat_activity where datname = {server.literal(name)}")
         for _attempt in range(100):
             if not self.admin.value(f"select count(*) from pg_stat_activity where datname = {server.literal(name)}"):
                 return
             self.admin.rows("select pg_sleep(0.05)")
-
-    def _drop(self, name: str) -> None:
-        if not name.startswith(self.family):
-            raise Failure("internal_error", f"{name} is no copy of ours.")
-        self._disconnect(name)
-        self.admin.rows(f"drop database if exists {quoted(name)}")
 
 
 def _key(name: str) -> int:

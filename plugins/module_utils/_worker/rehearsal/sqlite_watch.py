@@ -16,8 +16,8 @@ from typing import Any, Callable, Iterable
 
 from .. import server
 from .catalog import Catalog
-from .named import Identities
-from .watching import COMMENTS, Watcher, told
+from .named import NamedWatcher
+from .watching import COMMENTS, told
 
 _KIND = re.compile(r"^\s*(?:WITH\b.*?\)\s*)?(UPDATE|DELETE|INSERT|REPLACE)\b", re.I | re.S)
 _ALTERED = re.compile(r"^\s*ALTER\s+TABLE\s+(?:main\.)?(`[^`]+`|\"[^\"]+\"|\w+)", re.I)
@@ -25,18 +25,13 @@ _EXITS = ("DecrJumpZero", "Ge", "Gt", "Le", "Lt", "IdxGE", "IdxGT", "IdxLE", "Id
 _TABLES = "select rootpage, tbl_name, type from sqlite_master where rootpage > 0"
 
 
-class SqliteWatch(Watcher):
-    """Watches the statements of one step.
-
-    :param before: the catalogue before the step.
-    """
+class SqliteWatch(NamedWatcher):
+    """Watches the statements of one step."""
 
     def __init__(
         self, running: Callable[[], bool], autocommit: Callable[[], bool], version_tables: Iterable[str], before: Catalog
     ) -> None:
-        super().__init__(running, autocommit, version_tables)
-        self.identities = Identities(before)
-        self.existing = {oid for kind, oid in before if kind == "relation"}
+        super().__init__(running, autocommit, version_tables, before)
         self._writing = False  # an earlier statement of the transaction has written, so nobody else can
 
     def start(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> dict[str, Any]:
@@ -53,7 +48,7 @@ class SqliteWatch(Watcher):
         found, oids = seen["found"], seen["oids"]
 
         def known(names: Iterable[str]) -> list[str]:
-            return sorted({oids[name.lower()] for name in names if name.lower() in oids} & self.existing)
+            return self.known(names, oids)
 
         kept = server.in_transaction(dbapi)
         self._writing = found.writes or self._writing
