@@ -38,12 +38,22 @@ def wheels() -> Path:
     return folder
 
 
+def virtualenv() -> list[str]:
+    """The command that makes an environment of a release: faster than venv, since it copies a pip that it has unpacked once."""
+    return [
+        str(Path(sys.prefix) / "bin" / "virtualenv"),
+        "--quiet",
+        f"--python={PYTHON}",
+        f"--app-data={CACHE / 'demo' / 'virtualenv'}",
+    ]
+
+
 def install(release: str, replicas: list[Replica], packages: Path) -> None:
     """Made once, and copied to the others."""
     first = replicas[0].folder / "releases"
     _run([sys.executable, "-B", str(APP / "releases.py"), "tree", str(first), release])
     folder = first / release
-    _run([PYTHON, "-m", "venv", str(folder / "venv")])
+    _run([*virtualenv(), str(folder / "venv")])
     pip = [str(folder / "venv" / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index"]
     _run([*pip, "--no-compile", f"--find-links={packages}", f"--requirement={folder / 'requirements.txt'}"])
     for replica in replicas:

@@ -124,8 +124,12 @@ class Supervisor:
             del os.environ["DATABASE_URL"]
 
     def status(self) -> subprocess.CompletedProcess[str]:
-        command = [str(self.ctl), "-c", str(self.configuration), "status"]
+        return self._ask("status")
+
+    def _ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(self.ctl), "-c", str(self.configuration), *arguments]
         return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def stop(self) -> None:
+        self._ask("signal", "TERM", "all")  # all at once: supervisord stops one after the other
         self.daemon.stop(seconds=40)

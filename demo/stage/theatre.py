@@ -93,7 +93,7 @@ class Theatre:
         variables = {
             "folder": self.folder,
             "archives": self.archives,
-            "python": byhand.PYTHON,
+            "virtualenv": byhand.virtualenv(),
             "wheels": self.wheels,
             "reports": self.logs,
             "ports": {replica.name: replica.port for replica in self.replicas},
