@@ -27,6 +27,7 @@ rm -rf /var/lib/dbops /var/backups/shop /run/systemd/system/shop.service.d
 sed -i /^CARRIER_KEY/d /etc/shop/environment
 pkill -KILL -u shop
 [ {command} != systemctl ] || {{ systemctl daemon-reload; systemctl reset-failed shop 2>/dev/null; }}
+{command} stop shop # supervisor starts what was killed again
 """
 #: A release that no deployment has made yet is made as setup made release 1.0.
 SERVE = """
