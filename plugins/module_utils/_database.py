@@ -86,6 +86,7 @@ def rows_spec() -> ArgumentSpec:
                 tables=dict(type="list", elements="str", default=[]),
                 exclude=dict(type="list", elements="str", default=[]),
                 statement_timeout=dict(type="float", default=0),
+                wait=dict(type="float", default=2),
                 since=dict(type="dict"),
             )
         )

@@ -60,6 +60,11 @@ options:
       - MySQL, other than MariaDB, does not limit checksums.
     type: float
     default: 0
+  wait:
+    description:
+      - Seconds to wait at most for the sessions of others, who hand their numbers in when they end. For O(count=written) on PostgreSQL.
+    type: float
+    default: 2
   since:
     description:
       - RV(tables) of an earlier result of this module, of this database or of a snapshot, to compare with.

@@ -19,8 +19,6 @@ TABLES = """
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
 order by 1, 2"""
-#: How long to wait for sessions that are just ending: they hand their numbers in before they disappear.
-_ENDING_SECONDS = 2.0
 _WRITTEN = f"""
 select n.nspname::text, c.relname::text, c.reltuples::float8, c.oid::text || '/' || c.relfilenode::text,
        pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_tuples_updated(c.oid) + pg_stat_get_tuples_deleted(c.oid)
@@ -31,14 +29,16 @@ select coalesce((select stats_reset::text from pg_stat_database where datname = 
        || coalesce((select stats_reset::text from pg_stat_bgwriter), '')"""
 
 
-def written(connection: Connection, database: str, wanted: Callable[[str], bool]) -> dict[str, dict[str, Any]]:
+def written(connection: Connection, database: str, wanted: Callable[[str], bool], wait: float) -> dict[str, dict[str, Any]]:
     """Return for each table how many rows were inserted, updated and deleted in it since its counter began.
+
+    Waits up to ``wait`` seconds for sessions that are just ending: they hand their numbers in before they disappear.
 
     ``counter`` names what was counted: two counts can be compared only where it is the same, which it isn't after TRUNCATE, a
     rewrite of the table, a reset of the statistics or a crash. ``written`` is ``None`` where the server doesn't count
     (track_counts is off).
     """
-    wait_for_none(lambda: postgresql(connection, [database]), _ENDING_SECONDS)
+    wait_for_none(lambda: postgresql(connection, [database]), wait)
     counts = connection.value("show track_counts") == "on"
     epoch = connection.value(_EPOCH)
     return {

@@ -74,7 +74,8 @@ def _tables(server: Server, request: dict[str, Any], database: str) -> dict[str,
             return _count(_sqlite(connection, request), request)
     with server.connected(database, "rows") as connected:
         if server.dialect not in MYSQL and request.get("count") == "written":
-            return counters.written(connected, database, lambda name: wanted(request, name))
+            wait = float(request.get("wait") or 0)
+            return counters.written(connected, database, lambda name: wanted(request, name), wait)
         return _count((_mysql if server.dialect in MYSQL else _postgresql)(connected, request), request)
 
 
