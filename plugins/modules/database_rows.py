@@ -62,7 +62,8 @@ options:
     default: 0
   wait:
     description:
-      - Seconds to wait at most for the sessions of others, who hand their numbers in when they end. For O(count=written) on PostgreSQL.
+      - Seconds to wait at most for the sessions of others, who hand their numbers in when they end.
+      - For O(count=written) on PostgreSQL.
     type: float
     default: 2
   since:
