@@ -190,3 +190,44 @@ def test_a_damaged_archive_of_postgresql_is_refused(postgresql: Shop) -> None:
     damaged.write_bytes(content)
     postgresql.database.fetch("delete from words where id = 1")
     postgresql.refuses("restore", "damaged", deployment_restore_from=str(archive), deployment_rows_given_up=-1)
+
+
+#: Large objects end the transaction that a plain archive is restored in.
+LARGE_OBJECTS = [pytest.param(("custom", ""), id="custom in place"), pytest.param(("plain", ""), id="plain in place")]
+
+
+@pytest.mark.parametrize("postgresql", LARGE_OBJECTS, indirect=True)
+def test_large_objects_are_restored_in_place_or_refused_before_anything_is_touched(postgresql: Shop) -> None:
+    database = postgresql.database
+    ((number,),) = database.fetch(f"set role {database.role}; select lo_from_bytea(0, 'before')")
+    before = database.dump()
+    postgresql.passes("backup")
+    (archive,) = postgresql.archives()
+    database.fetch(f"set role {database.role}; select lo_put({number}, 0, 'after'), lo_from_bytea(0, 'later')")
+    changed = database.dump()
+    assert changed != before
+    wanted = {"deployment_restore_from": str(archive), "deployment_rows_given_up": -1}
+    if postgresql.variables["backup_archive_format"] == "plain":
+        postgresql.refuses("restore", "holds large objects", **wanted)
+        assert database.dump() == changed
+    else:
+        postgresql.passes("restore", **wanted)
+        assert database.dump() == before
+
+
+def test_an_archive_that_can_not_be_restored_whole_in_place_changes_nothing(
+    newest: Application, postgres: Postgres, tmp_path: Path
+) -> None:
+    database = postgres.database()
+    try:
+        stocked = shop(tmp_path, newest, database, backup_archive_format="custom", backup_programs_directory=str(postgres.binaries))
+        database.fetch(f"set role {database.role}; select lo_from_bytea(0, 'before')")
+        stocked.passes("backup")
+        (archive,) = stocked.archives()
+        # Somebody else's table under a name that the archive brings too, so that its last statements fail.
+        database.fetch("drop table words; create table words (id integer)")
+        changed = database.dump()
+        stocked.refuses("restore", "words", deployment_restore_from=str(archive), deployment_rows_given_up=-1)
+        assert database.dump() == changed
+    finally:
+        database.drop()

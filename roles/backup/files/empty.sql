@@ -1,6 +1,7 @@
 -- Copyright (c) 2026, dbops.alembic contributors
 -- SPDX-License-Identifier: GPL-3.0-or-later
 -- Drops what the current role owns in this database and no extension brought: the room for an archive of it. Schemas stay.
+-- Large objects go too: an archive brings its own under the same numbers.
 DO $$
 DECLARE
   item record;
@@ -31,4 +32,5 @@ BEGIN
   LOOP
     EXECUTE format('DROP TYPE IF EXISTS %s CASCADE', item.name);
   END LOOP;
+  PERFORM lo_unlink(oid) FROM pg_largeobject_metadata WHERE pg_get_userbyid(lomowner) = current_user;
 END $$;
