@@ -120,9 +120,11 @@ class Scratch(ServerCopies):
         self.admin.rows(f"select pg_advisory_lock({_key(name)})")
 
     def _disconnect(self, name: str) -> None:
-        self.admin.rows(f"select pg_terminate_backend(pid) from pg_stat_activity where datname = {server.literal(name)}")
+        # DROP DATABASE ends autovacuum's processes by itself, and they are not ours to end.
+        others = f"datname = {server.literal(name)} and backend_type = 'client backend' and pg_has_role(usesysid, 'MEMBER')"
+        self.admin.rows(f"select pg_terminate_backend(pid) from pg_stat_activity where {others}")
         for _attempt in range(100):
-            if not self.admin.value(f"select count(*) from pg_stat_activity where datname = {server.literal(name)}"):
+            if not self.admin.value(f"select count(*) from pg_stat_activity where {others}"):
                 return
             self.admin.rows("select pg_sleep(0.05)")
 
