@@ -11,6 +11,7 @@ https://www.sqlite.org/opcode.html
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 from typing import Any, Callable, Iterable
 
@@ -45,11 +46,8 @@ class SqliteWatch(NamedWatcher):
 
     def finish(self, dbapi: Any, statement: str, seen: dict[str, Any]) -> dict[str, Any]:
         self.identities.see(statement)
-        found, oids = seen["found"], seen["oids"]
-
-        def known(names: Iterable[str]) -> list[str]:
-            return self.known(names, oids)
-
+        found = seen["found"]
+        known = functools.partial(self.known, oids=seen["oids"])
         kept = server.in_transaction(dbapi)
         self._writing = found.writes or self._writing
         kind = _KIND.match(COMMENTS.sub("", statement))
