@@ -19,9 +19,8 @@ MODULES = "ansible_collections.dbops.alembic.plugins.modules"
 
 
 def _environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    own = {
-        key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "PGPASSWORD", "PYTHONHOME", "VIRTUAL_ENV")
-    }
+    dropped = ("DATABASE_URL", "PGPASSWORD", "PYTHON", "VIRTUAL_ENV")
+    own = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
     return {
         **own,
         "PYTHONPATH": str(TREE),

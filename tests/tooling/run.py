@@ -116,9 +116,9 @@ def environment(slow: bool) -> dict[str, str]:
         str(VENVS / "dev" / "bin"),
         *(part for part in os.environ.get("PATH", os.defpath).split(os.pathsep) if "shims" not in part),
     ]
-    dropped = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "ANSIBLE_CONFIG", "ANSIBLE_INVENTORY")
+    dropped = ("PYTHON", "VIRTUAL_ENV", "ANSIBLE_CONFIG", "ANSIBLE_INVENTORY")  # a setting of Python's may hide a fault of ours
     return {
-        **{key: value for key, value in os.environ.items() if key not in dropped},
+        **{key: value for key, value in os.environ.items() if not key.startswith(dropped)},
         "PATH": os.pathsep.join(path),
         "MYPYPATH": str(TREE),
         "ANSIBLE_COLLECTIONS_PATH": str(TREE),

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import resource
 import signal
+import sys
 import threading
 import traceback
 from typing import Any, Callable
@@ -25,12 +27,17 @@ def execute(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> 
     try:
         if operation is None:
             raise Failure("internal_error", f"The worker knows no operation {request.get('operation')!r}.")
-        send({"event": "done", "facts": operation(request, send)})
+        _done(send, operation(request, send))
     except (Exception, SystemExit) as exc:
         url = request.get("url")
         changed = project.other_driver(url, exc) if url else None
         send({"event": "failed", "error": describe(exc), "use_url": changed})
-        send({"event": "done", "facts": {}})
+        _done(send, {})
+
+
+def _done(send: Callable[[dict[str, Any]], None], facts: dict[str, Any]) -> None:
+    _flush()  # after the last message nobody reads what is printed
+    send({"event": "done", "facts": facts})
 
 
 def child(request: dict[str, Any], descriptor: int, output: int, lifeline: int) -> None:
@@ -43,6 +50,7 @@ def child(request: dict[str, Any], descriptor: int, output: int, lifeline: int) 
     os.setpgid(0, 0)  # so that an initialisation command of the application ends with this process
     os.dup2(output, 1)
     os.dup2(output, 2)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # what a killed process printed is not lost
     descriptor, lifeline = (_out_of_reach(number) for number in (descriptor, lifeline))
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     status = 1
@@ -51,8 +59,15 @@ def child(request: dict[str, Any], descriptor: int, output: int, lifeline: int) 
         status = 0
     except BaseException:
         traceback.print_exc()  # into the output that the reply carries
+        _flush()
     finally:
         os._exit(status)  # no exit handlers of the application, no waiting for its threads
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # the application may have replaced or closed it
+            stream.flush()
 
 
 def _out_of_reach(descriptor: int) -> int:
