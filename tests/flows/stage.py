@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
 import os
@@ -124,7 +125,7 @@ class Stage:
 
     def _start_supervisor(self) -> None:
         configuration = self.folder / "supervisord.conf"
-        head = CONFIGURATION.format(folder=self.folder, user=os.environ.get("USER") or "root")
+        head = CONFIGURATION.format(folder=self.folder, user=getpass.getuser())
         configuration.write_text(
             head + "".join(PROGRAM.format(host=host, more=self.settings.get(host.name, "")) for host in self.hosts)
         )

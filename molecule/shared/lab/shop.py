@@ -33,7 +33,7 @@ pkill -KILL -u shop
 SERVE = """
 set -e; cd /srv/shop/releases
 [ -e {release} ] || {{ cp -a 1.0 .new; rm -rf .new/shop; cp -r /srv/releases/tree/{release}/. .new; mv .new {release}; }}
-ln -sfn releases/{release} /srv/shop/current; {command} stop shop; {command} start shop
+ln -sfn releases/{release} /srv/shop/current; {command} start shop
 """
 
 
