@@ -1,6 +1,6 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stage with HAProxy in front of its hosts, and hosts that can be lost."""
+"""A stage with HAProxy in front of its hosts, and controllers that can be killed and hosts that can be lost."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from flows.load import Load
-from flows.mortal import Mortal
-from flows.stage import Stage
+from flows.stage import Run, Stage
+from support.paths import ROOT
 from support.processes import Daemon, free_port, program
 
 HAPROXY = """\
@@ -45,11 +45,11 @@ LOST = "{{{{ 'ansible.builtin.ssh' if lookup('ansible.builtin.fileglob', '{folde
 
 
 @dataclass
-class BalancedStage(Stage, Mortal):
-    watched: dict[str, str] = field(default_factory=dict)
+class BalancedStage(Stage):
+    more: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.port = free_port()
+        self.port, self.killed = free_port(), self.folder / "killed"
         self.socket = Path(f"/tmp/dbops-haproxy-{os.getpid()}-{self.port}.sock")  # a socket's path has to be short
         self.variables = {
             "traffic_method": "haproxy",
@@ -91,6 +91,22 @@ class BalancedStage(Stage, Mortal):
         flag.touch()
         return flag
 
+    def killed_at(self, playbook: str, task: str, moment: str = "before", number: int = 1, **extra: Any) -> Run:
+        """Run a playbook whose controller gets SIGKILL at that task."""
+        self.killed.unlink(missing_ok=True)
+        at = {"task": task, "moment": moment, "number": number, "kill": True}
+        self.more = {
+            "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "molecule" / "shared" / "callbacks"),
+            "LAB_AT": json.dumps(at),
+            "LAB_AT_DONE": str(self.killed),
+        }
+        try:
+            run = self.play(playbook, **extra)
+        finally:
+            self.more = {}
+        assert self.killed.exists(), f"{at} never came:\n{run.output}"
+        return run
+
     def hook(self, name: str, tasks: list[dict[str, Any]]) -> str:
         path = self.folder / f"{name}.yml"
         path.write_text(json.dumps(tasks))
@@ -101,7 +117,7 @@ class BalancedStage(Stage, Mortal):
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**super().environment, **self.watched}
+        return {**super().environment, **self.more}
 
     def close(self) -> None:
         self.balancer.stop()

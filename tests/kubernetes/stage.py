@@ -20,7 +20,6 @@ from cluster import Cluster, wait_until
 from images import USER
 from releases import write_archive
 
-from flows.mortal import Mortal
 from flows.stage import Run
 from support import venvs
 from support.paths import CACHE, ROOT, TREE
@@ -31,7 +30,7 @@ REPOSITORY = "docker.io/local/shop"
 
 
 @dataclass
-class Stage(Mortal):
+class Stage:
     """The Deployment `shop`, with as many replicas as told. ``variables`` are the inventory's.
 
     With ``migrator`` this machine migrates; with ``jobs`` the controller doesn't even know the database's password.
@@ -47,7 +46,6 @@ class Stage(Mortal):
     release: str = "1.0"
     jobs: bool = False
     database: PostgresDatabase | None = None
-    watched: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -189,7 +187,6 @@ class Stage(Mortal):
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_SHOW_CUSTOM_STATS": "1",
             "LC_ALL": "C.UTF-8",
-            **self.watched,
         }
 
     def start(self, playbook: str, *arguments: str, **extra: Any) -> subprocess.Popen[str]:

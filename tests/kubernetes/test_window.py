@@ -115,5 +115,6 @@ def test_a_missing_right_is_named_before_anything_stops(stage: Stage) -> None:
     finally:
         del role["metadata"]["resourceVersion"]
         stage.kubectl("replace", "--filename=-", given=role)
-    assert run.status == 2 and "list horizontalpodautoscalers.autoscaling" in run.output, run.output
+    assert run.status == 2 and "Nothing was touched. web:" in run.output, run.output
+    assert "horizontalpodautoscalers.autoscaling is forbidden" in run.output and "cannot list resource" in run.output
     assert sorted(pod["metadata"]["name"] for pod in stage.pods()) == pods and len(stage.records()) == records
