@@ -106,6 +106,12 @@ releases:
   type: list
   elements: str
   sample: ["1.0", "1.1", "1.2"]
+rollout_gaps:
+  description: Why a rolling update to that release would leave requests without an answer, or never end. Empty when it would not.
+  returned: success
+  type: list
+  elements: str
+  sample: ["no container has a readinessProbe, so a pod gets requests as soon as its process runs"]
 error_kind:
   description: What kind of failure it was.
   returned: failure

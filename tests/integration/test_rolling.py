@@ -54,21 +54,12 @@ def last(stage: BalancedStage) -> dict:
     return stage.records()[-1]
 
 
-def downgrade(stage: BalancedStage, release: str, revision: str) -> None:
-    """Take back by hand what a deployment that was reverted has left expanded, for the next test."""
-    tree = stage.hosts[0].root / "releases" / release
-    environment = {**os.environ, "DATABASE_URL": stage.database.url()}
-    subprocess.run(
-        [str(stage.app.parent / "alembic"), "downgrade", revision], cwd=tree, env=environment, check=True, capture_output=True
-    )
-
-
 def back_to(stage: BalancedStage, release: str) -> None:
     """Roll the last deployment back, and its schema by hand."""
     newer = last(stage)["to_release"]
     run = stage.play("rollback")
     assert run.status == 0 and serves(stage, release), run.output
-    downgrade(stage, newer, HEAD[release])
+    stage.downgrade(newer, HEAD[release])
 
 
 def test_an_unsafe_chain_is_refused_with_the_reason(stage: BalancedStage) -> None:
@@ -105,7 +96,7 @@ def test_a_batch_that_fails_is_reverted_and_those_before_it_too(stage: BalancedS
     assert "shop2" in record["failure"]["message"]
     assert unharmed(load) and load.releases == {"1.1", "wont_start"}, load
     assert serves(stage, "1.1") and stage.contents()[0] == "4ea17030c8dd"  # the expanded schema stays
-    downgrade(stage, "wont_start", HEAD["1.1"])
+    stage.downgrade("wont_start", HEAD["1.1"])
 
 
 def test_a_host_that_is_lost_does_not_keep_the_others_from_going_back(stage: BalancedStage) -> None:
@@ -189,7 +180,7 @@ def test_a_way_back_that_was_cut_off_goes_on(stage: BalancedStage) -> None:
         run = stage.play("recover", release_version="2.0")
     assert run.status == 0 and last(stage)["status"] == "reverted", run.output
     assert unharmed(load) and serves(stage, "1.2"), load
-    downgrade(stage, "2.0", HEAD["1.2"])
+    stage.downgrade("2.0", HEAD["1.2"])
 
 
 def roll(stage: BalancedStage, release: str, **more: object) -> tuple[Run, Load]:

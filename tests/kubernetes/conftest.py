@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,13 +14,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 import images
 from cluster import Cluster
-from stage import REPOSITORY
 
 import environments
 from support.postgres import Postgres
 from support.processes import Unavailable, program
-
-RELEASES = ("1.0", "1.1", "1.2", "broken_migration", "wont_start", "unhealthy")
 
 
 @pytest.fixture(scope="session")
@@ -36,16 +31,7 @@ def cluster() -> Iterator[Cluster]:
             raise  # a cluster was named
         pytest.skip(str(problem))
     try:
-        made_of = {"dbops.alembic/images": images.digest()}
-        there = found.try_kubectl("get", "namespace", "dbops-images", "--output=json")
-        if (
-            there.returncode
-            or json.loads(there.stdout)["metadata"].get("annotations", {}).get("dbops.alembic/images") != images.digest()
-        ):
-            with tempfile.TemporaryDirectory(dir=images.HOME if images.HOME.exists() else None) as folder:
-                for name in RELEASES:
-                    found.load(f"{REPOSITORY}:{name}", images.release(name, Path(folder)))
-            found.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "dbops-images", "annotations": made_of}})
+        images.supply(found)
         yield found
     finally:
         found.remove()

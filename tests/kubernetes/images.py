@@ -6,16 +6,20 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+
+from cluster import Cluster
 
 from support.paths import CACHE, ROOT
 
 sys.path.insert(0, str(ROOT / "demo" / "app"))
-from releases import RELEASES, write_tree
+from releases import write_tree
 
 HOME = CACHE / "kubernetes"
 #: What a container does not need.
@@ -28,6 +32,9 @@ LEFT_OUT = (
     "var/lib/apt",
     "usr/lib/python3.11/test",
 )
+REPOSITORY = "docker.io/local/shop"
+#: The releases that there are images of.
+WANTED = ("1.0", "1.1", "1.2", "broken_migration", "wont_start", "unhealthy")
 #: The user that the application runs as.
 USER = 10001
 
@@ -78,12 +85,21 @@ def release(name: str, folder: Path) -> Path:
     return root
 
 
+def supply(cluster: Cluster) -> None:
+    """Let the cluster know the images; a namespace there says of which state of the application they are."""
+    wanted = {"dbops.alembic/images": digest()}
+    there = cluster.try_kubectl("get", "namespace", "dbops-images", "--output=json")
+    if not there.returncode and wanted.items() <= (json.loads(there.stdout)["metadata"].get("annotations") or {}).items():
+        return
+    with tempfile.TemporaryDirectory(dir=HOME if HOME.exists() else None) as folder:
+        for name in WANTED:
+            cluster.load(f"{REPOSITORY}:{name}", release(name, Path(folder)))
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "dbops-images", "annotations": wanted}})
+
+
 def _run(*command: str) -> None:
     ours = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV"))}
     environment = {**ours, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-3000:]}")
-
-
-__all__ = ["RELEASES", "USER", "base", "release"]

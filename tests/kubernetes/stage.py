@@ -17,20 +17,20 @@ from typing import Any
 
 import yaml
 from cluster import Cluster, wait_until
-from images import USER
+from images import REPOSITORY, USER
 from releases import write_archive
 
+from flows.mortal import Mortal
 from flows.stage import Run
 from support import venvs
 from support.paths import CACHE, ROOT, TREE
 from support.postgres import Postgres, PostgresDatabase
 
 ROLE = ROOT / "roles" / "application" / "files" / "kubernetes_role.yml"
-REPOSITORY = "docker.io/local/shop"
 
 
 @dataclass
-class Stage:
+class Stage(Mortal):
     """The Deployment `shop`, with as many replicas as told. ``variables`` are the inventory's.
 
     With ``migrator`` this machine migrates; with ``jobs`` the controller doesn't even know the database's password.
@@ -46,6 +46,7 @@ class Stage:
     release: str = "1.0"
     jobs: bool = False
     database: PostgresDatabase | None = None
+    watched: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -187,6 +188,7 @@ class Stage:
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_SHOW_CUSTOM_STATS": "1",
             "LC_ALL": "C.UTF-8",
+            **self.watched,
         }
 
     def start(self, playbook: str, *arguments: str, **extra: Any) -> subprocess.Popen[str]:
@@ -258,3 +260,14 @@ class Stage:
         wait_until(lambda: not self.cluster.get("pods", "--namespace", self.namespace)["items"], 90, "the pods are gone")
         if not keep_database:
             self.database.drop()
+
+
+class Probed(Stage):
+    """Its pods get no traffic before they are healthy, and end only when the traffic has found the others."""
+
+    def workload(self, replicas: int, release: str | None = None) -> dict[str, Any]:
+        found = super().workload(replicas, release)
+        container = found["spec"]["template"]["spec"]["containers"][0]
+        container["readinessProbe"] = {"httpGet": {"path": "/health", "port": 8000}, "periodSeconds": 1, "timeoutSeconds": 5}
+        container["lifecycle"] = {"preStop": {"exec": {"command": ["sleep", "3"]}}}
+        return found

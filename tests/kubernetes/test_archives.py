@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from cluster import Cluster
-from images import USER
-from stage import REPOSITORY, Stage
+from images import REPOSITORY, USER
+from stage import Stage
 
 from support.paths import ROOT
 from support.plays import Outcome, Play, task

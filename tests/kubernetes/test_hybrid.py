@@ -5,27 +5,43 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from cluster import Cluster
-from stage import Stage
+from stage import Probed
 
-from flows.stage import Stage as Hosts
+from flows.balanced import STRICT, BalancedStage, Balancer
+from flows.load import Load
 from support.postgres import Postgres
+from support.processes import Unavailable, program
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.needs_root, pytest.mark.slow]
 
 
 class Hybrid:
-    def __init__(self, hosts: Hosts, cluster: Stage):
+    """Clients have two ways in: a balancer in front of the hosts, and one in front of the pods."""
+
+    def __init__(self, hosts: BalancedStage, cluster: Probed):
         self.hosts, self.cluster = hosts, cluster
         path = hosts.folder / "inventory.json"
         inventory = json.loads(path.read_text())
-        inventory["all"]["children"]["application"]["hosts"]["web"] = cluster.host
+        inventory["all"]["children"]["application"]["hosts"]["web"] = {**cluster.host, "traffic_method": "none"}
         path.write_text(json.dumps(inventory))
+        self.balancer = Balancer(cluster.folder, STRICT)
+        self.balancer.start({"web": f"{cluster.address}:8000"})
+
+    @contextmanager
+    def load(self) -> Iterator[tuple[Load, Load]]:
+        with self.hosts.load() as one, Load(self.balancer.port) as other:
+            yield one, other
+
+    def close(self) -> None:
+        self.balancer.stop()
+        self.cluster.close(keep_database=True)
+        self.hosts.close()
 
     def serve(self, release: str) -> bool:
         return self.hosts.serving() == {(release, 200, release)} and self.cluster.serves(release)
@@ -34,11 +50,16 @@ class Hybrid:
 @pytest.fixture(scope="module")
 def hybrid(cluster: Cluster, server: Postgres, python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hybrid]:
     """Release 1.1 serves on both hosts and on two pods."""
-    if not shutil.which("supervisord"):
-        pytest.skip("supervisor is not installed")
-    hosts = Hosts(tmp_path_factory.mktemp("hybrid") / "h", server, variables={"schema_sessions_terminate_enabled": True})
-    hosts.archive("1.0", "1.1", "1.2", "unhealthy")
-    made = Hybrid(hosts, Stage(cluster, server, tmp_path_factory.mktemp("hybrid") / "k", python, database=hosts.database))
+    try:
+        program("supervisord")
+        program("haproxy")
+    except Unavailable as problem:
+        pytest.skip(str(problem))
+    known = {name: ',CARRIER_KEY="known"' for name in ("shop1", "shop2")}  # release wont_start does start there
+    variables = {"schema_sessions_terminate_enabled": True}
+    hosts = BalancedStage(tmp_path_factory.mktemp("hybrid") / "h", server, variables=variables, settings=known)
+    hosts.archive("1.0", "1.1", "1.2", "unhealthy", "wont_start")
+    made = Hybrid(hosts, Probed(cluster, server, tmp_path_factory.mktemp("hybrid") / "k", python, database=hosts.database))
     try:
         first = hosts.play("maintenance_window", release_version="1.0")
         assert first.status == 0, first.output
@@ -47,8 +68,7 @@ def hybrid(cluster: Cluster, server: Postgres, python: Path, tmp_path_factory: p
         assert second.status == 0, second.output
         yield made
     finally:
-        made.cluster.close(keep_database=True)
-        hosts.close()
+        made.close()
 
 
 def test_a_window_covers_all(hybrid: Hybrid) -> None:
@@ -82,3 +102,23 @@ def test_a_rollback_covers_all(hybrid: Hybrid) -> None:
     run = hybrid.hosts.play("rollback")
     assert run.status == 0, run.output
     assert hybrid.serve("1.1") and hybrid.hosts.contents() == before
+
+
+def test_rolling_reverts_the_hosts_when_the_pods_fail(hybrid: Hybrid) -> None:
+    with hybrid.load() as loads:
+        run = hybrid.hosts.play("rolling", release_version="wont_start")
+    record = hybrid.hosts.records()[-1]
+    assert run.status == 2, run.output
+    assert (record["status"], record["failure"]["hosts"], record["batches_begun"]) == ("reverted", ["web"], 3), run.output
+    assert [load.failed for load in loads] == [[], []] and loads[0].releases == {"1.1", "wont_start"}
+    assert hybrid.serve("1.1")
+    hybrid.hosts.downgrade("wont_start", "c64b2e98d075")
+
+
+def test_rolling_covers_all_and_fails_no_request(hybrid: Hybrid) -> None:
+    with hybrid.load() as loads:
+        run = hybrid.hosts.play("rolling", release_version="1.2")
+    assert run.status == 0, run.output
+    assert hybrid.hosts.records()[-1]["batches"] == [["shop1"], ["shop2"], ["web"]]
+    assert [load.failed for load in loads] == [[], []] and all(load.releases == {"1.1", "1.2"} for load in loads)
+    assert hybrid.serve("1.2")

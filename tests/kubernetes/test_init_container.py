@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from cluster import Cluster
-from stage import REPOSITORY, Stage
+from images import REPOSITORY
+from stage import Probed
 
 from support.postgres import Postgres
 
@@ -19,15 +20,7 @@ BASE, HEAD = "8d25e9c3f6a4", "c64b2e98d075"  # of release 1.0 and of release 1.1
 NAME = "dbops-upgrade"
 
 
-class Probed(Stage):
-    """Its pods get no traffic before they are healthy."""
-
-    def workload(self, replicas: int, release: str | None = None) -> dict[str, Any]:
-        found = super().workload(replicas, release)
-        probe = {"httpGet": {"path": "/health", "port": 8000}, "periodSeconds": 1, "timeoutSeconds": 5}
-        found["spec"]["template"]["spec"]["containers"][0]["readinessProbe"] = probe
-        return found
-
+class Migrating(Probed):
     @property
     def template(self) -> dict[str, Any]:
         return dict(self.get("deployment", "shop")["spec"]["template"]["spec"])
@@ -40,11 +33,11 @@ class Probed(Stage):
 
 
 @pytest.fixture(scope="module")
-def stage(cluster: Cluster, server: Postgres, python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probed]:
+def stage(cluster: Cluster, server: Postgres, python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migrating]:
     """Release 1.0 on five pods that have started at once on an empty database."""
     folder = tmp_path_factory.mktemp("init") / "s"
     variables = {"schema_runner": "init_container", "application_start_timeout_seconds": 90}
-    made = Probed(cluster, server, folder, python, replicas=5, migrator=False, jobs=True, variables=variables)
+    made = Migrating(cluster, server, folder, python, replicas=5, migrator=False, jobs=True, variables=variables)
     try:
         run = made.play("maintenance_window", release_version="1.0")
         assert run.status == 0, run.output
@@ -53,7 +46,7 @@ def stage(cluster: Cluster, server: Postgres, python: Path, tmp_path_factory: py
         made.close()
 
 
-def test_of_five_pods_on_an_empty_database_one_migrates(stage: Probed) -> None:
+def test_of_five_pods_on_an_empty_database_one_migrates(stage: Migrating) -> None:
     assert stage.serves("1.0") and stage.contents()[0] == BASE
     assert len(stage.pods()) == 5 and len(stage.migrated) == 1
     restarts = [status["restartCount"] for pod in stage.pods() for status in pod["status"]["initContainerStatuses"]]
@@ -63,7 +56,7 @@ def test_of_five_pods_on_an_empty_database_one_migrates(stage: Probed) -> None:
     assert [step["revision"] for step in record["applied"]] == ["4c1f0a7be201", BASE]
 
 
-def test_a_second_run_changes_nothing(stage: Probed) -> None:
+def test_a_second_run_changes_nothing(stage: Migrating) -> None:
     version = stage.get("deployment", "shop")["metadata"]["resourceVersion"]
     run = stage.play("maintenance_window", release_version="1.0")
     assert run.status == 0, run.output
@@ -71,7 +64,7 @@ def test_a_second_run_changes_nothing(stage: Probed) -> None:
     assert stage.get("deployment", "shop")["metadata"]["resourceVersion"] == version
 
 
-def test_a_window_upgrades_as_the_pods_start(stage: Probed) -> None:
+def test_a_window_upgrades_as_the_pods_start(stage: Migrating) -> None:
     stage.seed(300)
     run = stage.play("maintenance_window", release_version="1.1")
     assert run.status == 0, run.output
@@ -94,7 +87,7 @@ def test_a_window_upgrades_as_the_pods_start(stage: Probed) -> None:
     ],
 )
 def test_a_migration_that_fails_is_told_from_an_application_that_does(
-    stage: Probed, release: str, step: str, why: tuple[str, ...]
+    stage: Migrating, release: str, step: str, why: tuple[str, ...]
 ) -> None:
     before = stage.contents()
     run = stage.play("maintenance_window", release_version=release)
@@ -107,7 +100,7 @@ def test_a_migration_that_fails_is_told_from_an_application_that_does(
     assert "initContainers" not in stage.template, "the release that is back is set without it"
 
 
-def test_a_rollback_goes_back_from_the_snapshot(stage: Probed) -> None:
+def test_a_rollback_goes_back_from_the_snapshot(stage: Migrating) -> None:
     before, template = stage.contents(), stage.template
     there = stage.play("maintenance_window", release_version="1.2")
     assert there.status == 0, there.output
@@ -117,7 +110,7 @@ def test_a_rollback_goes_back_from_the_snapshot(stage: Probed) -> None:
     assert stage.serves("1.1") and stage.contents() == before and stage.template == template
 
 
-def test_a_host_without_pods_is_refused_before_anything_stops(stage: Probed) -> None:
+def test_a_host_without_pods_is_refused_before_anything_stops(stage: Migrating) -> None:
     pods, records = sorted(pod["metadata"]["name"] for pod in stage.pods()), len(stage.records())
     run = stage.play("maintenance_window", release_version="1.2", application_manager="systemd")
     assert run.status == 2 and "web would start before the pods have upgraded the database" in run.output, run.output

@@ -56,6 +56,40 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
+def recovered(stage: Stage) -> str:
+    """Recover from another controller; one of the two good ends is there, and the record tells which."""
+    run = stage.play("recover")
+    assert run.status == 0, run.output
+    record = stage.records()[-1]
+    ended = {"finished": ("1.2", "f90c3b6d2e18"), "reverted": ("1.1", "c64b2e98d075")}[record["status"]]
+    assert stage.serves(ended[0]) and stage.contents()[0] == ended[1]
+    assert stage.database.fetch("select count(*) from orders") == [(200,)]
+    assert "dbops.alembic/before-stop" not in stage.get("deployment", "shop")["metadata"]["annotations"]
+    return str(record["status"])
+
+
+@pytest.mark.timeout(3 * 3600)
+def test_at_every_step(stage: Stage) -> None:
+    """Before the first task that changes something, and after each, as a run that nobody killed lists them."""
+    run, tasks = stage.changes("maintenance_window", release_version="1.2")
+    assert run.status == 0 and tasks, run.output
+    assert stage.play("rollback", deployment_rows_given_up=-1).status == 0
+    wrong = {}
+    for moment, (task, number) in [("before", tasks[0]), *(("after", done) for done in tasks)]:
+        records, point = len(stage.records()), f"{moment} {task} ({number})"
+        stage.killed_at("maintenance_window", task, moment, number, release_version="1.2")
+        try:
+            ended = recovered(stage) if len(stage.records()) > records else "not begun"
+            print(f"{point}: {ended}")
+            assert ended != "finished" or stage.play("rollback", deployment_rows_given_up=-1).status == 0
+            assert stage.serves("1.1")
+        except AssertionError as problem:
+            wrong[point] = str(problem)[-3000:]
+            print(f"{point}: {wrong[point]}")
+            assert stage.play("recover").status == 0 and stage.serves("1.1"), wrong
+    assert not wrong
+
+
 @pytest.mark.parametrize("moment", [stopped, migrating, activated])
 def test_a_deployment_that_was_cut_off_is_recovered(stage: Stage, moment: Callable[[Stage], bool]) -> None:
     begun = len(stage.records())
@@ -64,15 +98,9 @@ def test_a_deployment_that_was_cut_off_is_recovered(stage: Stage, moment: Callab
     kill(process)
     record = stage.records()[-1]
     assert record["status"] == "open" and record["workloads"]["web"]["replicas"] == 3
-    run = stage.play("recover")
-    assert run.status == 0, run.output
-    record = stage.records()[-1]
-    ended = {"finished": ("1.2", "f90c3b6d2e18"), "reverted": ("1.1", "c64b2e98d075")}[record["status"]]
-    assert stage.serves(ended[0]) and stage.contents()[0] == ended[1]
-    assert stage.database.fetch("select count(*) from orders") == [(200,)]
-    assert "dbops.alembic/before-stop" not in stage.get("deployment", "shop")["metadata"]["annotations"]
+    ended = recovered(stage)
     if moment is migrating:
-        assert record["status"] == "finished", "the Job went on without the controller, and its result was read"
-    if record["status"] == "finished":
+        assert ended == "finished", "the Job went on without the controller, and its result was read"
+    if ended == "finished":
         # Nobody took the baseline of the rows, so how many were written since can not be known.
         assert stage.play("rollback", deployment_rows_given_up=-1).status == 0 and stage.serves("1.1")

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from cluster import Cluster, wait_until
-from images import USER
-from stage import REPOSITORY, Stage
+from images import REPOSITORY, USER
+from stage import Stage
 
 from support.plays import Outcome, Play, task
 from support.postgres import Postgres

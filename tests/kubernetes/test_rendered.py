@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 from cluster import Cluster, wait_until
-from stage import REPOSITORY, Stage
+from images import REPOSITORY
+from stage import Stage
 
 from support.postgres import Postgres
 

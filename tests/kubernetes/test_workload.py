@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from cluster import Cluster
-from stage import REPOSITORY
+from images import REPOSITORY
 
 from support.plays import Outcome, play, task
 

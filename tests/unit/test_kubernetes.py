@@ -262,3 +262,27 @@ def test_a_release_is_a_template_without_what_migrates() -> None:
     running = {**plain, "spec": {**plain["spec"], "initContainers": [ours], "volumes": [ours]}}
     found = {"metadata": {"name": "web", "annotations": known}, "spec": {"template": running}}
     assert release.active(found, [], "Deployment web") == ("blue", "shop:1.1")
+
+
+PROBED, BARE = ({"spec": {"containers": [{"name": "web", **more}]}} for more in ({"readinessProbe": {"httpGet": {}}}, {}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "template", "told"),
+    [
+        ("Deployment", {"replicas": 3}, PROBED, ""),  # 25 % of 3, rounded down
+        ("Deployment", {"replicas": 4}, PROBED, "maxUnavailable 25% lets 1 of 4 pods be missing"),
+        ("Deployment", {"replicas": 4, "strategy": {"rollingUpdate": {"maxUnavailable": 0}}}, PROBED, ""),
+        ("Deployment", {"replicas": 4, "strategy": {"rollingUpdate": {"maxUnavailable": 2}}}, PROBED, "lets 2 of 4"),
+        ("Deployment", {"strategy": {"type": "Recreate"}}, PROBED, "Recreate"),
+        ("Deployment", {"replicas": 3}, BARE, "readinessProbe"),
+        ("Deployment", {"replicas": 0, "strategy": {"type": "Recreate"}}, BARE, ""),  # nobody is served now either
+        ("StatefulSet", {"replicas": 3, "updateStrategy": {"type": "RollingUpdate"}}, PROBED, ""),
+        ("StatefulSet", {"replicas": 1}, PROBED, "its only pod"),
+        ("StatefulSet", {"replicas": 3, "updateStrategy": {"type": "OnDelete"}}, PROBED, "OnDelete"),
+        ("StatefulSet", {"replicas": 3, "updateStrategy": {"rollingUpdate": {"partition": 2}}}, PROBED, "below 2"),
+    ],
+)
+def test_what_a_rollout_would_leave_unanswered(kind: str, spec: dict[str, Any], template: dict[str, Any], told: str) -> None:
+    gaps = pods.rollout_gaps({"kind": kind, "spec": spec}, template)
+    assert bool(gaps) == bool(told) and told in " ".join(gaps)

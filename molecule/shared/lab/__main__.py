@@ -25,6 +25,7 @@ import killed
 import load
 import remote
 import shop
+import workload
 
 
 def references() -> None:
@@ -60,6 +61,7 @@ COMMANDS = {
     "orders": shop.write_orders,
     "play": controller.play,
     "run-on": remote.on,
+    "workload": workload.begin,
     "killed": killed.killed_at,
     "kill-points": killed.find_points,
     "load": load.begin,
@@ -69,6 +71,7 @@ COMMANDS = {
     "remember": expect.remember,
     "untouched": expect.untouched,
     "serves": serves,
+    "workload-serves": workload.serves,
     "record": expect.record,
     "said": expect.said,
     "sql-says": expect.sql_says,

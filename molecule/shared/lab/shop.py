@@ -17,7 +17,7 @@ from keeper import HOSTS
 from remote import address, network, on
 
 #: Inventory → its application hosts. The first one is the migrator.
-APPLICATION = {"three": ("app1", "app2", "app3"), "debian13": ("new1",)}
+APPLICATION = {"three": ("app1", "app2", "app3"), "debian13": ("new1",), "hybrid": ("app1", "app2")}
 MANAGERS = {"app1": "systemctl", "app2": "systemctl", "app3": "supervisorctl", "new1": "systemctl"}
 COMMANDS = {host: MANAGERS[host] for host in MANAGERS if host in HOSTS}
 #: What scenarios leave behind on a host.

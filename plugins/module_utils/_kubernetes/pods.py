@@ -170,6 +170,34 @@ def settling(workload: Object) -> float:
     return 0.0 if probed or spec.get("minReadySeconds") or not spec.get("replicas", 1) else SETTLING
 
 
+def rollout_gaps(workload: Object, template: Object) -> list[str]:
+    """Return why a rollout of that pod template would leave requests without an answer, or never end; empty when it would not.
+
+    Source: the API reference of apps/v1 (a percentage of maxUnavailable is rounded down) and the documentation of probes.
+    """
+    spec = workload["spec"]
+    replicas = spec.get("replicas", 1)
+    found = _strategy_gaps(spec, replicas, workload.get("kind") == "Deployment")
+    if not any(container.get("readinessProbe") for container in template["spec"]["containers"]):
+        found.append("no container has a readinessProbe, so a pod gets requests as soon as its process runs")
+    return found if replicas else []
+
+
+def _strategy_gaps(spec: Mapping[str, Any], replicas: int, surges: bool) -> list[str]:
+    strategy = spec.get("strategy" if surges else "updateStrategy") or {}
+    rolling = strategy.get("rollingUpdate") or {}
+    kind = strategy.get("type", "RollingUpdate")
+    if kind != "RollingUpdate":
+        return [f"its strategy is {kind}; set it to RollingUpdate"]
+    if not surges:
+        partition = rolling.get("partition") or 0
+        single = ["its only pod ends before the next one starts; set replicas to 2 at least"] if replicas == 1 else []
+        return single + ([f"its partition keeps the pods below {partition} as they are; set it to 0"] if partition else [])
+    allowed = rolling.get("maxUnavailable", "25%")
+    missing = replicas * int(allowed[:-1]) // 100 if isinstance(allowed, str) else allowed
+    return [f"its maxUnavailable {allowed} lets {missing} of {replicas} pods be missing; set it to 0"] if missing else []
+
+
 def progress(workload: Object) -> str:
     """Return how far a rollout is."""
     status, spec = workload.get("status") or {}, workload.get("spec") or {}

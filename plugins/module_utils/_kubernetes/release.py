@@ -15,7 +15,7 @@ from .._argspec import ArgumentSpec
 from .._core.diff import text_diff
 from .._errors import MigrationError
 from .cluster import APPLY_PATCH, JSON_PATCH, Object
-from .pods import MIGRATION
+from .pods import MIGRATION, rollout_gaps
 from .workload import Workload, _pointer, workload_spec
 
 #: Version → pod template, packed: the manual of a workload should stay readable.
@@ -116,7 +116,9 @@ def run_release(params: Mapping[str, Any], dry: bool = False) -> Object:
     former, former_image = active(found, names, label)
     present, known = found["spec"]["template"], releases_of(found)
     before = release_part(present)
-    aimed = _aimed(workload, params, before, known, dry)
+    # What the cluster would make of a manifest that is not applied yet.
+    shown = _applied(workload, params["manifest"], dry=True) if params["state"] == "prepared" and params["manifest"] else found
+    aimed = _aimed(workload, params, shown, known, dry)
     if params["state"] == "prepared" and former == version and aimed != before:
         raise MigrationError(
             f"{label} runs {version} already, with another pod template than this one.",
@@ -141,18 +143,18 @@ def run_release(params: Mapping[str, Any], dry: bool = False) -> Object:
         "image": str(chosen(aimed, names, label)[-1]["image"]),
         "former_image": former_image,
         "releases": list(releases),
+        "rollout_gaps": rollout_gaps(shown, aimed),
         "diff": text_diff(f"pod template of {label}", _shown(before), _shown(aimed)),
     }
 
 
-def _aimed(workload: Workload, params: Mapping[str, Any], present: Object, known: Releases, dry: bool) -> Object:
+def _aimed(workload: Workload, params: Mapping[str, Any], shown: Object, known: Releases, dry: bool) -> Object:
     """Return the pod template of the release: the recorded one, or when it is prepared the one that image or manifest make."""
-    version = params["version"]
+    version, present = params["version"], release_part(shown["spec"]["template"])
     if params["state"] == "prepared" and params["image"]:
         return with_image(present, params["containers"], params["image"], workload.label)
     if params["state"] == "prepared" and params["manifest"]:
-        template: Object = _applied(workload, params["manifest"], dry=True)["spec"]["template"]
-        return release_part(template)
+        return present
     if version in known:
         return known[version]
     if version_of(str(chosen(present, params["containers"], workload.label)[-1]["image"])) == version:
