@@ -50,7 +50,8 @@ def child(request: dict[str, Any], descriptor: int, output: int, lifeline: int) 
     os.setpgid(0, 0)  # so that an initialisation command of the application ends with this process
     os.dup2(output, 1)
     os.dup2(output, 2)
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # what a killed process printed is not lost
+    for stream in (sys.stdout, sys.stderr):  # what a killed process printed is not lost; Python 3.8 buffers both
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     descriptor, lifeline = (_out_of_reach(number) for number in (descriptor, lifeline))
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     status = 1
