@@ -276,6 +276,7 @@ PROBED, BARE = ({"spec": {"containers": [{"name": "web", **more}]}} for more in 
         ("Deployment", {"replicas": 4, "strategy": {"rollingUpdate": {"maxUnavailable": 2}}}, PROBED, "lets 2 of 4"),
         ("Deployment", {"strategy": {"type": "Recreate"}}, PROBED, "Recreate"),
         ("Deployment", {"replicas": 3}, BARE, "readinessProbe"),
+        ("Deployment", {"replicas": 3, "paused": True}, PROBED, "it is paused"),
         ("Deployment", {"replicas": 0, "strategy": {"type": "Recreate"}}, BARE, ""),  # nobody is served now either
         ("StatefulSet", {"replicas": 3, "updateStrategy": {"type": "RollingUpdate"}}, PROBED, ""),
         ("StatefulSet", {"replicas": 1}, PROBED, "its only pod"),

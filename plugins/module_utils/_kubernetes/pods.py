@@ -177,7 +177,8 @@ def rollout_gaps(workload: Object, template: Object) -> list[str]:
     """
     spec = workload["spec"]
     replicas = spec.get("replicas", 1)
-    found = _strategy_gaps(spec, replicas, workload.get("kind") == "Deployment")
+    found = ["it is paused; resume it"] if spec.get("paused") else []
+    found += _strategy_gaps(spec, replicas, workload.get("kind") == "Deployment")
     if not any(container.get("readinessProbe") for container in template["spec"]["containers"]):
         found.append("no container has a readinessProbe, so a pod gets requests as soon as its process runs")
     return found if replicas else []
