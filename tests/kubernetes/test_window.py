@@ -15,14 +15,22 @@ from support.postgres import Postgres
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.needs_root, pytest.mark.slow]
 ALL = ("1.0", "1.1", "1.2", "broken_migration", "wont_start", "unhealthy")
+LIMITS = {"minReplicas": 2, "maxReplicas": 4}
+SCALER = {
+    "apiVersion": "autoscaling/v1",
+    "kind": "HorizontalPodAutoscaler",
+    "metadata": {"name": "shop"},
+    "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "shop"}, **LIMITS},
+}
 
 
 @pytest.fixture(scope="module")
 def stage(cluster: Cluster, server: Postgres, python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """Release 1.1 serves 300 orders on two pods; release 1.0 had been put there by other means, on an empty database."""
+    """Release 1.1 serves 300 orders on two pods with an autoscaler; release 1.0 had been put there by other means, on no data."""
     made = Stage(cluster, server, tmp_path_factory.mktemp("kube") / "s", python)
     try:
         made.archive(*ALL)
+        made.apply(SCALER)
         first = made.play("maintenance_window", release_version="1.0")
         assert first.status == 0, first.output
         made.seed(300)
@@ -38,6 +46,8 @@ def test_a_window_leaves_the_new_release_with_as_many_replicas(stage: Stage) -> 
     record = stage.records()[-1]
     assert (record["status"], record["from_release"], record["to_release"]) == ("finished", "1.0", "1.1")
     assert record["workloads"]["web"]["replicas"] == 2
+    assert record["workloads"]["web"]["autoscalers"] == [{"name": "shop", **LIMITS}]
+    assert LIMITS.items() <= stage.get("hpa", "shop")["spec"].items()
     assert "dbops.alembic/before-stop" not in stage.get("deployment", "shop")["metadata"]["annotations"]
 
 
