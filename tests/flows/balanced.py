@@ -47,6 +47,12 @@ STRICT = "option http-server-close\n  retries 0"
 LOST = "{{{{ 'ansible.builtin.ssh' if lookup('ansible.builtin.fileglob', '{folder}/lost/' ~ inventory_hostname) else 'local' }}}}"
 
 
+def downgrade(python: Path, tree: Path, url: str, revision: str) -> None:
+    """Downgrade with Alembic's own command line, of that Python's environment, and the scripts in `tree`."""
+    command = [str(python.parent / "alembic"), "downgrade", revision]
+    subprocess.run(command, cwd=tree, env={**os.environ, "DATABASE_URL": url}, check=True, capture_output=True)
+
+
 class Balancer:
     """HAProxy in front of `servers`, name → address, with a socket for its administrator."""
 
@@ -120,9 +126,7 @@ class BalancedStage(Stage, Mortal):
     def downgrade(self, release: str, revision: str) -> None:
         """Take back by hand what a deployment that was reverted has left expanded."""
         tree = self.hosts[0].root / "releases" / release
-        environment = {**os.environ, "DATABASE_URL": self.database.url()}
-        command = [str(self.app.parent / "alembic"), "downgrade", revision]
-        subprocess.run(command, cwd=tree, env=environment, check=True, capture_output=True)
+        downgrade(self.app, tree, self.database.url(), revision)
 
     def load(self) -> Load:
         return Load(self.balancer.port)

@@ -32,6 +32,11 @@ class Load:
     _over: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def unharmed(self) -> bool:
+        """A client that asked all the time saw nothing of it."""
+        return not self.failed and self.asked > 300 and self.written > 20
+
     def __enter__(self) -> Load:
         self._threads = [threading.Thread(target=ask, daemon=True) for ask in (self._kept, self._anew)]
         for thread in self._threads:

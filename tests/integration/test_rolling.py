@@ -45,11 +45,6 @@ def serves(stage: BalancedStage, release: str) -> bool:
     return stage.serving() == {(release, 200, release)} and set(stage.servers().values()) == {"UP"}
 
 
-def unharmed(load: Load) -> bool:
-    """A client that asked all the time saw nothing of it."""
-    return not load.failed and load.asked > 300 and load.written > 20
-
-
 def last(stage: BalancedStage) -> dict:
     return stage.records()[-1]
 
@@ -83,7 +78,7 @@ def test_a_migration_that_is_blocked_gives_up_and_names_who_blocks_it(stage: Bal
         run = stage.play("rolling", release_version="1.2", deployment_rolling_retries=2)
     assert run.status == 2 and "night report" in run.result["failure"]["message"], run.output
     assert (last(stage)["status"], last(stage)["batches_begun"]) == ("reverted", 0)
-    assert unharmed(load) and load.releases == {"1.1"}, load
+    assert load.unharmed and load.releases == {"1.1"}, load
     assert stage.contents()[0] == HEAD["1.1"] and serves(stage, "1.1")
 
 
@@ -94,7 +89,7 @@ def test_a_batch_that_fails_is_reverted_and_those_before_it_too(stage: BalancedS
     record = last(stage)
     assert (record["status"], record["failure"]["hosts"], record["batches_begun"]) == ("reverted", ["shop2"], 2), run.output
     assert "shop2" in record["failure"]["message"]
-    assert unharmed(load) and load.releases == {"1.1", "wont_start"}, load
+    assert load.unharmed and load.releases == {"1.1", "wont_start"}, load
     assert serves(stage, "1.1") and stage.contents()[0] == "4ea17030c8dd"  # the expanded schema stays
     stage.downgrade("wont_start", HEAD["1.1"])
 
@@ -114,7 +109,7 @@ def test_a_host_that_is_lost_does_not_keep_the_others_from_going_back(stage: Bal
         flag.unlink()
         again = stage.play("recover")
     assert again.status == 0 and last(stage)["status"] == "reverted", again.output
-    assert unharmed(load) and serves(stage, "1.1"), load
+    assert load.unharmed and serves(stage, "1.1"), load
 
 
 def test_a_good_release_and_its_rollback_fail_no_request(stage: BalancedStage) -> None:
@@ -122,7 +117,7 @@ def test_a_good_release_and_its_rollback_fail_no_request(stage: BalancedStage) -
         run = stage.play("rolling", release_version="1.2", rolling_batch=[1, "67%"])
     assert run.status == 0, run.output
     assert (last(stage)["status"], last(stage)["batches"]) == ("finished", [["shop1"], ["shop2", "shop3"]])
-    assert unharmed(load) and load.releases == {"1.1", "1.2"}, load
+    assert load.unharmed and load.releases == {"1.1", "1.2"}, load
     assert serves(stage, "1.2") and stage.contents()[0] == HEAD["1.2"] and Path(last(stage)["archive"]["path"]).exists()
     before, records = stage.contents(), len(stage.records())
     second = stage.play("rolling", release_version="1.2")
@@ -131,7 +126,7 @@ def test_a_good_release_and_its_rollback_fail_no_request(stage: BalancedStage) -
     with stage.load() as load:
         back = stage.play("rollback")
     assert back.status == 0 and last(stage)["undoes"], back.output
-    assert unharmed(load) and serves(stage, "1.1") and stage.contents()[0] == HEAD["1.2"], load
+    assert load.unharmed and serves(stage, "1.1") and stage.contents()[0] == HEAD["1.2"], load
     forward = stage.play("rolling", release_version="1.2")
     assert forward.status == 0 and serves(stage, "1.2"), forward.output
 
@@ -164,7 +159,7 @@ def test_a_deployment_whose_controller_died_is_recovered(
         assert last(stage)["status"] == "open"
         run = stage.play("recover", release_version="2.0", **fill)
     assert run.status == 0 and last(stage)["status"] == end, run.output
-    assert unharmed(load) and serves(stage, "2.0") and stage.contents()[0] == HEAD["2.0"], load
+    assert load.unharmed and serves(stage, "2.0") and stage.contents()[0] == HEAD["2.0"], load
     assert names(stage) == [(50, 50)]
     back_to(stage, "1.2")
 
@@ -179,7 +174,7 @@ def test_a_way_back_that_was_cut_off_goes_on(stage: BalancedStage) -> None:
         assert (last(stage)["status"], last(stage)["step"]) == ("open", "returning")
         run = stage.play("recover", release_version="2.0")
     assert run.status == 0 and last(stage)["status"] == "reverted", run.output
-    assert unharmed(load) and serves(stage, "1.2"), load
+    assert load.unharmed and serves(stage, "1.2"), load
     stage.downgrade("2.0", HEAD["1.2"])
 
 
@@ -205,10 +200,10 @@ def left_behind(stage: BalancedStage, name: str, runs: str, active: str) -> None
 def test_expand_and_contract_over_two_releases(stage: BalancedStage) -> None:
     """Last, since what is contracted is gone."""
     run, load = roll(stage, "2.0", deployment_backfill_command=["python", "-m", "shop.fill", "20"], rolling_batch="34%")
-    assert run.status == 0 and unharmed(load) and serves(stage, "2.0"), run.output
+    assert run.status == 0 and load.unharmed and serves(stage, "2.0"), run.output
     assert names(stage) == [(50, 50)]
     run, load = roll(stage, "2.1")
-    assert run.status == 0 and unharmed(load) and serves(stage, "2.1"), run.output
+    assert run.status == 0 and load.unharmed and serves(stage, "2.1"), run.output
     assert stage.contents()[0] == HEAD["2.0"] and "The contract part (c0a4f6d81e37) waits" in run.output
     again = stage.play("rolling", release_version="2.1")
     assert (again.status, again.changed, again.result["outcome"]) == (0, 0, "nothing_to_do") and "waits" in again.output, (
@@ -220,7 +215,7 @@ def test_expand_and_contract_over_two_releases(stage: BalancedStage) -> None:
     assert stage.contents()[0] == HEAD["2.0"] and last(stage)["step"] == "archiving"
     left_behind(stage, "shop3", "2.1", "2.1")
     run, load = roll(stage, "2.1", deployment_rolling_contract="now")
-    assert run.status == 0 and unharmed(load) and serves(stage, "2.1"), run.output
+    assert run.status == 0 and load.unharmed and serves(stage, "2.1"), run.output
     assert stage.contents()[0] == HEAD["2.1"] and Path(last(stage)["archive"]["path"]).exists()
     refused = stage.play("rollback")
     assert refused.status == 2 and serves(stage, "2.1"), refused.output

@@ -232,6 +232,10 @@ class Stage(Mortal):
         except OSError as error:
             return 0, {"reason": str(error)}
 
+    @property
+    def template(self) -> dict[str, Any]:
+        return dict(self.get("deployment", "shop")["spec"]["template"])
+
     def pods(self) -> list[dict[str, Any]]:
         return list(self.get("pods", "--selector=app=shop")["items"])
 

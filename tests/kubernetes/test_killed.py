@@ -42,7 +42,7 @@ def migrating(stage: Stage) -> bool:
 
 
 def activated(stage: Stage) -> bool:
-    return "1.2" in stage.get("deployment", "shop")["spec"]["template"]["spec"]["containers"][0]["image"]
+    return "1.2" in stage.template["spec"]["containers"][0]["image"]
 
 
 def last(stage: Stage) -> str:

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from cluster import Cluster
 from releases import write_tree
 from stage import Probed, Stage
 
-from flows.balanced import STRICT, Balancer
+from flows.balanced import STRICT, Balancer, downgrade
 from flows.load import Load
 from support.postgres import Postgres
 from support.processes import Unavailable, program
@@ -37,18 +35,12 @@ class Rolled(Probed):
     def last(self) -> dict:
         return self.records()[-1]
 
-    @property
-    def template(self) -> dict:
-        return dict(self.get("deployment", "shop")["spec"]["template"])
-
     def downgrade(self, release: str) -> None:
         """Take back by hand what that release has left expanded, for the next test."""
         tree = self.folder / "trees" / release
         if not tree.exists():
             write_tree(release, tree)
-        environment = {**os.environ, "DATABASE_URL": self.url}
-        command = [str(self.app.parent / "alembic"), "downgrade", HEAD["1.1"]]
-        subprocess.run(command, cwd=tree, env=environment, check=True, capture_output=True)
+        downgrade(self.app, tree, self.url, HEAD["1.1"])
 
     def close(self, keep_database: bool = False) -> None:
         self.balancer.stop()
@@ -74,17 +66,12 @@ def stage(cluster: Cluster, server: Postgres, python: Path, tmp_path_factory: py
         made.close()
 
 
-def unharmed(load: Load, *releases: str) -> bool:
-    """A client that asked all the time got an answer each time, from those releases."""
-    return not load.failed and load.asked > 300 and load.written > 20 and load.releases == set(releases)
-
-
 def test_a_migration_that_is_blocked_gives_up_and_names_who_blocks_it(stage: Rolled) -> None:
     with stage.load() as load, stage.database.holding("select * from customers limit 1", application_name="night report"):
         run = stage.play("rolling", release_version="1.2", deployment_rolling_retries=2)
     assert run.status == 2 and "night report" in stage.last["failure"]["message"], run.output
     assert (stage.last["status"], stage.last["batches_begun"]) == ("reverted", 0)
-    assert unharmed(load, "1.1"), load
+    assert load.unharmed and load.releases == {"1.1"}, load
     assert stage.contents()[0] == HEAD["1.1"] and stage.serves("1.1")
 
 
@@ -94,7 +81,7 @@ def test_pods_that_do_not_start_are_given_up_while_the_others_serve(stage: Rolle
         run = stage.play("rolling", release_version="wont_start")
     assert run.status == 2 and stage.last["status"] == "reverted", run.output
     assert stage.last["failure"]["hosts"] == ["web"] and "CrashLoopBackOff" in stage.last["failure"]["message"]
-    assert unharmed(load, "1.1"), load
+    assert load.unharmed and load.releases == {"1.1"}, load
     assert stage.serves("1.1") and stage.template == before and stage.contents()[0] == HEAD["wont_start"]
     stage.downgrade("wont_start")
 
@@ -104,7 +91,7 @@ def test_a_good_release_and_its_rollback_fail_no_request(stage: Rolled) -> None:
     with stage.load() as load:
         run = stage.play("rolling", release_version="1.2")
     assert run.status == 0 and stage.last["status"] == "finished", run.output
-    assert unharmed(load, "1.1", "1.2"), load
+    assert load.unharmed and load.releases == {"1.1", "1.2"}, load
     assert stage.serves("1.2") and stage.contents()[0] == HEAD["1.2"]
     version, records = stage.get("deployment", "shop")["metadata"]["resourceVersion"], len(stage.records())
     second = stage.play("rolling", release_version="1.2")
@@ -113,7 +100,7 @@ def test_a_good_release_and_its_rollback_fail_no_request(stage: Rolled) -> None:
     with stage.load() as load:
         back = stage.play("rollback")
     assert back.status == 0 and stage.last["undoes"], back.output
-    assert unharmed(load, "1.1", "1.2"), load
+    assert load.unharmed and load.releases == {"1.1", "1.2"}, load
     assert stage.serves("1.1") and stage.template == before and stage.contents()[0] == HEAD["1.2"]
     stage.downgrade("1.2")
 

@@ -104,7 +104,7 @@ def test_an_image_that_is_not_there_is_put_back_soon(stage: Stage) -> None:
 def test_a_rollback_sets_the_recorded_template(stage: Stage) -> None:
     """Not the revision before: between the two, somebody set an environment variable."""
     before = stage.contents()
-    template = stage.get("deployment", "shop")["spec"]["template"]
+    template = stage.template
     assert stage.play("maintenance_window", release_version="1.2").status == 0
     assert stage.serves("1.2")
     stage.kubectl("set", "env", "deployment/shop", "NOTE=by hand")
@@ -112,7 +112,7 @@ def test_a_rollback_sets_the_recorded_template(stage: Stage) -> None:
     run = stage.play("rollback")
     assert run.status == 0, run.output
     assert stage.serves("1.1") and stage.contents() == before
-    assert stage.get("deployment", "shop")["spec"]["template"] == template
+    assert stage.template == template
 
 
 def test_a_missing_right_is_named_before_anything_stops(stage: Stage) -> None:
