@@ -175,6 +175,18 @@ def test_a_stateful_set(lab: Lab) -> None:
             "CrashLoopBackOff",
             "Liveness probe failed",
         ),
+        (
+            {
+                "livenessProbe": {
+                    "exec": {"command": ["false"]},
+                    "initialDelaySeconds": 8,
+                    "periodSeconds": 2,
+                    "failureThreshold": 2,
+                }
+            },
+            "Unhealthy",
+            "Liveness probe failed",
+        ),
     ],
 )
 def test_what_can_not_come_up_is_known_before_the_timeout(lab: Lab, container: dict[str, Any], reason: str, text: str) -> None:

@@ -287,3 +287,37 @@ PROBED, BARE = ({"spec": {"containers": [{"name": "web", **more}]}} for more in 
 def test_what_a_rollout_would_leave_unanswered(kind: str, spec: dict[str, Any], template: dict[str, Any], told: str) -> None:
     gaps = pods.rollout_gaps({"kind": kind, "spec": spec}, template)
     assert bool(gaps) == bool(told) and told in " ".join(gaps)
+
+
+def test_how_long_pods_that_nobody_asks_have_to_run() -> None:
+    def settling(failing: bool = False, seconds: int = 0, **container: Any) -> float:
+        spec = {"minReadySeconds": seconds, "template": {"spec": {"containers": [{"name": "web", **container}]}}}
+        return pods.settling({"spec": spec}, failing)
+
+    assert settling(readinessProbe={"exec": {}}) == 0
+    assert settling() == 5 and settling(seconds=3) == 2 and settling(seconds=9) == 0
+    assert settling(livenessProbe={"periodSeconds": 1}) == 5
+    assert settling(livenessProbe={"exec": {}}) == 12  # what the API fills in: every 10 seconds, 1 second to answer
+    assert settling(livenessProbe={"initialDelaySeconds": 600}) == 30
+    assert settling(True, livenessProbe={"exec": {}}) == 32  # and three times
+
+
+def test_a_container_that_is_ended_for_its_liveness_probe_is_known_while_it_still_runs() -> None:
+    web = pod(containerStatuses=[container(ready=True, state={"running": {"startedAt": "2026-01-01T00:00:10Z"}})])
+    web["metadata"]["uid"] = "1"
+
+    def told(reason: str, message: str, uid: str = "1", at: str = "2026-01-01T00:00:20Z") -> tuple[bool, list[str]]:
+        event = {"reason": reason, "message": message, "lastTimestamp": at}
+        event["involvedObject"] = {"uid": uid, "fieldPath": "spec.containers{web}"}
+        failing, problems = pods.liveness([web], [event])
+        return failing, [problem.text for problem in problems]
+
+    kill = "Container web failed liveness probe, will be restarted"
+    assert told("Unhealthy", "Liveness probe failed: HTTP 500") == (True, [])
+    assert told("Killing", kill) == (True, [f"pod web-1, container web: Unhealthy: {kill}"])
+    assert told("Killing", kill, at="2026-01-01T00:00:09Z") == (True, [])  # it has been started again since
+    assert told("Killing", kill, uid="2") == (False, [])
+    assert told("Killing", "Stopping container web") == (False, [])
+    assert told("Unhealthy", "Readiness probe failed: HTTP 500") == (False, [])
+    web["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:30Z"
+    assert told("Killing", kill) == (False, [])

@@ -154,6 +154,13 @@ def events_of(cluster: Cluster, namespace: str, names: Iterable[str], count: int
     return [mask(f"{event['involvedObject']['name']}: {event.get('reason')}: {event.get('message')}") for event in found][-count:]
 
 
+def pod_events(cluster: Cluster, namespace: str, reasons: Iterable[str]) -> list[Object]:
+    """Return the events of that namespace's pods that have one of these reasons."""
+    selectors = [f"involvedObject.kind=Pod,reason={reason}" for reason in reasons]
+    path = f"/api/v1/namespaces/{namespace}/events"
+    return [event for selector in selectors for event in cluster.items(path, fieldSelector=selector)]
+
+
 def log_of(cluster: Cluster, namespace: str, pod: str, container: str, lines: int) -> str:
     """Return the end of a container's log, of its last run where the present one has written nothing; passwords masked."""
     for previous in ("false", "true"):

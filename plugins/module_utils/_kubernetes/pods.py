@@ -28,8 +28,12 @@ STUCK = (
 MIGRATION = "dbops-upgrade"
 #: So many restarts during one rollout are no accident.
 RESTARTS = 2
-#: Seconds for which containers without a readiness probe have to run.
+#: Seconds for which containers without a readiness probe have to run at least.
 SETTLING = 5.0
+#: Seconds for which the first word of a liveness probe is waited for at most.
+SETTLING_MOST = 30.0
+#: Reasons of the events that a liveness probe leaves: it failed, and it failed as often as it may.
+UNHEALTHY, KILLING = "Unhealthy", "Killing"
 
 
 @dataclass(frozen=True)
@@ -163,11 +167,62 @@ def rolled_out(workload: Object) -> bool:
     return bool(status.get(key, 0) == wanted)
 
 
-def settling(workload: Object) -> float:
-    """Return for how many seconds a rollout has to last: without a readiness probe a container is ready before it has failed."""
+def settling(workload: Object, failing: bool = False) -> float:
+    """Return for how many seconds a rollout has to last: without a readiness probe a container is ready before it has failed.
+
+    Source of the defaults: the API reference of core/v1, Probe.
+
+    :param failing: a liveness probe has failed, so its last word is waited for as well.
+    """
     spec = workload["spec"]
-    probed = all(container.get("readinessProbe") for container in spec["template"]["spec"]["containers"])
-    return 0.0 if probed or spec.get("minReadySeconds") or not spec.get("replicas", 1) else SETTLING
+    unasked = [container for container in spec["template"]["spec"]["containers"] if not container.get("readinessProbe")]
+    if not unasked or not spec.get("replicas", 1):
+        return 0.0
+    probes = [container["livenessProbe"] for container in unasked if container.get("livenessProbe")]
+    first = max([SETTLING, *(_verdict(probe, 1) for probe in probes)])
+    last = max([SETTLING, *(_verdict(probe, probe.get("failureThreshold") or 3) for probe in probes)])
+    return max(0.0, (last if failing else min(first, SETTLING_MOST)) - (spec.get("minReadySeconds") or 0))
+
+
+def _verdict(probe: Object, failures: int) -> float:
+    """Return after how many seconds a container's probe has failed that often, if it does; one more for the news to arrive."""
+    seconds = (probe.get("initialDelaySeconds") or 0) + (probe.get("periodSeconds") or 10) * failures
+    return float(seconds + (probe.get("timeoutSeconds") or 1) + 1)
+
+
+def liveness(pods: Iterable[Any], events: Iterable[Any]) -> tuple[bool, list[Problem]]:
+    """Return whether a liveness probe of these pods has failed, and the containers that are about to be ended for it.
+
+    The kubelet's events are the only place where that can be seen before the container has ended.
+    """
+    found = {pod["metadata"].get("uid"): pod for pod in _staying(pods)}
+    failing, problems = False, []
+    for event in events:
+        pod, text = found.get((event.get("involvedObject") or {}).get("uid")), event.get("message") or ""
+        if pod is None or "liveness probe" not in text.lower():
+            continue
+        failing = True
+        name = (event["involvedObject"].get("fieldPath") or "").partition("{")[2].rstrip("}")
+        if event.get("reason") == KILLING and str(event.get("lastTimestamp") or "") > _begun(pod, name):
+            problems.append(Problem(pod["metadata"]["name"], name, UNHEALTHY, text))
+    return failing, problems
+
+
+def _begun(pod: Object, container: str) -> str:
+    """Return since when that container runs, as the API writes a time; empty where it does not."""
+    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    states = [(status.get("state") or {}).get("running") or {} for status in statuses if status["name"] == container]
+    return str(states[0].get("startedAt") or "") if states else ""
+
+
+def restarts(pods: Iterable[Any]) -> int:
+    """Return how often containers of these pods were started again."""
+    statuses = [status for pod in _staying(pods) for status in (pod.get("status") or {}).get("containerStatuses") or ()]
+    return sum(status.get("restartCount", 0) for status in statuses)
+
+
+def _staying(pods: Iterable[Any]) -> list[Object]:
+    return [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
 
 
 def rollout_gaps(workload: Object, template: Object) -> list[str]:

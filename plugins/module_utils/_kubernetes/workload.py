@@ -13,8 +13,22 @@ from typing import Any, Callable, Mapping
 from .._argspec import ArgumentSpec
 from .._core.diff import text_diff
 from .._errors import MigrationError
-from .cluster import JSON_PATCH, MERGE_PATCH, Cluster, Object, cluster_spec, events_of, log_of, selector_text
-from .pods import Problem, describe, migrating, pod_problems, progress, rolled_out, running, settling, workload_problems
+from .cluster import JSON_PATCH, MERGE_PATCH, Cluster, Object, cluster_spec, events_of, log_of, pod_events, selector_text
+from .pods import (
+    KILLING,
+    UNHEALTHY,
+    Problem,
+    describe,
+    liveness,
+    migrating,
+    pod_problems,
+    progress,
+    restarts,
+    rolled_out,
+    running,
+    settling,
+    workload_problems,
+)
 
 KINDS = {"deployment": "Deployment", "statefulset": "StatefulSet"}
 #: What a workload had before it was stopped: replicas, autoscalers.
@@ -228,23 +242,30 @@ class Workload:
 
     def _wait_up(self, wait: float, patience: float, lines: int) -> Object:
         until, since, up = self.now() + wait, {}, 0.0  # type: float, dict[tuple[str, str], float], float
-        served = False
+        served, ended = False, 0
         while True:
             found = self.read()
             status = found.get("status") or {}
             served = served or bool(status.get("readyReplicas") and status.get("updatedReplicas"))
-            up = up or self.now() if rolled_out(found) else 0.0
-            if up and self.now() - up >= settling(found):
-                return found
             pods = self.pods(found)
+            before, ended = ended, restarts(pods)
+            up = (up if up and before == ended else self.now()) if rolled_out(found) else 0.0
+            failing, problems = self._probed(found, pods) if up else (False, [])
+            if up and not problems and self.now() - up >= settling(found, failing):
+                return found
             if any(migrating(pod) for pod in pods):
                 until = max(until, self.now() + wait)  # how long a migration may take is the worker's to say
-            problems = workload_problems(found) + [problem for pod in pods for problem in pod_problems(pod)]
+            problems += workload_problems(found) + [problem for pod in pods for problem in pod_problems(pod)]
             since = {problem.key: since.get(problem.key, self.now()) for problem in problems}
             lasting = [item for item in problems if item.certain or self.now() - since[item.key] >= patience]
             if lasting or self.now() > until:
                 raise self._failed(found, pods, lasting, wait, lines, served)
             self.sleep(PAUSE)
+
+    def _probed(self, found: Object, pods: list[Object]) -> tuple[bool, list[Problem]]:
+        """Return what liveness probes have said of pods whose readiness nobody asks for."""
+        events = pod_events(self.cluster, self.namespace, (UNHEALTHY, KILLING)) if settling(found) else []
+        return liveness(pods, events)
 
     def _failed(
         self, found: Object, pods: list[Object], problems: list[Problem], wait: float, lines: int, served: bool
