@@ -115,8 +115,9 @@ def test_a_foreign_session_that_stays_keeps_the_window_shut(stage: Stage) -> Non
 def test_new_rows_are_not_lost_unless_they_are_given_up(stage: Stage) -> None:
     """Last, since it deploys: 1.2 serves, an order comes in, and a rollback must say what it would cost."""
     before = stage.contents()
-    assert stage.play("maintenance_window", release_version="1.2").status == 0
+    assert stage.play("maintenance_window", release_version="1.2", release_keep_count=1).status == 0
     assert serves(stage, "1.2")
+    assert {path.name for host in stage.hosts for path in (host.root / "releases").iterdir()} == {"1.1", "1.2"}
     stage.hosts[0].order()
     after = stage.contents()
     refused = stage.play("rollback")

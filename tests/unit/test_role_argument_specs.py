@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +81,24 @@ def test_every_variable_of_the_role_that_its_files_use_is_known(role: str) -> No
         text = re.sub(r"#.*|dbops\.alembic\.\w+|'[^']*'", "", path.read_text())
         used = set(re.findall(rf"(?<![\w.'/])(_?{role}_[a-z_]+)\b", text))
         assert used <= known, f"{path}: {sorted(used - known)}"
+
+
+def tasks_of(entries: Any) -> Iterator[dict[str, Any]]:
+    """Every task of a file, and every block."""
+    for entry in entries or ():
+        yield entry
+        for part in ("block", "rescue", "always"):
+            yield from tasks_of(entry.get(part))
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_no_variable_of_a_task_is_hidden_by_a_fact(role: str) -> None:
+    """What is registered or set as a fact wins over the vars of a task and of a role, for the rest of the playbook."""
+    facts, variables = set(), set(load(role, "vars", "main.yml")) if (ROLES / role / "vars").is_dir() else set()
+    for other in NAMES:  # facts are the host's, whichever role set them
+        for path in (ROLES / other / "tasks").glob("*.yml"):
+            for task in tasks_of(yaml.safe_load(path.read_text())):
+                facts |= {task["register"]} if "register" in task else set()
+                facts |= set(task.get("ansible.builtin.set_fact") or ())
+                variables |= set(task.get("vars") or ()) if other == role else set()
+    assert not facts & variables
