@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
@@ -19,11 +20,11 @@ from typing import Any
 
 from support import venvs
 from support.paths import CACHE, ROOT, TREE
-from support.postgres import Postgres, PostgresDatabase
+from support.postgres import Postgres
 from support.processes import Daemon, free_port, program
 
 sys.path.insert(0, str(ROOT / "demo" / "app"))
-from releases import write_archive
+from releases import write_archive, write_tree
 
 CONFIGURATION = """\
 [unix_http_server]
@@ -112,11 +113,12 @@ class Stage:
     count: int = 2
     variables: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)  # host → what its service has in its environment besides
+    database: Any = None  # of any kind; a new one on the server, where none is given
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.app = venvs.application("shop")
-        self.database: PostgresDatabase = self.server.database(attributes="CREATEDB")
+        self.database = self.database or self.server.database(attributes="CREATEDB")
         self.hosts = [Host(f"shop{n}", self.folder / f"shop{n}", free_port()) for n in range(1, self.count + 1)]
         for host in self.hosts:
             host.root.mkdir()
@@ -168,6 +170,14 @@ class Stage:
         for release in releases:
             write_archive(release, self.folder)
 
+    def altered(self, release: str, base: str, files: dict[str, str]) -> None:
+        """Make the archive of a release that is another one but for these files, path → text."""
+        tree = write_tree(base, self.folder / "altered" / release)
+        for path, text in {"shop/_release.py": f'RELEASE = VERSION = "{release}"\n', **files}.items():
+            (tree / path).write_text(text)
+        with tarfile.open(self.folder / f"shop-{release}.tar.gz", "w:gz") as packed:
+            packed.add(tree, arcname=f"shop-{release}")
+
     def play(self, playbook: str, *arguments: str, **extra: Any) -> Run:
         """Run dbops.alembic.<playbook>; the URL of the database comes from the environment and is on no command line."""
         command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(self.folder / "inventory.json")]
@@ -183,7 +193,8 @@ class Stage:
             cwd=self.folder,
             check=False,
         )
-        assert self.database.password not in done.stdout
+        secret = getattr(self.database, "password", None)
+        assert not secret or secret not in done.stdout
         return Run(done.returncode, done.stdout)
 
     @property
