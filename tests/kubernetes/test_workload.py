@@ -198,6 +198,15 @@ def test_what_can_not_come_up_is_known_before_the_timeout(lab: Lab, container: d
     assert failed["events"] and time.monotonic() - begin < 150
 
 
+def test_a_liveness_probe_that_failed_once_is_no_reason_to_go_back(lab: Lab) -> None:
+    once = ["sh", "-c", "test -e /tmp/asked || { touch /tmp/asked; false; }"]
+    lab.workload(replicas=1, livenessProbe={"exec": {"command": once}, "periodSeconds": 2, "failureThreshold": 60})
+    lab.state("started", wait=25)
+    (pod,) = lab.get("pods")["items"]
+    assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
+    assert any("Liveness probe failed" in event["message"] for event in lab.get("events")["items"])
+
+
 def test_a_quota_that_is_used_up_is_told(lab: Lab) -> None:
     lab.apply("ResourceQuota", "few", "v1", spec={"hard": {"pods": "1"}})
     lab.workload(replicas=3)

@@ -251,14 +251,16 @@ class Workload:
             before, ended = ended, restarts(pods)
             up = (up if up and before == ended else self.now()) if rolled_out(found) else 0.0
             failing, problems = self._probed(found, pods) if up else (False, [])
-            if up and not problems and self.now() - up >= settling(found, failing):
-                return found
             if any(migrating(pod) for pod in pods):
                 until = max(until, self.now() + wait)  # how long a migration may take is the worker's to say
+            late = self.now() > until
+            undecided = failing and not (late and not ended)  # a probe that failed and ended nothing is no reason to go back
+            if up and not problems and self.now() - up >= settling(found, undecided):
+                return found
             problems += workload_problems(found) + [problem for pod in pods for problem in pod_problems(pod)]
             since = {problem.key: since.get(problem.key, self.now()) for problem in problems}
             lasting = [item for item in problems if item.certain or self.now() - since[item.key] >= patience]
-            if lasting or self.now() > until:
+            if lasting or late:
                 raise self._failed(found, pods, lasting, wait, lines, served)
             self.sleep(PAUSE)
 
