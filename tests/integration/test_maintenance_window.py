@@ -27,6 +27,23 @@ ORDER = """
 """
 
 
+#: A revision that is fine until two customers share a name.
+CLASHING = """
+from alembic import op
+
+revision = "9a5be013fd74"
+down_revision = "c64b2e98d075"
+
+
+def upgrade():
+    op.create_unique_constraint("names", "customers", ["name"])
+
+
+def downgrade():
+    op.drop_constraint("names", "customers")
+"""
+
+
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Stage]:
     """A stage where release 1.1 serves 500 orders."""
@@ -100,6 +117,17 @@ def test_a_bad_release_is_put_back(stage: Stage, release: str, step: str, why: s
     assert serves(stage, "1.1") and stage.contents() == before
     assert why in record["failure"]["message"]
     assert run.result["outcome"] == "reverted"
+
+
+def test_a_release_that_the_rehearsal_refuses_is_not_tried_where_that_is_binding(stage: Stage) -> None:
+    """It fails on rows only, so it is the read-only checks of the real rows that know."""
+    stage.altered("clashing", "1.1", {"shop/migrations/versions/9a5be013fd74.py": CLASHING})
+    before, records = stage.contents(), len(stage.records())
+    run = stage.play("maintenance_window", release_version="clashing", deployment_rehearsal_binding_enabled=True)
+    assert run.status == 2 and "Nothing was touched. Revision 9a5be013fd74: It will fail on customers.names" in run.output, (
+        run.output
+    )
+    assert serves(stage, "1.1") and stage.contents() == before and len(stage.records()) == records
 
 
 def test_a_foreign_session_that_stays_keeps_the_window_shut(stage: Stage) -> None:
