@@ -109,7 +109,7 @@ EXAMPLES = r"""
     kubernetes:
       namespace: shop
       application: shop
-      image: docker.io/library/postgres:17
+      image: postgres:17
       secret: shop-database
       user: 999
   register: archived
@@ -124,7 +124,7 @@ EXAMPLES = r"""
     kubernetes:
       namespace: shop
       application: shop
-      image: docker.io/library/postgres:17
+      image: postgres:17
       secret: shop-database
       user: 999
 """

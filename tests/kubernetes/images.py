@@ -32,7 +32,10 @@ LEFT_OUT = (
     "var/lib/apt",
     "usr/lib/python3.11/test",
 )
-REPOSITORY = "docker.io/local/shop"
+#: A host that has no registry, so nothing is ever fetched.
+REPOSITORY = "localhost/shop"
+#: An image that nobody has.
+NOWHERE = f"{REPOSITORY}:nowhere"
 #: The releases that there are images of.
 WANTED = ("1.0", "1.1", "1.2", "broken_migration", "wont_start", "unhealthy")
 #: The user that the application runs as.
@@ -40,8 +43,8 @@ USER = 10001
 
 
 def digest() -> str:
-    """What tells one state of the sample application from another."""
-    found = hashlib.sha256()
+    """What tells one state of the images from another."""
+    found = hashlib.sha256(REPOSITORY.encode())
     for path in sorted((ROOT / "demo" / "app").rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts:
             found.update(f"{path.relative_to(ROOT)}".encode() + path.read_bytes())

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from cluster import Cluster
-from images import REPOSITORY, USER
+from images import NOWHERE, REPOSITORY, USER
 from stage import Stage
 
 from support.paths import ROOT
@@ -128,7 +128,7 @@ def test_what_can_not_be_archived_leaves_nothing(archives: Archives) -> None:
     assert full["error_kind"] == "insufficient_space" and "claim archives" in full["msg"]
     missing = archives.fails(name="a-2", database="nowhere")
     assert missing["error_kind"] == "archive_failed" and '"nowhere" does not exist' in missing["msg"]
-    programs = archives.fails(name="a-2", job={"image": "docker.io/local/shop:nowhere"})
+    programs = archives.fails(name="a-2", job={"image": NOWHERE})
     assert programs["error_kind"] == "job_failed" and "ImagePull" in programs["msg"]
     assert archives.files == before
 

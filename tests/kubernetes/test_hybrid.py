@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from cluster import Cluster
+from images import NOWHERE
 from stage import Probed
 
 from flows.balanced import STRICT, BalancedStage, Balancer
@@ -80,10 +81,7 @@ def test_a_window_covers_all(hybrid: Hybrid) -> None:
 
 @pytest.mark.parametrize(
     ("release", "extra", "why"),
-    [
-        ("unhealthy", {}, 'column \\"discount\\" does not exist'),
-        ("1.2", {"release_image": "docker.io/local/shop:nowhere"}, "ImagePull"),
-    ],
+    [("unhealthy", {}, 'column \\"discount\\" does not exist'), ("1.2", {"release_image": NOWHERE}, "ImagePull")],
 )
 def test_when_one_kind_fails_all_go_back(hybrid: Hybrid, release: str, extra: dict[str, str], why: str) -> None:
     before = hybrid.hosts.contents()

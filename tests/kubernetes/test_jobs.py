@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 from cluster import Cluster
+from images import NOWHERE, REPOSITORY
 from stage import Stage
 
 from support.postgres import Postgres
 
-pytestmark = [pytest.mark.timeout(1200), pytest.mark.needs_root, pytest.mark.slow]
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.needs_root]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def test_a_window_migrates_in_a_job_with_few_rights(stage: Stage) -> None:
     job = jobs(stage, "upgrade")[-1]
     pod = job["spec"]["template"]["spec"]
     worker = pod["containers"][0]
-    assert worker["image"] == "docker.io/local/shop:1.1"
+    assert worker["image"] == f"{REPOSITORY}:1.1"
     assert job["spec"]["backoffLimit"] == 0 and job["spec"]["activeDeadlineSeconds"] > 0 and pod["restartPolicy"] == "Never"
     assert pod["securityContext"]["runAsNonRoot"] and pod["automountServiceAccountToken"] is False
     rights = worker["securityContext"]
@@ -75,6 +76,7 @@ def test_a_second_run_changes_nothing(stage: Stage) -> None:
     assert stage.contents() == before and stage.get("deployment", "shop")["metadata"]["resourceVersion"] == version
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("release", "step", "why"),
     [("broken_migration", "upgrading", "customers_name_key"), ("unhealthy", "starting", 'column "discount" does not exist')],
@@ -91,12 +93,13 @@ def test_a_bad_release_is_put_back(stage: Stage, release: str, step: str, why: s
 
 def test_an_image_that_is_not_there_is_known_before_anything_stops(stage: Stage) -> None:
     pods, records = sorted(pod["metadata"]["name"] for pod in stage.pods()), len(stage.records())
-    run = stage.play("maintenance_window", release_version="1.2", release_image="docker.io/local/shop:nowhere")
+    run = stage.play("maintenance_window", release_version="1.2", release_image=NOWHERE)
     assert run.status == 2 and "did not start" in run.output and "ImagePull" in run.output, run.output
     assert sorted(pod["metadata"]["name"] for pod in stage.pods()) == pods and len(stage.records()) == records
     assert not [job for job in jobs(stage, "info") if "nowhere" in str(job)]
 
 
+@pytest.mark.slow
 def test_a_rollback_goes_back_from_the_snapshot(stage: Stage) -> None:
     before = stage.contents()
     assert stage.play("maintenance_window", release_version="1.2").status == 0

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from cluster import Cluster, wait_until
-from images import REPOSITORY, USER
+from images import NOWHERE, REPOSITORY, USER
 from stage import Stage
 
 from support.plays import Outcome, Play, task
@@ -84,7 +84,7 @@ def test_check_mode_shows_the_sql_and_changes_nothing(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("job", "text"),
     [
-        ({"image": "docker.io/local/shop:nowhere"}, "docker.io/local/shop:nowhere"),
+        ({"image": NOWHERE}, NOWHERE),
         ({"secret": "nothing"}, 'secret "nothing" not found'),
         ({"resources": {"requests": {"memory": "900Gi"}}}, "Insufficient memory"),
     ],

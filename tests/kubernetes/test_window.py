@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from cluster import Cluster
+from images import NOWHERE
 from stage import Stage
 
 from support.postgres import Postgres
@@ -89,15 +90,10 @@ def test_an_image_that_is_not_there_is_put_back_soon(stage: Stage) -> None:
     """The message has what the cluster says; the timeout of the start is not waited for."""
     before = stage.contents()
     stage.archive("1.2")
-    run = stage.play(
-        "maintenance_window",
-        release_version="1.2",
-        release_image="docker.io/local/shop:nowhere",
-        application_start_timeout_seconds=600,
-    )
+    run = stage.play("maintenance_window", release_version="1.2", release_image=NOWHERE, application_start_timeout_seconds=600)
     assert run.status == 2, run.output
     message = stage.records()[-1]["failure"]["message"]
-    assert "ImagePull" in message and "Events:" in message and "docker.io/local/shop:nowhere" in message
+    assert "ImagePull" in message and "Events:" in message and NOWHERE in message
     assert stage.serves("1.1") and stage.contents() == before
 
 

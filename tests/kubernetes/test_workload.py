@@ -165,7 +165,7 @@ def test_a_stateful_set(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("container", "reason", "text"),
     [
-        ({"image": "docker.io/local/nothing:1", "imagePullPolicy": "Never"}, "ErrImageNeverPull", "docker.io/local/nothing:1"),
+        ({"image": "localhost/nothing:1", "imagePullPolicy": "Never"}, "ErrImageNeverPull", "localhost/nothing:1"),
         ({"command": ["python3", "-c", "raise SystemExit('no KEY is set')"]}, "CrashLoopBackOff", "no KEY is set"),
         ({"command": ["nothing"]}, "RunContainerError", "nothing"),
         ({"resources": {"requests": {"memory": "900Gi"}}}, "Unschedulable", "Insufficient memory"),
