@@ -35,6 +35,8 @@ BASE = (
         "CREATE TABLE log (id int, at date NOT NULL) PARTITION BY RANGE (at)",
         "CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM ('2020-01-01') TO ('2021-01-01')",
         "CREATE TABLE filled (id int PRIMARY KEY, n int, m int)",
+        "CREATE TABLE parts (id int PRIMARY KEY, n int, m int)",
+        "CREATE TABLE pieces (id int PRIMARY KEY, m int)",
     ),
     "",
 )
@@ -58,6 +60,18 @@ CASES: dict[str, tuple[str, str, list[str], str]] = {
     "foreign_key": (
         "op.create_foreign_key('fk_p', 'big', 'small', ['parent'], ['id'])",
         "op.drop_constraint('fk_p', 'big')",
+        ["B01:public.big"],
+        "blocking",
+    ),
+    "fk_with_its_column": (
+        sql("ALTER TABLE big ADD COLUMN other int REFERENCES small"),
+        sql("ALTER TABLE big DROP COLUMN other"),
+        [],
+        "expand",
+    ),
+    "fk_of_a_default": (
+        sql("ALTER TABLE big ADD COLUMN third int DEFAULT 1 REFERENCES small"),
+        sql("ALTER TABLE big DROP COLUMN third"),
         ["B01:public.big"],
         "blocking",
     ),
@@ -113,6 +127,22 @@ CASES: dict[str, tuple[str, str, list[str], str]] = {
         sql("DROP VIEW filled", "ALTER TABLE full_ones RENAME TO filled"),
         [],
         "expand",
+    ),
+    "name_reused": (
+        sql("ALTER TABLE pieces RENAME m TO m2", "ALTER TABLE pieces ADD m int GENERATED ALWAYS AS (m2) STORED"),
+        sql("ALTER TABLE pieces DROP m", "ALTER TABLE pieces RENAME m2 TO m"),
+        ["C05:public.pieces.m"],
+        "contract",
+    ),
+    "table_swapped": (
+        sql(
+            "CREATE TABLE parts_new (id int PRIMARY KEY, m int, k int NOT NULL)",
+            "ALTER TABLE parts RENAME TO parts_old",
+            "ALTER TABLE parts_new RENAME TO parts",
+        ),
+        sql("DROP TABLE parts", "ALTER TABLE parts_old RENAME TO parts"),
+        ["C02:public.parts.n", "C11:public.parts.k"],
+        "contract",
     ),
     "unique_swapped": (
         sql("CREATE UNIQUE INDEX small_name2 ON small (name)", "DROP INDEX small_name"),

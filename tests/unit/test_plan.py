@@ -276,6 +276,8 @@ def test_what_takes_an_old_name_is_told() -> None:
 
 SIZES = {"public.big": {"rows": 1000000, "bytes": 1000000000}, "public.small": {"rows": 3, "bytes": 8192}}
 
+NOT_NULL = "ALTER TABLE big ADD CONSTRAINT c CHECK (n IS NOT NULL)"
+
 
 @pytest.mark.parametrize(
     ("sql", "expected"),
@@ -286,6 +288,11 @@ SIZES = {"public.big": {"rows": 1000000, "bytes": 1000000000}, "public.small": {
         ("ALTER TABLE big ADD COLUMN u UUID DEFAULT gen_random_uuid() NOT NULL", ["B01"]),
         ("ALTER TABLE big ADD COLUMN u SERIAL NOT NULL", ["B01"]),
         ("ALTER TABLE big ADD COLUMN req TEXT NOT NULL", ["C11"]),
+        ("ALTER TABLE big ADD COLUMN t positive", ["U06"]),  # a domain, as far as anybody knows
+        ("CREATE TYPE mood AS ENUM ('good'); ALTER TABLE big ADD COLUMN m mood", []),
+        ("ALTER TABLE big ADD COLUMN w INTEGER CHECK (w > 0)", ["B01"]),
+        ("ALTER TABLE big ADD COLUMN team_id INTEGER REFERENCES teams (id)", []),
+        ("ALTER TABLE big ADD COLUMN team_id INTEGER DEFAULT 1 REFERENCES teams (id)", ["B01"]),
         ("ALTER TABLE big DROP COLUMN legacy", ["C02"]),
         ("ALTER TABLE big RENAME name TO full_name", ["C04"]),
         ("ALTER TABLE big RENAME TO large", ["C03"]),
@@ -302,6 +309,21 @@ SIZES = {"public.big": {"rows": 1000000, "bytes": 1000000000}, "public.small": {
         ("CREATE INDEX ix ON small (a)", []),
         ("CREATE INDEX CONCURRENTLY ix ON big (a)", ["T01"]),
         ("CREATE TABLE n (id INT); CREATE INDEX q ON n (id)", []),
+        ("ALTER TABLE big VALIDATE CONSTRAINT c", []),
+        ("ALTER TABLE big ADD a int; ALTER TABLE big VALIDATE CONSTRAINT c", ["B01"]),
+        ("BEGIN; ALTER TABLE big ADD a int; COMMIT; ALTER TABLE big VALIDATE CONSTRAINT c", []),
+        (f"COMMIT; {NOT_NULL} NOT VALID; ALTER TABLE big VALIDATE CONSTRAINT c; ALTER TABLE big ALTER n SET NOT NULL", ["M01"]),
+        (f"{NOT_NULL} NOT VALID; ALTER TABLE big ALTER n SET NOT NULL", ["M01", "B01"]),
+        ("REINDEX TABLE big", ["B01"]),
+        ("REINDEX TABLE CONCURRENTLY big", ["T01"]),
+        ("VACUUM (FULL, ANALYZE) big", ["B01"]),
+        ("VACUUM FULL small", []),
+        ("CLUSTER big USING big_pkey", ["B01"]),
+        ("ALTER TABLE big SET UNLOGGED", ["B01"]),
+        ("ALTER TABLE big SET (fillfactor = 80); ALTER TABLE big ALTER COLUMN n SET STATISTICS 500; ANALYZE big", []),
+        ("ALTER TABLE big SET SCHEMA other", ["C03"]),
+        ("ALTER TYPE mood RENAME TO temper", ["C03"]),
+        ("ALTER INDEX ix RENAME TO ix2", []),
         ("CREATE TABLE n AS SELECT * FROM big", ["U06"]),
         ("DO $$ BEGIN; DROP TABLE big; END $$", ["U06"]),
         ("UPDATE big SET a = 1", ["B02"]),

@@ -82,7 +82,7 @@ def _numeric(length: int | None, scale: int, limit: int | None, places: int) -> 
 
 def check(seen: Seen) -> Iterator[Finding]:
     for change in seen.changes("column"):
-        old, new = change["before"], change["after"] or change["named"]
+        old, new = change["before"], change["named"] or change["after"]  # old code sees what has the name
         if new is None or new["relkind"] not in "rpf":
             continue
         if old is None:
@@ -95,7 +95,9 @@ def check(seen: Seen) -> Iterator[Finding]:
 
 
 def _added(seen: Seen, new: Facts) -> Iterator[Finding]:
-    if seen.existed(new["relation"]) and is_required(new):
+    known = {change["before"]["name"] for change in seen.changes("column") if change["before"]}
+    there = seen.existed(new["relation"]) or (seen.took_name(new["relation"]) and new["name"] not in known)
+    if there and is_required(new):
         yield Finding(
             "C11",
             "breaks",

@@ -15,10 +15,14 @@ SECTION = "Dropping a table or column"
 
 
 def check(seen: Seen) -> Iterator[Finding]:
-    schemas = _gone_schemas(seen)
+    schemas, replaced = _gone_schemas(seen), seen.replaced()
     for change in seen.changes("relation", "column", "type", "function", "extension"):
         old = change["before"]
-        if old is None or change["after"] is not None or change["named"] is not None or old.get("embedded"):
+        if old is None or change["named"] is not None or old.get("embedded"):
+            continue
+        if change["after"] is not None:
+            if change["kind"] == "column" and old["relation"] in replaced:
+                yield from _missing(seen, old)
             continue
         if old["kind"] != "extension" and str(old["name"]).startswith(tuple(f"{schema}." for schema in schemas)):
             continue
@@ -84,6 +88,19 @@ def _column(seen: Seen, old: Facts) -> Iterator[Finding]:
         "that is declared contract.",
         SECTION,
         lock="AccessExclusive",
+        rows=seen.rows(old["relation"]),
+    )
+
+
+def _missing(seen: Seen, old: Facts) -> Iterator[Finding]:
+    table, _dot, column = plain(old["name"]).rpartition(".")
+    yield Finding(
+        "C02",
+        "breaks",
+        old["name"],
+        f"What takes the name {table} has no column {column}: every statement of the old code that names it fails.",
+        f"Give it the column {column}, and leave it out in a later release.",
+        SECTION,
         rows=seen.rows(old["relation"]),
     )
 

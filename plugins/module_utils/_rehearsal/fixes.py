@@ -10,7 +10,8 @@ import re
 _POSTGRESQL = (
     (
         re.compile(r"\bFOREIGN KEY\b|\bREFERENCES\b", re.I),
-        "Add it with postgresql_not_valid=True, and in a revision of its own: op.execute('ALTER TABLE … VALIDATE CONSTRAINT …').",
+        "Add it with postgresql_not_valid=True, and in a revision of its own: op.execute('ALTER TABLE … VALIDATE CONSTRAINT …'). "
+        "A new column that may be NULL can bring it along: op.add_column(…, inline_references=True), which reads nothing.",
         "Adding a constraint",
     ),
     (

@@ -24,6 +24,8 @@ def check(seen: Seen) -> Iterator[Finding]:
             change["named"] is not None or (change["remade"] and old["relkind"] != new["relkind"])
         ):
             yield _other_object(seen, old)
+        elif change["kind"] == "column" and _has_another(change):
+            yield _other_column(seen, old)
         elif new is None or change["named"] is not None:
             continue
         elif change["kind"] == "column":
@@ -43,6 +45,24 @@ def _other_object(seen: Seen, old: Facts) -> Finding:
         "old release against it.",
         SECTION,
         rows=seen.rows(old["oid"]),
+    )
+
+
+def _has_another(change: Facts) -> bool:
+    """Tell whether another column of the same table has the name of this one, which was renamed or dropped."""
+    other = change["named"] or (change["after"] if change["remade"] else None)
+    return bool(other and other["relation"] == change["before"]["relation"])
+
+
+def _other_column(seen: Seen, old: Facts) -> Finding:
+    return Finding(
+        "M08",
+        "may_break",
+        old["name"],
+        f"Another column takes the name {plain(old['name'])}: the old code does not find the values that it wrote.",
+        "Give the new column a name of its own, write both, copy in batches, and drop the old one in a later release.",
+        SECTION,
+        rows=seen.rows(old["relation"]),
     )
 
 

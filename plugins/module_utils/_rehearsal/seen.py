@@ -76,6 +76,19 @@ class Seen:
     def existed(self, oid: Any) -> bool:
         return str(oid) in self.facts["tables"]
 
+    def replaced(self) -> dict[str, str]:
+        """Return table → the other one that has its name afterwards, of the tables that there still are."""
+        return {
+            change["before"]["oid"]: change["named"]["oid"]
+            for change in self.changes("relation")
+            if change["before"] and change["after"] and change["named"]
+        }
+
+    def took_name(self, oid: Any) -> bool:
+        """Tell whether this new table has the name that another one had, which is gone or renamed."""
+        others = [change["named"] or (change["after"] if change["remade"] else None) for change in self.changes("relation")]
+        return any(other and str(other["oid"]) == str(oid) for other in others)
+
     def is_large(self, oid: Any) -> bool:
         return self.large.has(self.table(oid))
 

@@ -41,14 +41,18 @@ _EXPLAINED = re.compile(
 _OPAQUE = re.compile(r"^\s*(?:DO|CALL|EXECUTE)\b", re.I)
 _RELATIONS = """
 select c.oid::text, n.nspname || '.' || c.relname, c.relkind::text, pg_relation_filenode(c.oid)::text,
-       coalesce(pg_stat_get_xact_numscans(c.oid), 0), c.relispartition
+       coalesce(pg_stat_get_xact_numscans(c.oid), 0), c.relispartition, c.relnatts
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'm', 'i', 'f') and c.oid >= 16384 and n.nspname !~ '^pg_'"""
 _LOCKS = """
 select relation::text, mode from pg_locks
 where pid = pg_backend_pid() and locktype = 'relation' and relation >= 16384 and granted"""
 _INDEXES = "select indexrelid::text, indrelid::text, indisvalid from pg_index where indrelid >= 16384"
-_FOREIGN_KEYS = "select oid::text, conrelid::text, convalidated from pg_constraint where contype = 'f'"
+_FOREIGN_KEYS = """
+select oid::text, conrelid::text, convalidated, (select min(number) from unnest(conkey) number),
+       exists (select from pg_attribute a where a.attrelid = conrelid and a.attnum = any(conkey) and a.atthasdef)
+from pg_constraint where contype = 'f'"""
+_FOREIGN_KEY = re.compile(r"\bFOREIGN\s+KEY\b", re.I)
 
 
 class Watch(Watcher):
@@ -127,9 +131,13 @@ class Watch(Watcher):
         rewritten = {
             oid for oid, item in after["relations"].items() if oid in before["relations"] and item[2] != before["relations"][oid][2]
         }
-        for oid, (table, valid) in after["foreign_keys"].items():
+        for oid, (table, valid, column, default) in after["foreign_keys"].items():
             if valid and not before["foreign_keys"].get(oid, (None, False))[1]:
-                scanned.add(table)  # its check is a join, which looks into no empty table
+                columns = before["relations"][table][5] if table in before["relations"] else 0
+                if column <= columns or default or _FOREIGN_KEY.search(statement):
+                    scanned.add(
+                        table
+                    )  # its check is a join, which looks into no empty table; a column that is NULL all over has none
         if seen["alone"]:
             locks.update(self._documented(statement, before, after, rewritten))
         text = COMMENTS.sub("", statement)
