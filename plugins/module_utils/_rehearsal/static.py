@@ -37,7 +37,9 @@ _CREATE_ENUM = re.compile(r"CREATE\s+TYPE\s+(\S+)\s+AS\s+ENUM\b", re.I)
 #: Actions of ALTER TABLE whose lock lets writers in (PostgreSQL manual, "ALTER TABLE": SHARE UPDATE EXCLUSIVE).
 _GENTLE = re.compile(r"\s(?:VALIDATE\s+CONSTRAINT|SET\s+STATISTICS|(?:RE)?SET\s*\()", re.I)
 _REFERENCED = re.compile(r'\bREFERENCES\s+((?:"[^"]+"|\w+)(?:\.(?:"[^"]+"|\w+))?)', re.I)
-_NOT_NULL_CHECK = re.compile(r"\bADD\s+CONSTRAINT\s+(\S+)\s+CHECK\s*\(+\s*(\"[^\"]+\"|\w+)\s+IS\s+NOT\s+NULL\s*\)+", re.I)
+_NOT_NULL_CHECK = re.compile(
+    r"\bADD\s+CONSTRAINT\s+(\S+)\s+CHECK\s*\(+\s*(\"[^\"]+\"|\w+)\s+IS\s+NOT\s+NULL\s*\)+(?:\s+NOT\s+VALID)?$", re.I
+)
 
 
 @dataclass(frozen=True)
@@ -276,7 +278,10 @@ class _Reader:
             return
         table = _plain(altered.group("table"))
         if not self._alone and not _GENTLE.search(text):
-            self.held |= {table, *(_plain(name) for name in _REFERENCED.findall(text))}
+            self.held |= {table, *(_plain(name) for name in _REFERENCED.findall(text))} - self.made
+        dropped = _DROP_CONSTRAINT.search(text)
+        if dropped:
+            self.proved.discard(self._checks.get(_plain(dropped.group(1)), ("", "")))
         check = _NOT_NULL_CHECK.search(text)
         if check:
             self._checks[_plain(check.group(1))] = (table, _plain(check.group(2)))
@@ -316,7 +321,7 @@ class _Reader:
         if table in self.made or (dropped and _plain(dropped.group(1)) in self.made):
             return False
         if "validated" in groups:
-            return table in self.held
+            return bool(self.held)
         if (table, groups.get("column", "")) in self.proved and re.search(r"\bSET\s+NOT\s+NULL$", text, re.I):
             return False
         kept = groups.get("type", "")
