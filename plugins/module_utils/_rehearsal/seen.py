@@ -84,6 +84,11 @@ class Seen:
             if change["before"] and change["after"] and change["named"]
         }
 
+    def has_known_columns(self, oid: Any) -> bool:
+        """Tell whether the columns of this new table or view are known, which those of SQLite's views are not."""
+        entries = [entry for change in self.changes("column") for entry in (change["named"], change["after"]) if entry]
+        return any(entry["relation"] == oid for entry in entries)
+
     def took_name(self, oid: Any) -> bool:
         """Tell whether this new table has the name that another one had, which is gone or renamed."""
         others = [change["named"] or (change["after"] if change["remade"] else None) for change in self.changes("relation")]
