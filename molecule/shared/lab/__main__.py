@@ -58,6 +58,7 @@ COMMANDS = {
     "steps": steps,
     # What a scenario does
     "reset": shop.reset,
+    "forget": shop.forget,
     "orders": shop.write_orders,
     "play": controller.play,
     "run-on": remote.on,

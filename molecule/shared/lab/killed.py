@@ -25,6 +25,18 @@ class Play:
     reverted: list[dict[str, Any]]
     finished: dict[str, Any]
 
+    @property
+    def release(self) -> str | None:
+        """The release that it makes on the hosts; a deployment of one that is there already has no such steps."""
+        version: str | None = self.options.get("variables", {}).get("release_version")
+        return version
+
+    def needed_for(self, point: dict[str, Any], tasks: list[dict[str, Any]]) -> list[list[str]]:
+        """What has to be done first for the controller to come to that point at all."""
+        recorded = tasks.index({"task": "Begin the record", "number": 1}) if self.release else 0
+        early = tasks.index({"task": point["task"], "number": point["number"]}) < recorded
+        return [["forget", self.release]] if early and self.release else []
+
     def ended(self) -> str:
         """Which of the two good ends it is."""
         reasons = []
@@ -90,6 +102,8 @@ def find_points(name: str = "maintenance_window") -> None:
     """Cases for every task of the playbook that changes something: before it, and after the first host is done with it."""
     play = PLAYS[name]
     play.prepare()
+    if play.release:
+        shop.forget(play.release)
     TRACE.unlink(missing_ok=True)
     controller.play(name, {**play.options, "trace": str(TRACE)})
     if play.ended() != "finished":
@@ -97,5 +111,8 @@ def find_points(name: str = "maintenance_window") -> None:
     tasks = [json.loads(line) for line in TRACE.read_text().splitlines()]
     points = [{**task, "moment": moment} for task in tasks for moment in ("before", "after")]
     title = "{name} killed {moment} {task} ({number})"
-    cases = [{"name": title.format(name=name, **point), "steps": [["killed", point, name]]} for point in points]
+    cases = [
+        {"name": title.format(name=name, **point), "steps": [*play.needed_for(point, tasks), ["killed", point, name]]}
+        for point in points
+    ]
     (RUN / f"kill-points-{name}.json").write_text(json.dumps(cases))

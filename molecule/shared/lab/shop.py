@@ -54,6 +54,12 @@ def reset(release: str, inventory: str = "three") -> None:
             raise SystemExit(f"release {release} does not come up on {', '.join(hosts)}")
 
 
+def forget(release: str) -> None:
+    """No host has that release any more."""
+    for host in COMMANDS:
+        on(host, f"rm -rf /srv/shop/releases/{release}")
+
+
 def _all_up(seen: dict[str, Any]) -> bool:
     return all(host["health"] == 200 for host in seen["hosts"].values()) and {*seen["haproxy"].values()} <= {"UP"}
 
