@@ -31,12 +31,6 @@ class Play:
         version: str | None = self.options.get("variables", {}).get("release_version")
         return version
 
-    def needed_for(self, point: dict[str, Any], tasks: list[dict[str, Any]]) -> list[list[str]]:
-        """What has to be done first for the controller to come to that point at all."""
-        recorded = tasks.index({"task": "Begin the record", "number": 1}) if self.release else 0
-        early = tasks.index({"task": point["task"], "number": point["number"]}) < recorded
-        return [["forget", self.release]] if early and self.release else []
-
     def ended(self) -> str:
         """Which of the two good ends it is."""
         reasons = []
@@ -109,10 +103,11 @@ def find_points(name: str = "maintenance_window") -> None:
     if play.ended() != "finished":
         raise expect.Expected(f"the {name} that nobody killed is not finished")
     tasks = [json.loads(line) for line in TRACE.read_text().splitlines()]
-    points = [{**task, "moment": moment} for task in tasks for moment in ("before", "after")]
+    building = tasks[: tasks.index({"task": "Begin the record", "number": 1})] if play.release else []
     title = "{name} killed {moment} {task} ({number})"
-    cases = [
-        {"name": title.format(name=name, **point), "steps": [*play.needed_for(point, tasks), ["killed", point, name]]}
-        for point in points
-    ]
+    cases = []
+    for task in tasks:
+        first = [["forget", play.release]] if task in building else []  # what is built already is not built again
+        for point in ({**task, "moment": moment} for moment in ("before", "after")):
+            cases.append({"name": title.format(name=name, **point), "steps": [*first, ["killed", point, name]]})
     (RUN / f"kill-points-{name}.json").write_text(json.dumps(cases))

@@ -95,9 +95,7 @@ def check(seen: Seen) -> Iterator[Finding]:
 
 
 def _added(seen: Seen, new: Facts) -> Iterator[Finding]:
-    known = {change["before"]["name"] for change in seen.changes("column") if change["before"]}
-    there = seen.existed(new["relation"]) or (seen.took_name(new["relation"]) and new["name"] not in known)
-    if there and is_required(new):
+    if is_required(new) and (seen.existed(new["relation"]) or _is_new_to_old_code(seen, new)):
         yield Finding(
             "C11",
             "breaks",
@@ -110,6 +108,12 @@ def _added(seen: Seen, new: Facts) -> Iterator[Finding]:
             lock="AccessExclusive",
             rows=seen.rows(new["relation"]),
         )
+
+
+def _is_new_to_old_code(seen: Seen, new: Facts) -> bool:
+    """Tell whether a table that took another's name has this column, and the other had not."""
+    had = (change["before"]["name"] for change in seen.changes("column") if change["before"])
+    return seen.took_name(new["relation"]) and new["name"] not in had
 
 
 def _type(seen: Seen, old: Facts, new: Facts) -> Iterator[Finding]:

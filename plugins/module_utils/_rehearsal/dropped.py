@@ -21,7 +21,7 @@ def check(seen: Seen) -> Iterator[Finding]:
         if old is None or change["named"] is not None or old.get("embedded"):
             continue
         if change["after"] is not None:
-            if change["kind"] == "column" and seen.has_known_columns(replaced.get(old["relation"])):
+            if change["kind"] == "column" and old["relation"] in replaced:
                 yield from _missing(seen, old)
             continue
         if old["kind"] != "extension" and str(old["name"]).startswith(tuple(f"{schema}." for schema in schemas)):

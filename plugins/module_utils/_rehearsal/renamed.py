@@ -9,7 +9,7 @@ from typing import Iterator
 
 from .._core.plan import Finding
 from .dropped import TABLES
-from .seen import Facts, Seen, plain
+from .seen import Facts, Seen, plain, successor
 
 SECTION = "Renaming a table or column"
 
@@ -50,7 +50,7 @@ def _other_object(seen: Seen, old: Facts) -> Finding:
 
 def _has_another(change: Facts) -> bool:
     """Tell whether another column of the same table has the name of this one, which was renamed or dropped."""
-    other = change["named"] or (change["after"] if change["remade"] else None)
+    other = successor(change)
     return bool(other and other["relation"] == change["before"]["relation"])
 
 

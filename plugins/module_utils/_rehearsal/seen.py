@@ -76,22 +76,18 @@ class Seen:
     def existed(self, oid: Any) -> bool:
         return str(oid) in self.facts["tables"]
 
-    def replaced(self) -> dict[str, str]:
-        """Return table → the other one that has its name afterwards, of the tables that there still are."""
+    def replaced(self) -> set[str]:
+        """Return the renamed tables whose name another one has, if its columns are known, which those of SQLite's views are not."""
+        known = {entry["relation"] for change in self.changes("column") for entry in (change["named"], change["after"]) if entry}
         return {
-            change["before"]["oid"]: change["named"]["oid"]
+            change["before"]["oid"]
             for change in self.changes("relation")
-            if change["before"] and change["after"] and change["named"]
+            if change["before"] and change["after"] and change["named"] and change["named"]["oid"] in known
         }
-
-    def has_known_columns(self, oid: Any) -> bool:
-        """Tell whether the columns of this new table or view are known, which those of SQLite's views are not."""
-        entries = [entry for change in self.changes("column") for entry in (change["named"], change["after"]) if entry]
-        return any(entry["relation"] == oid for entry in entries)
 
     def took_name(self, oid: Any) -> bool:
         """Tell whether this new table has the name that another one had, which is gone or renamed."""
-        others = [change["named"] or (change["after"] if change["remade"] else None) for change in self.changes("relation")]
+        others = map(successor, self.changes("relation"))
         return any(other and str(other["oid"]) == str(oid) for other in others)
 
     def is_large(self, oid: Any) -> bool:
@@ -117,6 +113,11 @@ class Seen:
     def downgrade(self) -> Seen | None:
         back = self.facts.get("downgrade")
         return Seen(back, self.large) if back else None
+
+
+def successor(change: Facts) -> Facts | None:
+    """Return the other object that has the old name of this one, which was renamed or dropped."""
+    return change["named"] or (change["after"] if change["remade"] else None)
 
 
 def is_required(column: Facts) -> bool:

@@ -17,15 +17,15 @@ from . import second_opinion, static_mysql
 from .seen import Large
 
 SECTION = "When nothing can be rehearsed"
-_NAME = r'(?:ONLY\s+)?(?P<table>(?:"[^"]+"|\w+)(?:\.(?:"[^"]+"|\w+))?)'
-_COLUMN = r'(?P<column>"[^"]+"|\w+)'
+_WORD = r'(?:"[^"]+"|\w+)'
+_QUALIFIED = rf"{_WORD}(?:\.{_WORD})?"
+_NAME = rf"(?:ONLY\s+)?(?P<table>{_QUALIFIED})"
+_COLUMN = rf"(?P<column>{_WORD})"
 #: Where a statement ends: a semicolon that is in no string, identifier, comment or dollar quote.
 _PIECE = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/|(\$\w*\$).*?\1|;|[^'\"`$;/-]+|.", re.S)
 _ADD_CONSTRAINT = re.compile(r"\bADD\s+CONSTRAINT\s+(\"[^\"]+\"|`[^`]+`|\w+)", re.I)
 _DROP_CONSTRAINT = re.compile(r"\bDROP\s+CONSTRAINT\s+(?:IF\s+EXISTS\s+)?(\"[^\"]+\"|`[^`]+`|\w+)", re.I)
 _STABLE = r"(?:now\s*\(\s*\)|CURRENT_\w+|'(?:[^']|'')*'(?:::[\w ]+)?|-?[\d.]+|true|false|NULL)"
-
-
 #: The types whose values need no check; any other may be a domain, and adding a column of one may read the table.
 _TYPES = re.compile(
     r"(?:small|big)?int|int[248]|integer|float[48]?|real|double|numeric|decimal|money|bool(?:ean)?|bit|varbit|bytea|uuid|xml|jsonb?|"
@@ -36,9 +36,9 @@ _TYPES = re.compile(
 _CREATE_ENUM = re.compile(r"CREATE\s+TYPE\s+(\S+)\s+AS\s+ENUM\b", re.I)
 #: Actions of ALTER TABLE whose lock lets writers in (PostgreSQL manual, "ALTER TABLE": SHARE UPDATE EXCLUSIVE).
 _GENTLE = re.compile(r"\s(?:VALIDATE\s+CONSTRAINT|SET\s+STATISTICS|(?:RE)?SET\s*\()", re.I)
-_REFERENCED = re.compile(r'\bREFERENCES\s+((?:"[^"]+"|\w+)(?:\.(?:"[^"]+"|\w+))?)', re.I)
+_REFERENCED = re.compile(rf"\bREFERENCES\s+({_QUALIFIED})", re.I)
 _NOT_NULL_CHECK = re.compile(
-    r"\bADD\s+CONSTRAINT\s+(\S+)\s+CHECK\s*\(+\s*(\"[^\"]+\"|\w+)\s+IS\s+NOT\s+NULL\s*\)+(?:\s+NOT\s+VALID)?$", re.I
+    rf"\bADD\s+CONSTRAINT\s+(\S+)\s+CHECK\s*\(+\s*({_WORD})\s+IS\s+NOT\s+NULL\s*\)+(?:\s+NOT\s+VALID)?$", re.I
 )
 
 
@@ -93,6 +93,7 @@ _ONE = r"(?!.*,\s*(?:ADD|DROP|ALTER|RENAME|SET|VALIDATE)\b)"  # an ALTER TABLE w
 _TYPE = r'(?P<type>"[^"]+"|[\w.]+)'
 _ALTER_ANY = rf"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?{_NAME}\s"
 _ALTER = rf"{_ALTER_ANY}\s*{_ONE}"
+_ADD_COLUMN = rf"{_ALTER}ADD\s+(?:COLUMN\s+)?(?:IF\s+NOT\s+EXISTS\s+)?{_ADDED}{_COLUMN}\s+"
 _KNOWN: tuple[tuple[str, str, str, str], ...] = (
     (r"(?:BEGIN|COMMIT|SET\s|COMMENT\s+ON\s|SELECT\s+1$|ANALYZE\b)", "", "", ""),
     (r"CREATE\s+(?:TYPE|SEQUENCE|SCHEMA|EXTENSION|DOMAIN|STATISTICS)\b", "", "", ""),
@@ -117,15 +118,13 @@ _KNOWN: tuple[tuple[str, str, str, str], ...] = (
     (r"DROP\s+INDEX\s+CONCURRENTLY\b", "T01", "not_transactional", "An index is dropped outside a transaction"),
     (rf"DROP\s+INDEX\s+(?:IF\s+EXISTS\s+)?{_NAME}$", "M07", "may_break", "An index is dropped"),
     (
-        _ALTER + rf"ADD\s+(?:COLUMN\s+)?(?:IF\s+NOT\s+EXISTS\s+)?{_ADDED}{_COLUMN}\s+"
-        r"(?!.*\b(?:DEFAULT|GENERATED|SERIAL|BIGSERIAL|REFERENCES|CHECK|UNIQUE|PRIMARY)\b)[^,]*\bNOT\s+NULL[^,]*$",
+        _ADD_COLUMN + r"(?!.*\b(?:DEFAULT|GENERATED|SERIAL|BIGSERIAL|REFERENCES|CHECK|UNIQUE|PRIMARY)\b)[^,]*\bNOT\s+NULL[^,]*$",
         "C11",
         "breaks",
         "The new column {column} is NOT NULL and has no default",
     ),
     (
-        _ALTER + rf"ADD\s+(?:COLUMN\s+)?(?:IF\s+NOT\s+EXISTS\s+)?{_ADDED}{_COLUMN}\s+"
-        r"(?!.*\b(?:GENERATED|SERIAL|BIGSERIAL|REFERENCES|CHECK|UNIQUE|PRIMARY)\b)"
+        _ADD_COLUMN + r"(?!.*\b(?:GENERATED|SERIAL|BIGSERIAL|REFERENCES|CHECK|UNIQUE|PRIMARY)\b)"
         rf"{_TYPE}(?:(?!\bDEFAULT\b)[^,])*(?:\bDEFAULT\s+{_STABLE}(?:\s+NOT\s+NULL)?)?$",
         "",
         "",
@@ -133,8 +132,7 @@ _KNOWN: tuple[tuple[str, str, str, str], ...] = (
     ),
     # a column that is NULL all over points to nothing, so nothing is checked
     (
-        _ALTER + rf"ADD\s+(?:COLUMN\s+)?(?:IF\s+NOT\s+EXISTS\s+)?{_ADDED}{_COLUMN}\s+"
-        rf"(?!.*\b(?:GENERATED|SERIAL|BIGSERIAL|CHECK|UNIQUE|PRIMARY|DEFAULT|NOT\s+NULL)\b){_TYPE}.*\bREFERENCES\b",
+        _ADD_COLUMN + rf"(?!.*\b(?:GENERATED|SERIAL|BIGSERIAL|CHECK|UNIQUE|PRIMARY|DEFAULT|NOT\s+NULL)\b){_TYPE}.*\bREFERENCES\b",
         "",
         "",
         "",
@@ -155,7 +153,7 @@ _KNOWN: tuple[tuple[str, str, str, str], ...] = (
     (_ALTER + rf"RENAME\s+(?:COLUMN\s+)?(?!TO\b|CONSTRAINT\b){_COLUMN}\s+TO\s", "C04", "breaks", "The column {column} is renamed"),
     (_ALTER + r"RENAME\s+TO\s", "C03", "breaks", "The table is renamed"),
     (
-        _ALTER + r"VALIDATE\s+CONSTRAINT\s+(?P<validated>\"[^\"]+\"|\w+)$",
+        _ALTER + rf"VALIDATE\s+CONSTRAINT\s+(?P<validated>{_WORD})$",
         "B01",
         "large",
         "The table is scanned while a lock of this transaction keeps writers out",
@@ -299,10 +297,10 @@ class _Reader:
                 continue
             groups = {name: _plain(value or "") for name, value in match.groupdict().items()}
             table = groups.get("table", "")
-            if not self._is_told(rule, groups, text):
-                return
-            if not rule:
+            if not rule and self._may_be_of_a_domain(groups):
                 break  # harmless, had the text shown the type
+            if not rule or not self._is_told(groups, text):
+                return
             rows = _size(rendered, table).get("rows")
             told = f"{message.format(column=groups.get('column'))}{' (' + table + ')' if table else ''}: {text[:100]}"
             if kind != "large":
@@ -315,17 +313,19 @@ class _Reader:
         fix = "Rehearse it, or look by hand and allow it."
         yield Finding("U06", "unknown", rendered.revision, message, fix, SECTION, source="sql")
 
-    def _is_told(self, rule: str, groups: Mapping[str, str], text: str) -> bool:
+    def _may_be_of_a_domain(self, groups: Mapping[str, str]) -> bool:
+        """Tell whether the type of a new column may have a check, which the rows that are there have to pass."""
+        kept = groups.get("type", "")
+        return bool(kept) and groups["table"] not in self.made and kept not in self.made and not _TYPES.fullmatch(kept)
+
+    def _is_told(self, groups: Mapping[str, str], text: str) -> bool:
         """Tell whether what the pattern says of this statement is worth a finding, given the statements before it."""
         table, dropped = groups.get("table", ""), _DROP_CONSTRAINT.search(text)
         if table in self.made or (dropped and _plain(dropped.group(1)) in self.made):
             return False
         if "validated" in groups:
             return bool(self.held)
-        if (table, groups.get("column", "")) in self.proved and re.search(r"\bSET\s+NOT\s+NULL$", text, re.I):
-            return False
-        kept = groups.get("type", "")
-        return bool(rule) or bool(kept and kept not in self.made and not _TYPES.fullmatch(kept))
+        return (table, groups.get("column", "")) not in self.proved or not re.search(r"\bSET\s+NOT\s+NULL$", text, re.I)
 
 
 def _plain(name: str) -> str:
