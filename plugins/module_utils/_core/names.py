@@ -1,0 +1,315 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The grammar of the names that users give: what each may hold, and what is said where it holds something else.
+
+Most of these names become a part of a path that is later removed or replaced, so what a grammar leaves out is a folder that nobody
+wanted to lose: an empty name is the folder of all releases, ``..`` the one above it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Mapping
+
+#: Characters of a value that a message shows.
+SHOWN = 60
+#: What an empty variable becomes in a template, a shell or a pipeline, in lower case.
+NOTHING = ("none", "null", "nil", "nan", "undefined", "omit")
+#: Folders of the system, of which none is an application's own.
+SYSTEM_FOLDERS = (
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/home",
+    "/lib",
+    "/proc",
+    "/root",
+    "/run",
+    "/sbin",
+    "/sys",
+    "/tmp",
+    "/usr",
+    "/var",
+)
+_SECRET = re.compile(r"(?<=://)[^/\s@]*(?=@)")
+_OMITTED = "__omit_place_holder__"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One grammar.
+
+    :param pattern: what the whole value matches.
+    :param longest: characters.
+    :param names: what a value of this kind is the name of.
+    :param holds: what it may hold, in words.
+    :param remedy: what to do.
+    """
+
+    pattern: str
+    longest: int
+    names: str
+    holds: str
+    remedy: str
+
+    def fits(self, text: str) -> bool:
+        """Tell whether ``text`` is in this grammar. What is not printable, such as a mark that turns the direction, is in none."""
+        known = re.fullmatch(self.pattern, text) is not None and text.rstrip("/") not in SYSTEM_FOLDERS
+        return len(text) <= self.longest and text.isprintable() and known and text.lower() not in NOTHING
+
+
+_WORD = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_RELEASE = r"[A-Za-z0-9][A-Za-z0-9._+~!-]*"
+_BEGIN = "it begins with a letter or a digit"
+# What git itself refuses in a reference (git-check-ref-format), and a minus at its beginning, which would be an option.
+_REFERENCE = (
+    r"(?!-)(?!/)(?!.*(?:\.\.|//|/\.|@\{|\.lock(?:/|$)))(?!\.)[^\x00-\x20\x7f-\xa0~^:?*\[\\{}]*[^\x00-\x20\x7f-\xa0~^:?*\[\\{}/.]"
+)
+_INSIDE = r"(?![/-])(?!(?:.*/)?\.{1,2}(?:/|$))(?!.*//)[^\x00-\x1f\x7f{}]*[^\x00-\x1f\x7f{}/]"
+_PATH = r"/(?!/)(?!(?:.*/)?\.{1,2}(?:/|$))[^\x00-\x1f\x7f{}]*[^/\x00-\x1f\x7f{}]"
+_VERSION_REMEDY = (
+    "Set it to the version to deploy, such as -e release_version=1.4.0; in a pipeline look why its own variable is empty."
+)
+
+KINDS = {
+    "release": Kind(_RELEASE, 128, "a release and its folder", f"letters, digits and . _ - + ~ !, where {_BEGIN}", _VERSION_REMEDY),
+    "workload_release": Kind(
+        rf"{_RELEASE}|sha256:[0-9a-f]{{64}}",
+        128,
+        "a release of a workload",
+        f"letters, digits and . _ - + ~ !, where {_BEGIN}, or a digest such as sha256:… with 64 digits",
+        _VERSION_REMEDY,
+    ),
+    "application": Kind(
+        _WORD,
+        100,
+        "the application, its folders, records and backups",
+        f"letters, digits and . _ -, where {_BEGIN}",
+        "Choose another name; services, folders and namespaces that are called otherwise have variables of their own.",
+    ),
+    "reference": Kind(
+        _REFERENCE,
+        255,
+        "a tag, a branch or a commit of git",
+        "what git-check-ref-format allows: no blanks, none of ~ ^ : ? * [ \\ { }, no .. and no - at its beginning",
+        "Name an existing tag, branch or commit.",
+    ),
+    "repository": Kind(
+        r"(?![-\s])[^\x00-\x20\x7f{}]+",
+        1000,
+        "a repository of git",
+        "a URL or a path without blanks",
+        "Name the repository to clone.",
+    ),
+    "service": Kind(
+        r"[A-Za-z0-9_@:.\\][A-Za-z0-9_@:.\\+-]*(?::\*)?",
+        255,
+        "a systemd unit, or a program or group of supervisor",
+        "letters, digits and _ @ : . \\ + -, and :* behind the name of a group of supervisor",
+        "Name each service by itself; a pattern would stop what belongs to others.",
+    ),
+    "group": Kind(
+        r"(?![-!&])[^\x00-\x20\x7f,:{}]+", 255, "a group of the inventory", "the name of one group, no pattern", "Name one group."
+    ),
+    "backup": Kind(
+        r"(?![-.])[^\x00-\x1f\x7f/\\{}]+",
+        200,
+        "a snapshot, an archive or a database",
+        "any characters but / \\ { } and control characters, where it begins with neither - nor .",
+        "The playbook dbops.alembic.status lists the backups that there are.",
+    ),
+    "restorable": Kind(
+        r"(?!-)[^\x00-\x1f\x7f{}]+",
+        4096,
+        "a snapshot, or the path of an archive",
+        "the name or the path as the playbook dbops.alembic.status lists it",
+        "Copy it from there.",
+    ),
+    "record": Kind(
+        _WORD, 200, "a deployment and the file of its record", f"letters, digits and . _ -, where {_BEGIN}", "Choose another one."
+    ),
+    "archive": Kind(
+        r"(?![-.])[^\x00-\x1f\x7f/\\{}]+",
+        240,
+        "the file of an archive",
+        "a file name without folders, where it begins with neither - nor .",
+        "Name the file alone; its folder is told otherwise.",
+    ),
+    "inside": Kind(
+        _INSIDE, 1000, "a place inside the release", "a relative path without . and .. in it", "Name the place below the release."
+    ),
+    "folder": Kind(
+        rf"{_PATH}/?",
+        1000,
+        "a folder on the host",
+        "an absolute path without . and .. in it, neither / itself nor a folder of the system",
+        "Name a folder of the application's own.",
+    ),
+    "file": Kind(
+        _PATH, 1000, "a file on the host", "an absolute path without . and .. in it", "Name a file that nobody else writes."
+    ),
+    "wheel": Kind(
+        r"(?!-)(?:[^\x00-\x1f\x7f{}]*/)?[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl",
+        4096,
+        "a wheel on the controller",
+        "a path that ends with the file name of a wheel",
+        "Name the wheel that was built for this release.",
+    ),
+    "source": Kind(
+        r"(?!-)[^\x00-\x1f\x7f{}]*[^/\x00-\x1f\x7f{}]",
+        4096,
+        "the archive of the code",
+        "the path of a file",
+        "Name the archive of this release.",
+    ),
+    "image": Kind(
+        r"[A-Za-z0-9][A-Za-z0-9._/:@+-]*[A-Za-z0-9]",
+        1000,
+        "an image",
+        "what a registry allows: letters, digits and . _ / : @ + -",
+        "Name it with the tag or the digest of this release.",
+    ),
+}
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message may show it: escaped, cut, and without the password of a URL."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if not isinstance(value, str):
+        return f"a value of the type {type(value).__name__}"
+    text = _SECRET.sub("***", str.__str__(value))
+    cut = ascii(text[:SHOWN])
+    return cut if len(text) <= SHOWN else f"{cut}… ({len(text)} characters)"
+
+
+def refusal(variable: str, kind: str, value: Any) -> str | None:
+    """Return why ``value`` can not be a name of this kind, or None where it can.
+
+    :param variable: what the user set, for the message.
+    :param kind: one of :data:`KINDS`.
+    """
+    grammar = KINDS[kind]
+    if isinstance(value, (str, int)) and not isinstance(value, bool) and grammar.fits(str(value)):
+        return None
+    return (
+        f"{variable} {_problem(value)}. It is the name of {grammar.names}, and may hold {grammar.holds};"
+        f" at most {grammar.longest} characters. {grammar.remedy}"
+    )
+
+
+def _problem(value: Any) -> str:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return "is empty" if not value else f"holds nothing but blanks ({shown(value)})"
+    if isinstance(value, float):
+        return f"is the number {shown(value)}, and a version such as 1.10 is another one as a number: write it in quotes"
+    if isinstance(value, str) and value.startswith(_OMITTED):
+        return "was omitted"
+    if isinstance(value, str) and value.lower() in NOTHING:
+        return f"holds {shown(value)}, which is what an empty variable becomes"
+    if isinstance(value, str) and ("{{" in value or "{%" in value):
+        return f"holds {shown(value)}, a template that nothing has filled in"
+    return f"holds {shown(value)}"
+
+
+def refusals(given: Mapping[str, Any]) -> list[str]:
+    """Return what can not be used among the variables of a playbook or a role.
+
+    :param given: variable → value. ``building`` says whether a release is to be built.
+    """
+    source = str(given.get("release_source") or "none")
+    needed = (*REQUIRED, *(_needed(source) if given.get("building") else ()))
+    found = _of_variable("release_version", given, source, needed)
+    for variable, value in given.items():
+        if variable != "release_version" and not (found and value == given.get("release_version")):  # which is their default
+            found += _of_variable(variable, given, source, needed)
+    return found + _of_links(given.get("release_links")) + _of_services(given.get("application_services"))
+
+
+def _of_variable(variable: str, given: Mapping[str, Any], source: str, needed: tuple[str, ...]) -> list[str]:
+    value, kind = given.get(variable), _kind(variable, source)
+    if kind is None or variable not in given:
+        return []
+    if value is None or (isinstance(value, (str, list, tuple)) and not value):
+        return [text for text in [refusal(variable, kind, value)] if text and variable in needed]
+    values = [item for item in value if item != ""] if isinstance(value, (list, tuple)) else [value]
+    return [text for text in (refusal(variable, kind, item) for item in values) if text]
+
+
+def _of_links(links: Any) -> list[str]:
+    names = list(links) if isinstance(links, Mapping) else []
+    found = [text for text in (refusal("release_links", "inside", name) for name in names) if text]
+    return found + [f"release_links replaces {shown(name)}, which says what the release is." for name in names if name == MARKER]
+
+
+def _of_services(services: Any) -> list[str]:
+    """Refuse the word by which supervisor means every program on the host."""
+    every = "application_services holds 'all', by which supervisor means every program of the host. Name the application's own."
+    return [every] if isinstance(services, (list, tuple)) and "all" in services else []
+
+
+#: The file in a release that says what it was made from.
+MARKER = ".dbops-release.json"
+#: Variable → its kind.
+VARIABLES = {
+    "application_name": "application",
+    "application_services": "service",
+    "backup_archive_database": "backup",
+    "backup_archive_directory": "folder",
+    "backup_archive_name": "backup",
+    "backup_restore_id": "record",
+    "backup_snapshot_name": "backup",
+    "deployment_application_group": "group",
+    "deployment_migrator_group": "group",
+    "deployment_record_directory": "folder",
+    "deployment_report_path": "file",
+    "deployment_restore_from": "restorable",
+    "release_activate_version": "release",
+    "release_archive": "source",
+    "release_git_reference": "reference",
+    "release_git_repository": "repository",
+    "release_image": "image",
+    "release_lookup_version": "release",
+    "release_protected": "release",
+    "release_revert_version": "release",
+    "release_root": "folder",
+    "release_version": "release",
+    "release_wheel": "wheel",
+}
+#: Variables that hold something in every playbook and role that has them.
+REQUIRED = (
+    "application_name",
+    "backup_archive_directory",
+    "deployment_application_group",
+    "deployment_migrator_group",
+    "deployment_record_directory",
+    "release_root",
+)
+#: What is a variable of one source only.
+_OF_SOURCE = {
+    "archive": ("release_archive",),
+    "git": ("release_git_repository", "release_git_reference"),
+    "wheel": ("release_wheel",),
+    "image": ("release_image",),
+}
+_WORKLOADS = ("image", "manifest")
+
+
+def _kind(variable: str, source: str) -> str | None:
+    if variable == "release_root" and source in ("none", *_WORKLOADS):
+        return None  # there is no folder
+    if any(variable in names and source != other for other, names in _OF_SOURCE.items()):
+        return None
+    kind = VARIABLES.get(variable)
+    return "workload_release" if kind == "release" and source in _WORKLOADS else kind
+
+
+def _needed(source: str) -> tuple[str, ...]:
+    return () if source == "none" else ("release_version", *_OF_SOURCE.get(source, ()))

@@ -1,0 +1,241 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The grammar of names: what each kind takes and leaves, and what is said of what it leaves."""
+
+from __future__ import annotations
+
+import string
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.dbops.alembic.plugins.filter.refused_names import refused_names
+from ansible_collections.dbops.alembic.plugins.module_utils._core import names
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+ROOT = Path(__file__).resolve().parents[2]
+#: What a forgotten, mistaken or hostile variable holds; none of it is a name of anything.
+HOSTILE = (
+    "",
+    " ",
+    "\t",
+    "\n",
+    ".",
+    "..",
+    "/",
+    "//",
+    "../x",
+    "../../x",
+    "a/../b",
+    "/etc",
+    "-x",
+    "--upload-pack=touch /tmp/x",
+    "1.0\n",
+    "1.0\n2.0",
+    "1.0\x00",
+    "1.0\x1b[2J",
+    "1" * 300,
+    "\u2024\u2024",
+    "\uff0e\uff0e\u2215x",
+    "1.0\u202e",
+    "1.0\u200b",
+    "None",
+    "null",
+    "undefined",
+    "{{ x }}",
+    "{% raw %}",
+    "__omit_place_holder__0123",
+    "~",
+    "$HOME",
+    "*",
+    None,
+    True,
+    1.1,
+    [],
+    {},
+)
+TAKEN = {
+    "release": (
+        "1",
+        "1.4.0",
+        "v2",
+        "2.0.0-rc.1+build.5",
+        "1!2.0",
+        "1.0~rc1",
+        "git-1.1",
+        "feature_x",
+        "20260301T220000Z",
+        7,
+        "a" * 128,
+    ),
+    "workload_release": ("1.2", "sha256:" + "0a" * 32),
+    "application": ("shop", "shop-web", "shop_2", "shop.example.com"),
+    "reference": ("main", "v1.0", "feature/größe", "refs/tags/1.0", "0123abc", "HEAD"),
+    "repository": ("/srv/git/shop.git", "git@host:shop.git", "https://user:token@host/shop.git", "file:///x"),
+    "service": ("shop", "shop@1.service", "shop:*", "shop:shop_00", "dev-disk-by\\x2dlabel.mount"),
+    "group": ("application", "web-servers", "eu_1"),
+    "backup": ("shop__snapshot_20260301t220000z", "Bücher", "20260301T220000Z-2.4.0", "my data"),
+    "restorable": ("/var/backups/shop/shop-20260301T220000Z.pgc", "shop__snapshot_20260301t220000z"),
+    "record": ("20260301T220000Z-2.4.0",),
+    "archive": ("shop-20260301T220000Z.pgc", "shop-1.dir"),
+    "inside": ("venv", ".env", "media/uploads", "..a"),
+    "folder": ("/srv/shop", "/srv/shop/", "/backups", "/var/lib/dbops/shop", "/mnt/my data"),
+    "file": ("/var/lib/dbops/shop/shop.html",),
+    "wheel": ("dist/shop-1.0-py3-none-any.whl", "/x/shop-1.0-py3-none-any.whl"),
+    "source": ("dist/shop.tar.gz", "/x/shop-1.0.zip"),
+    "image": ("shop:1.2", "registry.example/team/shop:1.2", "shop@sha256:" + "0" * 64),
+}
+#: What one kind leaves and others may take.
+LEFT = {
+    "release": ("a/b", "a b", ".hidden", "_x", "sha256:" + "0a" * 32, "1.0%2f"),
+    "workload_release": ("sha256:xyz", "a:b"),
+    "application": ("shop:8080", "shop/x", "a+b"),
+    "reference": (
+        "a..b",
+        "a//b",
+        ".a",
+        "a/.b",
+        "x.lock",
+        "x.lock/y",
+        "x/",
+        "x.",
+        "@{u}",
+        "a b",
+        "HEAD~1",
+        "v1^{}",
+        "a:b",
+        "a?",
+        "a[b",
+        "a\\b",
+    ),
+    "repository": ("a b", "-x"),
+    "service": ("shop*", "*", "a b", "shop:*x", "a/b"),
+    "group": ("a:b", "a,b", "!a", "&a"),
+    "backup": ("a/b", ".partial-x", "-x", "a\\b"),
+    "record": ("a/b", "a:b", ".lock"),
+    "archive": ("a/b", ".partial-x", "a\\b"),
+    "inside": ("/x", "a//b", "a/", "a/.", "./a"),
+    "folder": ("/", "//", "//srv", "srv/shop", "~/shop", "/srv/..", "/srv/./x", "/srv/../etc", "/etc", "/var/", "/home"),
+    "file": ("/", "/x/", "x", "/a/../b"),
+    "wheel": ("x.tar.gz", "a/", "a/..whl", "../.whl"),
+    "source": ("a/", "/"),
+    "image": (":1", "a b", "shop:"),
+}
+
+
+def test_every_kind_has_cases() -> None:
+    assert set(names.KINDS) == set(TAKEN) >= set(LEFT)
+
+
+@pytest.mark.parametrize("kind", sorted(TAKEN))
+def test_what_is_taken(kind: str) -> None:
+    assert [value for value in TAKEN[kind] if names.refusal("x", kind, value)] == []
+
+
+@pytest.mark.parametrize("kind", sorted(LEFT))
+def test_what_is_left(kind: str) -> None:
+    assert [value for value in LEFT[kind] if not names.refusal("x", kind, value)] == []
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=lambda value: names.shown(value))
+@pytest.mark.parametrize("kind", ["release", "workload_release", "application", "record"])
+def test_no_hostile_value_becomes_a_part_of_a_path(kind: str, value: Any) -> None:
+    told = names.refusal("release_version", kind, value)
+    assert told and told.startswith("release_version ") and told.isprintable() and len(told) < 600
+
+
+@settings(derandomize=True, max_examples=200)
+@given(st.text() | st.text(alphabet=string.printable) | st.text(alphabet="./-a1\n~{} "))
+def test_what_is_taken_is_one_plain_part_of_a_path(text: str) -> None:
+    for kind in ("release", "application", "record"):
+        if names.KINDS[kind].fits(text):
+            assert text.isascii() and text not in ("", ".", "..") and not set(text) & set("/\\\0\n {}'\"$*?") and text[0].isalnum()
+
+
+SAID = [
+    ("", "release_version is empty."),
+    (None, "release_version is empty."),
+    (" ", "release_version holds nothing but blanks (' ')."),
+    ("None", "release_version holds 'None', which is what an empty variable becomes."),
+    ("{{ x }}", "release_version holds '{{ x }}', a template that nothing has filled in."),
+    ("__omit_place_holder__0", "release_version was omitted."),
+    (1.1, "release_version is the number 1.1, and a version such as 1.10 is another one as a number: write it in quotes."),
+    ("1\u2024\x1b", "release_version holds '1\\u2024\\x1b'."),
+    ("x/" * 200, "release_version holds '" + "x/" * 30 + "'… (400 characters)."),
+    ([1], "release_version holds a value of the type list."),
+]
+
+
+@pytest.mark.parametrize(("value", "said"), SAID)
+def test_the_message_says_what_the_variable_holds(value: Any, said: str) -> None:
+    told = names.refusal("release_version", "release", value)
+    assert told and told.startswith(said) and "may hold letters, digits" in told and "-e release_version=1.4.0" in told
+
+
+def test_no_message_shows_the_password_of_a_url() -> None:
+    told = names.refusal("release_git_repository", "repository", "https://me:s3cret@host/a b")
+    assert told and "s3cret" not in told and "***@host" in told
+
+
+def variables(**given: Any) -> dict[str, Any]:
+    source = {"release_source": "archive", "release_archive": "dist/shop.tar.gz"}
+    return {"application_name": "shop", **source, "release_version": "1.0", "release_root": "/srv/shop", **given}
+
+
+GIT = {"release_source": "git", "release_archive": "", "release_git_repository": "/srv/git/shop.git"}
+REFUSED: list[tuple[dict[str, Any], bool, list[str]]] = [
+    ({}, True, []),
+    ({"release_version": ""}, True, ["release_version"]),
+    ({"release_version": ""}, False, []),
+    ({"release_version": ".."}, False, ["release_version"]),
+    ({"release_version": "", "release_source": "none", "release_root": "", "release_archive": ""}, True, []),
+    ({"release_version": "..", "release_source": "none"}, True, ["release_version"]),
+    ({"release_archive": ""}, True, ["release_archive"]),
+    ({"release_archive": ""}, False, []),
+    ({"release_root": "/"}, False, ["release_root"]),
+    ({"release_root": ""}, False, ["release_root"]),
+    ({"release_root": "/", "release_source": "image", "release_image": "shop:1"}, True, []),
+    ({"release_source": "image", "release_image": "shop@sha256:" + "0" * 64, "release_version": "sha256:" + "0" * 64}, True, []),
+    ({"release_source": "image", "release_image": ""}, True, ["release_image"]),
+    ({"application_name": ""}, False, ["application_name"]),
+    ({"application_name": "../x"}, False, ["application_name"]),
+    ({**GIT, "release_git_reference": "1.0"}, True, []),
+    ({**GIT, "release_git_reference": "-x"}, True, ["release_git_reference"]),
+    ({**GIT, "release_git_reference": ""}, True, ["release_git_reference"]),
+    ({**GIT, "release_git_reference": "-x", "release_source": "archive", "release_archive": "x"}, True, []),
+    # What others take from the version by default is told once.
+    ({**GIT, "release_version": "-x", "release_git_reference": "-x", "release_activate_version": "-x"}, True, ["release_version"]),
+    ({"release_protected": ["1.0", "", "../x"]}, False, ["release_protected"]),
+    ({"release_links": {"venv": "/x", "../x": "/y"}}, False, ["release_links"]),
+    ({"release_links": {".dbops-release.json": "/y"}}, False, ["release_links"]),
+    ({"application_services": ["shop", "all"]}, False, ["application_services"]),
+    ({"application_services": ["shop*"]}, False, ["application_services"]),
+    ({"deployment_restore_from": ""}, False, []),
+    ({"deployment_restore_from": "a\nb"}, False, ["deployment_restore_from"]),
+    ({"deployment_application_group": ""}, False, ["deployment_application_group"]),
+    ({"backup_archive_name": "../x"}, False, ["backup_archive_name"]),
+    ({"another_variable": "../x"}, True, []),
+]
+
+
+@pytest.mark.parametrize(("given_", "needed", "refused"), REFUSED)
+def test_which_variables_are_refused(given_: dict[str, Any], needed: bool, refused: list[str]) -> None:
+    told = refused_names(variables(**given_), building=needed)
+    assert [text.split()[0] for text in told] == refused
+
+
+def test_every_playbook_begins_with_the_names() -> None:
+    for path in sorted((ROOT / "playbooks").glob("*.yml")):
+        first = yaml.safe_load(path.read_text())[0]
+        assert first["import_playbook"] == "parts/names.yml", path
+        builds = "deployment_step: ready" in path.read_text() or "prepare" in path.read_text() or "scratch" in path.read_text()
+        assert (first.get("vars") or {}).get("deployment_build_enabled", False) is builds, path
+
+
+def test_every_variable_that_a_role_hands_over_has_a_grammar() -> None:
+    for role in ("release", "application", "backup", "deployment"):
+        handed = yaml.safe_load((ROOT / "roles" / role / "vars" / "main.yml").read_text())[f"_{role}_names"]
+        assert set(handed) - {"release_source", "release_links"} <= set(names.VARIABLES), role
