@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping, NoReturn, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
+
+from ._worker.redaction import MASK, Redactor, is_secret, redactor_for
 
 Names = Sequence[str]
 
@@ -51,7 +53,50 @@ class ArgumentSpec:
         return {"argument_spec": {name: dict(option) for name, option in self.options.items()}, **given, **by}
 
     def create_module(self, supports_check_mode: bool = True) -> AnsibleModule:
-        return AnsibleModule(supports_check_mode=supports_check_mode, **self.as_arguments())
+        return Module(supports_check_mode=supports_check_mode, **self.as_arguments())  # type: ignore[no-untyped-call]
+
+
+class Module(AnsibleModule):
+    """A module whose own options are shown without their secrets: in its result, in a failure and in the system's log.
+
+    Ansible's way, ``no_log_values``, replaces the text of a secret in the whole result: one of one letter shreds it. What the
+    worker answers is redacted already.
+    """
+
+    def exit_json(self, **values: Any) -> NoReturn:
+        self.params = self._shown()
+        super().exit_json(**values)
+        raise SystemExit  # it does not come back
+
+    def fail_json(self, msg: str, **values: Any) -> NoReturn:
+        shown = self._redactor().text(str(msg))
+        self.params = self._shown()
+        super().fail_json(msg=shown, **values)
+        raise SystemExit
+
+    def warn(self, warning: Any, *arguments: Any, **keywords: Any) -> None:
+        shown = self._redactor().text(warning) if isinstance(warning, str) else warning
+        super().warn(shown, *arguments, **keywords)
+
+    def _log_invocation(self) -> None:
+        given, self.params = self.params, self._shown()
+        try:
+            super()._log_invocation()  # type: ignore[no-untyped-call]
+        finally:
+            self.params = given
+
+    def _redactor(self) -> Redactor:
+        """Return what knows the secrets of the options; an option of the wrong type, about to be refused, is left out."""
+        types = {"url": str, "scratch_url": str, "urls": dict, "environment": dict, "x_arguments": list}
+        return redactor_for({name: value for name, value in self.params.items() if isinstance(value, types.get(name, ()))})
+
+    def _shown(self) -> dict[str, Any]:
+        hidden = {name for name, option in self.argument_spec.items() if option.get("no_log")}  # Ansible shows none of these
+        shown = {name: value if name in hidden else self._redactor().clean(value) for name, value in self.params.items()}
+        if isinstance(self.params.get("environment"), dict):  # by its name also one that no text could be searched for
+            for name, value in self.params["environment"].items():
+                shown["environment"][name] = MASK if is_secret(str(name), str(value)) else shown["environment"].get(name)
+        return shown
 
 
 def kubernetes_spec() -> ArgumentSpec:

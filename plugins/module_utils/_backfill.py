@@ -9,6 +9,7 @@ import os
 from typing import Any, Callable, Mapping
 
 from ._errors import MigrationError
+from ._worker.redaction import cut, redactor_for
 
 #: How much of what the command printed a failure shows, in characters.
 EXCERPT = 2000
@@ -46,7 +47,7 @@ def fill(
 def _batch(params: Mapping[str, Any], run: Callable[..., Any], environment: dict[str, str], so_far: Callable[[bool], Any]) -> int:
     status, output, errors = run(params["command"], cwd=params["chdir"], environ_update=environment)
     hint = f"Run it by hand in {params['chdir'] or 'its folder'} to see why; what was filled stays, and the next run goes on there."
-    printed = (errors.strip() or output.strip())[-EXCERPT:]
+    printed = redactor_for({"environment": environment}, os.environ).text(cut(errors.strip() or output.strip(), -EXCERPT))
     if status:
         raise MigrationError(f"{params['command'][0]} ended with status {status}: {printed}", "command_failed", hint, so_far(False))
     last = (output.strip().splitlines() or [""])[-1].strip()

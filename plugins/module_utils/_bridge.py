@@ -21,7 +21,7 @@ from typing import IO, Any, Callable, Dict, Iterator, Mapping, cast
 from ._errors import MigrationError
 from ._worker import boot, supervisor
 from ._worker.operations import PARTS, find
-from ._worker.redaction import environment_secrets, redactor_for, url_secrets
+from ._worker.redaction import redactor_for
 
 #: Variables that the interpreter itself reads when it starts; all others are set inside the worker.
 _STARTUP_VARIABLES = ("PYTHON", "LD_", "LC_", "LANG", "TZ")
@@ -59,18 +59,12 @@ class Bridge:
 
     @classmethod
     def for_module(cls, module: Any) -> Bridge:
-        """Return the bridge that a module's ``python`` or ``virtualenv`` names, and tell the module what to keep secret."""
+        """Return the bridge that a module's ``python`` or ``virtualenv`` names."""
         options = module.params
         if options.get("kubernetes"):
             from ._kubernetes.runner import JobBridge
 
             return JobBridge.for_module(module)
-        given = [(str(name), str(value)) for name, value in (options.get("environment") or {}).items()]
-        given += [(name, value) for name, _is, value in (str(item).partition("=") for item in options.get("x_arguments") or ())]
-        for name, value in given:
-            module.no_log_values.update(environment_secrets({name: value}))
-        module.no_log_values.update(url_secrets(options.get("url") or "")[0])
-        module.no_log_values.discard("")
         return cls(interpreter(options), module.warn)
 
     def start(self, request: Mapping[str, Any], descriptor: int, errors: IO[bytes] | int) -> subprocess.Popen[bytes]:
@@ -151,7 +145,7 @@ def checked(reply: dict[str, Any]) -> dict[str, Any]:
 
 def death(request: Mapping[str, Any], status: int | None, errors: bytes) -> MigrationError:
     """Return the failure of a worker that ended without a reply."""
-    printed = redactor_for(dict(request)).text(errors.decode("utf-8", "replace"))[-4000:].strip()
+    printed = redactor_for(request, os.environ).text(errors.decode("utf-8", "replace"))[-4000:].strip()
     how = (
         f"was killed by signal {-status}"
         if status is not None and status < 0

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Mapping, NoReturn, Protocol
 
+from ._worker.redaction import Redactor
+
 #: Every ``error_kind`` that a module can return, with what it means.
 ERROR_KINDS = {
     "alembic_missing": "The chosen Python cannot import Alembic or SQLAlchemy.",
@@ -102,5 +104,6 @@ class MigrationError(Exception):
 
     def fail(self, module: FailingModule) -> NoReturn:
         """End the module with this failure."""
-        hint = {"hint": self.hint} if self.hint else {}
-        module.fail_json(msg=f"{self.msg} {self.hint}" if self.hint else self.msg, error_kind=self.kind, **hint, **self.facts)
+        msg, hint = (Redactor().text(text or "") for text in (self.msg, self.hint))
+        known = {"hint": hint} if hint else {}
+        module.fail_json(msg=f"{msg} {hint}" if hint else msg, error_kind=self.kind, **known, **self.facts)

@@ -1,11 +1,13 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Follow a job over several module calls: what to send, when to try again, what to print. Plain Python, no Ansible."""
+"""Follow a job over several module calls: what to send, when to try again, what to print. Plain Python."""
 
 from __future__ import annotations
 
 from typing import Any, Callable, Dict, Iterator, Mapping, Sequence
+
+from ansible_collections.dbops.alembic.plugins.module_utils._worker.printable import printable
 
 Event = Mapping[str, Any]
 Call = Callable[[Dict[str, Any]], Dict[str, Any]]
@@ -120,7 +122,7 @@ def lines(events: Sequence[Event]) -> Iterator[str]:
             continue
         writer = _WRITERS.get(str(event.get("event")))
         if writer:
-            yield "{}: {}".format(event["database"], writer(event)) if event.get("database") else writer(event)
+            yield printable("{}: {}".format(event["database"], writer(event)) if event.get("database") else writer(event))
 
 
 def unseen(result: Mapping[str, Any], seen: Sequence[Event]) -> list[Event]:

@@ -121,3 +121,67 @@ def test_a_url_from_a_vault_is_read_by_the_filter(newest: Application, tmp_path:
     assert done.results[3]["result"]["msg"] == f"postgresql://app:***@db/orders {len(PASSWORD)}"
     assert done.status == 2 and "database_url: the URL can not be used: there is an '@' too many" in done.result()["msg"]
     assert CORE not in done.printed
+
+
+PASSWORDS = [f"{CORE} two words 'and' \"quotes\" 100% @é/\\", f"\\'{CORE}\n%40%%:?#&+"]
+# An application that reads its database's password from a file of its own, and shows it in every way at every turn.
+TELLS = """
+import base64, json, os, shlex, sys
+from urllib.parse import quote
+from alembic import context
+import sqlalchemy
+password = open({path!r}, newline="").read()
+url = sqlalchemy.engine.URL.create("postgresql+{driver}", {role!r}, password, "127.0.0.1", {port}, {name!r})
+engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool)
+text = url.render_as_string(hide_password=False)
+dsn = "password='%s'" % password.replace("\\\\", "\\\\\\\\").replace("'", "\\\\'")
+forms = [
+    password, quote(password), repr(password), json.dumps(password), json.dumps(json.dumps(password)), shlex.quote(password), text,
+    repr(url.translate_connect_args()), dsn, base64.b64encode(password.encode()).decode(),
+    base64.b64encode(text.encode()).decode(),
+]
+for form in forms:
+    print("shown", form, "\\x1b]0;title\\x07\\x1b[31mred\\r\\u202e")
+    print("shown", form, file=sys.stderr)
+with engine.connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+    raise RuntimeError(" | ".join(forms) + " \\x1b[2J\\u202egone")
+"""
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("lets_in", [True, False], ids=["let in", "refused"])
+def test_a_project_that_tells_its_own_password(
+    newest: Application, postgres: Postgres, tmp_path: Path, number: int, lets_in: bool
+) -> None:
+    database = postgres.database(PASSWORDS[number])
+    project = newest.project("linear")
+    (tmp_path / "password").write_text(PASSWORDS[number], newline="")
+    facts = {
+        "path": str(tmp_path / "password"),
+        "driver": "psycopg2",
+        "role": database.role if lets_in else "nobody",
+        "port": postgres.port,
+        "name": database.name,
+    }
+    env = project.folder / "migrations" / "env.py"
+    env.write_text(TELLS.format(**facts))
+    revision = next((project.folder / "migrations" / "versions").glob("r001*"))
+    revision.write_text(revision.read_text().replace("create users", "create \x1b]0;owned\x07\u202eusers", 1))
+    log = tmp_path / "ansible.log"
+    done = play(
+        newest.folder, [upgrade(newest, project.folder, tmp_path / "state")], "-vvv", environment={"ANSIBLE_LOG_PATH": str(log)}
+    )
+    assert done.status == 2 and done.result()["error_kind"] == ("environment_failed" if lets_in else "authentication_failed"), (
+        done.printed
+    )
+    assert done.result()["output"].count("shown") >= 22
+    assert not lets_in or r"create \x1b]0;owned\x07\u202eusers" in done.stderr
+    assert_hidden(done, tmp_path / "state")
+    assert CORE not in log.read_text()
+    (tmp_path / "password").unlink()
+    for text in (done.printed, log.read_text(), json.dumps(done.results, ensure_ascii=False)):
+        assert not [command for command in "\x1b\x07\r\u202e" if command in text]
+    database.drop()

@@ -254,7 +254,7 @@ def _refuse_secret(path: str, value: Any) -> None:
     elif isinstance(value, (list, tuple)):
         for item in value:
             _refuse_secret(path, item)
-    elif isinstance(value, str) and Redactor().text(value) != value:
+    elif isinstance(value, str) and Redactor().mask(value) != value:
         raise MigrationError(f"{path} holds a URL with a password; the deployment record must not.", "options_invalid")
 
 

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, Iterable, Mapping, Sequence
 
 from .._argspec import ArgumentSpec
 from .._errors import MigrationError
-from .._worker.redaction import Redactor
+from .._worker.redaction import Redactor, cut
 
 Object = Dict[str, Any]
 #: method, path, body, content type, query → the text of the answer; raises :class:`Refused`.
@@ -179,7 +179,7 @@ _HOW = "Set application_kubernetes_kubeconfig or K8S_AUTH_KUBECONFIG, or run ins
 
 
 def _one_line(exc: BaseException) -> str:
-    return Redactor().text(" ".join(str(exc).split())[:500])
+    return Redactor().text(cut(" ".join(str(exc).split()), 500))
 
 
 def _said(body: Any) -> str:
@@ -187,4 +187,4 @@ def _said(body: Any) -> str:
     try:
         return Redactor().text(str(json.loads(text).get("message") or text))
     except (ValueError, AttributeError):
-        return Redactor().text(text[:500])
+        return Redactor().text(cut(text, 500))

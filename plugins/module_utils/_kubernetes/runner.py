@@ -17,6 +17,7 @@ from .._errors import ERROR_KINDS, MigrationError
 from .._jobs import Followed, Unfinished
 from .._worker.journal import PROGRESS, Journal
 from .._worker.operations import MIGRATIONS
+from .._worker.redaction import Redactor, cut
 from .cluster import Cluster, Object, Refused, events_of, refusal
 from .job import (
     APPLICATION,
@@ -221,7 +222,7 @@ class JobBridge(Bridge):
             "reason": reason,
             "kubernetes_job": name,
             "events": events_of(self.cluster, namespace, names),
-            "output": seen.printed[-4000:],
+            "output": Redactor().text(cut(seen.printed, -4000)),
         }
         if left is not None and not left["ok"] and left.get("kind") in ERROR_KINDS:
             return MigrationError(f"{left['message']} (The log of the Job {name} is gone.)", left["kind"], None, facts)

@@ -15,7 +15,7 @@ import threading
 import traceback
 from typing import Any, Callable
 
-from . import project
+from . import learned, project
 from .channel import Sender
 from .failure import Failure, describe
 from .operations import find
@@ -24,6 +24,7 @@ from .operations import find
 def execute(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> None:
     """Run the operation; whatever happens, the last message says how it ended."""
     operation = find(request.get("operation") or "")
+    send = learned.telling(send)
     try:
         if operation is None:
             raise Failure("internal_error", f"The worker knows no operation {request.get('operation')!r}.")

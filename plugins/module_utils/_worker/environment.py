@@ -12,9 +12,8 @@ from __future__ import annotations
 import contextlib
 import time
 from typing import Any, Callable, Dict, Iterator
-from urllib.parse import quote
 
-from . import project, server, target
+from . import learned, project, server, target
 from .failure import Failure, describe
 from .lock import Locks, is_pooled
 from .statements import Statements, limit_session, unlimited
@@ -143,7 +142,7 @@ class EnvironmentRun:
     def _look(self, visit: Visit) -> None:
         """Find out which database this is, and refuse another one than was asked for."""
         context, connection = visit.context, visit.connection
-        self.send({"event": "secret", "url": _with_password(connection.engine.url)})
+        learned.engine_url(connection.engine.url)
         address = server.actual_address(connection.engine.url, visit.dbapi)
         if self.asked and not any(server.same_database(asked, connection.engine.url, address) for asked in self.asked):
             found = f"{address['database']} on {address['host'] or 'the local server'}"
@@ -275,12 +274,6 @@ class EnvironmentRun:
             self.statements.stop()
             self.send(dict(facts, event="revision_end", seconds=round(time.monotonic() - started, 3)))
         self.revision = None
-
-
-def _with_password(url: Any) -> str:
-    # not by SQLAlchemy, whose 1.4 leaves a % of the password as it is: read back, that is another password
-    user, password = (quote(str(part or ""), safe="") for part in (url.username, url.password))
-    return f"{url.drivername}://{user}:{password}@{url.host or ''}/{url.database or ''}"
 
 
 def _plain(mapping: dict[Any, Any] | None) -> dict[str, Any] | None:

@@ -10,6 +10,8 @@ import re
 import traceback
 from typing import Any, Iterator
 
+from .redaction import cut
+
 #: SQLSTATE or its first two characters → error kind. Source: PostgreSQL manual, appendix A.
 SQLSTATES = {
     "55P03": "lock_timeout",
@@ -255,8 +257,8 @@ def describe(exc: BaseException, revision: dict[str, Any] | None = None) -> dict
         "message": _message(exc),
         "hint": HINTS.get(kind),
         "revision": revision and revision["revision"],
-        "statement": (_statement_of(exc) or "")[:4000] or None,
+        "statement": cut(_statement_of(exc) or "", 4000) or None,
         "sqlstate": sqlstate_of(exc),
-        "traceback": "".join(traceback.format_exception(type(exc), exc, exc.__traceback__))[-8000:],
+        "traceback": cut("".join(traceback.format_exception(type(exc), exc, exc.__traceback__)), -8000),
         **_place(exc, revision.get("path") if revision else None),
     }

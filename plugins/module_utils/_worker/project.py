@@ -10,6 +10,7 @@ import os
 import sys
 from typing import Any
 
+from . import learned
 from .failure import Failure, causes
 
 MINIMUM_ALEMBIC = (1, 8)
@@ -51,6 +52,7 @@ def versions() -> dict[str, str]:
             f"{sys.executable} can not import Alembic: {exc}.",
             "Set virtualenv or python to the environment that the application runs in.",
         ) from exc
+    learned.watch_connections()
     found = {"alembic": alembic.__version__, "sqlalchemy": sqlalchemy.__version__, "python": sys.version.split()[0]}
     if tuple(int(part) for part in found["alembic"].split(".")[:2]) < MINIMUM_ALEMBIC:
         raise Failure(
@@ -91,6 +93,7 @@ def load(request: dict[str, Any], verb: str) -> Any:
         config = _config(program, options, Config)
     for section, url in _urls(request, config):
         config.set_section_option(section, "sqlalchemy.url", url.replace("%", "%%"))
+    learned.configuration(config)
     return config
 
 

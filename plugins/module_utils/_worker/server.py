@@ -155,7 +155,7 @@ def blockers(dialect: str, dbapi: Any, statement: str, own_pids: list[int]) -> l
     """Return the sessions that hold locks on the tables that ``statement`` names (PostgreSQL)."""
     if dialect != "postgresql" or not statement:
         return []
-    found = rows(dbapi, _BLOCKERS % (",".join(str(pid) for pid in own_pids), literal(statement[:8000])))
+    found = rows(dbapi, _BLOCKERS % (",".join(str(pid) for pid in own_pids), literal(statement[:4000])))
     return [dict(zip(_BLOCKER_KEYS, (*row[:6], without_literals(row[6]), row[7]))) for row in found]
 
 

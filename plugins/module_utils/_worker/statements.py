@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
+from .redaction import cut
 from .server import MYSQL, dbapi_of, in_transaction, value
 
 MAXIMUM_TEXT = 4000
@@ -69,7 +70,7 @@ class Statements:
         self._count += 1
         self._uncommitted += 1
         if self._count <= MAXIMUM_STATEMENTS:
-            self.send({"event": "statement", "sql": statement.strip()[:MAXIMUM_TEXT]})
+            self.send({"event": "statement", "sql": cut(statement.strip(), MAXIMUM_TEXT)})
         if self.autocommit:
             self.committed()  # before it runs: a CONCURRENTLY that fails leaves an invalid index behind
 

@@ -17,7 +17,7 @@ from .channel import Receiver, Sender, readable
 from .failure import RETRYABLE
 from .journal import Journal
 from .operations import MIGRATIONS
-from .redaction import Redactor, redactor_for
+from .redaction import MARGIN, Redactor, cut, redactor_for
 
 PROTOCOL = 1
 MAXIMUM_OUTPUT = 20000
@@ -27,7 +27,7 @@ OBSERVE_TIMEOUT = 120.0
 
 def serve(request: dict[str, Any], descriptor: int) -> None:
     """Carry out ``request`` and write events and one reply, redacted, to ``descriptor``."""
-    supervisor = Supervisor(request, Sender(descriptor), redactor_for(request))
+    supervisor = Supervisor(request, Sender(descriptor), redactor_for(request, os.environ))
     try:
         reply = supervisor.run()
     except Exception as exc:  # ours: say so instead of dying silently
@@ -44,7 +44,7 @@ class Supervisor:
     def __init__(self, request: dict[str, Any], sender: Sender, redactor: Redactor) -> None:
         self.request, self.sender, self.redactor = request, sender, redactor
         self.journal = Journal()
-        self.output = ""
+        self.output = b""
         self.attempts: list[dict[str, Any]] = []
         limit = float(request.get("timeout") or 0)
         self.deadline = time.monotonic() + limit if limit > 0 else None
@@ -103,7 +103,7 @@ class Supervisor:
             self._clean()
         if self.request["operation"] in MIGRATIONS and journal.observed is None and journal.by_number:
             error = self._observe(error)
-        return journal.reply(error, self.attempts, self.output)
+        return journal.reply(error, self.attempts, cut(self.output.decode("utf-8", "replace"), -MAXIMUM_OUTPUT))
 
     def _clean(self) -> None:
         """Drop, in a new process, the copies of one that died; if that fails too, the next plan does it."""
@@ -177,16 +177,21 @@ class Supervisor:
     def _take(self, receiver: Receiver) -> bool:
         for message in receiver.read():
             if message["event"] == "secret":
-                self.redactor.add_url(message["url"])
+                self._learn(message)
                 continue
             self.journal.take(message)
             if message["event"] != "done":
                 self.tell(message)
         return not receiver.ended
 
+    def _learn(self, message: dict[str, Any]) -> None:
+        for url in message["urls"]:
+            self.redactor.add_url(url)
+        self.redactor.add(message["secrets"])
+
     def _print(self, descriptor: int) -> bool:
         data = os.read(descriptor, 65536)
-        self.output = (self.output + data.decode("utf-8", "replace"))[-MAXIMUM_OUTPUT:]
+        self.output = (self.output + data)[-4 * (MAXIMUM_OUTPUT + 2 * MARGIN) :]  # bytes: a character may arrive in two parts
         return bool(data)
 
     def _death(self, status: int, late: bool) -> dict[str, Any]:

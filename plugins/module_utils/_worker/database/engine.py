@@ -14,7 +14,7 @@ import errno
 import sys
 from typing import Any, Callable, Iterator
 
-from .. import project
+from .. import learned, project
 from ..failure import DRIVER_MODULES, HINTS, MYSQL_ERRORS, Failure, causes, describe, sqlstate_of
 from ..server import MYSQL, announced_pid, dbapi_of, literal, rows
 
@@ -170,6 +170,7 @@ def open_server(request: dict[str, Any]) -> Server:
     except ImportError as exc:
         what = f"{sys.executable} can not import SQLAlchemy: {exc}."
         raise Failure("alembic_missing", what, HINTS["alembic_missing"]) from exc
+    learned.watch_connections()
     text = str(request["url"])
     url = project.asked_urls({"url": "postgresql" + text[8:] if text.startswith("postgres:") else text})[0]
     dialect = url.get_backend_name()

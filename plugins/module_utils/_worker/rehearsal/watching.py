@@ -10,6 +10,7 @@ import time
 from typing import Any, Callable, Iterable
 
 from .. import server
+from ..redaction import cut
 
 MAXIMUM_TEXT = 2000
 COMMENTS = re.compile(r"^\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*", re.S)
@@ -93,7 +94,7 @@ def told(statement: str, started: float, **facts: Any) -> dict[str, Any]:
     calls it, ``opaque`` code in the database that can not be followed.
     """
     found = {
-        "sql": " ".join(statement.split())[:MAXIMUM_TEXT],
+        "sql": cut(" ".join(statement.split()), MAXIMUM_TEXT),
         "seconds": round(time.monotonic() - started, 3),
         "transactional": True,
         "autocommit": False,
