@@ -20,6 +20,7 @@ from typing import Any
 
 from support import venvs
 from support.paths import CACHE, ROOT, TREE
+from support.playbook import command as ansible_playbook
 from support.postgres import Postgres
 from support.processes import Daemon, free_port, program
 
@@ -180,8 +181,7 @@ class Stage:
 
     def play(self, playbook: str, *arguments: str, **extra: Any) -> Run:
         """Run dbops.alembic.<playbook>; the URL of the database comes from the environment and is on no command line."""
-        command = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", str(self.folder / "inventory.json")]
-        command += [f"dbops.alembic.{playbook}", *arguments]
+        command = [*ansible_playbook(), "-i", str(self.folder / "inventory.json"), f"dbops.alembic.{playbook}", *arguments]
         given = {"schema_database_url": "{{ lookup('ansible.builtin.env', 'SHOP_DATABASE_URL') }}", **extra}
         done = subprocess.run(
             [*command, "--extra-vars", json.dumps(given)],

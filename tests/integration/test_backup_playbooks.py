@@ -17,12 +17,12 @@ import pytest
 
 from support.application import Application, ok
 from support.paths import CACHE, TREE
+from support.playbook import command as ansible_playbook
 from support.postgres import Postgres
 from support.projects import Project
 
 pytestmark = pytest.mark.timeout(1800)
 
-ANSIBLE = [str(Path(sys.executable).with_name("ansible-playbook"))]
 #: Values that a dump, a shell or a terminal could spoil.
 WORDS = ("plain", 'it\'s; -- a "quote"', "two\nlines\tand a tab", "\\N \\. back\\slash", "Größe 日本 🙂", "")
 
@@ -54,7 +54,7 @@ class Shop:
         given = {"schema_database_url": "{{ lookup('ansible.builtin.env', 'SHOP_URL') }}", **extra}
         ours = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PG", "MYSQL", "PYTHONPATH"))}
         done = subprocess.run(
-            [*ANSIBLE, "-i", str(inventory), f"dbops.alembic.{playbook}", *arguments, "--extra-vars", json.dumps(given)],
+            [*ansible_playbook(), "-i", str(inventory), f"dbops.alembic.{playbook}", *arguments, "--extra-vars", json.dumps(given)],
             env={
                 **ours,
                 "SHOP_URL": self.database.url(),

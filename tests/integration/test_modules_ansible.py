@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -192,17 +194,22 @@ def test_progress_is_shown_while_it_runs(newest: Application, sqlite: SqliteData
     assert done.result()["after"] == ["n003"]
 
 
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may write to; pytest keeps its own to their owner, each time that one starts."""
+    with tempfile.TemporaryDirectory(prefix="dbops-open-") as folder:
+        os.chmod(folder, 0o777)
+        yield Path(folder)
+
+
 @pytest.mark.needs_root
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
-def test_become_keeps_the_job_with_the_user_who_runs_it(newest: Application, sqlite: SqliteDatabase) -> None:
+def test_become_keeps_the_job_with_the_user_who_runs_it(open_folder: Path) -> None:
+    newest, sqlite = Application("alembic120", open_folder), SqliteDatabase(open_folder / "data.sqlite")
     project = newest.project("linear", sqlite)
     for folder in [Path("/"), *reversed(newest.python.parents)]:
         if not os.stat(folder).st_mode & stat.S_IXOTH:
             pytest.skip(f"{folder} can not be entered by another user")
-    newest.folder.chmod(0o777)
-    for parent in newest.folder.parents:
-        if not os.stat(parent).st_mode & stat.S_IXOTH:
-            parent.chmod(os.stat(parent).st_mode | stat.S_IXOTH)
     become = {"become": True, "become_user": "nobody", "become_method": "ansible.builtin.su", "become_flags": "-s /bin/sh"}
     environment = {"ANSIBLE_PIPELINING": "1"}
     done = play(

@@ -16,8 +16,9 @@ from typing import Any, Iterator
 import pytest
 
 from support.application import Application, failed, ok
-from support.paths import TREE
+from support.paths import CACHE, TREE
 from support.planned import rules, scratches, sql, written
+from support.playbook import command as ansible_playbook
 from support.postgres import Postgres
 from support.runner import process_tree
 from support.services import serve
@@ -472,10 +473,15 @@ def test_the_playbook_shows_a_table(newest: Application, own: Any, tmp_path: Pat
     }
     hosts = tmp_path / "hosts.json"
     hosts.write_text(json.dumps({"application": {"hosts": {"here": variables}}}))
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(TREE), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_SHOW_CUSTOM_STATS": "1"}
-    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    environment = {
+        **os.environ,
+        "ANSIBLE_COLLECTIONS_PATH": str(TREE),
+        "ANSIBLE_HOME": str(CACHE / "ansible"),
+        "ANSIBLE_NOCOLOR": "1",
+        "ANSIBLE_SHOW_CUSTOM_STATS": "1",
+    }
     done = subprocess.run(
-        [program, "-i", str(hosts), "dbops.alembic.plan"],
+        [*ansible_playbook(), "-i", str(hosts), "dbops.alembic.plan"],
         cwd=tmp_path,
         env=environment,
         capture_output=True,

@@ -24,6 +24,7 @@ from flows.mortal import Mortal
 from flows.stage import Run
 from support import venvs
 from support.paths import CACHE, ROOT, TREE
+from support.playbook import command as ansible_playbook
 from support.postgres import Postgres, PostgresDatabase
 
 ROLE = ROOT / "roles" / "application" / "files" / "kubernetes_role.yml"
@@ -192,7 +193,7 @@ class Stage(Mortal):
         }
 
     def start(self, playbook: str, *arguments: str, **extra: Any) -> subprocess.Popen[str]:
-        command = [str(self.python.with_name("ansible-playbook")), "-i", str(self.folder / "inventory.json"), playbook, *arguments]
+        command = [*ansible_playbook(self.python), "-i", str(self.folder / "inventory.json"), playbook, *arguments]
         given = {"schema_database_url": "{{ lookup('ansible.builtin.env', 'SHOP_DATABASE_URL') }}", **extra}
         return subprocess.Popen(
             [*command, "--extra-vars", json.dumps(given)],

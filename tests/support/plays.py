@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 from .paths import CACHE, TREE
+from .playbook import command as ansible_playbook
 
 Tasks = Sequence[Mapping[str, Any]]
 LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
@@ -60,8 +61,7 @@ class Play:
         given = {name: {**LOCAL, **variables} for name, variables in (hosts or {"here": {}}).items()}
         self._file("play").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": list(tasks), **settings}]))
         self._file("hosts").write_text(json.dumps({"all": {"hosts": given}}))
-        program = str(Path(sys.executable).with_name("ansible-playbook"))
-        command = [program, "-i", str(self._file("hosts")), str(self._file("play")), *arguments]
+        command = [*ansible_playbook(), "-i", str(self._file("hosts")), str(self._file("play")), *arguments]
         variables = self._environment(environment or {})
         with self._file("stdout").open("w") as out, self._file("stderr").open("w") as err:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=folder, env=variables)

@@ -4,49 +4,119 @@
 """Runs steps of the test run, all of them whatever fails, and says at the end what passed, what failed, what was skipped and why.
 
 run.py [--slow] STEP… [-- ARGUMENT…]     the steps are in steps.py; arguments go to each command of pytest
+
+Two lanes run side by side, so that no core is idle: the commands that use several processes themselves, and all others. The
+output of the first is shown as it comes, that of the other when a command has ended.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-from collections import Counter
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from subprocess import PIPE, STDOUT
-from xml.etree import ElementTree
 
 import environments
-import machine
 from environments import say
+from outcome import Outcome, report
 from steps import STEPS, Command
 from support.paths import CACHE, ROOT, TREE, VENVS
 from support.venvs import NoInterpreter
 
 RESULTS = CACHE / "results"
+INTERRUPTED = 130
 
 
-# How our tools say what they leave out, and how pytest does
-SKIPPED = re.compile(r"^SKIPPED (?!\[)(.+)$", re.MULTILINE)
-DESELECTED = re.compile(r"^=.* (\d+) deselected", re.MULTILINE)
+class Runner:
+    def __init__(self, slow: bool, extra: list[str]):
+        self.slow, self.extra = slow, extra
+        self.stopped = threading.Event()
+        self._printing = threading.Lock()
 
+    def all(self, commands: list[tuple[str, Command]]) -> list[Outcome]:
+        """The outcomes in the order of the commands; after an interruption those that did not run have failed."""
+        wide = [entry for entry in commands if entry[1].wide]
+        narrow = [entry for entry in commands if not entry[1].wide]
+        with ThreadPoolExecutor(2) as pool:
+            lanes = [pool.submit(self._lane, wide, True), pool.submit(self._lane, narrow, not wide)]
+            try:
+                found = [outcome for lane in lanes for outcome in lane.result()]
+            except KeyboardInterrupt:  # the commands get the signal too, since they are in our process group
+                self.stopped.set()
+                found = [outcome for lane in lanes for outcome in lane.result()]
+        order = [(step, command.name) for step, command in commands]
+        return sorted(found, key=lambda outcome: order.index((outcome.step, outcome.name)))
 
-@dataclass
-class Outcome:
-    """What one command came to. Counts are of tests for pytest, else of the command itself."""
+    def _lane(self, commands: list[tuple[str, Command]], live: bool) -> list[Outcome]:
+        return [self._run(step, command, live) for step, command in commands]
 
-    name: str
-    seconds: float = 0.0
-    counts: Counter[str] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
+    def _run(self, step: str, command: Command, live: bool) -> Outcome:
+        outcome = Outcome(step, command.name)
+        if self.stopped.is_set():
+            outcome.counts["failed"] += 1
+            outcome.reasons["interrupted before it began"] += 1
+            return outcome
+        log, cases = RESULTS / f"{step}-{command.name}.log", RESULTS / f"{step}-{command.name}.xml"
+        cases.unlink(missing_ok=True)
+        argv = self._argv(command, cases)
+        head = f"\n━━ {step}: {shlex.join(argv)}"
+        if live:
+            self._say(head)
+        begin = time.monotonic()
+        status = self._follow(argv, log, live)
+        outcome.seconds = time.monotonic() - begin
+        text = log.read_text(errors="replace")
+        if not live:
+            self._say(f"{head}\n{text.rstrip()}")
+        if cases.exists():
+            outcome.count(cases)
+        outcome.left_out(text)
+        if status and not outcome.failed:
+            outcome.counts["failed"] += 1
+        elif not command.pytest:
+            outcome.counts["passed"] += not status
+        return outcome
 
-    @property
-    def failed(self) -> bool:
-        return bool(self.counts["failed"])
+    def _argv(self, command: Command, cases: Path) -> list[str]:
+        argv = [part.format(tree=TREE) for part in command.argv]
+        if not command.pytest:
+            return argv
+        paths = shlex.join([str(TREE), str(ROOT / "tests"), str(ROOT / "tests" / "tooling")])
+        chosen = [] if self.slow else ["-m", "not slow"]
+        return [
+            *argv,
+            *("--continue-on-collection-errors", "-o", f"pythonpath={paths}", f"--junitxml={cases}"),
+            *("-o", f"cache_dir={CACHE / 'pytest' / command.name}"),  # two at a time would write to one
+            *chosen,
+            *self.extra,
+        ]
+
+    def _follow(self, argv: list[str], log: Path, live: bool) -> int:
+        """Run it to the end, its output in the log, and on the terminal where it is shown as it comes."""
+        place = tempfile.mkdtemp(prefix="dbt-")  # pytest takes rights from a folder for its files that another one uses
+        own = {**environment(self.slow), "PYTEST_DEBUG_TEMPROOT": place}
+        options = {"cwd": ROOT, "env": own, "stdin": subprocess.DEVNULL, "errors": "replace"}
+        try:
+            with open(log, "w", errors="replace") as copy:
+                process = subprocess.Popen(argv, stdout=PIPE, stderr=STDOUT, **options)  # type: ignore[call-overload]
+                for line in process.stdout or ():
+                    copy.write(line)
+                    if live:
+                        self._say(line.rstrip("\n"))
+            return int(process.wait())
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+
+    def _say(self, text: str) -> None:
+        with self._printing:
+            say(text)
 
 
 def main() -> int:
@@ -58,56 +128,18 @@ def main() -> int:
     begin = time.monotonic()
     environments.virtual_environment("dev", environments.controller_python())
     environments.tree()
-    outcomes = {name: [run(name, command, slow, extra) for command in STEPS[name]] for name in names}
-    report(outcomes, time.monotonic() - begin)
-    return 1 if any(outcome.failed for step in outcomes.values() for outcome in step) else 0
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    runner = Runner(slow, extra)
+    outcomes = runner.all([(name, command) for name in names for command in STEPS[name]])
+    report(outcomes, time.monotonic() - begin, RESULTS / "summary")
+    if runner.stopped.is_set():
+        return INTERRUPTED
+    return 1 if any(outcome.failed for outcome in outcomes) else 0
 
 
 def split(arguments: list[str], at: str) -> tuple[list[str], list[str]]:
     where = arguments.index(at) if at in arguments else len(arguments)
     return arguments[:where], arguments[where + 1 :]
-
-
-def run(step: str, command: Command, slow: bool, extra: list[str]) -> Outcome:
-    log, cases = RESULTS / f"{step}-{command.name}.log", RESULTS / f"{step}-{command.name}.xml"
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    cases.unlink(missing_ok=True)
-    argv = [part.format(tree=TREE) for part in command.argv]
-    if command.pytest:
-        paths = shlex.join([str(TREE), str(ROOT / "tests"), str(ROOT / "tests" / "tooling")])
-        argv += [
-            "--continue-on-collection-errors",
-            "-o",
-            f"pythonpath={paths}",
-            f"--junitxml={cases}",
-            *([] if slow else ["-m", "not slow"]),
-            *extra,
-        ]
-    say(f"\n━━ {step}: {shlex.join(argv)}")
-    begin = time.monotonic()
-    status = follow(argv, environment(slow), log)
-    outcome = Outcome(command.name, time.monotonic() - begin)
-    if cases.exists():
-        count(cases, outcome)
-    left_out(log.read_text(errors="replace"), outcome)
-    if status and not outcome.failed:
-        outcome.counts["failed"] += 1
-    elif not command.pytest:
-        outcome.counts["passed"] += not status
-    return outcome
-
-
-def follow(argv: list[str], environment: dict[str, str], log: Path) -> int:
-    """Run it to the end, its output on the terminal and in the log."""
-    with open(log, "w", errors="replace") as copy:
-        process = subprocess.Popen(
-            argv, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=PIPE, stderr=STDOUT, errors="replace"
-        )
-        for line in process.stdout or ():
-            sys.stdout.write(line)
-            sys.stdout.flush()
-            copy.write(line)
-    return process.wait()
 
 
 def environment(slow: bool) -> dict[str, str]:
@@ -128,62 +160,10 @@ def environment(slow: bool) -> dict[str, str]:
     }
 
 
-def count(cases: Path, outcome: Outcome) -> None:
-    for case in ElementTree.parse(cases).getroot().iter("testcase"):
-        skip = case.find("skipped")
-        if case.find("failure") is not None or case.find("error") is not None:
-            outcome.counts["failed"] += 1
-        elif skip is not None:
-            outcome.counts["skipped"] += 1
-            outcome.reasons[skip.get("message", "no reason given")] += 1
-        else:
-            outcome.counts["passed"] += 1
-
-
-def left_out(text: str, outcome: Outcome) -> None:
-    skipped = SKIPPED.findall(text)
-    outcome.reasons.update(skipped)
-    outcome.counts["skipped"] += len(skipped)
-    outcome.counts["deselected"] += sum(map(int, DESELECTED.findall(text)))
-
-
-def report(outcomes: dict[str, list[Outcome]], seconds: float) -> None:
-    say("\n━━ Summary")
-    total: Counter[str] = Counter()
-    for step, commands in outcomes.items():
-        for outcome in commands:
-            total.update(outcome.counts)
-            verdict = "FAILED" if outcome.failed else "passed" if outcome.counts["passed"] else "skipped"
-            label = step if outcome.name == step else f"{step} {outcome.name}"
-            say(f"{verdict:8} {label:28} {outcome.seconds:6.0f} s  {words(outcome.counts)}")
-    reasons = [
-        (reason, number) for commands in outcomes.values() for outcome in commands for reason, number in outcome.reasons.items()
-    ]
-    if reasons:
-        say("\nSkipped, and why:")
-    for reason, number in reasons:
-        say(f"  {number:4} × {reason}")
-    if total["deselected"]:
-        say("\nDeselected tests are slow ones; make test-all runs them.")
-    if lacking := machine.lacks():
-        say("\nThis machine lacks, so that tests may have been skipped:")
-        say("\n".join(f"  {thing}" for thing in lacking))
-    last = f"===== {words(total)} in {seconds:.2f}s ====="
-    say(f"\n{last}")
-    (RESULTS / "summary").write_text(last + "\n")
-
-
-def words(counts: Counter[str]) -> str:
-    return (
-        ", ".join(f"{counts[name]} {name}" for name in ("failed", "passed", "skipped", "deselected") if counts[name])
-        or "nothing ran"
-    )
-
-
 if __name__ == "__main__":
     try:
         sys.exit(main())
     except (NoInterpreter, environments.Failed) as problem:
         sys.exit(str(problem))
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)

@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
+#: One more than there are cores, since tests wait for locks and for services that start.
+PROCESSES = (os.cpu_count() or 1) + 1
 OURS = "{tree}/ansible_collections/dbops/alembic"
 
 
@@ -17,6 +20,11 @@ class Command:
     @property
     def pytest(self) -> bool:
         return self.argv[0] == "pytest"
+
+    @property
+    def wide(self) -> bool:
+        """Whether it keeps several cores busy by itself."""
+        return any(part.startswith("--numprocesses") for part in self.argv)
 
 
 def pytest(name: str, *arguments: str) -> list[Command]:
@@ -53,7 +61,7 @@ STEPS: dict[str, list[Command]] = {
     "sanity": [Command("sanity", ("python", "tests/tooling/sanity.py"))],
     "sanity-all": [Command("sanity-all", ("python", "tests/tooling/sanity.py", "all"))],
     "unit": pytest("unit"),
-    "integration": pytest("integration", "--numprocesses=2", "--dist=loadfile"),
+    "integration": pytest("integration", f"--numprocesses={PROCESSES}", "--dist=loadgroup"),
     "packaging": pytest("packaging"),
     "demo": pytest("demo"),
     "scenarios": pytest("scenarios"),

@@ -1,0 +1,90 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ansible-playbook, without the work that each run would do again: `command` says how to call it.
+
+A run packs every module that it needs into an archive, and the module compiles that archive's sources each time that it
+starts, which is half the time of a test. Here archives are kept in .cache between runs, with what Python compiles them to; they
+are made anew when the collection, ansible-core or Python changes. What is packed, sent and run is the same. The demo, the tests of
+packaging and those on real hosts take ansible-playbook itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+#: Seconds that archives of another state of the checkout are kept, since a run may be using them.
+KEPT = 86400
+#: Seconds between two looks of Ansible's for results: its own 0.001 keeps a core busy.
+INTERVAL = 0.01
+
+
+def command(python: str | Path = sys.executable) -> list[str]:
+    """What to run instead of the ansible-playbook beside that Python."""
+    return [str(python), __file__]
+
+
+def archives(cache: Path, tree: Path) -> Path:
+    """The folder for the archives of this state of the collection."""
+    from ansible.release import __version__
+
+    state = hashlib.sha256(f"{__version__} {sys.version}".encode())
+    stamp = tree / ".made-from"
+    state.update(stamp.read_bytes() if stamp.exists() else b"")
+    for path in sorted((tree / "ansible_collections" / "dbops" / "alembic" / "plugins").rglob("*.py")):
+        found = path.stat()
+        state.update(f"{path} {found.st_mtime_ns} {found.st_size}\n".encode())
+    folder = cache / "modules" / state.hexdigest()[:16]
+    if not folder.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        for other in folder.parent.iterdir():
+            if other.stat().st_mtime < time.time() - KEPT:
+                shutil.rmtree(other, ignore_errors=True)
+    return folder
+
+
+def compiled(archive: Any) -> None:
+    """Add to an archive that is being written what each of its sources compiles to. Another Python passes over it."""
+    import importlib._bootstrap_external
+    from importlib.util import source_hash
+
+    packed: Any = importlib._bootstrap_external
+
+    for name in archive.namelist():
+        if name.endswith(".py"):
+            source = archive.read(name)
+            code = compile(source, name, "exec", dont_inherit=True)
+            archive.writestr(f"{name}c", packed._code_to_hash_pyc(code, source_hash(source), False))
+
+
+def main() -> None:
+    sys.path.pop(0)  # the folder of this file, whose names are nobody's business
+    import ansible.constants
+    import ansible.executor.module_common
+
+    constants: Any = ansible.constants
+    module_common: Any = ansible.executor.module_common
+    cache = Path(os.environ["ANSIBLE_HOME"]).parent
+    tree = Path(os.environ["ANSIBLE_COLLECTIONS_PATH"])
+    os.symlink(archives(cache, tree), Path(constants.DEFAULT_LOCAL_TMP, "ansiballz_cache"))
+    constants.DEFAULT_INTERNAL_POLL_INTERVAL = INTERVAL
+    add = module_common._add_module_to_zip
+
+    def add_and_compile(archive: Any, *arguments: Any) -> None:
+        add(archive, *arguments)
+        compiled(archive)
+
+    module_common._add_module_to_zip = add_and_compile
+    from ansible.cli.playbook import main as playbook
+
+    sys.argv[0] = "ansible-playbook"
+    playbook()
+
+
+if __name__ == "__main__":
+    main()
