@@ -39,21 +39,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        if shared := shares(item):
-            item.add_marker(pytest.mark.xdist_group(shared))
     if os.environ.get("DBOPS_TEST_ALL") or config.option.markexpr:
         return
     left_out = [item for item in items if item.get_closest_marker("slow") and Path(__file__).parent in item.path.parents]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
-
-
-def shares(item: pytest.Item) -> str:
-    """The file of a test whose fixtures live as long as its module, so that one process runs all that share them; else nothing."""
-    fixtures = getattr(item, "_fixtureinfo", None)
-    found = [definition for definitions in fixtures.name2fixturedefs.values() for definition in definitions] if fixtures else []
-    return item.path.name if any(definition.scope in ("module", "class") for definition in found) else ""
 
 
 @pytest.fixture

@@ -79,12 +79,12 @@ def molecule(request: pytest.FixtureRequest) -> Iterator[Molecule]:
         "DBOPS_LAB_OWNER": str(os.getpid()),
     }
 
-    def command(*arguments: str, cases: str = "") -> subprocess.CompletedProcess[str]:
+    def command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         argv = [str(VENVS / "molecule" / "bin" / "molecule"), "-c", "molecule/config.yml", *arguments]
         return subprocess.run(
             argv,
             cwd=ROOT,
-            env={**environment, **({"DBOPS_CASES": cases} if cases else {})},
+            env={**environment, **{name: value for name, value in variables.items() if value}},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -57,8 +58,8 @@ class Outcome:
         self.counts["deselected"] += sum(map(int, DESELECTED.findall(text)))
 
 
-def report(outcomes: Iterable[Outcome], seconds: float, file: Path) -> None:
-    """Print the summary, and write its last line to the file."""
+def report(outcomes: Iterable[Outcome], seconds: float, folder: Path) -> None:
+    """Print the summary; write its last line to the folder's file summary, and the numbers to counts.json."""
     outcomes = list(outcomes)
     say("\n━━ Summary")
     total: Counter[str] = Counter()
@@ -78,7 +79,9 @@ def report(outcomes: Iterable[Outcome], seconds: float, file: Path) -> None:
         say("\n".join(f"  {thing}" for thing in lacking))
     last = f"===== {words(total)} in {seconds:.2f}s ====="
     say(f"\n{last}")
-    file.write_text(last + "\n")
+    (folder / "summary").write_text(last + "\n")
+    skipped = {reason: number for reason, number in reasons}
+    (folder / "counts.json").write_text(json.dumps({"seconds": round(seconds), "counts": total, "skipped": skipped}))
 
 
 def words(counts: Counter[str]) -> str:

@@ -4,6 +4,7 @@
 """Runs steps of the test run, all of them whatever fails, and says at the end what passed, what failed, what was skipped and why.
 
 run.py [--slow] STEP… [-- ARGUMENT…]     the steps are in steps.py; arguments go to each command of pytest
+run.py --shard K/N                       the Kth of N parts of everything; see shards.py
 
 Two lanes run side by side, so that no core is idle: the commands that use several processes themselves, and all others. The
 output of the first is shown as it comes, that of the other when a command has ended.
@@ -22,11 +23,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from subprocess import PIPE, STDOUT
+from typing import Iterable
 
 import environments
+import shards
 from environments import say
 from outcome import Outcome, report
-from steps import STEPS, Command
+from shards import Shard
+from steps import ALL, STEPS, Command
 from support.paths import CACHE, ROOT, TREE, VENVS
 from support.venvs import NoInterpreter
 
@@ -35,8 +39,8 @@ INTERRUPTED = 130
 
 
 class Runner:
-    def __init__(self, slow: bool, extra: list[str]):
-        self.slow, self.extra = slow, extra
+    def __init__(self, slow: bool, extra: list[str], results: Path, shard: Shard | None = None):
+        self.slow, self.extra, self.results, self.shard = slow, extra, results, shard
         self.stopped = threading.Event()
         self._printing = threading.Lock()
 
@@ -63,14 +67,15 @@ class Runner:
             outcome.counts["failed"] += 1
             outcome.reasons["interrupted before it began"] += 1
             return outcome
-        log, cases = RESULTS / f"{step}-{command.name}.log", RESULTS / f"{step}-{command.name}.xml"
+        log, cases = self.results / f"{step}-{command.name}.log", self.results / f"{step}-{command.name}.xml"
         cases.unlink(missing_ok=True)
         argv = self._argv(command, cases)
         head = f"\n━━ {step}: {shlex.join(argv)}"
         if live:
             self._say(head)
         begin = time.monotonic()
-        status = self._follow(argv, log, live)
+        chosen = shards.told((self.shard.chosen(step, command) or []) if self.shard else [])
+        status = self._follow(argv, {**environment(self.slow), **chosen}, log, live)
         outcome.seconds = time.monotonic() - begin
         text = log.read_text(errors="replace")
         if not live:
@@ -88,20 +93,19 @@ class Runner:
         argv = [part.format(tree=TREE) for part in command.argv]
         if not command.pytest:
             return argv
-        paths = shlex.join([str(TREE), str(ROOT / "tests"), str(ROOT / "tests" / "tooling")])
         chosen = [] if self.slow else ["-m", "not slow"]
         return [
             *argv,
-            *("--continue-on-collection-errors", "-o", f"pythonpath={paths}", f"--junitxml={cases}"),
+            *("--continue-on-collection-errors", *paths(), f"--junitxml={cases}"),
             *("-o", f"cache_dir={CACHE / 'pytest' / command.name}"),  # two at a time would write to one
             *chosen,
             *self.extra,
         ]
 
-    def _follow(self, argv: list[str], log: Path, live: bool) -> int:
+    def _follow(self, argv: list[str], variables: dict[str, str], log: Path, live: bool) -> int:
         """Run it to the end, its output in the log, and on the terminal where it is shown as it comes."""
         place = tempfile.mkdtemp(prefix="dbt-")  # pytest takes rights from a folder for its files that another one uses
-        own = {**environment(self.slow), "PYTEST_DEBUG_TEMPROOT": place}
+        own = {**variables, "PYTEST_DEBUG_TEMPROOT": place}
         options = {"cwd": ROOT, "env": own, "stdin": subprocess.DEVNULL, "errors": "replace"}
         try:
             with open(log, "w", errors="replace") as copy:
@@ -121,20 +125,41 @@ class Runner:
 
 def main() -> int:
     arguments, extra = split(sys.argv[1:], "--")
-    slow, names = "--slow" in arguments, [name for name in arguments if name != "--slow"]
-    unknown = [name for name in names if name not in STEPS]
-    if unknown or not names:
-        sys.exit(f"no step {', '.join(unknown)}: there are {', '.join(STEPS)}")
     begin = time.monotonic()
     environments.virtual_environment("dev", environments.controller_python())
     environments.tree()
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    runner = Runner(slow, extra)
-    outcomes = runner.all([(name, command) for name in names for command in STEPS[name]])
-    report(outcomes, time.monotonic() - begin, RESULTS / "summary")
+    if arguments[:1] == ["--shard"]:
+        commands, runner = of_shard(*shards.cut(arguments[1]))
+    else:
+        slow, names = "--slow" in arguments, [name for name in arguments if name != "--slow"]
+        unknown = [name for name in names if name not in STEPS]
+        if unknown or not names:
+            sys.exit(f"no step {', '.join(unknown)}: there are {', '.join(STEPS)}")
+        commands, runner = commands_of(names), Runner(slow, extra, RESULTS)
+    runner.results.mkdir(parents=True, exist_ok=True)
+    outcomes = runner.all(commands)
+    report(outcomes, time.monotonic() - begin, runner.results)
     if runner.stopped.is_set():
         return INTERRUPTED
     return 1 if any(outcome.failed for outcome in outcomes) else 0
+
+
+def commands_of(names: Iterable[str]) -> list[tuple[str, Command]]:
+    return [(name, command) for name in names for command in STEPS[name]]
+
+
+def of_shard(number: int, of: int) -> tuple[list[tuple[str, Command]], Runner]:
+    """The commands that have a part in that shard, and what runs that part of them."""
+    shard = shards.divided(shards.units(environment(True), paths, ROOT), of)[number - 1]
+    say(f"Shard {number}/{of}, about {shard.seconds / 60:.0f} minutes:")
+    say("\n".join(f"  {unit.seconds:5.0f} s  {unit.step} {unit.name}" for unit in shard.units))
+    commands = [(step, command) for step, command in commands_of(ALL) if shard.chosen(step, command)]
+    return commands, Runner(True, [], RESULTS / f"shard-{number}-of-{of}", shard)
+
+
+def paths() -> list[str]:
+    """Where pytest finds what tests import."""
+    return ["-o", f"pythonpath={shlex.join([str(TREE), str(ROOT / 'tests'), str(ROOT / 'tests' / 'tooling')])}"]
 
 
 def split(arguments: list[str], at: str) -> tuple[list[str], list[str]]:
@@ -163,7 +188,7 @@ def environment(slow: bool) -> dict[str, str]:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except (NoInterpreter, environments.Failed) as problem:
+    except (NoInterpreter, environments.Failed, ValueError) as problem:
         sys.exit(str(problem))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs ansible-test sanity over a copy of what ships, with a home of its own in .cache.
 
-sanity.py [CORE…] [-- ARGUMENT…]     CORE: releases of ansible-core (2.17 2.18 …), 2.19 unless given; `all` is every one supported.
+sanity.py [CORE…] [-- ARGUMENT…]     CORE: releases of ansible-core (2.17 2.18 …), 2.19 unless given; `all` is every one supported,
+                                     `ends` is 2.19 on this machine's oldest and newest Python and its own alone.
                                      Arguments go to ansible-test sanity: -- --test validate-modules plugins/modules/alembic_info.py
 """
 
@@ -17,7 +18,7 @@ import sys
 from pathlib import Path
 
 from checkout import files
-from environments import CORES, DEV_CORE, core_programs, say
+from environments import CORES, DEV_CORE, controller_python, core_programs, say, version_of
 from support.paths import CACHE, ROOT
 from support.venvs import NoInterpreter, interpreter
 
@@ -43,8 +44,9 @@ def main() -> int:
 def run(cores: list[str], extra: list[str]) -> int:
     copy = copy_of_checkout()
     home()
-    pythons = links_to_pythons()
-    failed = [core for core in (CORES if cores == ["all"] else cores or [DEV_CORE]) if not sanity(core, copy, pythons, extra)]
+    pythons = links_to_pythons(few=cores == ["ends"])
+    chosen = CORES if cores == ["all"] else [DEV_CORE] if cores == ["ends"] else cores or [DEV_CORE]
+    failed = [core for core in chosen if not sanity(core, copy, pythons, extra)]
     return 1 if failed else 0
 
 
@@ -95,17 +97,31 @@ def home() -> None:
             ours.symlink_to(theirs)
 
 
-def links_to_pythons() -> Path:
-    """A folder with python3.8, python3.9 … of this machine: real ones, since shims that choose by folder break ansible-test."""
+def links_to_pythons(few: bool) -> Path:
+    """A folder with python3.8, python3.9 … of this machine: real ones, since shims that choose by folder break ansible-test.
+
+    A few are the oldest, the newest, and the one that ansible-test runs with.
+    """
     folder = CACHE / "pythons"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    found = {}
     for version in TARGET_PYTHONS:
         try:
-            (folder / f"python{version}").symlink_to(interpreter(version))
+            found[version] = interpreter(version)
         except NoInterpreter:
             say(f"SKIPPED sanity on Python {version}: not on this machine")
+    for version in between(list(found), version_of(controller_python())) if few else ():
+        say(f"SKIPPED sanity on Python {version}: make test-all has it")
+        del found[version]
+    for version, python in found.items():
+        (folder / f"python{version}").symlink_to(python)
     return folder
+
+
+def between(versions: list[str], own: str) -> list[str]:
+    """Those that are neither the first, nor the last, nor our own."""
+    return [version for version in versions[1:-1] if version != own]
 
 
 if __name__ == "__main__":

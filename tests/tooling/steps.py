@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from environments import CORES
+
 #: One more than there are cores, since tests wait for locks and for services that start.
 PROCESSES = (os.cpu_count() or 1) + 1
 OURS = "{tree}/ansible_collections/dbops/alembic"
@@ -58,8 +60,8 @@ STEPS: dict[str, list[Command]] = {
         Command("plugins", ("mypy", "--package", "ansible_collections.dbops.alembic.plugins")),
         Command("tests", ("mypy", "tests/support", "tests/tooling")),
     ],
-    "sanity": [Command("sanity", ("python", "tests/tooling/sanity.py"))],
-    "sanity-all": [Command("sanity-all", ("python", "tests/tooling/sanity.py", "all"))],
+    "sanity": [Command("sanity", ("python", "tests/tooling/sanity.py", "ends"))],
+    "sanity-all": [Command(core, ("python", "tests/tooling/sanity.py", core)) for core in CORES],
     "unit": pytest("unit"),
     "integration": pytest("integration", f"--numprocesses={PROCESSES}", "--dist=loadgroup"),
     "packaging": pytest("packaging"),
@@ -68,3 +70,6 @@ STEPS: dict[str, list[Command]] = {
     "projects": pytest("projects"),
     "kubernetes": pytest("kubernetes"),
 }
+
+#: The steps that make up everything.
+ALL = ("lint", "types", "sanity-all", "unit", "integration", "packaging", "demo", "scenarios", "projects", "kubernetes")
