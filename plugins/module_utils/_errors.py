@@ -34,6 +34,7 @@ ERROR_KINDS = {
     "deadlock": "The database chose a transaction of the migration as the victim of a deadlock.",
     "driver_missing": "The database driver that the URL names is not installed in the application's Python.",
     "environment_failed": "env.py, the prelude or an import of the project raised an error or ended the process.",
+    "environment_writes": "env.py, the prelude or the application writes to the database while it is only looked at.",
     "insufficient_privilege": "The database role lacks a right that is needed.",
     "insufficient_space": "There is not enough space for the copy.",
     "internal_error": "A defect of this collection.",

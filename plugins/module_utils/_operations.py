@@ -141,6 +141,8 @@ def facts_of(bridge: Bridge, request: Mapping[str, Any]) -> dict[str, Any]:
     """
     reply = bridge.call(request)
     error = reply["error"]
+    for warning in reply.get("warnings") or ():
+        bridge.warn(warning)
     if error:
         known = ("kind", "message", "hint", "traceback", "use_url")
         place = f" ({error['file']}:{error['line']})" if error.get("line") else ""

@@ -15,7 +15,7 @@ import threading
 import traceback
 from typing import Any, Callable
 
-from . import learned, project
+from . import learned, project, readonly
 from .channel import Sender
 from .failure import Failure, describe
 from .operations import find
@@ -24,11 +24,13 @@ from .operations import find
 def execute(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> None:
     """Run the operation; whatever happens, the last message says how it ended."""
     operation = find(request.get("operation") or "")
-    send = learned.telling(send)
+    send = readonly.telling(learned.telling(send))
     try:
         if operation is None:
             raise Failure("internal_error", f"The worker knows no operation {request.get('operation')!r}.")
-        _done(send, operation(request, send))
+        facts = operation(request, send)
+        readonly.warn(send)
+        _done(send, facts)
     except (Exception, SystemExit) as exc:
         url = request.get("url")
         changed = project.other_driver(url, exc) if url else None

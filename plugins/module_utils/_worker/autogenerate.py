@@ -110,6 +110,7 @@ def revision(request: dict[str, Any], send: Send) -> dict[str, Any]:
     config = project.load(request, "current")
     script = ScriptDirectory.from_config(config)
     made: list[dict[str, Any]] = []
+    _without_version_table(command)
     if request["method"] == "merge":
         return {"versions": versions, "operations": [], "revisions": _merge(request, config, script)}
     if request.get("revision_id") and request["revision_id"] in target.graph(script):
@@ -132,6 +133,12 @@ def revision(request: dict[str, Any], send: Send) -> dict[str, Any]:
     if request.get("dry") and found.operations:
         made = [_unmade(request)]
     return {"versions": versions, "operations": found.operations, "revisions": made}
+
+
+def _without_version_table(command: Any) -> None:
+    """Let Alembic's own command run env.py as its ``current`` does: a database without a version table gets none."""
+    make = command.EnvironmentContext
+    command.EnvironmentContext = lambda *args, **options: make(*args, **dict(options, dont_mutate=True))
 
 
 class _Directives:

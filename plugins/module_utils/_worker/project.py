@@ -10,7 +10,7 @@ import os
 import sys
 from typing import Any
 
-from . import learned
+from . import learned, readonly
 from .failure import Failure, causes
 
 MINIMUM_ALEMBIC = (1, 8)
@@ -39,6 +39,7 @@ def enter(request: dict[str, Any]) -> None:
         raise Failure("config_missing", f"The folder {folder} can not be entered: {exc.strerror}.", "Check chdir.") from exc
     if sys.path and sys.path[0] == "":  # python -c puts the folder there, the alembic program doesn't
         del sys.path[0]
+    readonly.start(request)
 
 
 def versions() -> dict[str, str]:
@@ -61,6 +62,7 @@ def versions() -> dict[str, str]:
             "Upgrade it to 1.8 or later in the application's environment.",
             versions=found,
         )
+    readonly.listen()
     return found
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import struct
 from typing import Any, Callable, Iterator
 
 MYSQL = ("mysql", "mariadb")
@@ -53,6 +54,7 @@ def announced_pid(dbapi: Any) -> int | None:
         lambda: dbapi.info.backend_pid,
         lambda: dbapi._connection.get_server_pid(),  # pylint: disable=unnecessary-lambda
         lambda: dbapi._connection.info.backend_pid,
+        lambda: struct.unpack("!i", dbapi._backend_key_data[:4])[0],
     )
 
 

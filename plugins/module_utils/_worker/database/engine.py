@@ -14,7 +14,7 @@ import errno
 import sys
 from typing import Any, Callable, Iterator
 
-from .. import learned, project
+from .. import drivers, learned, project, readonly
 from ..failure import DRIVER_MODULES, HINTS, MYSQL_ERRORS, Failure, causes, describe, sqlstate_of
 from ..server import MYSQL, announced_pid, dbapi_of, literal, rows
 
@@ -98,10 +98,13 @@ class Connection:
 
 
 class Server:
-    """A database URL that can be connected to, and to other databases of the same server."""
+    """A database URL that can be connected to, and to other databases of the same server.
 
-    def __init__(self, url: Any) -> None:
-        self.url = url
+    :param reading: the server itself keeps the sessions from writing.
+    """
+
+    def __init__(self, url: Any, reading: bool = False) -> None:
+        self.url, self.reading = url, reading
         self.dialect: str = url.get_backend_name()
         self.database: str = url.database or url.query.get("dbname") or (url.username if self.dialect == "postgresql" else "") or ""
         self.warnings: list[str] = []
@@ -120,6 +123,10 @@ class Server:
             connection.run(f"select {', '.join(calls)}")
             if int(connection.value("select current_setting('server_version_num')")) < MINIMUM_POSTGRESQL:
                 raise Failure("unsupported_database", "This PostgreSQL is older than version 11.", "Upgrade the server.")
+            if self.reading and not connection.is_pooled():  # behind a pooler it would stay for other clients
+                connection.run(drivers.SET_POSTGRESQL)
+        elif self.reading and self.dialect in MYSQL:
+            connection.run(drivers.SET_MYSQL)
         return connection
 
     @contextlib.contextmanager
@@ -182,7 +189,7 @@ def open_server(request: dict[str, Any]) -> Server:
         if found is None:
             raise Failure("driver_missing", f"No driver for {dialect} is installed in {sys.prefix}.", HINTS["driver_missing"])
         url = url.set(drivername=f"{dialect}+{found}")
-    return Server(url)
+    return Server(url, readonly.only_reads(request))
 
 
 def as_failure(exc: BaseException) -> Failure:

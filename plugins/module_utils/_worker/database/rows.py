@@ -174,6 +174,7 @@ def _mysql(connection: Connection, request: dict[str, Any]) -> Reader:
 def _opened(path: str) -> Iterator[sqlite3.Connection]:
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.text_factory = lambda data: ("text", data)  # not decoded: it may be no text at all
+        connection.execute("pragma query_only = on")
         connection.execute("begin")
         yield connection
 

@@ -14,7 +14,7 @@ import os
 import threading
 from typing import Any, Callable, Iterator
 
-from .. import server
+from .. import readonly, server
 
 _LOOPBACK = ("127.0.0.1", "::1", "")
 #: Connect argument of libpq → the variable that its programs read it from. PostgreSQL manual, "Environment Variables".
@@ -64,9 +64,9 @@ class Access:
         self.dialect, self.cargs, self.cparams = dialect, cargs, cparams
         self.endpoint = endpoint(cargs, cparams, dialect.name)
 
-    def connect(self, database: str, purpose: str) -> Session:
-        """Connect to another database of the server, or to another file."""
-        return Session(self.dialect, *aimed(self.dialect.name, self.cargs, self.cparams, database), purpose)
+    def connect(self, database: str, purpose: str, reading: bool = False) -> Session:
+        """Connect to another database of the server, or to another file; ``reading`` goes to an original, which stays as it is."""
+        return Session(self.dialect, *aimed(self.dialect.name, self.cargs, self.cparams, database), purpose, reading)
 
     def variables(self, database: str) -> dict[str, str]:
         """Return the environment in which PostgreSQL's programs reach ``database``; the password is nowhere else."""
@@ -122,11 +122,14 @@ def drive(dialect: Any, work: Callable[[], Any]) -> Any:
 
 
 class Session:
-    """A connection of ours in autocommit."""
+    """A connection of ours in autocommit; one that is for ``reading`` is kept from writing by the server."""
 
-    def __init__(self, dialect: Any, cargs: Any, cparams: dict[str, Any], purpose: str) -> None:
+    def __init__(self, dialect: Any, cargs: Any, cparams: dict[str, Any], purpose: str, reading: bool = False) -> None:
         self.dialect = dialect
-        self.dbapi = drive(dialect, lambda: dialect.connect(*cargs, **cparams))
+        with contextlib.ExitStack() as stack:
+            if not reading:
+                stack.enter_context(readonly.writing())
+            self.dbapi = drive(dialect, lambda: dialect.connect(*cargs, **cparams))
         drive(dialect, lambda: dialect.set_isolation_level(self.dbapi, "AUTOCOMMIT"))
         if dialect.name == "postgresql":
             settings = {
@@ -134,7 +137,7 @@ class Session:
                 "statement_timeout": "0",
                 "lock_timeout": "0",
                 "idle_in_transaction_session_timeout": "0",
-                "default_transaction_read_only": "off",
+                "default_transaction_read_only": "on" if reading else "off",
             }
             self.rows(
                 "select " + ", ".join(f"set_config('{name}', {server.literal(value)}, false)" for name, value in settings.items())

@@ -39,7 +39,7 @@ class Checks:
         questions = [question for change in changes for question in self._questions(change)]
         if not questions:
             return []
-        with self.access.connect(self.database, "rehearsal: checks").closing() as session:
+        with self.access.connect(self.database, "rehearsal: checks", reading=True).closing() as session:
             for limit in self._limits(session):
                 session.rows(limit)
             return [self._ask(session, question) for question in questions]

@@ -70,7 +70,7 @@ class Cluster(Scratch):
             raise Failure("rehearsal_impossible", "The project connects by a DSN, which can not be led to another server.")
         self.prune()
         kind = self.read_original()
-        with self.access.connect(self.database, "rehearsal").closing() as original:
+        with self.access.connect(self.database, "rehearsal", reading=True).closing() as original:
             own = dict(row[0].split("=", 1) for row in original.rows(_OWN_SETTINGS))
             self.settings = dict(own, **self.settings)
             self.owner, user = original.rows(_OWNER)[0]

@@ -14,7 +14,7 @@ import os
 import re
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from .. import server
+from .. import readonly, server
 from ..failure import Failure
 from .access import Access, aimed, endpoint
 
@@ -65,12 +65,12 @@ class Redirection:
         mark = connection.connection.info.get(_MARK)
         return mark["access"] if mark else None
 
-    def _do_connect(self, dialect: Any, record: Any, cargs: Any, cparams: dict[str, Any]) -> None:
+    def _do_connect(self, dialect: Any, record: Any, cargs: Any, cparams: dict[str, Any]) -> Any:
         if record is None:
-            return
+            return None
         if self.aims is None:
             record.info[_MARK] = {"generation": self.generation, "access": Access(dialect, cargs, cparams)}
-            return
+            return None
         where = endpoint(cargs, cparams, dialect.name)
         aim = self.aims.get(where)
         if aim is None:
@@ -80,6 +80,9 @@ class Redirection:
         cparams.clear()
         cparams.update(new)
         record.info[_MARK] = {"generation": self.generation, "access": None, "database": name, "dialect": dialect.name}
+        record.info[readonly.MARK] = readonly.WRITABLE
+        with readonly.writing():
+            return dialect.connect(*cargs, **cparams)
 
     def _refuse(self, where: str) -> None:
         self.refused.append(where)

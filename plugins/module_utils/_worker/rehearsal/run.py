@@ -231,7 +231,7 @@ class Rehearsal:
             self.warnings.append(f"No statement of running code was tried: {looked.database['dialect']} has no pg_stat_statements.")
             return []
         try:
-            with scratch.access.connect(looked.database["database"], "rehearsal").closing() as original:
+            with scratch.access.connect(looked.database["database"], "rehearsal", reading=True).closing() as original:
                 texts = replay.read(original, count)
         except Failure as exc:
             self.warnings.append(f"{exc.message} {exc.hint or ''}".strip())

@@ -81,7 +81,7 @@ class Scratch(ServerCopies):
 
     def read_original(self) -> tuple[Any, ...]:
         """Read version and settings of the original, and return what kind of database it is."""
-        with self.access.connect(self.database, "rehearsal").closing() as original:
+        with self.access.connect(self.database, "rehearsal", reading=True).closing() as original:
             self.settings = dict(row[0].split("=", 1) for row in original.rows(_SETTINGS))
             self.major = int(original.value("select current_setting('server_version_num')")) // 10000
             return original.rows(_KIND)[0]

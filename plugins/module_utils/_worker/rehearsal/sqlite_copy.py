@@ -12,6 +12,7 @@ import sqlite3
 import time
 from typing import Any, Iterator
 
+from .. import readonly
 from ..failure import Failure
 from .access import Access, Session, quoted
 from .folder import Folder
@@ -102,7 +103,8 @@ def _backup(source: str, target: str) -> None:
             raise Failure("database_busy", f"{source} is being written to for more than {BUSY_SECONDS:g} s.", "Try again later.")
 
     with contextlib.ExitStack() as stack:
-        write = stack.enter_context(contextlib.closing(sqlite3.connect(target)))
+        with readonly.writing():
+            write = stack.enter_context(contextlib.closing(sqlite3.connect(target)))
         if os.path.exists(source):
             read = stack.enter_context(contextlib.closing(sqlite3.connect(source, timeout=BUSY_SECONDS)))
             read.backup(write, progress=progress)
