@@ -53,15 +53,19 @@ options:
     description:
       - Python source that runs in O(chdir) before C(env.py), for a project whose framework has to be set up first.
       - It may set C(config) to an C(alembic.config.Config) of its own; otherwise the configuration file is read as usual.
+      - An application whose factory migrates by itself must not do so here; the guide shows how.
     type: str
 requirements:
   - Alembic 1.8 or later and SQLAlchemy 1.4 or later in the application's Python, which is 3.8 or later
 notes:
+  - While a project is only looked at, which is always so for modules that change nothing and for others in check mode, the server
+    itself keeps its sessions from writing. An C(env.py), a O(prelude) or an application that writes then is refused, with the error kind
+    V(environment_writes) and the statement. It finds the environment variable E(DBOPS_ALEMBIC_READ_ONLY) set then.
   - The project is used as it is. Its C(env.py) runs as it does under the C(alembic) program, and does not have to know about
     this collection.
   - The request goes to the application's Python over a pipe. No password is in an argument, in a file or in the result.
-  - Tested with Alembic 1.8 to 1.20, SQLAlchemy 1.4 to 2.1, and PostgreSQL (psycopg2, psycopg, asyncpg), MySQL and MariaDB
-    (PyMySQL) and SQLite.
+  - Tested with Alembic 1.8 to 1.20, SQLAlchemy 1.4 to 2.1, and PostgreSQL (psycopg2, psycopg, asyncpg, pg8000), MySQL and
+    MariaDB (PyMySQL) and SQLite.
 seealso:
   - ref: ansible_collections.dbops.alembic.docsite.guide_alembic
     description: The guide on using the modules of this collection.
