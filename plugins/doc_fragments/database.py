@@ -23,8 +23,8 @@ options:
 requirements:
   - SQLAlchemy 1.4 or later and a database driver in the application's Python, which is 3.8 or later
 notes:
-  - What only looks, and everything in check mode, uses sessions that the server itself keeps from writing. Behind a proxy that pools
-    transactions there are none of these.
+  - What only looks, and everything in check mode, uses sessions that the server itself keeps from writing. Behind a proxy that
+    pools transactions there are none of these.
   - Works with the SQLAlchemy and the driver that the application has. Nothing has to be installed for the Python of the host.
   - The request goes to the application's Python over a pipe. No password is in an argument, in a file or in the result.
   - Tested with SQLAlchemy 1.4 to 2.1, PostgreSQL 15 and 18 (psycopg2, psycopg, asyncpg), MariaDB 10.11 (PyMySQL) and SQLite.

@@ -59,8 +59,8 @@ requirements:
   - Alembic 1.8 or later and SQLAlchemy 1.4 or later in the application's Python, which is 3.8 or later
 notes:
   - While a project is only looked at, which is always so for modules that change nothing and for others in check mode, the server
-    itself keeps its sessions from writing. An C(env.py), a O(prelude) or an application that writes then is refused, with the error kind
-    V(environment_writes) and the statement. It finds the environment variable E(DBOPS_ALEMBIC_READ_ONLY) set then.
+    itself keeps its sessions from writing. An C(env.py), a O(prelude) or an application that writes then is refused, with the
+    error kind V(environment_writes) and the statement. It finds the environment variable E(DBOPS_ALEMBIC_READ_ONLY) set then.
   - The project is used as it is. Its C(env.py) runs as it does under the C(alembic) program, and does not have to know about
     this collection.
   - The request goes to the application's Python over a pipe. No password is in an argument, in a file or in the result.
