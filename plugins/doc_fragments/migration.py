@@ -48,8 +48,8 @@ options:
   retries:
     description:
       - How many times to try again after a lock timeout, a deadlock or a serialization failure, and after nothing else. The
-        attempt begins at the revision that failed.
-      - It is not tried again when a part of the failed revision is already committed.
+        attempt begins at the revision that failed, or at the first one where all share one transaction.
+      - It is not tried again when a part of a revision that is not there as a whole is already committed.
     type: int
     default: 5
   retry_delay:
@@ -58,9 +58,13 @@ options:
     type: float
     default: 1
 notes:
-  - One transaction for each revision, whatever C(env.py) says, so that a failure leaves the database at the last revision that
-    succeeded. On a database without transactional DDL (MySQL, MariaDB, SQLite) or in an C(autocommit_block), a revision that
-    fails can leave a part of itself behind. RV(ignore:state) is V(dirty) then.
+  - One transaction for each revision, so that a failure leaves the database at the last revision that succeeded. It is so where
+    the end is the same as with Alembic's own program, which runs all revisions in one transaction. Where C(env.py) has done
+    something in that transaction before C(run_migrations()), such as C(SET LOCAL), C(SET ROLE), a search path or a lock, it holds
+    for all revisions; they keep that one transaction then, as they do where C(env.py) begins or commits it by itself. When one
+    of them fails, all of the run are undone together. RV(ignore:databases[].database.transaction_per) says which it is.
+  - On a database without transactional DDL (MySQL, MariaDB, SQLite) or in an C(autocommit_block), a revision that fails can leave
+    a part of itself behind. RV(ignore:state) is V(dirty) then.
   - Where the database stands is read on a new connection after the work, never concluded from what was attempted.
   - Behind a proxy that pools transactions (PgBouncer) the lock is held in an open transaction, and a warning asks for a direct
     connection, because timeouts can not be set for the session there.

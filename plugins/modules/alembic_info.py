@@ -133,6 +133,12 @@ database:
       description: Whether a failed revision is rolled back as a whole on this kind of database.
       type: bool
       sample: true
+    transaction_per:
+      description:
+        - V(revision) when each revision is committed by itself. V(run) when the revisions of a run share a transaction, because
+          C(env.py) has set something up in it or begins it by itself; a failure then undoes them all.
+      type: str
+      sample: revision
     pooler:
       description: Whether a proxy that pools transactions stands before the server.
       type: bool
@@ -150,6 +156,7 @@ database:
     version_table: alembic_version
     version_table_schema: null
     transactional_ddl: true
+    transaction_per: revision
     pooler: false
 
 databases:

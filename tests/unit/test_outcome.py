@@ -156,6 +156,16 @@ def test_the_failure_says_what_where_and_how_it_stands():
     assert outcome.failure.failed_revision["sqlstate"] == "42P01"
 
 
+def test_revisions_that_share_a_transaction_are_undone_together():
+    told = reply(["a1"], ["a1"], ["a2", "a3"], [ran("a2"), ran("a3", False)], ERROR)
+    told["contexts"][0]["database"] = dict(DATABASE, transaction_per="run")
+    outcome = migration(told, "upgrade")
+    assert (outcome.state, outcome.changed, outcome.databases[0].rolled_back) == ("from_revision", False, ["a2", "a3"])
+    assert outcome.failure.message.endswith(
+        "The database is as it was, at a1. All revisions of this run share a transaction of env.py, so a2, a3 were undone together."
+    )
+
+
 def test_the_blocker_is_named():
     blocker = {
         "pid": 41,

@@ -17,7 +17,7 @@ STANDS = {
     "to_revision": "The database is at the target ({after}).",
     "from_revision": "The database is as it was, at {after}.",
     "between": "The database is between: some revisions are applied, it is at {after}.",
-    "dirty": "The database is dirty: something of the failed revision is committed, though its version says {after}.",
+    "dirty": "The database is dirty: something of a revision that is not there as a whole is committed; its version says {after}.",
     "unknown": "Where the database stands could not be read.",
 }
 
@@ -194,7 +194,8 @@ def _unverified(databases: Sequence[Database], contexts: Sequence[Mapping[str, A
             return {
                 "kind": "not_persisted",
                 "message": f"env.py ran {', '.join(database.rolled_back)} and did not commit: nothing of it is in the database.",
-                "hint": "It runs SQL on the connection before context.configure(); move that behind it, or commit it.",
+                "hint": "It runs SQL on the connection before context.configure(), or migrates without "
+                "context.begin_transaction(): it has to commit what it begins itself.",
             }
         if database.after is None:
             return {
@@ -250,6 +251,9 @@ def _blocker(item: Mapping[str, Any]) -> str:
 
 def _stands(database: Database) -> str:
     text = STANDS[database.state].format(after=", ".join(database.after or ()) or "base")
+    if database.database.get("transaction_per") == "run" and len(database.rolled_back) > 1:
+        undone = ", ".join(database.rolled_back)
+        text += f" All revisions of this run share a transaction of env.py, so {undone} were undone together."
     name = database.database.get("name") or database.database.get("schema")
     return f"[{name}] {text}" if database.database.get("name") or name not in (None, "public") else text
 

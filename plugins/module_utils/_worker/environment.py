@@ -17,6 +17,7 @@ from . import learned, project, server, target
 from .failure import Failure, describe
 from .lock import Locks, is_pooled
 from .statements import Statements, limit_session, unlimited
+from .transaction import RUN, Undone, divide, transaction_per
 
 Send = Callable[[Dict[str, Any]], None]
 
@@ -32,6 +33,8 @@ class Visit:
         self.steps: list[Any] | None = None
         self.error: dict[str, Any] | None = None
         self.facts: dict[str, Any] = {}
+        self.ran = False  # env.py has called run_migrations()
+        self.divides = False  # we commit after each revision
 
     @property
     def connection(self) -> Any:
@@ -49,7 +52,8 @@ class EnvironmentRun:
     :param config: Alembic's Config.
     :param work: what to do in each context, called as Alembic's ``fn``.
     :param send: takes events.
-    :param prepare: called for each context as soon as it is configured, before anything runs in it.
+    :param prepare: called for each context when env.py has set everything up and runs the migrations, before anything runs.
+    :param approach: called for each context as soon as it is configured; what env.py does until it runs the migrations is to come.
     :param writing: the run may change the database.
     :param offline: SQL is rendered; nothing connects.
     """
@@ -63,13 +67,14 @@ class EnvironmentRun:
         prepare: Callable[[Visit], None] | None = None,
         writing: bool = False,
         offline: bool = False,
+        approach: Callable[[Visit], None] | None = None,
     ) -> None:
         from alembic.script import ScriptDirectory
 
         # a fresh one for each run, not looked into before env.py has run: an env.py may set its version_locations
         self.script = ScriptDirectory.from_config(config)
         self.request, self.config, self.work, self.send = request, config, work, send
-        self.prepare, self.writing, self.offline = prepare, writing, offline
+        self.prepare, self.approach, self.writing, self.offline = prepare, approach, writing, offline
         self.visits: list[Visit] = []
         self.revision: dict[str, Any] | None = None
         self.options: dict[str, Any] = {}
@@ -110,6 +115,10 @@ class EnvironmentRun:
                 "env.py did not call context.configure(), so no migrations ran.",
                 "Run `alembic current` there by hand; env.py may have to be told what to do with environment or x_arguments.",
             )
+        if not self.offline and not any(visit.ran for visit in self.visits):
+            raise Failure(
+                "no_migrations", "env.py configured a context and ran no migrations.", "It has to call context.run_migrations()."
+            )
         return self
 
     def visit_of(self, context: Any) -> Visit:
@@ -120,8 +129,6 @@ class EnvironmentRun:
             if self.offline:
                 keywords["output_buffer"] = self.request["buffer"]  # the multidb template would write files of its own
                 environment.context_opts["starting_rev"] = self.request["starting"](len(self.visits))
-            elif self.writing:
-                keywords["transaction_per_migration"] = True
             original(connection, *args, **keywords)
             visit = Visit(len(self.visits), environment.get_context())
             self.visits.append(visit)
@@ -129,9 +136,9 @@ class EnvironmentRun:
                 return
             visit.context.opts = dict(visit.context.opts, dont_mutate=not self.writing)  # its own: env.py's are shared by all
             try:
-                self._look(visit)
-                if self.prepare:
-                    self.prepare(visit)
+                self._meet(visit)
+                if self.approach:
+                    self.approach(visit)
                 self._wrap(visit)
             except BaseException as exc:
                 visit.error = describe(exc, self.revision)
@@ -139,7 +146,7 @@ class EnvironmentRun:
 
         return configure
 
-    def _look(self, visit: Visit) -> None:
+    def _meet(self, visit: Visit) -> None:
         """Find out which database this is, and refuse another one than was asked for."""
         context, connection = visit.context, visit.connection
         learned.engine_url(connection.engine.url)
@@ -166,13 +173,12 @@ class EnvironmentRun:
             schema=None,
             pooler=False,
             server_version=None,
-            schema_translate_map=_plain(connection.get_execution_options().get("schema_translate_map")),
+            schema_translate_map=None,
+            transaction_per=None,
         )
         with server.looking(visit.dbapi) as dbapi:
             if connection.dialect.name == "postgresql":
-                visit.database["schema"], visit.database["server_version"] = server.rows(
-                    dbapi, "select current_schema()::text, current_setting('server_version')"
-                )[0]
+                visit.database["server_version"] = server.value(dbapi, "select current_setting('server_version')")
                 visit.database["pooler"] = is_pooled(dbapi)
                 if self.writing and not visit.database["pooler"]:
                     pid, started = server.rows(
@@ -183,12 +189,14 @@ class EnvironmentRun:
                 visit.database["server_version"] = server.value(dbapi, "select version()")
             elif connection.dialect.name == "sqlite":
                 visit.database["server_version"] = server.value(dbapi, "select sqlite_version()")
-        self.read(visit)
 
     def read(self, visit: Visit) -> None:
-        """Read the heads, and leave no transaction behind that was not open before."""
-        with server.looking(visit.dbapi):
-            was_open = visit.connection.in_transaction()
+        """Read the heads where Alembic itself would now find them, and leave no transaction behind that was not open before."""
+        was_open = visit.connection.in_transaction()
+        with server.looking(visit.dbapi, was_open) as dbapi:
+            if visit.database["dialect"] == "postgresql":
+                visit.database["schema"] = server.value(dbapi, "select current_schema()::text")
+            visit.database["schema_translate_map"] = _plain(visit.connection.get_execution_options().get("schema_translate_map"))
             visit.initialised = visit.context._has_version_table()
             visit.current = tuple(visit.context.get_current_heads()) if visit.initialised else ()
             if not was_open and visit.connection.in_transaction():
@@ -219,9 +227,11 @@ class EnvironmentRun:
     def _wrap(self, visit: Visit) -> None:
         """Watch this context's run_migrations and autocommit_block, on the instance."""
         run, block, statements = visit.context.run_migrations, visit.context.autocommit_block, self.statements
+        statements.await_setup(visit.dbapi)
 
         def run_migrations(**keywords: Any) -> None:
             try:
+                self._begin(visit)
                 run(**keywords)
             except BaseException as exc:
                 visit.error = describe(exc, self.revision)
@@ -246,6 +256,19 @@ class EnvironmentRun:
 
         visit.context.run_migrations, visit.context.autocommit_block = run_migrations, autocommit_block
 
+    def _begin(self, visit: Visit) -> None:
+        """All that env.py sets up for the migrations is set up now: look at the database with that, and prepare."""
+        visit.ran = True
+        visit.database["transaction_per"], visit.divides = transaction_per(visit.context, visit.dbapi)
+        if not self.writing and visit.context._transaction is not None:
+            visit.context._transaction = Undone(visit.context._transaction)
+        unlimited_yet = self.statements.set_up(visit.dbapi)
+        self.read(visit)
+        if self.prepare:
+            self.prepare(visit)
+        if unlimited_yet:
+            self.statements.limit(visit.connection)
+
     def _say_who_blocked(self, visit: Visit) -> None:
         error = visit.error or {}
         if error.get("kind") not in ("lock_timeout", "deadlock"):
@@ -256,10 +279,12 @@ class EnvironmentRun:
                 error["blockers"] = server.blockers(visit.database["dialect"], lock.dbapi, error.get("statement") or "", own)  # type: ignore[attr-defined]
 
     def steps(self, visit: Visit, steps: list[Any]) -> Iterator[Any]:
-        """Hand ``steps`` to Alembic one by one; it runs each between two of our ``yield``s, and commits it."""
+        """Hand ``steps`` to Alembic one by one; it runs each between two of our ``yield``s. What is whole is committed then,
+        unless the project keeps all of them in one transaction."""
+        together = visit.database["transaction_per"] == RUN
         for number, step in enumerate(steps, 1):
             about = self.revision = target.describe_step(step)
-            self.statements.start(visit.database["dialect"])
+            self.statements.start(visit.database["dialect"], together and number > 1)
             facts = {
                 "context": visit.number,
                 "number": number,
@@ -272,7 +297,9 @@ class EnvironmentRun:
             started = time.monotonic()
             yield step
             self.statements.stop()
-            self.send(dict(facts, event="revision_end", seconds=round(time.monotonic() - started, 3)))
+            if visit.divides:
+                divide(visit.context)
+            self.send(dict(facts, event="revision_end", held=together, seconds=round(time.monotonic() - started, 3)))
         self.revision = None
 
 

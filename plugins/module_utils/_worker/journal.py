@@ -46,11 +46,12 @@ class Journal:
         self.observed: list[dict[str, Any]] | None = None
         self.done = False
         self.running: dict[str, Any] | None = None
+        self.held: list[dict[str, Any]] = []  # finished, and still in the transaction of what runs
 
     @property
     def dirty(self) -> bool:
-        """Something of the revision that was running is in the database for good."""
-        return bool(self.running and self.running["committed"])
+        """Something of a revision that is not there as a whole is in the database for good."""
+        return any(entry["committed"] for entry in [*self.held, self.running] if entry)
 
     def take(self, message: dict[str, Any]) -> None:
         """Note one event."""
@@ -104,12 +105,17 @@ class Journal:
             self.running["sql"].append(message["sql"])
 
     def _on_committed(self, message: dict[str, Any]) -> None:
-        if self.running:
+        for entry in self.held:
+            entry["committed"] = True
+        self.held = []
+        if self.running and message.get("running", True):
             self.running["committed"] = True
 
     def _on_revision_end(self, message: dict[str, Any]) -> None:
         if self.running:
             self.running.update(finished=True, seconds=message["seconds"])
+            if message.get("held"):
+                self.held.append(self.running)
         self.running = None
 
     def _on_preview(self, message: dict[str, Any]) -> None:

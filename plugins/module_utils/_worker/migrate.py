@@ -15,6 +15,7 @@ from . import project, server, target
 from .environment import EnvironmentRun, Send, Visit
 from .failure import RETRYABLE, Failure, describe
 from .observe import observe
+from .transaction import RUN
 
 PLANS = {"upgrade": target.upgrade_steps, "downgrade": target.downgrade_steps, "stamp": target.stamp_steps}
 
@@ -42,6 +43,8 @@ class _Migration:
     def __init__(self, request: dict[str, Any], send: Send) -> None:
         self.request, self.send, self.operation = request, send, request["operation"]
         self.environment: EnvironmentRun | None = None
+        self.found_initialised: set[int] = set()
+        self.graph_sent = False
 
     @property
     def visits(self) -> list[Visit]:
@@ -55,7 +58,10 @@ class _Migration:
         """Run env.py; return the failure, if there was one."""
         try:
             config = project.load(self.request, self.operation)
-            self.environment = EnvironmentRun(self.request, config, self.work, self.send, self.prepare, writing=True)
+            self._look_ahead()
+            self.environment = EnvironmentRun(
+                self.request, config, self.work, self.send, self.prepare, writing=True, approach=self.approach
+            )
             if self.operation == "stamp" and self.request.get("purge"):
                 self.environment.options["purge"] = True
             self.environment.run()
@@ -63,18 +69,16 @@ class _Migration:
             if not self.visits:
                 raise  # nothing was connected, so there is nothing to look after
             failed = next((visit.error for visit in self.visits if visit.error), None)
+            for visit in self.visits:
+                if visit.database and not visit.facts.get(
+                    "announced"
+                ):  # env.py failed before it ran anything: what would have run is not known
+                    visit.steps = []
+                    self._announce(visit)
             return failed or describe(exc)
         finally:
             if self.environment:
                 self._report_locks()
-        if not any(visit.facts.get("ran") for visit in self.visits):
-            return describe(
-                Failure(
-                    "no_migrations",
-                    "env.py configured a context and ran no migrations.",
-                    "It has to call context.run_migrations().",
-                )
-            )
         return next((visit.error for visit in self.visits if visit.error), None)
 
     def _report_locks(self) -> None:
@@ -82,17 +86,61 @@ class _Migration:
             if "lock" in visit.facts:
                 self.send({"event": "lock", "context": visit.number, "lock": visit.facts["lock"]})
 
+    def _look_ahead(self) -> None:
+        """Where an application's own command may have to run first, find out which databases have no version table.
+
+        The command can not run inside the transaction that env.py migrates in, and only there is the right version table known.
+        """
+        if self.operation != "upgrade" or (self.request.get("initialise") or {}).get("method") != "command":
+            return
+        look = EnvironmentRun(self.request, project.load(self.request, self.operation), lambda visit, heads: [], self._confide)
+        with contextlib.suppress(Exception, SystemExit):  # it may fail for want of what the command is to make
+            look.run()
+        self.found_initialised = {visit.number for visit in look.visits if visit.ran and visit.initialised}
+
+    def _confide(self, message: dict[str, Any]) -> None:
+        if message["event"] == "secret":
+            self.send(message)
+
+    def approach(self, visit: Visit) -> None:
+        """Take the lock before env.py goes on if there is something to do, as far as can be seen by now: it may write itself."""
+        try:
+            self.environment.read(visit)  # type: ignore[union-attr]
+            try:
+                self.plan(visit)
+            except Failure:
+                return  # said when it is certain: env.py may still choose another version table
+            if self._has_work(visit):
+                self.environment.lock(visit)  # type: ignore[union-attr]
+                if visit.number not in self.found_initialised:
+                    self._initialise(visit)
+            if visit.steps:
+                self.environment.limit(visit)  # type: ignore[union-attr]
+        except BaseException:
+            self._announce(visit)
+            raise
+
     def prepare(self, visit: Visit) -> None:
         try:
             self._settle(visit)
         finally:
             self._announce(visit)
 
+    def _has_work(self, visit: Visit) -> bool:
+        return bool(visit.steps) or (not visit.initialised and self.operation == "upgrade")
+
     def _settle(self, visit: Visit) -> None:
         """Plan, and when there is something to do take the lock and plan again; the lock's holder may have done it."""
         self.plan(visit)
-        if visit.steps or (not visit.initialised and self.operation == "upgrade"):
-            self.environment.lock(visit)  # type: ignore[union-attr]
+        if self._has_work(visit):
+            if "lock" not in visit.facts:
+                self.environment.lock(visit)  # type: ignore[union-attr]
+            if self._awaits_command(visit) and visit.database["transaction_per"] == RUN:
+                raise Failure(
+                    "command_failed",
+                    "The initialisation command was not run: env.py has begun a transaction that it would have to wait for.",
+                    "Move what env.py does on the connection before context.configure(), or run the command by hand first.",
+                )
             self._initialise(visit)
             self.plan(visit)
         if visit.steps:
@@ -183,6 +231,7 @@ class _Migration:
 
     def _announce(self, visit: Visit) -> None:
         steps = visit.steps or []
+        visit.facts["announced"] = True
         self.send(
             {
                 "event": "context",
@@ -195,7 +244,8 @@ class _Migration:
                 "lock": visit.facts.get("lock"),
             }
         )
-        if visit.number == 0:
+        if not self.graph_sent:
+            self.graph_sent = True
             self.send({"event": "graph", "graph": target.graph(self.environment.script)})  # type: ignore[union-attr]
 
     def work(self, visit: Visit, heads: tuple[str, ...]) -> Any:
@@ -203,7 +253,6 @@ class _Migration:
         if not self.request.get("purge") and set(heads) != set(visit.current):
             visit.current = heads
             self.plan(visit)
-        visit.facts["ran"] = True
         visit.facts["touched"] = visit.facts.get("touched") or bool(visit.steps)
         return self.environment.steps(visit, visit.steps or [])  # type: ignore[union-attr]
 

@@ -45,6 +45,8 @@ def in_transaction(dbapi: Any) -> bool | None:
         lambda: inner.in_transaction,  # type: ignore[union-attr]
         lambda: bool(dbapi.server_status & _IN_TRANSACTION),
         lambda: bool(inner._result.server_status & _IN_TRANSACTION),  # type: ignore[union-attr]
+        lambda: dbapi.get_transaction_status() != 0,  # psycopg2cffi
+        lambda: dbapi._in_transaction,  # pg8000
     )
 
 
@@ -74,9 +76,13 @@ def value(dbapi: Any, sql: str) -> Any:
 
 
 @contextlib.contextmanager
-def looking(dbapi: Any) -> Iterator[Any]:
-    """Read without leaving a trace: a transaction that the reading opened is ended, one that was open is not."""
+def looking(dbapi: Any, begun: bool = False) -> Iterator[Any]:
+    """Read without leaving a trace: a transaction that the reading opened is ended, one that was open is not.
+
+    :param begun: whether SQLAlchemy has begun one; that counts where the driver does not say.
+    """
     was_open = in_transaction(dbapi)
+    was_open = begun if was_open is None else was_open
     try:
         yield dbapi
     finally:

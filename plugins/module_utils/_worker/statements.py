@@ -34,21 +34,32 @@ class Statements:
         self.dialect = ""
         self._count = 0
         self._uncommitted = 0
+        self._held = False  # revisions before the running one are in its transaction
         self._committing = False
+        self._awaited: dict[int, bool] = {}  # connections that env.py still sets up → a transaction on it has no limits yet
 
-    def start(self, dialect: str) -> None:
-        """A revision begins."""
+    def start(self, dialect: str, held: bool = False) -> None:
+        """A revision begins; ``held``: in the transaction of those before it."""
         self.dialect, self.running, self._count, self._uncommitted, self._committing = dialect, True, 0, 0, False
+        self._held = held
 
     def stop(self) -> None:
         self.running = self.autocommit = False
 
     def committed(self) -> None:
-        """All that the running revision has done so far is in the database for good."""
+        """All that was done so far, by the running revision and those that it shares a transaction with, is there for good."""
         self._committing = False
-        if self.running and self._uncommitted:
-            self._uncommitted = 0
-            self.send({"event": "committed"})
+        if self.running and (self._uncommitted or self._held):
+            self.send({"event": "committed", "running": bool(self._uncommitted)})
+            self._uncommitted, self._held = 0, False
+
+    def await_setup(self, dbapi: Any) -> None:
+        """env.py goes on with this connection: limits come with its first statement, so that an untouched transaction shows."""
+        self._awaited[id(dbapi)] = False
+
+    def set_up(self, dbapi: Any) -> bool:
+        """env.py is done; return whether a transaction has begun on the connection that still has no limits."""
+        return self._awaited.pop(id(dbapi), False)
 
     def events(self) -> list[tuple[str, Callable[..., Any]]]:
         found: list[tuple[str, Callable[..., Any]]] = [
@@ -59,6 +70,9 @@ class Statements:
         return [*found, ("begin", self._begin)] if self.writing else found
 
     def _before(self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+        if self._awaited and self._awaited.get(id(dbapi_of(conn.connection))):
+            self._awaited[id(dbapi_of(conn.connection))] = False
+            self.limit(conn)
         if not self.running:
             return
         if self._committing:
@@ -86,6 +100,13 @@ class Statements:
     def _begin(self, conn: Any) -> None:
         if self._committing:
             self.committed()
+        if self._awaited and id(dbapi_of(conn.connection)) in self._awaited:
+            self._awaited[id(dbapi_of(conn.connection))] = True
+        else:
+            self.limit(conn)
+
+    def limit(self, conn: Any) -> None:
+        """Set the limits of the transaction that has begun on ``conn``."""
         if conn.dialect.name == "postgresql" and not self.autocommit:
             settings = [f"set local {name} = '{round(seconds * 1000)}ms'" for name, seconds in _postgres_settings(self.limits)]
             if settings:
