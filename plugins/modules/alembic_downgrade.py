@@ -185,7 +185,8 @@ databases:
   description:
     - One entry for each database or tenant that C(env.py) configured.
     - An entry has the keys RV(database), RV(before), RV(after), RV(planned), RV(applied), RV(rolled_back), RV(pending),
-      RV(state), RV(lock) and RV(invalid_indexes), which stand at the top level too when there is exactly one entry.
+      RV(state), RV(lock), RV(invalid_indexes) and RV(other_moves), which stand at the top level too when there is exactly one
+      entry.
   returned: when the project could be read
   type: list
   elements: dict
@@ -337,6 +338,36 @@ lock:
     waited_seconds: 0.0
     kept: true
     holder: null
+other_moves:
+  description:
+    - Moves of the database, from some revisions to others, that happened around this run and are not its own. A warning tells of
+      each.
+    - They come from a prelude, an application or an C(env.py) that migrates by itself when it is loaded, or from somebody else.
+  returned: when the database could be reached, and there is exactly one
+  type: list
+  elements: dict
+  contains:
+    when:
+      description: V(before) the work of this run began, or V(after) it had ended.
+      type: str
+      sample: before
+    from:
+      description: Revisions that it was at; an empty list for a database without any.
+      type: list
+      elements: str
+      sample: []
+    to:
+      description: Revisions that it was at then.
+      type: list
+      elements: str
+      sample: [27c6a30d7c24]
+    by_project:
+      description:
+        - Whether a process of this run was seen to do it. Then the result is C(changed).
+        - Otherwise the project has started another process for it, or it was somebody else.
+      type: bool
+      sample: true
+  sample: []
 invalid_indexes:
   description: Indexes (PostgreSQL) that are invalid now and were not before.
   returned: when the database could be reached, and there is exactly one

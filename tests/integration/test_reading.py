@@ -158,6 +158,14 @@ def test_who_opens_it_to_writing_is_stopped(newest: Application, pg: Any, opens:
     assert pg.tables() == []
 
 
+@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
+def test_an_option_that_opens_it_is_stopped(newest: Application, pg: Any, driver: str) -> None:
+    code = "with connection.engine.connect().execution_options(postgresql_readonly=False) as c, c.begin():\n"
+    project = with_first(newest.project("linear", pg, driver=driver), code + f"    c.execute(text({WRITE!r}))")
+    writes(newest.info(project), WRITE)
+    assert pg.tables() == []
+
+
 @pytest.mark.parametrize("opens", ["set session transaction read write", "start transaction read write"])
 def test_who_opens_mariadb_is_stopped(newest: Application, maria: Any, opens: str) -> None:
     project = with_first(

@@ -238,3 +238,30 @@ def test_the_diff_shows_heads_and_in_check_mode_the_sql():
 @pytest.mark.parametrize("revisions, expected", [([], set()), (["a2"], {"a1", "a2"}), (["m1"], set(GRAPH)), (["zz"], {"zz"})])
 def test_ancestors(revisions, expected):
     assert ancestors(GRAPH, revisions) == expected
+
+
+MOVE = {"from": [], "to": ["a3"], "by_project": True}
+
+
+def test_a_project_that_migrated_before_us_is_told_and_is_not_ours():
+    answer = reply(["a3"], ["a3"], [], [])
+    answer["contexts"][0]["moved"] = MOVE
+    outcome = migration(answer, "upgrade")
+    result = outcome.as_result()
+    assert outcome.changed and outcome.failure is None and result["applied"] == [] and result["before"] == ["a3"]
+    assert result["other_moves"] == [dict(MOVE, when="before")] and "from base to a3" in outcome.warnings[0]
+
+
+def test_somebody_who_may_not_be_the_project_changed_nothing_of_ours():
+    answer = reply(["a3"], ["a3"], [], [])
+    answer["contexts"][0]["moved"] = dict(MOVE, by_project=False)
+    outcome = migration(answer, "upgrade")
+    assert not outcome.changed and "or somebody else" in outcome.warnings[0]
+
+
+def test_a_project_that_takes_back_what_the_run_did():
+    answer = reply(["a3"], ["a3"], ["a3", "a2"], [ran("a3"), ran("a2")])
+    answer["contexts"][0]["observed"]["moved"] = {"from": ["a1"], "to": ["a3"], "by_project": True}
+    outcome = migration(answer, "downgrade")
+    assert outcome.failure.kind == "verification_failed" and "from a1 to a3" in outcome.failure.message
+    assert outcome.databases[0].rolled_back == []

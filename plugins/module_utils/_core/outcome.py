@@ -10,6 +10,7 @@ from typing import Any, Mapping, Sequence
 
 from .diff import migration_diff
 from .graph import Graph, ancestors
+from .moves import other_moves, told
 
 #: Where a database stands after a migration, best first.
 STATES = ("to_revision", "from_revision", "between", "dirty", "unknown")
@@ -36,10 +37,12 @@ class Database:
     state: str
     lock: Mapping[str, Any] | None
     invalid_indexes: Sequence[str]
+    other_moves: Sequence[Mapping[str, Any]] = ()
 
     @property
     def changed(self) -> bool:
-        return self.state == "dirty" or (self.after is not None and sorted(self.after) != sorted(self.before))
+        moved = any(move["by_project"] for move in self.other_moves)
+        return self.state == "dirty" or moved or (self.after is not None and sorted(self.after) != sorted(self.before))
 
     def as_result(self) -> dict[str, Any]:
         return {
@@ -53,6 +56,7 @@ class Database:
             "state": self.state,
             "lock": None if self.lock is None else dict(self.lock),
             "invalid_indexes": list(self.invalid_indexes),
+            "other_moves": [dict(move) for move in self.other_moves],
         }
 
 
@@ -133,6 +137,8 @@ def _database(context: Mapping[str, Any], graph: Graph, operation: str, dry: boo
     ran = {entry["revision"]: entry for entry in context["ran"]}
     applied = [_applied(step, ran.get(step["revision"])) for step in context["planned"] if step["revision"] in done and not dry]
     invalid = (observed or {}).get("invalid_indexes") or []
+    moves = other_moves(context)
+    moved_after = any(move["when"] == "after" for move in moves)  # what is there now says nothing of what the run left
     return Database(
         database=context["database"],
         before=context["before"],
@@ -142,12 +148,13 @@ def _database(context: Mapping[str, Any], graph: Graph, operation: str, dry: boo
         rolled_back=[
             entry["revision"]
             for entry in ran.values()
-            if not entry["committed"] and entry["revision"] not in done and after is not None
+            if not entry["committed"] and entry["revision"] not in done and after is not None and not moved_after
         ],
         pending=[step["revision"] for step in context["planned"] if step["revision"] not in done],
         state=_state(context, done, after, ok and not dry),
         lock=context.get("lock"),
         invalid_indexes=sorted(set(invalid) - set(context.get("invalid_before") or ())),
+        other_moves=moves,
     )
 
 
@@ -203,6 +210,9 @@ def _unverified(databases: Sequence[Database], contexts: Sequence[Mapping[str, A
                 "message": "env.py showed another database when it ran again to verify.",
                 "hint": None,
             }
+        moved = next((move for move in database.other_moves if move["when"] == "after"), None)
+        if database.pending and moved:
+            return {"kind": "verification_failed", "message": f"The run ended well. {told(moved)}", "hint": None}
         if database.pending:
             return {
                 "kind": "verification_failed",
@@ -259,7 +269,7 @@ def _stands(database: Database) -> str:
 
 
 def _warnings(databases: Sequence[Database]) -> tuple[str, ...]:
-    found = []
+    found = [told(move) for database in databases for move in database.other_moves]
     for database in databases:
         if database.lock and database.lock.get("mode") == "transaction":
             found.append(

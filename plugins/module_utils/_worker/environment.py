@@ -13,7 +13,7 @@ import contextlib
 import time
 from typing import Any, Callable, Dict, Iterator
 
-from . import learned, project, server, target
+from . import learned, moved, project, server, target
 from .failure import Failure, describe
 from .lock import Locks, is_pooled
 from .statements import Statements, limit_session, unlimited
@@ -192,6 +192,7 @@ class EnvironmentRun:
 
     def read(self, visit: Visit) -> None:
         """Read the heads where Alembic itself would now find them, and leave no transaction behind that was not open before."""
+        moved.meet(visit)
         was_open = visit.connection.in_transaction()
         with server.looking(visit.dbapi, was_open) as dbapi:
             if visit.database["dialect"] == "postgresql":

@@ -79,7 +79,7 @@ class Journal:
         context = next((item for item in self.contexts if item["key"] == key and id(item) not in taken), None)
         if context is None:
             context = {name: message[name] for name in ("database", "initialised", "before", "planned", "invalid_before")}
-            context.update(key=key, ran=[], lock=None, observed=None)
+            context.update(key=key, ran=[], lock=None, observed=None, moved=message.get("moved"))
             self.contexts.append(context)
         context["lock"] = message["lock"] or context["lock"]
         self.by_number[message["number"]] = context

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from typing import Any
 
-from . import project, server, target
+from . import moved, project, server, target
 from .environment import EnvironmentRun, Send, Visit
 from .failure import RETRYABLE, Failure, describe
 from .observe import observe
@@ -27,6 +27,7 @@ def migrate(request: dict[str, Any], send: Send) -> dict[str, Any]:
     """
     project.enter(request)
     send({"event": "versions", "versions": project.versions()})
+    moved.begin(request)
     migration = _Migration(request, send)
     failure = migration.run()
     if not migration.ran_anything:
@@ -242,6 +243,7 @@ class _Migration:
                 "planned": [target.describe_step(step) for step in steps],
                 "invalid_before": visit.facts.get("invalid_before", []),
                 "lock": visit.facts.get("lock"),
+                "moved": moved.of(visit),
             }
         )
         if not self.graph_sent:

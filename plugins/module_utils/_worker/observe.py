@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any, Sequence
 
-from . import project, server, target
+from . import moved, project, server, target
 from .environment import EnvironmentRun, Send, Visit
 from .failure import Failure, describe
+from .refused import VARIABLE
 
 _UNREACHABLE = ("connection_failed", "connection_lost")
 
@@ -20,6 +22,8 @@ def observe(request: dict[str, Any], send: Send) -> list[dict[str, Any]]:
 
     :raises: what the last try raised.
     """
+    os.environ[VARIABLE] = "1"  # a project that minds it writes nothing now
+    moved.begin(request)
     until = time.monotonic() + float(request.get("observe_seconds") or 0)
     while True:
         try:
@@ -51,7 +55,9 @@ def _entry(request: dict[str, Any], environment: EnvironmentRun, visit: Visit) -
     unknown = target.unknown(script, visit.current)
     wanted = request.get("observe_target") or "heads"
     pending = [] if unknown else [target.describe_step(step) for step in target.upgrade_steps(script, wanted, visit.current)]
+    move = moved.of(visit)
     return {
+        **({"moved": move} if move else {}),
         "database": visit.database,
         "initialised": visit.initialised,
         "current": sorted(visit.current),

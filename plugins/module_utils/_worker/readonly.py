@@ -107,7 +107,7 @@ class Keeper:
         text = bare(statement)
         autocommits = kept["pooled"] and server.in_transaction(server.dbapi_of(conn.connection)) is False
         unknown = conn.dialect.name not in ("postgresql", "cockroachdb", "sqlite", *server.MYSQL)
-        if opens(text) or ((unknown or autocommits) and not reads(text)):
+        if opens(text) or _opened(conn) or ((unknown or autocommits) and not reads(text)):
             self.note(statement)
             raise failure(self.refused[-1], "We stopped it")
         if conn.dialect.name == "sqlite" and begins_writing(text):
@@ -159,6 +159,12 @@ def _close(dialect: str, dbapi: Any) -> bool:
             server.value(dbapi, drivers.SET_POSTGRESQL)
             dbapi.commit()  # without it the setting ends with the transaction
     return False
+
+
+def _opened(conn: Any) -> bool:
+    """Tell whether the driver was told to begin each transaction as one that writes."""
+    name = {"psycopg2": "readonly", "psycopg": "read_only"}.get(conn.dialect.driver)
+    return name is not None and getattr(server.dbapi_of(conn.connection), name, None) is False
 
 
 #: The keeper of this process while it only reads.
