@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from . import project, target
+from . import history, project, target
 from .environment import EnvironmentRun, Send, Visit
 from .failure import Failure
 
@@ -42,6 +42,7 @@ def _comparing(request: dict[str, Any], send: Send) -> tuple[EnvironmentRun, Any
         target.check_project(environment.script)
         target.check_known(environment.script, visit.current)
         pending = target.upgrade_steps(environment.script, "heads", visit.current)
+        history.check_lengths(visit.context, pending)
         if pending:
             raise Failure(
                 "database_behind",
@@ -103,12 +104,11 @@ def _text(item: Any) -> str:
 def revision(request: dict[str, Any], send: Send) -> dict[str, Any]:
     """Make a revision file: empty, from the models, or a merge of heads. With ``dry`` only say what would be made."""
     from alembic import command
-    from alembic.script import ScriptDirectory
 
     project.enter(request)
     versions = project.versions()
     config = project.load(request, "current")
-    script = ScriptDirectory.from_config(config)
+    script = history.directory(config)
     made: list[dict[str, Any]] = []
     _without_version_table(command)
     if request["method"] == "merge":

@@ -13,7 +13,7 @@ import contextlib
 import time
 from typing import Any, Callable, Dict, Iterator
 
-from . import learned, moved, project, server, target
+from . import history, learned, moved, project, server, target
 from .failure import Failure, describe
 from .lock import Locks, is_pooled
 from .statements import Statements, limit_session, unlimited
@@ -69,10 +69,8 @@ class EnvironmentRun:
         offline: bool = False,
         approach: Callable[[Visit], None] | None = None,
     ) -> None:
-        from alembic.script import ScriptDirectory
-
         # a fresh one for each run, not looked into before env.py has run: an env.py may set its version_locations
-        self.script = ScriptDirectory.from_config(config)
+        self.script = history.directory(config)
         self.request, self.config, self.work, self.send = request, config, work, send
         self.prepare, self.approach, self.writing, self.offline = prepare, approach, writing, offline
         self.visits: list[Visit] = []

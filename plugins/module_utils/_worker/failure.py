@@ -218,6 +218,18 @@ HINTS = {
 }
 
 
+#: The server, the database or the role has as many connections as it may. PostgreSQL 53300, MySQL 1040 and 1203.
+FULL = (
+    "The server has no connection left for this role: end idle sessions, make the pools of the application smaller, or raise "
+    "max_connections (PostgreSQL also limits roles and databases: CONNECTION LIMIT). A migration takes two."
+)
+
+
+def _is_full(exc: BaseException) -> bool:
+    parts = ("too many connections", "too many clients", "remaining connection slots", "more than 'max_user_connections'")
+    return sqlstate_of(exc) in ("53300", "1040", "1203") or any(part in str(exc).lower() for part in parts)
+
+
 def _message(exc: BaseException) -> str:
     if isinstance(exc, SystemExit):
         return f"the project called sys.exit({exc.code!r})"
@@ -255,7 +267,7 @@ def describe(exc: BaseException, revision: dict[str, Any] | None = None) -> dict
     return {
         "kind": kind,
         "message": _message(exc),
-        "hint": HINTS.get(kind),
+        "hint": FULL if _is_full(exc) else HINTS.get(kind),
         "revision": revision and revision["revision"],
         "statement": cut(_statement_of(exc) or "", 4000) or None,
         "sqlstate": sqlstate_of(exc),

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from typing import Any
 
-from . import moved, project, server, target
+from . import history, moved, project, server, target
 from .environment import EnvironmentRun, Send, Visit
 from .failure import RETRYABLE, Failure, describe
 from .observe import observe
@@ -255,6 +255,7 @@ class _Migration:
         if not self.request.get("purge") and set(heads) != set(visit.current):
             visit.current = heads
             self.plan(visit)
+        history.check_lengths(visit.context, visit.steps or [])
         visit.facts["touched"] = visit.facts.get("touched") or bool(visit.steps)
         return self.environment.steps(visit, visit.steps or [])  # type: ignore[union-attr]
 

@@ -11,7 +11,7 @@ import io
 import os
 from typing import Any, Callable, Iterator, Sequence
 
-from . import project, target
+from . import history, project, target
 from .environment import EnvironmentRun, Send, Visit
 from .failure import describe
 from .migrate import PLANS, _Migration
@@ -24,6 +24,7 @@ class _Look(_Migration):
         self.plan(visit)
 
     def work(self, visit: Visit, heads: tuple[str, ...]) -> Any:
+        history.check_lengths(visit.context, visit.steps or [])
         return []
 
     def run(self) -> dict[str, Any] | None:

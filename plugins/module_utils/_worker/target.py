@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Iterable, Sequence
 
+from . import history
 from .failure import Failure
 
 _RELATIVE = re.compile(r"^(?:(?P<branch>[^@+-][^@]*)@)?(?P<revision>[^@+-]\w*)?(?P<step>[+-]\d+)$")
@@ -82,7 +83,7 @@ def check_project(script: Any) -> None:
 
 
 def check_known(script: Any, current: Iterable[str]) -> None:
-    """Refuse a database at a revision that the scripts do not have."""
+    """Refuse a database at a revision that the scripts do not have, or with a version table that contradicts them."""
     missing = unknown(script, current)
     if missing:
         raise Failure(
@@ -92,6 +93,7 @@ def check_known(script: Any, current: Iterable[str]) -> None:
             "Deploy the release that has this revision first, or downgrade with its scripts.",
             unknown=missing,
         )
+    history.check_version_table("The version table", current, script)
 
 
 def unknown(script: Any, current: Iterable[str]) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import project, target
+from .. import history, project, target
 from ..environment import EnvironmentRun, Send, Visit
 from . import sizes
 from .access import Access
@@ -36,6 +36,7 @@ def look(request: dict[str, Any], send: Send, redirection: Redirection) -> list[
 
     def prepare(visit: Visit) -> None:
         steps = target.upgrade_steps(environment.script, request.get("target") or "heads", visit.current)
+        history.check_lengths(visit.context, steps)
         tables = sizes.of_tables(visit.database["dialect"], visit.dbapi)
         found.append(Looked(visit, steps, redirection.access_of(visit.connection), tables))
 

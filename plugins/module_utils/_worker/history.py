@@ -1,0 +1,149 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Histories that are damaged: what contradicts itself among the revision files, and between them and the version table."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Iterable, Iterator, Sequence
+
+from .failure import Failure
+
+
+def directory(config: Any) -> Any:
+    """Return Alembic's ScriptDirectory of ``config``; it refuses a damaged history as soon as it loads it.
+
+    :raises Failure: ``history_damaged``, later, when a revision is asked for.
+    """
+    from alembic.script import ScriptDirectory
+
+    script = ScriptDirectory.from_config(config)
+    revisions = script.revision_map
+    load = revisions._generator  # what its map of revisions is made from, once
+
+    def checked() -> Iterator[Any]:
+        found = list(load())
+        check_files(found)
+        return iter(found)
+
+    revisions._generator = checked
+    return script
+
+
+def check_files(revisions: Sequence[Any]) -> None:
+    """Refuse an id that two files have, and a predecessor that no file has.
+
+    Alembic takes whichever file it reads last for the one, and ends with a KeyError at the other.
+    """
+    files: dict[str, list[str]] = {}
+    for revision in revisions:
+        files.setdefault(revision.revision, []).append(str(revision.path))
+    for name, paths in files.items():
+        if len(paths) > 1:
+            raise _damaged(
+                f"{_listed(paths)} have the same revision id {name!r}, so only one of them would ever run.",
+                "Give each file an id of its own, and let the later one follow the earlier one with down_revision. Mind which of "
+                "them has run on your databases already.",
+                paths,
+            )
+    for revision in revisions:
+        for name in _names(revision.down_revision):
+            if name not in files:
+                raise _missing(revision, name, files)
+
+
+def _missing(revision: Any, name: str, files: dict[str, list[str]]) -> Failure:
+    path = str(revision.path)
+    meant = [known for known, paths in files.items() if name in (_stem(paths[0]), os.path.basename(paths[0]))]
+    meant = meant or [known for known in files if known.startswith(name) or (name.startswith(known) and len(known) > 3)]
+    what = f"down_revision {name!r} in {path} is the id of no revision file"
+    if len(meant) == 1:
+        other = files[meant[0]][0]
+        why = "It is the name of a file" if name in (_stem(other), os.path.basename(other)) else "It looks like another"
+        return _damaged(f"{what}. {why}: the id in {other} is {meant[0]!r}.", f"Write down_revision = {meant[0]!r}.", [path, other])
+    return _damaged(
+        f"{what}.",
+        "Bring the file with this id into the release (it may not have been committed or copied), or name the revision meant.",
+        [path],
+    )
+
+
+def check_version_table(table: str, current: Iterable[str], script: Any) -> None:
+    """Refuse a version table that holds a revision beside one that it follows.
+
+    Only ``down_revision`` counts: of a revision that is depended on (``depends_on``) the row may stay.
+    """
+    rows = sorted(current)
+    for name in rows if len(rows) > 1 else ():
+        for older in sorted(_before(script, name) & set(rows)):
+            kept = ",".join(row for row in rows if row != older)
+            raise _damaged(
+                f"{table} holds {', '.join(rows)}, and {older} comes before {name}: its row was left behind.",
+                f"See that the database really is at {kept}, then alembic_stamp with revision={kept} and purge=true.",
+                [],
+            )
+
+
+def _before(script: Any, name: str) -> set[str]:
+    seen: set[str] = set()
+    todo = [name]
+    while todo:
+        for older in _names(script.get_revision(todo.pop()).down_revision):
+            if older not in seen:
+                seen.add(older)
+                todo.append(older)
+    return seen
+
+
+def check_lengths(context: Any, steps: Iterable[Any]) -> None:
+    """Refuse revisions whose id does not fit into the version table, before the first of them has run.
+
+    Alembic makes the column with 32 characters; the statement that writes a longer id fails at the end of its revision.
+    """
+    longest = _column_length(context)
+    if longest is None:
+        return
+    for step in steps:
+        revision = getattr(step, "revision", None)
+        if revision is not None and len(revision.revision) > longest:
+            name, table = revision.revision, context.version_table
+            raise _damaged(
+                f"The revision id {name!r} in {revision.path} has {len(name)} characters, and the column {table}.version_num holds "
+                f"{longest}.",
+                f"Shorten the id, in the revisions that follow it too, or widen the column first: ALTER TABLE {table} ALTER COLUMN "
+                "version_num TYPE varchar(128) on PostgreSQL.",
+                [str(revision.path)],
+            )
+
+
+def _column_length(context: Any) -> int | None:
+    """Return how many characters the version table takes; None where the database does not mind."""
+    from sqlalchemy import inspect
+
+    if context.as_sql or context.dialect.name == "sqlite":
+        return None
+    table = context._version
+    inspector = inspect(context.connection)
+    if inspector.has_table(table.name, schema=table.schema):
+        columns = inspector.get_columns(table.name, schema=table.schema)
+        found = [getattr(column["type"], "length", None) for column in columns if column["name"].lower() == "version_num"]
+        return found[0] if found else None
+    length: int | None = getattr(table.c.version_num.type, "length", None)
+    return length
+
+
+def _damaged(message: str, hint: str, files: list[str]) -> Failure:
+    return Failure("history_damaged", message, hint, **({"file": files[0]} if files else {}))
+
+
+def _listed(paths: Sequence[str]) -> str:
+    return f"{', '.join(paths[:-1])} and {paths[-1]}"
+
+
+def _stem(path: str) -> str:
+    return os.path.splitext(os.path.basename(path))[0]
+
+
+def _names(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else [str(item) for item in value or ()]
