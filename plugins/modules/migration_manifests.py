@@ -12,8 +12,9 @@ description:
   - Writes what M(dbops.alembic.alembic_upgrade) with O(dbops.alembic.alembic_upgrade#module:kubernetes) would run, instead of
     running it. Each file has the worker inside, with its lock, its timeouts and its verification, and needs nothing but the
     application's image.
-  - V(job) is a Job whose name follows from its content. V(helm_hook) is the same as a hook before install and upgrade.
-    V(init_container) is a patch of the workload; of pods that start at once one migrates and the others wait for it.
+  - V(job) is a Job whose name follows from its content. V(helm_hook) is the same as a hook before install and upgrade. It is a
+    template of your chart and names no namespace, so it runs in that of the release and takes the Secret there.
+  - V(init_container) is a patch of the workload; of pods that start at once one migrates and the others wait for it.
     V(compose) is a service C(migrations) of Docker Compose that the application waits for. V(entrypoint) is a script that
     migrates and then becomes its arguments.
   - No database is looked at, and no cluster. O(kubernetes) is needed; of O(url) and O(urls) nothing is written.

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -105,3 +108,29 @@ def test_the_service_of_compose_migrates(stage: Stage) -> None:
     environment = [f"{name}={value.replace('${DATABASE_URL:?}', stage.url)}" for name, value in service["environment"].items()]
     assert "dbops.alembic: done" in in_a_pod(stage, "env", *environment, *service["command"])
     assert revision(stage) == HEAD
+
+
+def test_the_hook_of_a_chart_migrates_the_database_of_its_release(stage: Stage, helm: Path) -> None:
+    """One chart, two releases in two namespaces, a database each; the files were made for the first."""
+    chart, other = stage.folder.parent / "chart", f"{stage.namespace}-b"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: shop\nversion: 1.0.0\n")
+    shutil.copy(rendered(stage) / "helm-hook.yaml", chart / "templates")
+    database = stage.server.database()
+    secret = {"url": database.url().replace("127.0.0.1", stage.cluster.host)}
+    stage.cluster.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop-database", "namespace": other}, "stringData": secret},
+    )
+    try:
+        command = [str(helm), "install", "shop", str(chart), "--namespace", other, "--timeout", "120s"]
+        environment = {**os.environ, "KUBECONFIG": stage.cluster.kubeconfig, "HOME": str(stage.folder)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert (database.fetch("select version_num from alembic_version"), revision(stage)) == ([(HEAD,)], "")
+        command[1] = "upgrade"  # the hook once more, with nothing pending
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    finally:
+        stage.cluster.kubectl("delete", "namespace", other, "--wait=false")
+        database.drop()

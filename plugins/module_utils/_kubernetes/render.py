@@ -91,7 +91,8 @@ def _helm_hook(request: Object, params: Mapping[str, Any]) -> tuple[str, str]:
     hook = {"helm.sh/hook": "pre-install,pre-upgrade", "helm.sh/hook-delete-policy": "before-hook-creation"}
     found = manifest(f"{options['application']}-upgrade", request, "", python, options)
     found["metadata"]["annotations"] = {**found["metadata"]["annotations"], **hook}
-    return "helm-hook.yaml", _yaml(found)
+    del found["metadata"]["namespace"]  # a chart's objects live where its release is installed
+    return "helm-hook.yaml", _yaml(found).replace("{{", '{{ "{{" }}')
 
 
 def _init_container(request: Object, params: Mapping[str, Any]) -> tuple[str, str]:
