@@ -115,6 +115,7 @@ class Stage:
     variables: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)  # host → what its service has in its environment besides
     database: Any = None  # of any kind; a new one on the server, where none is given
+    programs: Path | None = None  # the folder of another ansible-playbook
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -181,7 +182,8 @@ class Stage:
 
     def play(self, playbook: str, *arguments: str, **extra: Any) -> Run:
         """Run dbops.alembic.<playbook>; the URL of the database comes from the environment and is on no command line."""
-        command = [*ansible_playbook(), "-i", str(self.folder / "inventory.json"), f"dbops.alembic.{playbook}", *arguments]
+        program = [str(self.programs / "ansible-playbook")] if self.programs else ansible_playbook()
+        command = [*program, "-i", str(self.folder / "inventory.json"), f"dbops.alembic.{playbook}", *arguments]
         given = {"schema_database_url": "{{ lookup('ansible.builtin.env', 'SHOP_DATABASE_URL') }}", **extra}
         done = subprocess.run(
             [*command, "--extra-vars", json.dumps(given)],

@@ -102,3 +102,41 @@ def test_no_variable_of_a_task_is_hidden_by_a_fact(role: str) -> None:
                 facts |= set(task.get("ansible.builtin.set_fact") or ())
                 variables |= set(task.get("vars") or ()) if other == role else set()
     assert not facts & variables
+
+
+def switches() -> dict[str, str]:
+    """Variable → the filter that makes its type of a string, for every switch and number of any role."""
+    makes = {"bool": "bool", "int": "int", "float": "float"}
+    return {name: makes[option["type"]] for role in NAMES for name, option in options(role).items() if option.get("type") in makes}
+
+
+def expressions(path: Path) -> Iterator[str]:
+    """Every Jinja expression of a file that is more than the name of a variable handed on, texts in it left out."""
+    text = path.read_text()
+    found = re.findall(r"{{-?(.*?)-?}}|{%-?(.*?)-?%}", text, re.DOTALL)
+    inside = [part for pair in found for part in pair if part and not re.fullmatch(r"\s*\w+\s*", part)]
+    if path.suffix == ".yml" and path.parent.name == "tasks":
+        for task in tasks_of(yaml.safe_load(text)):
+            for keyword in ("when", "until", "failed_when", "changed_when"):
+                inside += map(str, task[keyword] if isinstance(task.get(keyword), list) else [task.get(keyword, "")])
+            asserted = (task.get("ansible.builtin.assert") or {}).get("that", [])
+            inside += map(str, asserted if isinstance(asserted, list) else [asserted])
+            for value in {**(task.get("vars") or {}), **(task.get("ansible.builtin.set_fact") or {})}.values():
+                inside += re.findall(r"^{{\s*(\w+_(?:enabled|trusted|certs))\s*}}$", value) if isinstance(value, str) else []
+    return (" ".join(re.sub(r"'[^']*'|\"[^\"]*\"", "''", part).split()) for part in inside)
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_switches_and_numbers_are_made_of_what_a_command_line_gives(role: str) -> None:
+    """`-e x=false` is a string: no condition for new versions of ansible-core, and true for old ones."""
+    makes, wrong = switches(), []
+    names = re.compile(
+        rf"(~ ?)?(?<![\w.])({'|'.join(makes)})\b(?! is (?:not )?defined)( ?~)?(?: ?\| ?default\([^()]*\))?(?: ?\| ?(\w+))?"
+    )
+    for path in [*(ROLES / role).glob("tasks/*.yml"), *(ROLES / role).glob("templates/*"), *(ROLES / role).glob("vars/*.yml")]:
+        for expression in expressions(path):
+            for before, name, after, made in names.findall(expression):
+                shown = makes[name] != "bool" and (before or after)  # a number in a text
+                if not shown and made != makes[name] and not {made, makes[name]} <= {"int", "float"}:
+                    wrong.append(f"{path.relative_to(ROLES)}: {name} in {expression[:120]}")
+    assert not wrong, "\n".join(wrong)

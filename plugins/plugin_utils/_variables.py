@@ -1,0 +1,85 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The variables of the roles, as an inventory and a command line give them, held against the argument specs of all roles."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.yaml import yaml_load
+
+ROLES = Path(__file__).resolve().parents[2] / "roles"
+#: What an option is made of that the validator of Ansible knows; the rest is documentation.
+_CHECKED = ("type", "choices", "elements")
+#: What the roles set themselves, so that a later playbook of the same run, or a cache of facts, still has it.
+RESULTS = (
+    *("application_kubernetes_brought", "application_logs", "application_status", "backup_archive", "backup_found", "backup_list"),
+    *("backup_plan", "backup_restored", "backup_restored_rows", "backup_snapshot", "deployment_result", "deployment_status"),
+    *("health_release", "release_status", "schema_applied", "schema_found", "schema_init_container", "schema_migration"),
+    *("schema_plan", "schema_rehearsal", "schema_rendered", "schema_rows", "schema_rows_written"),
+)
+#: The list of the names and patterns that are the user's own.
+OWN = "deployment_own_variables"
+#: A name is taken for a slip of a known one from this likeness on (difflib's ratio).
+_ALIKE = 0.6
+Options = Mapping[str, Mapping[str, Any]]
+
+
+def known_options(roles: Path = ROLES) -> dict[str, dict[str, Any]]:
+    """Return variable → option, of every entry point of every role."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted(roles.glob("*/meta/argument_specs.yml")):
+        for entry in yaml_load(path.read_text(encoding="utf-8"))["argument_specs"].values():
+            found.update(entry.get("options") or {})
+    return found
+
+
+def refusals(given: Mapping[str, Mapping[str, Any]], options: Options | None = None) -> list[str]:
+    """Return what can not be used, one message for each variable and value, with the hosts that have it.
+
+    :param given: host → its variables; each is read only where something is asked of it.
+        What its ``deployment_own_variables`` lists, names or patterns such as ``application_*``, is the user's own.
+    :param options: variable → option; those of the roles unless told.
+    """
+    known = known_options() if options is None else options
+    found: dict[str, list[str]] = {}
+    for host, variables in given.items():
+        for message in (*_unknown(variables, known), *_unfit(variables, known)):
+            found.setdefault(message, []).append(host)
+    return [text if len(hosts) == len(given) else f"{text} ({', '.join(hosts)})" for text, hosts in found.items()]
+
+
+def _unknown(variables: Mapping[str, Any], known: Options) -> Iterator[str]:
+    prefixes = tuple({name.split("_", 1)[0] + "_" for name in known})
+    unknown = sorted(name for name in variables if name.startswith(prefixes) and name not in known and name not in RESULTS)
+    own = variables[OWN] if unknown and OWN in variables else ()
+    own = [own] if isinstance(own, str) else own
+    for name in unknown:
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in own):
+            continue
+        near = difflib.get_close_matches(name, known, 1, _ALIKE)
+        meant = f" Did you mean {near[0]}?" if near else ""
+        yield f"{name} is no variable of these roles.{meant} Where it is one of your own, list it in {OWN}."
+
+
+def _unfit(variables: Mapping[str, Any], known: Options) -> Iterator[str]:
+    """Say what is of the wrong type or none of the choices; a text without choices is not even read, as it may be a secret."""
+    for name, option in known.items():
+        spec = {key: option[key] for key in _CHECKED if key in option}
+        if name not in variables or (spec.get("type", "str") in ("str", "path", "raw") and "choices" not in spec):
+            continue
+        try:
+            value = variables[name]
+        except AnsibleError:
+            continue  # made of what is only known later
+        if value is None or value == "":
+            continue  # as good as not given, where the role allows it
+        for problem in ArgumentSpecValidator({name: spec}).validate({name: value}).error_messages:
+            yield f"{name}: {problem}"

@@ -1,0 +1,133 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Variables as a command line or a job template gives them: every switch and number is a string."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from environments import CORES, DEV_CORE, core_programs
+from flows.stage import Stage
+from support.paths import ROOT
+from support.postgres import Postgres
+from support.venvs import NoInterpreter
+
+pytestmark = pytest.mark.timeout(1800)
+
+
+def given() -> dict[str, str]:
+    """Every switch and number of every role, at its default, as `-e name=value` gives it."""
+    found = {}
+    for path in ROOT.glob("roles/*/meta/argument_specs.yml"):
+        for name, option in yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"].items():
+            value: Any = option.get("default")
+            if option["type"] in ("bool", "int", "float") and not isinstance(value, str) and value is not None:
+                found[name] = str(value).lower()
+    return found
+
+
+CORES_TRIED = [
+    pytest.param(core, id=f"core-{core}", marks=() if core == DEV_CORE else pytest.mark.slow)
+    for core in dict.fromkeys((DEV_CORE, min(CORES), max(CORES)))
+]
+
+
+@pytest.fixture(params=CORES_TRIED)
+def stage(request: pytest.FixtureRequest, tmp_path: Path, postgres: Postgres) -> Iterator[Stage]:
+    if not shutil.which("supervisord"):
+        pytest.skip("supervisor is not installed")
+    try:
+        programs = core_programs(request.param)
+    except NoInterpreter as problem:
+        pytest.skip(str(problem))
+    made = Stage(tmp_path / "s", postgres, programs=programs)
+    made.archive("1.0", "1.1", "unhealthy")
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def test_every_switch_and_number_may_be_a_string(stage: Stage) -> None:
+    """A good release, a bad one that is put back, a second run and a rollback; "false" is false."""
+    words = {**given(), "health_retries": "30", "schema_sessions_wait_seconds": "5"}
+    assert {"true", "false"} <= set(words.values()) and len(words) > 40
+    off = {**words, "deployment_rehearsal_enabled": "false", "deployment_report_enabled": "false"}
+    report = stage.folder / "records" / "shop.html"
+    for release, variables, reported in (("1.0", off, False), ("1.1", words, True)):
+        run = stage.play("maintenance_window", release_version=release, **variables)
+        assert run.status == 0, run.output
+        assert stage.serving() == {(release, 200, release)}
+        assert report.exists() is reported, run.output
+        assert ("Rehearse the pending revisions on a copy" in run.output) is reported, run.output
+    before = stage.contents()
+    run = stage.play("maintenance_window", release_version="1.1", **words)
+    assert (run.status, run.changed) == (0, 0), run.output
+    assert stage.play("maintenance_window", release_version="unhealthy", **words).status == 2
+    assert (stage.records()[-1]["status"], stage.contents()) == ("reverted", before)
+    assert stage.play("rollback", **words).status == 2  # the database was put back, so nobody knows what was written since
+    run = stage.play("rollback", **{**words, "deployment_rows_given_up": "-1"})
+    assert run.status == 0, run.output
+    assert stage.serving() == {("1.0", 200, "1.0")}
+
+
+@pytest.mark.parametrize(
+    ("playbook", "limit", "refused"),
+    [
+        ("maintenance_window", "shop1", "leaves out shop2"),
+        ("maintenance_window", "shop2", "leaves out shop1"),
+        ("maintenance_window", "elsewhere", "leaves out shop1, shop2"),
+        ("rolling", "shop1", "leaves out shop2"),
+        ("rollback", "shop1", "leaves out shop2"),
+        ("recover", "shop2", "leaves out shop1"),
+        ("restore", "shop2", "leaves out shop1"),
+        ("status", "shop2", "leaves out shop1"),
+        ("status", "shop1", None),
+        ("backup", "elsewhere", "leaves out shop1"),
+    ],
+)
+def test_a_limit_that_leaves_out_what_takes_part_is_refused(bare: Stage, playbook: str, limit: str, refused: str | None) -> None:
+    """An empty play ends with status 0, so a deployment of nothing, or of a half, would be green."""
+    run = bare.play(playbook, "--limit", limit, release_version="1.0")
+    if refused:
+        assert run.status == 2 and refused in run.output and "No host was touched" in run.output, run.output
+        assert not (bare.folder / "records").exists() and not list(bare.hosts[0].root.iterdir())
+    else:
+        assert run.status == 0 and "left out by --limit" in run.output, run.output
+
+
+def test_all_slips_of_the_pen_are_told_at_once(bare: Stage) -> None:
+    wrong = {"schema_databse_url": "x", "health_retries": "many", "application_manager": "upstart", "application_port": 1}
+    run = bare.play("maintenance_window", release_version="1.0", **wrong)
+    for said in (
+        "Did you mean schema_database_url?",
+        "health_retries: ",
+        "application_manager: ",
+        "application_port is no variable",
+    ):
+        assert said in run.output, run.output
+    assert run.status == 2 and "No host was touched" in run.output, run.output
+    assert not (bare.folder / "records").exists() and not list(bare.hosts[0].root.iterdir())
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Stage]:
+    """A stage on which nothing was deployed, with a host besides that takes no part."""
+    if not shutil.which("supervisord"):
+        pytest.skip("supervisor is not installed")
+    made = Stage(tmp_path_factory.mktemp("bare") / "s", postgres)
+    made.archive("1.0")
+    inventory = json.loads((made.folder / "inventory.json").read_text())
+    inventory["all"]["hosts"] = {"elsewhere": {}}
+    (made.folder / "inventory.json").write_text(json.dumps(inventory))
+    try:
+        yield made
+    finally:
+        made.close()

@@ -1,0 +1,93 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Variables of the roles that are misspelt, of the wrong type, or none of the choices."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleUndefinedVariable
+from ansible_collections.dbops.alembic.plugins.plugin_utils._variables import RESULTS, ROLES, known_options, refusals
+
+KNOWN = known_options()
+
+
+def test_every_default_of_every_role_can_be_used_and_as_the_text_of_a_command_line() -> None:
+    given = {name: option["default"] for name, option in KNOWN.items() if option.get("default") is not None}
+    typed = {name: str(value).lower() for name, value in given.items() if isinstance(value, (bool, int, float))}
+    assert len(given) > 100 and len(typed) > 30
+    templates = {name for name, value in given.items() if isinstance(value, str) and "{{" in value}
+    plain = {name: value for name, value in given.items() if name not in templates}
+    assert refusals({"a": plain, "b": {**plain, **typed}}, KNOWN) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("schema_databse_url", "schema_database_url"),
+        ("release_git_ref", "release_git_reference"),
+        ("backup_keep_count", "backup_archive_keep_count"),
+        ("health_retrys", "health_retries"),
+        ("application_service", "application_services"),
+        ("deployment_rehersal_enabled", "deployment_rehearsal_enabled"),
+        ("traffic_qqqqqqq", None),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest_known_one(name: str, meant: str | None) -> None:
+    (said,) = refusals({"a": {name: 1}}, KNOWN)
+    assert said.startswith(f"{name} is no variable of these roles.") and "deployment_own_variables" in said
+    assert (f"Did you mean {meant}?" in said) if meant else "Did you mean" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("health_retries", "many", "health_retries: argument 'health_retries' is of type str and we were unable to convert to int"),
+        ("deployment_rehearsal_enabled", "maybe", "deployment_rehearsal_enabled: argument"),
+        ("application_manager", "upstart", "application_manager: value of application_manager must be one of"),
+        ("application_services", {"a": 1}, "application_services: "),
+        ("deployment_hooks", "before", "deployment_hooks: "),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused(name: str, value: Any, said: str) -> None:
+    (found,) = refusals({"a": {name: value}}, KNOWN)
+    assert found.startswith(said)
+
+
+def test_what_is_the_users_own_is_left_alone() -> None:
+    given = {"application_port": 80, "backup_window": "2", "shop_port": 1, "_release_x": 1, "releases": 3}
+    assert len(refusals({"a": given}, KNOWN)) == 2
+    assert refusals({"a": {**given, "deployment_own_variables": ["application_port", "backup_*"]}}, KNOWN) == []
+
+
+def test_what_the_roles_set_themselves_is_known() -> None:
+    """Every fact and registered result whose name begins as a variable of the roles does."""
+    begin = r"((?:application|backup|deployment|health|release|schema|traffic)_\w+)"
+    found: set[str] = set()
+    for path in ROLES.glob("*/tasks/*.yml"):
+        text = path.read_text()
+        found |= set(re.findall(rf"register: {begin}", text))
+        for facts in re.findall(r"ansible\.builtin\.set_fact:\n((?: {4,}.*\n)+)", text):
+            found |= set(re.findall(rf"^ +{begin}:", facts, re.MULTILINE))
+    assert found - set(KNOWN) == set(RESULTS)
+
+
+def test_hosts_are_named_where_not_all_have_it() -> None:
+    wrong, right = {"health_retrys": 3}, {"health_retries": 3}
+    assert refusals({"a": wrong, "b": right, "c": wrong}, KNOWN)[0].endswith("(a, c)")
+    assert not refusals({"a": wrong, "b": wrong}, KNOWN)[0].endswith(")")
+
+
+class Lazy(dict[str, Any]):
+    """Variables that are templates: reading one may fail, or show a secret."""
+
+    def __getitem__(self, name: str) -> Any:
+        if name == "schema_database_url":
+            raise AssertionError("a text is read that nothing is asked of")
+        raise AnsibleUndefinedVariable("release_status is undefined")
+
+
+def test_no_secret_is_read_and_what_is_known_later_is_no_problem() -> None:
+    assert refusals({"a": Lazy(schema_database_url="", health_retries="{{ later }}")}, KNOWN) == []
