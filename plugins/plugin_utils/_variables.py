@@ -20,8 +20,16 @@ ROLES = Path(__file__).resolve().parents[2] / "roles"
 _CHECKED = ("type", "choices", "elements")
 #: What the roles set themselves, so that a later playbook of the same run, or a cache of facts, still has it.
 RESULTS = (
-    *("application_kubernetes_brought", "application_logs", "application_status", "backup_archive", "backup_found", "backup_list"),
-    *("backup_plan", "backup_restored", "backup_restored_rows", "backup_snapshot", "deployment_result", "deployment_status"),
+    *("application_kubernetes_brought", "application_logs", "application_status", "backup_archive", "backup_check", "backup_found"),
+    *(
+        "backup_list",
+        "backup_plan",
+        "backup_restored",
+        "backup_restored_rows",
+        "backup_snapshot",
+        "deployment_result",
+        "deployment_status",
+    ),
     *("health_release", "release_status", "schema_applied", "schema_found", "schema_init_container", "schema_migration"),
     *("schema_plan", "schema_rehearsal", "schema_rendered", "schema_rows", "schema_rows_written"),
 )
