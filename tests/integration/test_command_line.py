@@ -131,3 +131,14 @@ def bare(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterat
         yield made
     finally:
         made.close()
+
+
+def test_a_deployment_that_nobody_asks_whether_it_serves_says_so(bare: Stage) -> None:
+    """Last, since it deploys."""
+    plan = bare.play("plan", release_version="1.0", health_url="")
+    assert plan.status == 0 and "Nobody will look whether the new release serves on shop1, shop2" in plan.output, plan.output
+    run = bare.play("maintenance_window", release_version="1.0", health_url="")
+    assert run.status == 0 and run.result["unasked_hosts"] == ["shop1", "shop2"], run.output
+    assert "nobody looked whether it serves on shop1, shop2" in run.output, run.output
+    again = bare.play("maintenance_window", release_version="1.0")
+    assert again.status == 0 and again.result["unasked_hosts"] == [], again.output
