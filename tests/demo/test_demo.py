@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from support.paths import CACHE, ROOT
+from support.waiting import PATIENCE
 
 NOT_COPIED = shutil.ignore_patterns(".git", ".cache", "__pycache__", "output", ".ansible")
 SECONDS = 600
@@ -87,7 +88,7 @@ def start(tmp_path: Path) -> Iterator[Any]:
     for demo in demos:
         if demo.process.poll() is None:
             demo.process.terminate()
-            demo.process.wait(60)
+            demo.process.wait(PATIENCE)
 
 
 def test_the_whole_story(start: Any) -> None:
@@ -103,7 +104,7 @@ def test_the_whole_story(start: Any) -> None:
         assert json.load(urllib.request.urlopen(url))["release"] == "1.1"
     assert demo.left(), "the test looks in the wrong places"
     demo.process.send_signal(signal.SIGINT)
-    assert demo.process.wait(60) == 0, demo.said
+    assert demo.process.wait(PATIENCE) == 0, demo.said
     assert demo.left() == []
 
 
@@ -114,7 +115,7 @@ def test_a_demo_that_is_stopped_in_a_deployment_leaves_nothing(start: Any, how: 
     time.sleep(3)
     assert demo.left()
     demo.process.send_signal(how)
-    assert demo.process.wait(60) == 128 + how, demo.said
+    assert demo.process.wait(PATIENCE) == 128 + how, demo.said
     assert demo.left() == []
 
 
@@ -124,7 +125,7 @@ def test_a_demo_that_is_killed_leaves_no_server(start: Any) -> None:
     demo.wait_for("· ")
     demo.process.kill()
     demo.process.wait()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and any("postgres" in text or "supervisord" in text for text in _servers(demo)):
         time.sleep(0.5)
     assert not _servers(demo)

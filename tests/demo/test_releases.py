@@ -22,6 +22,7 @@ from support import venvs
 from support.paths import ROOT
 from support.postgres import PostgresDatabase
 from support.processes import free_port
+from support.waiting import PATIENCE
 
 RELEASES = ROOT / "demo" / "app" / "releases.py"
 GOOD = {"1.1": "c64b2e98d075", "1.2": "f90c3b6d2e18", "2.0": "7b1d9e52f0c8", "2.1": "c0a4f6d81e37", "no_downgrade": "60c39252eaff"}
@@ -50,19 +51,19 @@ class Shop:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, {"Content-Type": "application/json"})
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
 
     def first_answer(self, service: subprocess.Popen[str]) -> tuple[int, dict[str, Any]]:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and service.poll() is None:
             try:
                 return self.ask("/health")
             except OSError:
                 time.sleep(0.1)
-        raise AssertionError(f"no answer; the service says {service.communicate(timeout=5)[0]}")
+        raise AssertionError(f"no answer; the service says {service.communicate(timeout=PATIENCE)[0]}")
 
 
 @pytest.fixture(scope="session")
@@ -135,8 +136,8 @@ def test_a_stop_waits_for_the_running_request_and_closes_the_pool(release: Any, 
     )
     pg.wait_for_session("state = 'idle in transaction'")
     service.send_signal(signal.SIGTERM)
-    output = service.communicate(timeout=15)[0]
-    assert slow.communicate(timeout=5)[0] == "200\n"
+    output = service.communicate(timeout=PATIENCE)[0]
+    assert slow.communicate(timeout=PATIENCE)[0] == "200\n"
     assert service.returncode == 0 and "release 1.0 has stopped" in output
     assert pg.sessions() == []
 
@@ -163,7 +164,7 @@ def test_wont_start_migrates_and_exits(release: Any) -> None:
     shop = release("wont_start")
     assert shop.run("alembic", "upgrade", "head").returncode == 0
     service = shop.serve()
-    output = service.communicate(timeout=15)[0]
+    output = service.communicate(timeout=PATIENCE)[0]
     assert service.returncode == 1 and "CARRIER_KEY is not set" in output
 
 

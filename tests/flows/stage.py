@@ -23,6 +23,7 @@ from support.paths import CACHE, ROOT, TREE
 from support.playbook import command as ansible_playbook
 from support.postgres import Postgres
 from support.processes import Daemon, free_port, program
+from support.waiting import PATIENCE
 
 sys.path.insert(0, str(ROOT / "demo" / "app"))
 from releases import write_archive, write_tree
@@ -70,7 +71,7 @@ class Host:
 
     def health(self) -> tuple[int, dict[str, Any]]:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=PATIENCE) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
@@ -80,7 +81,7 @@ class Host:
     def order(self, cents: int = 100) -> int:
         body = json.dumps({"customer_id": 1, "amount_cents": cents}).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}/orders", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             return int(json.load(answer)["id"])
 
     @property

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fixtures of the integration tests. Which application environment a test runs in is its fixture `app`.
 
-Every test runs with the newest Alembic; those marked `core` with the two older ones too. With DBOPS_TEST_ALL=1 every test
+Every test runs with the newest Alembic; those marked `core` with the oldest one too. With DBOPS_TEST_ALL=1 every test
 runs with all three, and the core ones with older and newer Pythons as well.
 """
 
@@ -22,7 +22,7 @@ PYTHONS = {"alembic18": ("3.8", "3.9"), "alembic113": ("3.8", "3.13"), "alembic1
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "core: runs with each of the Alembic versions")
+    config.addinivalue_line("markers", "core: runs with the oldest Alembic too, and in make test-all with each")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -31,7 +31,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     core = metafunc.definition.get_closest_marker("core") is not None
     found = []
     for name in reversed(venvs.ALEMBICS):
-        marks = [] if core or name == "alembic120" else [pytest.mark.slow]
+        quick = name == venvs.ALEMBICS[-1] or (core and name == venvs.ALEMBICS[0])
+        marks = [] if quick else [pytest.mark.slow]
         found.append(pytest.param((name, None), id=name, marks=marks))
         if core:
             found += [pytest.param((name, version), id=f"{name}-py{version}", marks=pytest.mark.slow) for version in PYTHONS[name]]

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.application import Application, failed, ok, revisions
+from support.waiting import Gate
 
 
 @pytest.mark.core
@@ -124,12 +126,14 @@ def test_the_same_refusals_as_without_check_mode(app: Application, pg: Any) -> N
     assert pg.tables() == []
 
 
-def test_check_mode_takes_no_lock_and_waits_for_none(app: Application, pg: Any) -> None:
+def test_check_mode_takes_no_lock_and_waits_for_none(app: Application, pg: Any, tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "open")
     project = app.project("slow", pg)
-    run = app.start("upgrade", project, revision="head", environment={"SLOW_SECONDS": "5"})
+    run = app.start("upgrade", project, revision="head", environment=gate.environment)
     pg.wait_for_session("query like '%%pg_sleep%%' and state = 'active'")
     said = ok(app.upgrade(project, check=True, lock_wait=0))
     assert revisions(said["planned"]) == ["n002", "n003"] and run.process.poll() is None
+    gate.open()
     ok(run.result())
 
 

@@ -21,6 +21,8 @@ WRITTEN = {"race": ["j001", "j002", "j003"], "race_autocommit": ["jj001", "jj002
 # where to start: on an empty database, or with two revisions pending
 STARTS = pytest.mark.parametrize("applied", [0, 1], ids=["empty", "pending"])
 KINDS = pytest.mark.parametrize("kind", list(WRITTEN))
+#: For what another driver or a pooler adds, one kind stands for both.
+ONE_KIND = pytest.mark.parametrize("kind", ["race", pytest.param("race_autocommit", marks=pytest.mark.slow)])
 
 
 def number(app: Application) -> int:
@@ -55,18 +57,18 @@ def test_postgresql(app: Application, postgres: Any, kind: str, applied: int) ->
     rounds(app, postgres.database, kind, applied, lambda database: database.url())
 
 
-@KINDS
+@ONE_KIND
 def test_postgresql_with_asyncpg(app: Application, postgres: Any, kind: str) -> None:
     rounds(app, postgres.database, kind, 0, lambda database: database.url("asyncpg"), "async_env")
 
 
-@KINDS
+@ONE_KIND
 def test_postgresql_with_psycopg(app: Application, postgres: Any, kind: str) -> None:
     app.needs("psycopg")
     rounds(app, postgres.database, kind, 0, lambda database: database.url("psycopg"))
 
 
-@KINDS
+@ONE_KIND
 def test_behind_a_transaction_pooler(app: Application, postgres: Any, pgbouncer: Any, kind: str) -> None:
     rounds(app, postgres.database, kind, 0, lambda database: database.url(port=pgbouncer.port))
 

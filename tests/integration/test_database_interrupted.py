@@ -16,6 +16,7 @@ import pytest
 from support.application import failed, ok
 from support.postgres import Postgres, PostgresDatabase
 from support.runner import process_tree
+from support.waiting import PATIENCE
 from support.whole_database import Caller, attributes, made, names, two_servers
 
 server = pytest.fixture(scope="module", params=["installed"])(two_servers)
@@ -48,7 +49,7 @@ def count_anyhow(shop: PostgresDatabase) -> int:
 
 def settle(shop: PostgresDatabase) -> None:
     """Wait until the server has noticed that its client is gone."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while shop.server.fetch("select 1 from pg_stat_activity where application_name like 'dbops%%'") and time.monotonic() < deadline:
         time.sleep(0.05)
 
@@ -125,7 +126,7 @@ def test_the_machine_that_worked_is_gone_in_the_middle_of_the_copy(shop: Postgre
     call, held, taken = Caller(shop), attributes(shop.server, shop.name), f"{shop.name}_taken"
     run = call.start("snapshot", name=taken, wait=20)
     copying = "select 1 from pg_stat_activity where query like 'create database%%' and state = 'active'"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while not shop.server.fetch(copying) and time.monotonic() < deadline:
         time.sleep(0.005)
     for pid in process_tree(run.process.pid):
@@ -142,7 +143,7 @@ def test_the_server_is_restarted_while_nobody_is_let_in(shop: PostgresDatabase, 
     call, held = Caller(shop), attributes(shop.server, shop.name)
     with contextlib.closing(shop.connect()):
         run = call.start("snapshot", wait=30)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while attributes(shop.server, shop.name)[3] and time.monotonic() < deadline:
             time.sleep(0.02)
         assert not attributes(shop.server, shop.name)[3]

@@ -17,6 +17,7 @@ from support.application import failed, ok
 from support.pgbouncer import PgBouncer
 from support.postgres import Postgres, PostgresDatabase
 from support.services import serve
+from support.waiting import PATIENCE
 from support.whole_database import Caller, attributes, made, names, two_servers
 
 server = pytest.fixture(scope="module", params=["installed", pytest.param("packaged", marks=pytest.mark.slow)])(two_servers)
@@ -204,7 +205,7 @@ def test_nobody_new_gets_in_while_it_waits(shop: PostgresDatabase) -> None:
     call = Caller(shop)
     with contextlib.closing(shop.connect()) as client:
         run = call.start("snapshot", wait=20)
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + PATIENCE
         while attributes(shop.server, shop.name)[3] and time.monotonic() < deadline:
             time.sleep(0.05)
         with pytest.raises(psycopg2.OperationalError, match="not currently accepting connections"):

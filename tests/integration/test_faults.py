@@ -16,6 +16,7 @@ import pytest
 from support.application import Application, failed, ok
 from support.postgres import Postgres
 from support.runner import Run
+from support.waiting import until
 
 SLEEPING = "query like '%%pg_sleep%%' and state = 'active'"
 
@@ -119,13 +120,9 @@ def test_mariadb_connection_is_cut(app: Application, maria: Any) -> None:
     project = app.project("slow", maria)
     run = app.start("upgrade", project, environment={"SLOW_SECONDS": "30"})
     query = "select id from information_schema.processlist where db = %s and info like '%%SLEEP%%' and command = 'Query'"
-    deadline = time.monotonic() + 30
-    while (
-        not (found := [row for row in maria.server.fetch(query + " and user <> 'root'", [maria.name])])
-        and time.monotonic() < deadline
-    ):
-        time.sleep(0.1)
-    maria.server.fetch(f"kill {found[0][0]}")
+    until(lambda: maria.server.fetch(query + " and user <> 'root'", [maria.name]), "the statement")
+    for (number,) in maria.server.fetch(query + " and user <> 'root'", [maria.name]):
+        maria.server.fetch(f"kill {number}")
     result = failed(run.result(), "connection_lost")
     assert result["after"] == heads(maria) == ["n001"] and result["state"] == "dirty" and "half" in maria.tables()
 

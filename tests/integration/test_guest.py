@@ -69,7 +69,7 @@ def test_a_project_that_hangs_is_stopped(app: Application, pg: Any) -> None:
 
 def test_a_migration_that_takes_too_long_is_stopped(app: Application, pg: Any) -> None:
     project = app.project("slow", pg)
-    result = failed(app.upgrade(project, timeout=4, environment={"SLOW_SECONDS": "40"}), "worker_timeout")
+    result = failed(app.upgrade(project, timeout=10, environment={"SLOW_SECONDS": "60"}), "worker_timeout")
     assert result["after"] == heads(pg) == ["n001"] and result["state"] == "between" and "half" not in pg.tables()
     assert pg.sessions("query like '%%pg_sleep%%' and state = 'active'") == [], "its statement still runs in the server"
     assert ok(app.upgrade(project, environment={"SLOW_SECONDS": "0"}, lock_wait=5))["after"] == ["n003"]
@@ -77,7 +77,7 @@ def test_a_migration_that_takes_too_long_is_stopped(app: Application, pg: Any) -
 
 def test_a_statement_that_takes_too_long_is_stopped(app: Application, pg: Any) -> None:
     project = app.project("slow", pg)
-    result = failed(app.upgrade(project, statement_timeout=0.5, environment={"SLOW_SECONDS": "20"}), "statement_timeout")
+    result = failed(app.upgrade(project, statement_timeout=2, environment={"SLOW_SECONDS": "30"}), "statement_timeout")
     assert result["state"] == "between" and result["failed_revision"]["sqlstate"] == "57014" and len(result["attempts"]) == 1
     assert "pg_sleep" in result["failed_revision"]["statement"]
 
@@ -85,13 +85,13 @@ def test_a_statement_that_takes_too_long_is_stopped(app: Application, pg: Any) -
 @pytest.mark.parametrize(("driver", "name"), [("psycopg", "slow"), ("asyncpg", "async_env")])
 def test_the_limits_reach_every_driver(app: Application, pg: Any, driver: str, name: str) -> None:
     project = app.project(name, pg, driver=driver, versions="slow")
-    result = failed(app.upgrade(project, statement_timeout=0.5, environment={"SLOW_SECONDS": "20"}), "statement_timeout")
+    result = failed(app.upgrade(project, statement_timeout=2, environment={"SLOW_SECONDS": "30"}), "statement_timeout")
     assert result["failed_revision"]["revision"] == "n002" and result["after"] == ["n001"]
 
 
 def test_the_limits_do_not_reach_into_an_autocommit_block(app: Application, pg: Any) -> None:
     project = app.project("slow_autocommit", pg)
-    assert ok(app.upgrade(project, statement_timeout=0.5, environment={"SLOW_SECONDS": "1.5"}))["after"] == ["b002"]
+    assert ok(app.upgrade(project, statement_timeout=2, environment={"SLOW_SECONDS": "4"}))["after"] == ["b002"]
 
 
 def test_mariadb_statement_timeout(app: Application, maria: Any) -> None:

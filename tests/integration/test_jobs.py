@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from support.application import Application, failed, journal, ok, revisions
+from support.waiting import PATIENCE, Gate
 
 SLEEPING = "query like '%%pg_sleep%%' and state = 'active'"
 
@@ -37,7 +38,7 @@ class Follower:
             self.events += result["progress"]
         return result
 
-    def follow(self, seconds: float = 60) -> dict[str, Any]:
+    def follow(self, seconds: float = PATIENCE) -> dict[str, Any]:
         until = time.monotonic() + seconds
         while (result := self.call()).get("finished") is False:
             assert time.monotonic() < until
@@ -62,15 +63,19 @@ def test_events_come_as_they_happen(slow: Follower, pg: Any) -> None:
     assert len(starts) == len({event["revision"] for event in starts}), "an event was told twice"
 
 
-def test_calls_that_are_killed_lose_nothing(slow: Follower, pg: Any) -> None:
+def test_calls_that_are_killed_lose_nothing(slow: Follower, pg: Any, tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "open")
+    slow.parameters["environment"] = gate.environment
     first = slow.start(wait=30)
     pg.wait_for_session(SLEEPING)
     os.killpg(first.process.pid, signal.SIGKILL)  # what the end of an SSH session does to what it started
-    time.sleep(0.5)
-    assert len(pg.sessions(SLEEPING)) == 1, "the migration died with the call"
+    first.process.wait()
+    pg.wait_for_session(SLEEPING)  # the migration has not died with the call
     second = slow.start(wait=30)
     time.sleep(1)
     os.killpg(second.process.pid, signal.SIGKILL)
+    pg.wait_for_session(SLEEPING)
+    gate.open()
     result = ok(slow.follow())
     assert (
         result["after"] == ["n003"]

@@ -7,41 +7,65 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.application import Application, failed, journal, ok
 from support.runner import Run
+from support.waiting import Gate, until
 
 LOCK_SESSION = "application_name like 'dbops.alembic%%'"
 SLEEPING = "query like '%%pg_sleep%%' and state = 'active'"
 
 
-def start_slow(app: Application, database: Any, seconds: float, **parameters: Any) -> tuple[Any, Run]:
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """What holds the lock goes on when it is opened, or when the test has ended."""
+    made = Gate(tmp_path / "open")
+    yield made
+    made.open()
+
+
+def start_slow(app: Application, database: Any, slow: float | Gate, **parameters: Any) -> tuple[Any, Run]:
     project = app.project("slow", database)
-    run = app.start("upgrade", project, revision="head", environment={"SLOW_SECONDS": str(seconds)}, **parameters)
+    environment = slow.environment if isinstance(slow, Gate) else {"SLOW_SECONDS": str(slow)}
+    run = app.start("upgrade", project, revision="head", environment=environment, **parameters)
     if database.dialect == "postgresql":
         database.wait_for_session(SLEEPING)
     else:
-        deadline = time.monotonic() + 20
-        while "half" not in database.tables() and time.monotonic() < deadline:
-            time.sleep(0.1)
+        until(lambda: "half" in database.tables(), "the table half")
     return project, run
 
 
+def found_it_taken(database: Any) -> bool:
+    """Whether a second upgrade is asking for the lock. On SQLite it leaves no trace, so it gets a while."""
+    if database.dialect == "postgresql":
+        return len(database.sessions(LOCK_SESSION)) == 2
+    if database.dialect == "mysql":  # the first has two sessions
+        ((count,),) = database.server.fetch("select count(*) from information_schema.processlist where user = %s", [database.role])
+        return bool(count > 2)
+    time.sleep(6)
+    return True
+
+
 @pytest.mark.core
-def test_a_living_holder_is_waited_for(app: Application, database: Any) -> None:
-    project, first = start_slow(app, database, 8)
-    second = ok(app.upgrade(project, environment={"SLOW_SECONDS": "8"}))
+def test_a_living_holder_is_waited_for(app: Application, database: Any, gate: Gate) -> None:
+    project, first = start_slow(app, database, gate)
+    waiting = app.start("upgrade", project, revision="head", environment=gate.environment)
+    until(lambda: found_it_taken(database), "a run that waits for the lock")
+    gate.open()
+    second = ok(waiting.result())
     assert not second["changed"] and second["applied"] == [] and second["after"] == ["n003"]
     done = ok(first.result())
     assert done["after"] == ["n003"] and done["lock"]["kept"] is True
     assert second["lock"]["waited_seconds"] > done["lock"]["waited_seconds"] and second["lock"]["kept"] is True
 
 
-def test_a_living_holder_is_named(app: Application, database: Any) -> None:
-    project, first = start_slow(app, database, 12)
+def test_a_living_holder_is_named(app: Application, database: Any, gate: Gate) -> None:
+    project, first = start_slow(app, database, gate)
     result = failed(app.upgrade(project, lock_wait=1), "lock_unavailable")
     assert first.process.poll() is None and not result["changed"], "it waited for the holder to end"
     holder = result["lock"]["holder"]
@@ -51,6 +75,7 @@ def test_a_living_holder_is_named(app: Application, database: Any) -> None:
         assert holder["client"] == "127.0.0.1" and "dbops.alembic" in holder["application"]
     elif database.dialect == "sqlite":
         assert holder["pid"] in first.descendants()
+    gate.open()
     assert ok(first.result())["after"] == ["n003"]
 
 
@@ -101,22 +126,26 @@ def test_no_lock_when_there_is_nothing_to_do(app: Application, pg: Any) -> None:
     assert not result["changed"] and result["lock"] is None
 
 
-def test_the_lock_is_of_one_database(app: Application, pg: Any, maria: Any, postgres: Any, mariadb: Any) -> None:
+def test_the_lock_is_of_one_database(app: Application, pg: Any, maria: Any, postgres: Any, mariadb: Any, tmp_path: Path) -> None:
     """MariaDB's GET_LOCK is of the server: the database's name has to be in the key."""
     for database, server in ((pg, postgres), (maria, mariadb)):
         other = server.database()
-        _project, first = start_slow(app, database, 12)
+        gate = Gate(tmp_path / f"open-{database.dialect}")
+        _project, first = start_slow(app, database, gate)
         assert ok(app.upgrade(app.project("linear", other), lock_wait=1))["after"] == ["r005"]
         assert first.process.poll() is None, "it waited for the upgrade of the other database"
+        gate.open()
         ok(first.result())
         other.drop()
 
 
-def test_the_lock_is_of_one_version_table(app: Application, pg: Any) -> None:
+def test_the_lock_is_of_one_version_table(app: Application, pg: Any, gate: Gate) -> None:
     """Two projects in one database with a version table each do not wait for each other."""
     pg.fetch(f"create schema bookkeeping authorization {pg.role}")
-    _project, first = start_slow(app, pg, 6)
+    _project, first = start_slow(app, pg, gate)
     assert ok(app.upgrade(app.project("version_table", pg), lock_wait=1))["after"] == ["r005"]
+    assert first.process.poll() is None, "it waited for the upgrade of the other project"
+    gate.open()
     ok(first.result())
 
 

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
 
 from support.application import Application, failed, journal, ok
+from support.waiting import Gate
 
 
 def settings(database: Any, port: int, count: int = 8) -> set[str]:
@@ -52,11 +54,13 @@ def test_session_pooling(app: Application, pg: Any, pgbouncer_session: Any) -> N
     assert settings(pg, pgbouncer_session.port) == {"0"}
 
 
-def test_the_holder_is_named(app: Application, pg: Any, pgbouncer: Any) -> None:
+def test_the_holder_is_named(app: Application, pg: Any, pgbouncer: Any, tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "open")
     project = app.project("slow", pg.url(port=pgbouncer.port))
-    run = app.start("upgrade", project, revision="head", environment={"SLOW_SECONDS": "6"})
+    run = app.start("upgrade", project, revision="head", environment=gate.environment)
     pg.wait_for_session("query like '%%pg_sleep%%' and state = 'active'")
     result = failed(app.upgrade(project, lock_wait=1), "lock_unavailable")
+    gate.open()
     assert "dbops.alembic" in result["lock"]["holder"]["application"] and str(result["lock"]["holder"]["pid"]) in result["msg"]
     assert ok(run.result())["after"] == ["n003"]
 

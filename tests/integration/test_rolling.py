@@ -17,6 +17,7 @@ from flows.balanced import BalancedStage
 from flows.load import Load
 from flows.stage import Run
 from support.postgres import Postgres
+from support.waiting import PATIENCE
 
 pytestmark = [pytest.mark.timeout(3600), pytest.mark.slow]
 
@@ -191,7 +192,7 @@ def left_behind(stage: BalancedStage, name: str, runs: str, active: str) -> None
         (host.root / "next").symlink_to(f"releases/{release}")
         (host.root / "next").rename(host.root / "current")
         subprocess.run([*stage.ctl, action, name], check=True, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while host.health()[1].get("release") != runs:
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -14,6 +14,7 @@ from typing import Any, Iterator, Sequence
 from urllib.parse import quote
 
 from .processes import Daemon, free_port, plain_user, program, run_as, service_folder
+from .waiting import PATIENCE
 
 
 class MariaDB:
@@ -58,7 +59,7 @@ class MariaDB:
             self.log,
             deathsig=signal.SIGKILL,
         )
-        self.daemon.start(self._ready, 60)
+        self.daemon.start(self._ready)
         return self
 
     def _ready(self) -> bool:
@@ -123,7 +124,7 @@ class MariaDatabase:
     def tables(self) -> list[str]:
         return sorted(row[0] for row in self.fetch("show tables"))
 
-    def wait_for_session(self, where: str, seconds: float = 30) -> int:
+    def wait_for_session(self, where: str, seconds: float = PATIENCE) -> int:
         """The id of the first of the application's sessions that this condition on the processlist is true of."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

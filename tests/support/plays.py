@@ -15,6 +15,7 @@ from typing import Any, Mapping, Sequence
 
 from .paths import CACHE, TREE
 from .playbook import command as ansible_playbook
+from .waiting import PATIENCE
 
 Tasks = Sequence[Mapping[str, Any]]
 LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
@@ -88,7 +89,7 @@ class Play:
         """What is on the terminal by now, standard error only: progress and warnings."""
         return self._file("stderr").read_text()
 
-    def wait_for(self, text: str, seconds: float = 60) -> None:
+    def wait_for(self, text: str, seconds: float = PATIENCE) -> None:
         """Wait until ``text`` is shown; a play that ends before that is a test failure."""
         until = time.monotonic() + seconds
         while text not in self.shown():
@@ -96,7 +97,7 @@ class Play:
             assert time.monotonic() < until, f"{text!r} is not shown:\n{self.shown()}"
             time.sleep(0.05)
 
-    def outcome(self, seconds: float = 180) -> Outcome:
+    def outcome(self, seconds: float = 2 * PATIENCE) -> Outcome:
         """Wait for the end."""
         try:
             status = self.process.wait(seconds)

@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from . import venvs
 from .processes import Daemon, Unavailable, free_port, plain_user, run_as, service_folder
+from .waiting import PATIENCE
 
 SETTINGS = {
     "fsync": "off",
@@ -132,7 +133,7 @@ class Postgres:
             dbname=name,
             user=user,
             password=self.password if password is None else password,
-            connect_timeout=5,
+            connect_timeout=60,
             **options,
         )
         connection.autocommit = True
@@ -182,7 +183,7 @@ class PostgresDatabase:
             [self.name, self.role],
         )
 
-    def wait_for_session(self, where: str, seconds: float = 30) -> int:
+    def wait_for_session(self, where: str, seconds: float = PATIENCE) -> int:
         """The pid of the first of the application's sessions that this condition on pg_stat_activity is true of."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

@@ -16,6 +16,8 @@ import time
 from pathlib import Path
 from typing import Callable
 
+from .waiting import PATIENCE
+
 PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
 
@@ -83,7 +85,7 @@ class Daemon:
         self.command, self.user, self.log, self.deathsig = command, user, log, deathsig
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, ready: Callable[[], bool], seconds: float = 30) -> None:
+    def start(self, ready: Callable[[], bool], seconds: float = PATIENCE) -> None:
         parent = os.getpid()
 
         def tie_to_parent() -> None:  # runs after the change of user, which would clear the setting
@@ -108,7 +110,7 @@ class Daemon:
                 raise Unavailable(f"{self.command[0]} did not come up:\n{self.log.read_text(errors='replace')[-2000:]}")
             time.sleep(0.05)
 
-    def stop(self, how: int = signal.SIGTERM, seconds: float = 20) -> None:
+    def stop(self, how: int = signal.SIGTERM, seconds: float = 60) -> None:
         if self.process is None:
             return
         if self.process.poll() is None:

@@ -14,6 +14,7 @@ from typing import Any, Mapping, Sequence
 from . import venvs
 from .paths import CACHE, TREE
 from .projects import Project
+from .waiting import PATIENCE
 
 MODULES = "ansible_collections.dbops.alembic.plugins.modules"
 
@@ -56,7 +57,7 @@ class Run:
         self.process.stdin.close()
         self.process.stdin = None
 
-    def result(self, seconds: float = 120) -> dict[str, Any]:
+    def result(self, seconds: float = 2 * PATIENCE) -> dict[str, Any]:
         """What the module answered. An answer that is no JSON object is a test failure with all that was said."""
         out, err = self.process.communicate(timeout=seconds)
         try:
@@ -106,7 +107,7 @@ def cli(
         text=True,
         errors="replace",
         env={**_clean(), **(environment or {})},
-        timeout=300,
+        timeout=2 * PATIENCE,
     )
 
 
