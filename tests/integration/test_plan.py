@@ -22,6 +22,7 @@ from support.playbook import command as ansible_playbook
 from support.postgres import Postgres
 from support.runner import process_tree
 from support.services import serve
+from support.waiting import PATIENCE
 
 GATING = ("fails", "unknown", "blocks", "breaks")
 BASE = (
@@ -442,7 +443,7 @@ def test_a_revision_that_kills_its_process(newest: Application, own: Any) -> Non
 def test_what_a_killed_run_leaves_is_dropped_by_the_next(newest: Application, own: Any) -> None:
     project = based(newest, own, {"one": (sql("SELECT pg_sleep(30)"), "")})
     run = newest.start("plan", project)
-    until = time.monotonic() + 30
+    until = time.monotonic() + PATIENCE
     while not own.server.fetch("select 1 from pg_stat_activity where query like 'SELECT pg_sleep(30)%'"):
         assert time.monotonic() < until
         time.sleep(0.05)

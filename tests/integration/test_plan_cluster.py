@@ -19,6 +19,7 @@ import pytest
 from support.application import Application, failed, ok
 from support.planned import rules, scratches, sql, written
 from support.runner import process_tree
+from support.waiting import PATIENCE
 
 GATING = ("fails", "unknown", "blocks", "breaks")
 BASE = (
@@ -138,7 +139,7 @@ def test_a_killed_run_leaves_no_server_and_the_next_no_folder(newest: Applicatio
     project = based(newest, pg, ["nullable"])
     sleeping = written(newest, pg, {"root": BASE, "one": (sql("SELECT pg_sleep(60)"), "")})
     run = newest.start("plan", sleeping)
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while not processes(f"postgres: {pg.role} dbops_rehearsal", "[local] SELECT"):
         assert time.monotonic() < until
         time.sleep(0.05)

@@ -15,6 +15,7 @@ import pytest
 from support.application import Application, failed, ok
 from support.planned import rules, sql, written
 from support.runner import process_tree
+from support.waiting import PATIENCE
 
 GATING = ("fails", "unknown", "blocks", "breaks")
 ROWS = 2000
@@ -272,7 +273,7 @@ def test_without_the_right_to_make_a_copy_it_says_so(newest: Application, maria:
 
 def test_what_a_killed_run_leaves_is_dropped_by_the_next(newest: Application, own: Any) -> None:
     run = newest.start("plan", based(newest, own, {"one": (sql("SELECT sleep(60)"), "")}))
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while not own.server.fetch("select 1 from information_schema.processlist where info like 'SELECT sleep(60)%'"):
         assert time.monotonic() < until
         time.sleep(0.05)

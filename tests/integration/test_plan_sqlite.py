@@ -15,6 +15,7 @@ import pytest
 from support.application import Application, failed, ok
 from support.planned import rules, sql, written
 from support.runner import process_tree
+from support.waiting import PATIENCE
 
 GATING = ("fails", "unknown", "blocks", "breaks")
 ROWS = 2000
@@ -187,7 +188,7 @@ def test_what_a_killed_run_leaves_is_removed_by_the_next(newest: Application, sq
     slow = "import time\ntime.sleep(60)"
     project = based(newest, sqlite, {"one": (slow, "")})
     run = newest.start("plan", project)
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while not list(temporary.glob("dbops_rehearsal_*/copy.sqlite")):
         assert time.monotonic() < until
         time.sleep(0.05)

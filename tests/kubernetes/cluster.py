@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from support.processes import Unavailable, program
+from support.waiting import PATIENCE
 
 
 @dataclass
@@ -99,7 +100,7 @@ class Cluster:
         return path
 
 
-def wait_until(true: Callable[[], Any], seconds: float = 60, what: str = "") -> None:
+def wait_until(true: Callable[[], Any], seconds: float = PATIENCE, what: str = "") -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what or true}"

@@ -262,7 +262,7 @@ class Stage(Mortal):
 
     def close(self, keep_database: bool = False) -> None:
         self.cluster.try_kubectl("delete", "namespace", self.namespace, "--wait=false")
-        wait_until(lambda: not self.cluster.get("pods", "--namespace", self.namespace)["items"], 90, "the pods are gone")
+        wait_until(lambda: not self.cluster.get("pods", "--namespace", self.namespace)["items"], what="the pods are gone")
         if not keep_database:
             self.database.drop()
 

@@ -138,7 +138,7 @@ def test_a_pod_that_is_deleted_while_it_migrates_is_told_and_the_database_looked
     with lab.stage.database.holding("lock table orders"):
         running = lab.start("alembic_upgrade", lock_timeout=0, statement_timeout=0)
         waiting = "wait_event_type = 'Lock'"
-        wait_until(lambda: lab.stage.database.sessions(waiting), 90, "the migration waits for the table")
+        wait_until(lambda: lab.stage.database.sessions(waiting), what="the migration waits for the table")
         pods = [
             pod
             for pod in lab.stage.get("pods", "--selector=dbops.alembic/operation=upgrade")["items"]

@@ -72,7 +72,7 @@ def test_the_job_migrates(stage: Stage) -> None:
 def test_of_five_pods_that_start_at_once_one_migrates(stage: Stage) -> None:
     """On an empty database, with an unmodified project: the others wait, look again and serve."""
     stage.kubectl("scale", "deployment", "shop", "--replicas=0")
-    wait_until(lambda: not stage.pods(), 60, "no pod is left")
+    wait_until(lambda: not stage.pods(), what="no pod is left")
     stage.kubectl("patch", "deployment", "shop", f"--patch-file={rendered(stage) / 'init-container-patch.yaml'}")
     stage.kubectl("scale", "deployment", "shop", "--replicas=5")
     stage.kubectl("rollout", "status", "deployment/shop", "--timeout=240s")
@@ -82,7 +82,7 @@ def test_of_five_pods_that_start_at_once_one_migrates(stage: Stage) -> None:
     assert len(logs) == 5 and all("dbops.alembic: done" in log for log in logs), logs
     assert len([log for log in logs if HEAD in log]) == 1, logs
     assert not [pod for pod in stage.pods() for status in pod["status"]["initContainerStatuses"] if status["restartCount"]]
-    wait_until(lambda: stage.serves("1.1", 5), 60, "all five serve")
+    wait_until(lambda: stage.serves("1.1", 5), what="all five serve")
 
 
 def in_a_pod(stage: Stage, *command: str, given: str = "") -> str:
