@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How right the plan is: held against migrations of which is known whether they block and break running code.
 
-DBOPS_CORPUS names the folder: an Alembic project that reads DB_URL, one base revision and the cases as its children, populate.sql
-for rows, and labels.json with "blocks" (true or false) and "old_code" ("ok", "maybe", "break" or "fails") for each case.
+DBOPS_CORPUS names folders, as PATH does: each an Alembic project that reads DB_URL, one base revision and the cases as its children,
+populate.sql for rows, and labels.json with "blocks" (true or false, null where it failed) and "old_code" ("ok", "maybe", "break" or
+"fails") for each case. A case of several revisions ends in _1, _2, …; the label of its last one counts for all of them.
 """
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import re
@@ -23,65 +25,101 @@ from support.postgres import Postgres
 VARIABLE = "DBOPS_CORPUS"
 #: Enough for a table to be large; the labels were measured with more, which changes how long a case takes and not what it does.
 ROWS = 120000
-VERDICTS = {"blocks": ("blocks",), "breaks": ("breaks", "fails")}
+#: The role that old code has in labels, where it is another than the one that migrates.
+READER = "webapp"
+VERDICTS = {"blocks": ("blocks",), "breaks": ("breaks", "fails"), "hard": ("blocks", "breaks", "fails", "unknown")}
 
 
 def measure(server: Postgres) -> None:
-    folder = os.environ.get(VARIABLE)
-    if not folder or not (Path(folder) / "labels.json").exists():
+    folders = [Path(name) for name in os.environ.get(VARIABLE, "").split(os.pathsep) if name]
+    if not folders or not all((folder / "labels.json").exists() for folder in folders):
         print(f"\nPrecision and recall of the plan are left out: {VARIABLE} names no folder with labelled migrations.")
         return
-    for mode in ("rehearse", "static"):
-        score(server, Path(folder), mode)
+    for folder in folders:
+        for mode in ("rehearse", "static"):
+            score(server, folder, mode)
 
 
 def score(server: Postgres, folder: Path, mode: str = "rehearse") -> dict[str, tuple[float, float]]:
-    """Print the verdicts that are wrong, and precision and recall; return them. What is unknown counts as neither."""
+    """Print the verdicts that are wrong, and precision and recall; return them.
+
+    What is unknown counts as neither for the first two verdicts, and as a refusal for "hard", which is either. A case that would
+    run beside the old code and should not is printed by itself.
+    """
     labels: dict[str, dict[str, Any]] = json.loads((folder / "labels.json").read_text())
-    revisions = {
-        path.stem: re.search(r'^revision\s*(?::.*)?=\s*"([^"]+)"', path.read_text(), re.M).group(1)  # type: ignore[union-attr]
-        for path in (folder / "migrations" / "versions").glob("*.py")
-        if path.stem in labels
-    }
+    database, environment = _filled(server, folder)
+    counts: dict[str, Counter[str]] = {name: Counter() for name in VERDICTS}
+    wrong: list[list[object]] = [["case", "verdict", "label", "findings"]]
+    let_through = []
+    for case in sorted(labels):
+        found = [item for item in _planned(folder, environment, case, mode) if item["revision"].startswith(case)]
+        classes = {finding["class"] for item in found for finding in item["findings"]}
+        breaks = labels[case]["old_code"] in ("break", "fails")
+        truth = {"blocks": labels[case]["blocks"], "breaks": breaks, "hard": bool(labels[case]["blocks"]) or breaks}
+        rules = " ".join(f"{finding['rule']}" for item in found for finding in item["findings"])
+        for name, kinds in VERDICTS.items():
+            if truth[name] is None:
+                continue
+            said = bool(classes & set(kinds))
+            counts[name][f"{said}{truth[name]}"] += 1
+            if said != truth[name]:
+                wrong.append([case, f"{name}: {said}", truth[name], rules])
+        if truth["hard"] and all(item["phase"] == "expand" for item in found):
+            let_through.append(case)
+    database.drop()
+    if len(wrong) > 1:
+        show(f"Verdicts of the plan ({mode}) that the labels of {folder} do not share", wrong)
+    result = {name: _rates(each) for name, each in counts.items()}
+    rates = [[name, f"{precision:.2f}", f"{recall:.2f}"] for name, (precision, recall) in result.items()]
+    show(f"The plan ({mode}) on {len(labels)} labelled migrations of {folder}", [["verdict", "precision", "recall"], *rates])
+    print(f"Called fit to run beside the old code, and not so: {', '.join(let_through) or 'none'}.")
+    return result
+
+
+def versions(folder: Path) -> Path:
+    """Return the folder of the revisions."""
+    config = configparser.ConfigParser(defaults={"here": str(folder)})
+    config.read(folder / "alembic.ini")
+    return Path(config["alembic"]["script_location"]) / "versions"
+
+
+def _filled(server: Postgres, folder: Path) -> tuple[Any, dict[str, str]]:
+    """Make a database at the base revision, with rows."""
+    if not server.fetch(f"select 1 from pg_roles where rolname = '{READER}'"):
+        server.fetch(f"create role {READER} login")
     database = server.database(attributes="createdb")
-    variables = {"DB_URL": database.url()}
-    python = venvs.application("alembic120")
-    base = next(path.stem for path in (folder / "migrations" / "versions").glob("b*.py"))
+    environment = {"DB_URL": database.url()}
+    base = next(path.stem for path in versions(folder).glob("b*.py"))
     subprocess.run(
-        [python, "-m", "alembic.config", "upgrade", base],
+        [venvs.application("alembic120"), "-m", "alembic.config", "upgrade", base],
         cwd=folder,
-        env={**os.environ, **variables},
+        env={**os.environ, **environment},
         check=True,
         capture_output=True,
     )
-    rows = re.sub(r"\b\d{7,}\b", str(ROWS), (folder / "populate.sql").read_text())
-    database.fetch(rows)
-    counts: dict[str, Counter[str]] = {name: Counter() for name in VERDICTS}
-    wrong: list[list[object]] = [["case", "verdict", "label", "findings"]]
-    for case in sorted(labels):
-        parameters = {
-            "chdir": str(folder),
-            "python": str(python),
-            "environment": variables,
-            "revision": revisions[case],
-            "mode": mode,
-        }
-        plan = runner.run("alembic_plan", {**parameters, "url": database.url()})
-        assert not plan.get("failed"), (case, plan["msg"])
-        found = plan["revisions"][0]["findings"]
-        truth = {"blocks": labels[case]["blocks"], "breaks": labels[case]["old_code"] in ("break", "fails")}
-        for name, classes in VERDICTS.items():
-            said = any(finding["class"] in classes for finding in found)
-            counts[name][f"{said}{truth[name]}"] += 1
-            if said != truth[name]:
-                wrong.append([case, f"{name}: {said}", truth[name], " ".join(finding["rule"] for finding in found)])
-    database.drop()
-    if len(wrong) > 1:
-        show(f"Verdicts of the plan ({mode}) that the labels do not share", wrong)
-    result = {name: _rates(each) for name, each in counts.items()}
-    rates = [[name, f"{precision:.2f}", f"{recall:.2f}"] for name, (precision, recall) in result.items()]
-    show(f"The plan ({mode}) on {len(labels)} labelled migrations", [["verdict", "precision", "recall"], *rates])
-    return result
+    database.fetch(re.sub(r"\b[1-9]\d{5,}\b", str(ROWS), (folder / "populate.sql").read_text()))
+    return database, environment
+
+
+def _planned(folder: Path, environment: dict[str, str], case: str, mode: str) -> list[dict[str, Any]]:
+    """Return what the plan says of the revisions of a case."""
+    last = sorted((path for path in versions(folder).glob("*.py") if re.fullmatch(rf"{case}(?:_\d+)?", path.stem)), key=_number)[-1]
+    revision = re.search(r'^revision\s*(?::.*)?=\s*"([^"]+)"', last.read_text(), re.M)
+    parameters = {
+        "chdir": str(folder),
+        "python": str(venvs.application("alembic120")),
+        "environment": environment,
+        "revision": revision.group(1),  # type: ignore[union-attr]
+        "mode": mode,
+        "url": environment["DB_URL"],
+    }
+    plan = runner.run("alembic_plan", parameters)
+    assert not plan.get("failed"), (case, plan["msg"])
+    return plan["revisions"]  # type: ignore[no-any-return]
+
+
+def _number(path: Path) -> int:
+    return int((re.search(r"_(\d+)$", path.stem) or [0, 0])[1])
 
 
 def _rates(counts: Counter[str]) -> tuple[float, float]:
