@@ -199,6 +199,7 @@ def plan_spec() -> ArgumentSpec:
             data_checks=dict(type="bool", default=True),
             data_checks_timeout=dict(type="float", default=10),
             observed_statements=dict(type="int", default=0),
+            application_roles=dict(type="list", elements="str"),
             may_break=dict(type="str", choices=["warn", "contract"], default="warn"),
             unknown=dict(type="str", choices=["maintenance_window", "refuse"], default="maintenance_window"),
         )

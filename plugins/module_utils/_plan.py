@@ -23,6 +23,7 @@ _OPTIONS = (
     "data_checks",
     "data_checks_timeout",
     "observed_statements",
+    "application_roles",
 )
 
 

@@ -103,6 +103,15 @@ options:
       - They are planned and not run. V(0) tries none.
     type: int
     default: 0
+  application_roles:
+    description:
+      - Roles that the running code has in PostgreSQL. What each may do with every table, column, sequence, function and schema is
+        compared before and after each revision; what it can no longer do is V(breaks).
+      - Without it, they are the login roles that are connected to the database, and those that have rights on something in it,
+        superusers left out.
+    type: list
+    elements: str
+    version_added: 0.2.0
   may_break:
     description:
       - What to do with a revision that may break old code, such as a new constraint that refuses rows which it could write.

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How right the plan is: held against migrations of which is known whether they block and break running code.
 
-DBOPS_CORPUS names folders, as PATH does: each an Alembic project that reads DB_URL, one base revision and the cases as its children,
-populate.sql for rows, and labels.json with "blocks" (true or false, null where it failed) and "old_code" ("ok", "maybe", "break" or
-"fails") for each case. A case of several revisions ends in _1, _2, …; the label of its last one counts for all of them.
+DBOPS_CORPUS names folders, as PATH does: each an Alembic project that reads DB_URL, one base revision and the cases as its
+children, populate.sql for rows, and labels.json with "blocks" (true or false, null where it failed) and "old_code" ("ok", "maybe",
+"break" or "fails") for each case. A case of several revisions ends in _1, _2, …; its label counts for all of them.
 """
 
 from __future__ import annotations

@@ -36,6 +36,11 @@ BASE = (
         "CREATE FUNCTION twice(int) RETURNS int LANGUAGE sql AS 'select 2 * $1'",
         "CREATE TABLE log (id int, at date NOT NULL) PARTITION BY RANGE (at)",
         "CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM ('2020-01-01') TO ('2021-01-01')",
+        "CREATE TABLE log_2 PARTITION OF log FOR VALUES FROM ('2090-01-01') TO ('2091-01-01')",
+        "CREATE FUNCTION half(int) RETURNS int LANGUAGE sql AS 'select $1 / 2'",
+        "CREATE FUNCTION third(int) RETURNS int LANGUAGE sql AS 'select $1 / 3'",
+        "CREATE MATERIALIZED VIEW stored AS SELECT kind, count(*) AS many FROM big GROUP BY kind",
+        "CREATE UNIQUE INDEX stored_kind ON stored (kind)",
         "CREATE TABLE filled (id int PRIMARY KEY, n int, m int)",
         "CREATE TABLE parts (id int PRIMARY KEY, n int, m int)",
         "CREATE TABLE pieces (id int PRIMARY KEY, m int)",
@@ -91,9 +96,91 @@ CASES: dict[str, tuple[str, str, list[str], str]] = {
     ),
     "fk_validated": (sql("ALTER TABLE big VALIDATE CONSTRAINT fk_l"), "", [], "expand"),
     "batch": (sql("UPDATE big SET code = 1 WHERE id IN (SELECT id FROM big WHERE code IS NULL LIMIT 1000)"), "", [], "expand"),
+    "few_of_many": (sql("UPDATE big SET code = 1 WHERE kind = 2"), "", [], "expand"),
+    "emptied": (sql("TRUNCATE big"), "", [], "expand"),
+    "refreshed": (sql("REFRESH MATERIALIZED VIEW CONCURRENTLY stored"), "", [], "expand"),
+    "three_rows": (
+        "for row in op.get_bind().execute(sa.text('SELECT id, name FROM big ORDER BY id LIMIT 3')):\n"
+        '    op.execute(f"ALTER TABLE small ADD seen_{row.name} text")',
+        "",
+        [],
+        "expand",
+    ),
     "by_key": (sql("UPDATE big SET code = 1 WHERE id = 7"), "", [], "expand"),
     "everything": (sql("UPDATE big SET code = 1 WHERE kind = 1"), "", ["B02:public.big"], "blocking"),
     "in_a_block": (sql("DO $$ BEGIN UPDATE big SET code = 2; END $$"), "", ["B02:public.big"], "blocking"),
+    "behind_a_setting": (
+        sql("SET LOCAL statement_timeout = 0; CREATE INDEX ix_s ON big (note)"),
+        "",
+        ["B01:public.big"],
+        "blocking",
+    ),
+    "between_begin_and_commit": (sql("BEGIN; CREATE INDEX ix_t ON big (note); COMMIT"), "", ["B01:public.big"], "blocking"),
+    "commits_first": (sql("COMMIT", "CREATE INDEX CONCURRENTLY ix_u ON big (note)"), "", [], "expand"),
+    "in_a_function": (
+        sql("CREATE FUNCTION touch() RETURNS void LANGUAGE sql AS 'UPDATE big SET code = 2'", "SELECT touch()"),
+        "",
+        ["B02:public.big"],
+        "blocking",
+    ),
+    "raw_cursor": (
+        "op.get_bind().connection.cursor().execute('CREATE INDEX ix_v ON big (note)')",
+        "",
+        ["B01:public.big"],
+        "blocking",
+    ),
+    "raw_and_committed": (
+        "raw = op.get_bind().connection.driver_connection\nraw.cursor().execute('CREATE INDEX ix_w ON big (note)')\nraw.commit()",
+        "",
+        ["B01:public.big"],
+        "blocking",
+    ),
+    "past_our_eyes": (
+        "import psycopg2.extensions as own\nraw = op.get_bind().connection.driver_connection\n"
+        "raw.cursor(cursor_factory=own.cursor).execute('CREATE INDEX ix_x ON big (note)')",
+        "",
+        ["B01:public.big", "U07:public.big"],
+        "unknown",
+    ),
+    "past_and_committed": (
+        "import psycopg2.extensions as own\nraw = op.get_bind().connection.driver_connection\n"
+        "raw.cursor(cursor_factory=own.cursor).execute('CREATE INDEX ix_y ON big (note)')\nraw.commit()",
+        "",
+        ["U07:past_and_committed"],
+        "unknown",
+    ),
+    "past_and_only_read": (
+        "import psycopg2.extensions as own\nraw = op.get_bind().connection.driver_connection\n"
+        "raw.cursor(cursor_factory=own.cursor).execute('UPDATE big SET code = 3 WHERE kind = 1')\nraw.commit()",
+        "",
+        ["U07:past_and_only_read"],
+        "unknown",
+    ),
+    "copied_in": (
+        "import io\nop.get_bind().connection.cursor().copy_expert('COPY small (id) FROM STDIN', io.StringIO('70\\n'))",
+        "",
+        [],
+        "expand",
+    ),
+    "autocommit_in_a_function": (
+        "with op.get_context().autocommit_block():\n"
+        "    op.execute('CREATE PROCEDURE go() LANGUAGE plpgsql AS $$BEGIN UPDATE big SET code = 1; COMMIT; END$$')\n"
+        "    op.execute('CALL go()')",
+        "",
+        ["U02:autocommit_in_a_function"],
+        "unknown",
+    ),
+    "savepoint": ("with op.get_bind().begin_nested():\n    op.execute('ALTER TABLE small ADD spare text')", "", [], "expand"),
+    "refuses_by_code": (
+        sql(
+            "CREATE FUNCTION must() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF NEW.name IS NULL THEN "
+            "RAISE EXCEPTION 'no name'; END IF; RETURN NEW; END$$",
+            "CREATE TRIGGER must BEFORE INSERT ON small FOR EACH ROW EXECUTE FUNCTION must()",
+        ),
+        "",
+        ["U08:public.small.must"],
+        "unknown",
+    ),
     "widened": (
         sql("ALTER TABLE big ALTER name TYPE varchar(80)"),
         sql("ALTER TABLE big ALTER name TYPE varchar(50)"),
@@ -167,6 +254,19 @@ CASES: dict[str, tuple[str, str, list[str], str]] = {
         "contract",
     ),
     "partition_dropped": (sql("DROP TABLE log_1"), "", [], "expand"),
+    "partition_in_use": (sql("ALTER TABLE log DETACH PARTITION log_2"), "", ["C14:public.log_2"], "contract"),
+    "function_called_as_before": (
+        sql("DROP FUNCTION half(int)", "CREATE FUNCTION half(n bigint) RETURNS bigint LANGUAGE sql AS 'select $1 / 2'"),
+        "",
+        [],
+        "expand",
+    ),
+    "function_called_otherwise": (
+        sql("DROP FUNCTION third(int)", "CREATE FUNCTION third(n int, how text) RETURNS int LANGUAGE sql AS 'select $1 / 3'"),
+        "",
+        ["C08:public.third(integer)"],
+        "contract",
+    ),
     "function": (sql("DROP FUNCTION twice(int)"), "", ["C08:public.twice(integer)"], "contract"),
     "reads": (
         "for row in op.get_bind().execute(sa.text('SELECT id FROM big')):\n    op.execute('SELECT 1')",
@@ -198,6 +298,8 @@ def based(app: Application, database: Any, bodies: dict[str, Any], **options: An
     project = written(app, database, {"root": BASE, **bodies}, **options)
     ok(app.upgrade(project, "root"))
     database.fetch("insert into big (id, name, code, note, parent) values (1, 'one', 1, 'x', null)")
+    database.fetch("insert into big (id, kind) select n, case when n % 1000 = 0 then 2 else 1 end from generate_series(2, 1000) n")
+    database.fetch("refresh materialized view stored")
     database.fetch("insert into filled values (1, null, 1), (2, 5, 1)")
     database.fetch("insert into small values (1, 'a', 'b'), (2, 'b', null)")
     database.fetch("analyze")
@@ -215,6 +317,62 @@ def test_each_kind_of_change_is_judged_and_nothing_is_touched(app: Application, 
     assert plan["route"] == "refuse" and "nowhere" in plan["reason"] and not plan["changed"] and plan["warnings"] == []
     assert own.dump() == before and scratches(own.server) == []
     assert own.password not in json.dumps(plan)
+
+
+def test_what_a_role_can_no_longer_do_breaks_its_code(newest: Application, own: Any) -> None:
+    """Each as the server itself says of that role: revoked, made anew or swapped without its grants, hidden by row security."""
+    role = f"web_{own.name}"
+    own.server.fetch(f"create role {role} login")
+    given = sql(
+        "CREATE SCHEMA app",
+        "CREATE TABLE app.t (id int)",
+        "CREATE SEQUENCE tickets",
+        f"GRANT USAGE ON SCHEMA app TO {role}",
+        f"GRANT SELECT, INSERT, UPDATE ON small, filled, parts, names, app.t TO {role}",
+        f"GRANT USAGE ON SEQUENCE tickets TO {role}",
+    )
+    swap = sql(
+        "CREATE TABLE parts_new (LIKE parts INCLUDING ALL)",
+        "ALTER TABLE parts RENAME TO parts_old",
+        "ALTER TABLE parts_new RENAME TO parts",
+    )
+    bodies = {
+        "given": (given, ""),
+        "revoked": (sql(f"REVOKE INSERT ON small FROM {role}"), ""),
+        "columns": (sql(f"REVOKE SELECT ON filled FROM {role}", f"GRANT SELECT (id, n) ON filled TO {role}"), ""),
+        "view": (sql("DROP VIEW names", "CREATE VIEW names AS SELECT id, name FROM small"), ""),
+        "swapped": (swap, ""),
+        "schema": (sql(f"REVOKE USAGE ON SCHEMA app FROM {role}"), ""),
+        "sequence": (sql(f"REVOKE ALL ON SEQUENCE tickets FROM {role}"), ""),
+        "function": (sql("REVOKE EXECUTE ON FUNCTION twice(int) FROM PUBLIC"), ""),
+        "open": (sql("CREATE POLICY everybody ON filled USING (true)", "ALTER TABLE filled ENABLE ROW LEVEL SECURITY"), ""),
+        "hidden": (sql("ALTER TABLE small ENABLE ROW LEVEL SECURITY"), ""),
+        "more": (sql(f"GRANT DELETE ON filled TO {role}"), ""),
+    }
+    try:
+        project = based(newest, own, bodies)
+        ok(newest.upgrade(project, "given"))
+        plan = ok(newest.run("plan", project))
+        found = {item["revision"]: [f for f in item["findings"] if f["class"] == "breaks"] for item in plan["revisions"]}
+        assert {name: [f["object"] for f in each] for name, each in found.items() if each} == {
+            "revoked": ["public.small"],
+            "columns": ["public.filled"],
+            "view": ["public.names"],
+            "swapped": ["public.parts"],
+            "schema": ["app"],
+            "sequence": ["public.tickets"],
+            "function": ["public.twice(integer)"],
+            "hidden": ["public.small"],
+        }
+        assert all(f["rule"] == "C13" and role in f["message"] for each in found.values() for f in each)
+        assert "no INSERT on small any more (it was revoked)" in found["revoked"][0]["message"]
+        assert f"GRANT SELECT (m) ON filled TO {role}" in found["columns"][0]["fix"]
+        assert "no policy permits it" in found["hidden"][0]["message"] and "CREATE POLICY" in found["hidden"][0]["fix"]
+        others = ok(newest.run("plan", project, application_roles=[own.role]))
+        assert not any(f["rule"] == "C13" for item in others["revisions"] for f in item["findings"])
+    finally:
+        own.drop()
+        own.server.fetch(f"drop role {role}")
 
 
 def test_locks_scans_and_rewrites_are_those_of_the_server(newest: Application, own: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .._core.plan import CLASSES, Finding
-from . import behaviour, blocking, columns, constraints, dropped, observed, outcome, renamed, reversal
+from . import behaviour, blocking, columns, constraints, dropped, observed, outcome, renamed, reversal, rights
 from .seen import Seen
 
 #: What each rule says of a lock is PostgreSQL's; elsewhere only what was seen is told.
@@ -19,6 +19,7 @@ CHECKS = (
     blocking.check,
     observed.check,
     dropped.check,
+    rights.check,
     renamed.check,
     columns.check,
     constraints.check,

@@ -1,10 +1,11 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""C10, M03, M04, M06: labels of enums, triggers, views, functions, privileges: the same statement does something else."""
+"""C10, C14, M03, M04, M06: labels of enums, triggers, views, functions, privileges: the same statement does something else."""
 
 from __future__ import annotations
 
+import re
 from typing import Iterator
 
 from .._core.plan import Finding
@@ -12,6 +13,8 @@ from .seen import Facts, Seen, plain
 
 SECTION = "Triggers, views and functions"
 ENUMS = "Changing an enum"
+PARTITIONS = "Partitions"
+_UPPER = re.compile(r"\bTO \('(\d{4}-\d\d-\d\d)")
 _FACTS = {
     "trigger": ("definition", "enabled"),
     "function": ("source", "returns", "security_definer", "volatile", "config", "language"),
@@ -26,14 +29,14 @@ def check(seen: Seen) -> Iterator[Finding]:
     for change in seen.changes("trigger", "function", "rule"):
         yield from _behaves(seen, change)
     for change in seen.changes("relation"):
-        yield from _relation(change["before"], change["after"])
+        yield from _relation(seen, change["before"], change["after"])
     for change in seen.changes("policy"):
         entry = change["after"] or change["before"]
         if seen.existed(entry["relation"]):
             yield _access(entry["name"], f"The policy {plain(entry['name'])} changes which rows old code sees or may write.")
     for change in seen.changes("column", "function", "schema"):
         old, new = change["before"], change["after"]
-        if old and new and old["acl"] != new["acl"]:
+        if old and new and old["acl"] != new["acl"] and not seen.knows_roles:
             yield _access(new["name"], f"The privileges on {plain(new['name'])} change: old code may be refused.")
 
 
@@ -71,12 +74,32 @@ def _behaves(seen: Seen, change: Facts) -> Iterator[Finding]:
         return
     if old and new and all(old[fact] == new[fact] for fact in _FACTS[kind]):
         return
+    if kind == "trigger" and new is not None and _refuses(seen, new):
+        yield Finding(
+            "U08",
+            "unknown",
+            entry["name"],
+            f"The trigger {plain(entry['name'])} raises an exception for some rows; whether old code writes such does not show.",
+            "Let it correct the row, or only warn, until the old code is gone; or look at what the old code writes, and allow it.",
+            SECTION,
+        )
+        return
     how = "new on a table that old code writes" if old is None else "dropped" if new is None else "changed"
     message = f"The {kind} {plain(entry['name'])} is {how}: the same statement of old code does something else."
     yield Finding("M04", "may_break", entry["name"], message, "Check that the old code can live with it.", SECTION)
 
 
-def _relation(old: Facts | None, new: Facts | None) -> Iterator[Finding]:
+def _refuses(seen: Seen, trigger: Facts) -> bool:
+    """Tell whether the function of a trigger is one that this revision has made or changed, and that raises exceptions."""
+    functions = {
+        change["after"]["oid"]: change["after"]
+        for change in seen.facts["changes"]
+        if change["kind"] == "function" and change["after"]
+    }
+    return bool((functions.get(str(trigger.get("function"))) or {}).get("raises"))
+
+
+def _relation(seen: Seen, old: Facts | None, new: Facts | None) -> Iterator[Finding]:
     if old is None or new is None:
         return
     name = plain(new["name"])
@@ -84,12 +107,27 @@ def _relation(old: Facts | None, new: Facts | None) -> Iterator[Finding]:
         message = f"The view {name} has another query: old code may read other rows."
         yield Finding("M04", "may_break", old["name"], message, "Check that the old code can live with it.", SECTION)
     if old["partition"] and not new["partition"]:
-        message = f"The partition {name} is detached: its rows are gone from the table that it was part of."
-        yield Finding("M04", "may_break", old["name"], message, "Detach it when nobody asks for its rows.", SECTION)
+        yield partition_gone(seen, old, "detached")
     if (new["row_security"], new["force_row_security"]) != (old["row_security"], old["force_row_security"]):
         yield _access(old["name"], f"Row security of {name} changes which rows old code sees or may write.")
-    if old["acl"] != new["acl"]:
+    if old["acl"] != new["acl"] and not seen.knows_roles:
         yield _access(old["name"], f"The privileges on {name} change: old code may be refused.")
+
+
+def partition_gone(seen: Seen, old: Facts, how: str) -> Finding:
+    """Rows go with it, and what has its bounds can not be written, unless the bounds are past or another partition takes them."""
+    name, rows = plain(old["name"]), seen.rows(old["oid"])
+    upper = _UPPER.search(str(old["bound"]))
+    past = bool(upper and seen.facts.get("today") and upper.group(1) <= seen.facts["today"])
+    if past or seen.is_covered(old):
+        message = f"The partition {name} is {how}: its rows are gone from the table that it was part of."
+        return Finding("M04", "may_break", old["name"], message, "Do it when nobody asks for its rows.", PARTITIONS, rows=rows)
+    message = (
+        f"The partition {name} is {how}: its rows are gone from the table that it was part of, and a row with its bounds "
+        f"({old['bound']}) is refused there."
+    )
+    fix = "Attach what replaces it in the same transaction, or do it when no code writes such rows any more."
+    return Finding("C14", "breaks", old["name"], message, fix, PARTITIONS, rows=rows)
 
 
 def _access(name: str, message: str) -> Finding:

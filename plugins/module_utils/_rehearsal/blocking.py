@@ -27,7 +27,9 @@ def check(seen: Seen) -> Iterator[Finding]:
 
 
 def _statement(seen: Seen, statement: Facts) -> Iterator[Finding]:
-    rewritten = [] if statement["truncated"] else statement["rewritten"]
+    if statement["truncated"]:
+        return  # takes a moment, however large the table is
+    rewritten = statement["rewritten"]
     whole = [*statement["written"], *(oid for oid in statement["procedural_writes"] if oid in statement["scanned"])]
     heavy = {
         oid
@@ -40,7 +42,7 @@ def _statement(seen: Seen, statement: Facts) -> Iterator[Finding]:
         verb = "rewrites" if oid in rewritten else "changes rows all over" if oid in whole else "reads the whole of"
         if strong:
             yield _under_lock(seen, statement, oid, table, verb, strong)
-        elif oid in whole:
+        elif oid in whole and not seen.large.is_few(statement["affected"]):
             yield Finding(
                 "B02",
                 "blocks",

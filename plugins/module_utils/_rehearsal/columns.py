@@ -1,7 +1,7 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""C05, C09, C11, C13, M01, M02, M05, M09: a column takes or gives other values than before."""
+"""C05, C09, C11, M01, M02, M05, M09: a column takes or gives other values than before."""
 
 from __future__ import annotations
 

@@ -69,7 +69,11 @@ def _is_about_old_columns(seen: Seen, new: Facts) -> bool:
 
 def _index(seen: Seen, change: Facts, old: Facts | None, new: Facts | None) -> Iterator[Finding]:
     if old is not None and new is None and not old["constraint"] and not change["covered"] and not _gone(seen, old):
-        if old["unique"]:
+        if old["unique"] and old.get("relkind") == "m":
+            message = f"The unique index {plain(old['name'])} is dropped, without which no REFRESH … CONCURRENTLY works."
+            fix = "Make another one first, or refresh it without CONCURRENTLY."
+            yield Finding("M07", "may_break", old["name"], message, fix, "Dropping an index", rows=seen.rows(old["relation"]))
+        elif old["unique"]:
             yield _unique_gone(old, "unique index")
         else:
             message = f"The index {plain(old['name'])} is dropped: statements of the old code that use it become slow."

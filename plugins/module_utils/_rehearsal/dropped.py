@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Iterator
 
 from .._core.plan import Finding
+from .behaviour import partition_gone
 from .seen import Facts, Seen, plain
 
 TABLES = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "f": "foreign table", "S": "sequence"}
@@ -52,15 +53,7 @@ def _relation(seen: Seen, old: Facts) -> Iterator[Finding]:
         return  # a sequence that goes with its column
     name, what = plain(old["name"]), TABLES[old["relkind"]]
     if old["partition"]:
-        yield Finding(
-            "M04",
-            "may_break",
-            old["name"],
-            f"The partition {name} is dropped: its rows are gone from the table that it is part of.",
-            "Detach it concurrently first, and drop it when nobody asks for its rows.",
-            SECTION,
-            rows=seen.rows(old["oid"]),
-        )
+        yield partition_gone(seen, old, "dropped")
         return
     yield Finding(
         "C01",
@@ -130,14 +123,7 @@ def _function(seen: Seen, old: Facts) -> Iterator[Finding]:
         if change["kind"] == "function" and change["after"]
     }
     if old["name"].split("(")[0] in others:
-        yield Finding(
-            "M04",
-            "may_break",
-            old["name"],
-            f"The function {name} gets other parameters: calls of the old code fail unless the new ones have defaults.",
-            "Add the new one beside the old one, and drop the old one in a later revision.",
-            SECTION,
-        )
+        yield _other_parameters(seen, old, name)
         return
     yield Finding(
         "C08",
@@ -147,6 +133,19 @@ def _function(seen: Seen, old: Facts) -> Iterator[Finding]:
         "Release code that no longer calls it first; drop it in a later revision that is declared contract.",
         SECTION,
     )
+
+
+def _other_parameters(seen: Seen, old: Facts, name: str) -> Finding:
+    calls = seen.facts.get("calls") or {}
+    fix = "Make the new one beside the old one, and drop the old one in a later revision."
+    if old["name"] in calls and calls[old["name"]] is None:
+        message = f"The function {name} gets other parameters; a call with those of the old one still finds it."
+        return Finding("M04", "may_break", old["name"], message, fix, SECTION)
+    if calls.get(old["name"]):
+        message = f"The function {name} gets other parameters, and a call of the old code fails: {calls[old['name']].rstrip('.')}."
+        return Finding("C08", "breaks", old["name"], message, fix, SECTION)
+    message = f"The function {name} gets other parameters: calls of the old code fail unless the new ones have defaults."
+    return Finding("M04", "may_break", old["name"], message, fix, SECTION)
 
 
 def _extension(seen: Seen, old: Facts) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Iterator
 
 from .._core.plan import Finding
-from .seen import Facts, Seen, plain
+from .seen import LOCKS, Facts, Seen, plain
 
 _HINTS = (
     ("cannot run inside a transaction", "Run it inside with op.get_context().autocommit_block()."),
@@ -22,6 +22,7 @@ _WORDS = {
     "violation": "has {rows} rows that violate it",
     "rows": "has rows, and the new column would have no value in them",
 }
+UNSEEN = "What no statement shows"
 DATA = "Changes that depend on the data"
 
 
@@ -88,6 +89,7 @@ def _data(seen: Seen) -> Iterator[Finding]:
 
 def _unseen(seen: Seen) -> Iterator[Finding]:
     told: set[Any] = set()
+    yield from _strange(seen)
     for statement in seen.statements:
         if statement["opaque"] and seen.revision not in told:
             told.add(seen.revision)
@@ -113,6 +115,34 @@ def _unseen(seen: Seen) -> Iterator[Finding]:
                 yield Finding(
                     "U02", "unknown", name, message, "Look at it by hand, and allow it with the reason.", DATA, rows=seen.rows(oid)
                 )
+
+
+def _strange(seen: Seen) -> Iterator[Finding]:
+    """What the server shows and no statement explains is never harmless."""
+    fix = (
+        "Run it by op.execute, or by a cursor that op.get_bind().connection gives, so that it can be watched. Where that can not "
+        "be, look at it by hand, and allow it with the reason."
+    )
+    for statement in seen.statements:
+        if statement["unseen"]:
+            name = _gravest(seen, statement)
+            lock = statement["locks"].get(name)
+            table = str(seen.table(name)["name"]) if name else seen.revision
+            held = f" holds the lock {lock} on {plain(table)}" if lock else f" reads or rewrites {plain(table)}"
+            said = f" (the last that the server heard: {statement['sql'][:100]})" if statement["sql"] else ""
+            message = f"Its transaction{held}, and no statement that was seen does that{said}."
+            yield Finding("U07", "unknown", table, message, fix, UNSEEN, lock=lock, rows=seen.rows(name) if name else None)
+    strange = seen.facts.get("strange") or []
+    if strange:
+        shown = ", ".join(plain(name) for name in strange[:5])
+        message = f"A transaction that was not seen has changed or read {shown}."
+        yield Finding("U07", "unknown", seen.revision, message, fix, UNSEEN)
+
+
+def _gravest(seen: Seen, statement: Facts) -> Any:
+    """Return the table with the strongest lock, or one that was read."""
+    locked = sorted(statement["locks"], key=lambda oid: LOCKS.index(statement["locks"][oid]), reverse=True)
+    return next(iter([*locked, *statement["rewritten"], *statement["scanned"]]), None)
 
 
 def _implicit(seen: Seen) -> Iterator[Finding]:

@@ -19,6 +19,17 @@ STRONG = {
     "Shared": "writes",
     "Reserved": "writes to the whole file",
 }
+#: PostgreSQL's locks on tables, the weakest first.
+LOCKS = (
+    "AccessShare",
+    "RowShare",
+    "RowExclusive",
+    "ShareUpdateExclusive",
+    "Share",
+    "ShareRowExclusive",
+    "Exclusive",
+    "AccessExclusive",
+)
 
 
 @dataclass(frozen=True)
@@ -27,6 +38,10 @@ class Large:
 
     rows: int = 100000
     bytes: int = 64 * 1024 * 1024
+
+    def is_few(self, rows: int | None) -> bool:
+        """Tell whether so many rows are a batch, which is changed in a moment."""
+        return rows is not None and rows < max(1, self.rows // 10)
 
     def has(self, table: Facts) -> bool:
         return (table["rows"] or 0) >= self.rows or table["bytes"] >= self.bytes
@@ -85,6 +100,19 @@ class Seen:
             if change["before"] and change["after"] and change["named"] and change["named"]["oid"] in known
         }
 
+    @property
+    def knows_roles(self) -> bool:
+        """Whether what the roles of running code may do was compared, so that a change of privileges says no more."""
+        return self.facts.get("roles") is not None
+
+    def is_covered(self, partition: Facts) -> bool:
+        """Tell whether another partition takes the rows of one that is gone."""
+        others = (change["after"] for change in self.facts["changes"] if change["kind"] == "relation" and change["after"])
+        defaults = self.facts.get("default_partitions") or ()
+        return partition["parent"] in defaults or any(
+            other.get("parent") == partition["parent"] and other.get("bound") == partition["bound"] for other in others
+        )
+
     def took_name(self, oid: Any) -> bool:
         """Tell whether this new table has the name that another one had, which is gone or renamed."""
         others = map(successor, self.changes("relation"))
@@ -99,7 +127,11 @@ class Seen:
 
     def strong_locks(self, statement: Facts) -> dict[str, str]:
         """Return table → lock, of the locks that keep running code out while the statement runs."""
-        return {self.table(oid)["name"]: mode for oid, mode in statement["locks"].items() if mode in STRONG}
+        return {
+            self.table(oid)["name"]: mode
+            for oid, mode in statement["locks"].items()
+            if mode in STRONG and (mode == "AccessExclusive" or not self.table(oid).get("stored"))  # nobody writes a stored query
+        }
 
     def requires_new_column(self, oid: Any) -> bool:
         """Tell whether a column without a value for the rows that are there is added, which fails at the first of them."""

@@ -60,11 +60,30 @@ def announced_pid(dbapi: Any) -> int | None:
     )
 
 
+def rewrites(dbapi: Any) -> bool:
+    """Tell whether the driver puts parameters into the text itself, so that a text may leave them out."""
+    return type(dbapi).__module__.startswith("psycopg2")
+
+
+#: Not empty while what runs on a raw cursor is ours, and none of the migration's own statements.
+ASKING: list[bool] = []
+
+
+@contextlib.contextmanager
+def asking() -> Iterator[None]:
+    ASKING.append(True)
+    try:
+        yield
+    finally:
+        ASKING.pop()
+
+
 def rows(dbapi: Any, sql: str) -> list[tuple[Any, ...]]:
     """Run ``sql`` on a raw cursor and return its rows."""
     cursor = dbapi.cursor()
     try:
-        cursor.execute(sql)
+        with asking():
+            cursor.execute(sql)
         return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
     finally:
         cursor.close()

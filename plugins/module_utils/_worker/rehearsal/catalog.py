@@ -34,6 +34,7 @@ select c.oid::text, n.nspname || '.' || c.relname, json_build_object(
   'force_row_security', c.relforcerowsecurity,
   'acl', c.relacl::text, 'partition', c.relispartition, 'options', c.reloptions,
   'bound', pg_get_expr(c.relpartbound, c.oid),
+  'parent', (select min(i.inhparent)::text from pg_inherits i where i.inhrelid = c.oid and c.relispartition),
   'query', case when c.relkind in ('v', 'm') then pg_get_viewdef(c.oid) end,
   'owned', exists (select 1 from pg_depend d where d.objid = c.oid and d.classid = 'pg_class'::regclass
                    and d.refclassid = 'pg_class'::regclass and d.refobjsubid > 0 and d.deptype in ('a', 'i')))::text
@@ -58,7 +59,8 @@ from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n o
 where k.contype in ('c', 'f', 'p', 'u', 'x') and {_OURS} and {{c}}""",
     "index": f"""
 select i.indexrelid::text, n.nspname || '.' || c.relname, json_build_object(
-  'relation', i.indrelid::text, 'table', (select tn.nspname || '.' || t.relname from pg_class t join pg_namespace tn
+  'relation', i.indrelid::text, 'relkind', r.relkind,
+  'table', (select tn.nspname || '.' || t.relname from pg_class t join pg_namespace tn
                                           on tn.oid = t.relnamespace where t.oid = i.indrelid),
   'definition', pg_get_indexdef(i.indexrelid), 'unique', i.indisunique, 'valid', i.indisvalid,
   'columns', i.indkey::text, 'predicate', pg_get_expr(i.indpred, i.indrelid), 'expressions', i.indexprs is not null,
@@ -81,11 +83,13 @@ where {_OURS} and {_NOT_EXTENSION.format(oid="t.oid", table="pg_type")}
     "trigger": f"""
 select t.oid::text, n.nspname || '.' || c.relname || '.' || t.tgname, json_build_object(
   'relation', c.oid::text, 'table', n.nspname || '.' || c.relname,
-  'definition', pg_get_triggerdef(t.oid), 'enabled', t.tgenabled)::text
+  'function', t.tgfoid::text, 'definition', pg_get_triggerdef(t.oid), 'enabled', t.tgenabled)::text
 from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
 where not t.tgisinternal and {_OURS}""",
     "function": f"""
 select p.oid::text, n.nspname || '.' || p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')', json_build_object(
+  'arguments', oidvectortypes(p.proargtypes), 'procedure', to_jsonb(p) ->> 'prokind' = 'p',
+  'raises', p.prosrc ~* '\\mraise\\s+exception\\M',
   'source', md5(p.prosrc || coalesce(p.probin, '')), 'returns', p.prorettype::regtype::text, 'acl', p.proacl::text,
   'language', p.prolang, 'security_definer', p.prosecdef, 'volatile', p.provolatile, 'config', p.proconfig)::text
 from pg_proc p join pg_namespace n on n.oid = p.pronamespace
@@ -104,7 +108,7 @@ where r.rulename <> '_RETURN' and {_OURS}""",
     "extension": "select oid::text, extname::text, json_build_object('version', extversion)::text from pg_extension",
 }
 #: Facts that hold OIDs or depend on who made the object: they are no difference between an object and the same one made anew.
-_NOT_COMPARED = ("relation", "foreign", "columns", "foreign_columns", "acl", "roles", "language")
+_NOT_COMPARED = ("relation", "function", "parent", "foreign", "columns", "foreign_columns", "acl", "roles", "language")
 _CAST = re.compile(r"\(([a-z_0-9\" ]+)\)::[a-z ]+")  # ALTER COLUMN … TYPE writes casts into what it makes again
 
 

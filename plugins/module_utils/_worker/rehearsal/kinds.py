@@ -15,6 +15,7 @@ from .named import Identities
 from .scratch import Scratch
 from .sqlite_copy import SqliteCopy
 from .sqlite_watch import SqliteWatch
+from .unseen import Ledger
 from .watch import Watch
 from .watching import Watcher
 
@@ -32,9 +33,23 @@ class Kind(NamedTuple):
     rows: bool
 
 
-def _watch_postgresql(running: Any, autocommit: Any, version_tables: list[str], before: Catalog) -> Watcher:
+def _watch_postgresql(
+    running: Any, autocommit: Any, version_tables: list[str], before: Catalog, session: Any = None, real: Any = None
+) -> Watcher:
     tables = [oid for (kind, oid), entry in before.items() if kind == "relation" and entry["relkind"] in "rpmf"]
-    return Watch(running, autocommit, version_tables, tables)
+    return Watch(running, autocommit, version_tables, tables, Ledger(session) if session else None, real)
+
+
+def _watch_mysql(
+    running: Any, autocommit: Any, version_tables: list[str], before: Catalog, session: Any = None, real: Any = None
+) -> Watcher:
+    return MysqlWatch(running, autocommit, version_tables, before)
+
+
+def _watch_sqlite(
+    running: Any, autocommit: Any, version_tables: list[str], before: Catalog, session: Any = None, real: Any = None
+) -> Watcher:
+    return SqliteWatch(running, autocommit, version_tables, before)
 
 
 def _look_postgresql(session: Any, version_tables: list[str], watch: Any) -> Catalog:
@@ -49,10 +64,10 @@ def _look_mysql(session: Any, version_tables: list[str], watch: Any) -> Catalog:
     return mysql_catalog.look(session, version_tables, watch.identities if watch else Identities({}))
 
 
-_MYSQL = Kind(MysqlCopy, _look_mysql, MysqlWatch, rows=False)
+_MYSQL = Kind(MysqlCopy, _look_mysql, _watch_mysql, rows=False)
 KINDS = {
     "postgresql": Kind(Scratch, _look_postgresql, _watch_postgresql, rows=False),
     "mysql": _MYSQL,
     "mariadb": _MYSQL,
-    "sqlite": Kind(SqliteCopy, _look_sqlite, SqliteWatch, rows=True),
+    "sqlite": Kind(SqliteCopy, _look_sqlite, _watch_sqlite, rows=True),
 }

@@ -16,6 +16,7 @@ from typing import Any, Callable, Dict, Optional, Tuple
 
 from .. import readonly, server
 from ..failure import Failure
+from . import raw
 from .access import Access, aimed, endpoint
 
 _MARK = "dbops.alembic rehearsal"
@@ -79,7 +80,13 @@ class Redirection:
         cargs[:], new = aimed(dialect.name, cargs, cparams if there is None else there, name)
         cparams.clear()
         cparams.update(new)
-        record.info[_MARK] = {"generation": self.generation, "access": None, "database": name, "dialect": dialect.name}
+        record.info[_MARK] = {
+            "generation": self.generation,
+            "access": None,
+            "database": name,
+            "dialect": dialect.name,
+            "driver": dialect.driver,
+        }
         record.info[readonly.MARK] = readonly.WRITABLE
         with readonly.writing():
             return dialect.connect(*cargs, **cparams)
@@ -108,6 +115,7 @@ class Redirection:
         if mark["dialect"] in server.MYSQL:
             server.rows(dbapi, f"set session lock_wait_timeout = {WAIT_SECONDS}, innodb_lock_wait_timeout = {WAIT_SECONDS}")
         dbapi.commit()
+        raw.watch(dbapi, mark["driver"])
 
     def _identify(self, dbapi: Any, mark: dict[str, Any]) -> None:
         """Refuse a connection that does not lead to the copy, or that leads elsewhere too."""

@@ -9,6 +9,7 @@ They are planned and not run. A plan is wanted, since only planning looks for th
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 from ..failure import Failure, describe
 from .access import Session, quoted
@@ -55,6 +56,33 @@ def problems(session: Session, texts: list[str]) -> dict[str, str]:
             session.rows(f"explain execute {_NAME}{values}")
         except Exception as exc:
             found[text] = describe(exc)["message"].splitlines()[0]
+        with contextlib.suppress(Exception):  # it was not even prepared
+            session.rows(f"deallocate {_NAME}")
+    return found
+
+
+def calls(session: Session, changes: list[dict[str, Any]]) -> dict[str, str | None]:
+    """Return functions that are gone, but for another of their name → why a call with their parameters fails, or None.
+
+    A call is only prepared, so the function does not run.
+    """
+    there = {change["after"]["name"].split("(")[0] for change in changes if change["kind"] == "function" and change["after"]}
+    found: dict[str, str | None] = {}
+    for change in changes:
+        old = change["before"]
+        if change["kind"] != "function" or not old or old["procedure"] or old["name"].split("(")[0] not in there:
+            continue
+        if change["after"] is not None and change["after"]["arguments"] == old["arguments"]:
+            continue
+        types = [name for name in str(old["arguments"]).split(", ") if name]
+        schema, name = old["name"].split("(")[0].split(".", 1)
+        values = ", ".join(f"${number}" for number in range(1, len(types) + 1))
+        declared = f"({', '.join(types)})" if types else ""
+        try:
+            session.rows(f"prepare {_NAME}{declared} as select {quoted(schema)}.{quoted(name)}({values})")
+            found[old["name"]] = None
+        except Exception as exc:
+            found[old["name"]] = describe(exc)["message"].splitlines()[0]
         with contextlib.suppress(Exception):  # it was not even prepared
             session.rows(f"deallocate {_NAME}")
     return found

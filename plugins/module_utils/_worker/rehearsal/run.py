@@ -13,13 +13,14 @@ from .. import preview, project
 from ..environment import Send
 from ..failure import Failure, describe
 from ..server import MYSQL
-from . import catalog, declared, replay, squawk
+from . import catalog, declared, replay, rights, squawk
 from .access import Access
 from .checks import Checks
 from .cluster import Cluster
 from .given import Given
 from .kinds import KINDS
 from .looked import Looked, by_database, hindrance, look
+from .real import Real
 from .redirect import WAIT_SECONDS, Redirection
 from .scratch import Scratch
 from .step import Step
@@ -136,6 +137,8 @@ class Rehearsal:
             dialect = access.dialect.name
             try:
                 scratch = self._made(access, found[0].database["database"])
+                if dialect == "postgresql":
+                    scratch.fill_views()
                 scratch.fill_versions([each.version_table for each in found if each.initialised])
             except Exception as exc:
                 if isinstance(exc, Failure) and exc.kind in ("not_ours", "options_invalid"):
@@ -192,12 +195,17 @@ class Rehearsal:
         with scratch.connect().closing() as session:
             base = before = kind.look(session, self.version_tables, None)
         observed = self._observed(looked, scratch)
+        roles, held = self._rights(looked, scratch)
+        real = self._real(looked, scratch)
         reports: list[dict[str, Any]] = []
         undone: list[tuple[Any, ...]] = []  # what is still to be undone, where there is no copy to do it on
         checks = Checks(access, looked.database["database"], base, float(self.request.get("data_checks_timeout") or 0))
         for number, step in enumerate(looked.pending):
             self.send({"event": "rehearsing", "revision": step["revision"], "message": step["message"]})
-            up = Step(self, looked, step["revision"], True, before).run()
+            with scratch.connect().closing() as session:
+                up = Step(self, looked, step["revision"], True, before, session, real).run()
+                if up.error is None:
+                    up.watch.close()
             if number == 0 and up.error and not up.began and not self.redirection.refused:
                 raise _Impossible(Failure("environment_failed", f"env.py can not be led to the copy: {up.error['message']}"))
             with scratch.connect().closing() as session:
@@ -207,7 +215,14 @@ class Rehearsal:
             if up.error is None:
                 with scratch.connect().closing() as session:
                     report["broken"] = replay.problems(session, observed) if observed else {}
+                    if roles is not None:
+                        now = rights.look(session, roles)
+                        names = {entry["name"] for entry in after.values() if entry["kind"] == "column"}
+                        report.update(roles=roles, lost=rights.lost(held, now, names), calls=replay.calls(session, changes))
+                        report["today"] = session.value("select current_date::text")
+                        held = {key: what for key, what in now.items() if key in held}  # what is new, old code can not use
                 observed = [text for text in observed if text not in report["broken"]]
+                report["default_partitions"] = [each["parent"] for each in after.values() if each.get("bound") == "DEFAULT"]
                 if scratch.copies:
                     report["downgrade"] = self._back(looked, scratch, step, before, after)
                 else:
@@ -218,6 +233,8 @@ class Rehearsal:
             if up.error is not None:
                 break
             before = after
+        if real is not None:
+            real.close()
         if reports and reports[-1]["error"] is None:
             self._undo(looked, scratch, undone)
         return reports
@@ -239,6 +256,24 @@ class Rehearsal:
         with scratch.connect().closing() as session:
             unknown = replay.problems(session, texts) if texts else {}
         return [text for text in texts if text not in unknown]
+
+    def _rights(self, looked: Looked, scratch: Any) -> tuple[list[str] | None, rights.Rights]:
+        """Return the roles of old code and what they may do on the copy as it is now; no roles where there are none to know."""
+        if looked.database["dialect"] != "postgresql":
+            return None, {}
+        with scratch.access.connect(looked.database["database"], "rehearsal").closing() as original:
+            found = rights.roles(original, self.request.get("application_roles") or [])
+        with scratch.connect().closing() as session:
+            return found, rights.look(session, found)
+
+    def _real(self, looked: Looked, scratch: Any) -> Real | None:
+        if looked.database["dialect"] != "postgresql":
+            return None
+        seconds = float(self.request.get("data_checks_timeout") or 0)
+        name = looked.database["database"]
+        return Real(
+            lambda: scratch.access.connect(name, "rehearsal: checks"), looked.tables, seconds, self.request.get("data_checks", True)
+        )
 
     def _undo(self, looked: Looked, scratch: Any, undone: list[tuple[Any, ...]]) -> None:
         """Try the ways back one after the other from the top, up to the first that leaves something else than it found."""
@@ -277,12 +312,17 @@ class Rehearsal:
             "error": step.error,
             "refused": list(self.redirection.refused) if step.error else [],
             "statements": step.watch.statements,
+            "strange": step.watch.strange,
             "changes": changes,
             "dialect": looked.database["dialect"],
             "whole": KINDS[looked.database["dialect"]].rows,
-            "tables": {oid: {"name": name, **rows.get(oid, unknown)} for oid, name in names.items()},
+            "tables": {oid: {"name": name, "stored": oid in step.stored, **rows.get(oid, unknown)} for oid, name in names.items()},
             "downgrade": None,
             "checks": [],
+            "roles": None,
+            "lost": [],
+            "calls": {},
+            "today": None,
         }
 
 

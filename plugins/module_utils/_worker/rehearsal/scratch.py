@@ -28,6 +28,9 @@ _SETTINGS = """
 select unnest(s.setconfig) from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase
 where d.datname = current_database() and s.setrole in (0, (select oid from pg_roles where rolname = current_user))
 order by s.setrole"""
+_FILLED = """
+select quote_ident(schemaname) || '.' || quote_ident(matviewname) from pg_matviews where ispopulated
+and schemaname !~ '^pg_' order by 1"""
 _PROVIDERS = {"i": "icu", "b": "builtin"}
 
 
@@ -65,6 +68,22 @@ class Scratch(ServerCopies):
         self.missing = programs.copy_schema(
             self.access, self.database, self.access, self.name, self.request.get("postgresql_programs"), self.major
         )
+
+    def fill_views(self) -> None:
+        """Fill the materialized views that are filled in the original, for what can only be done with such."""
+        with self.access.connect(self.database, "rehearsal").closing() as original:
+            names = [str(name) for (name,) in original.rows(_FILLED)]
+        with self.connect().closing() as session:
+            for _round in names:  # one may read another
+                left = []
+                for name in names:
+                    try:
+                        session.rows(f"refresh materialized view {name}")
+                    except Exception:  # not restored, or not its turn yet
+                        left.append(name)
+                if len(left) in (0, len(names)):
+                    break
+                names = left
 
     def _make(self, name: str, kind: tuple[Any, ...]) -> None:
         """Make an empty database of this kind."""

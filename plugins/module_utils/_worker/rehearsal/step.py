@@ -10,6 +10,7 @@ from typing import Any
 from .. import project
 from ..environment import EnvironmentRun, Visit
 from ..failure import Failure, describe
+from . import raw
 from .kinds import KINDS
 
 
@@ -17,13 +18,18 @@ class Step:
     """One revision, upwards or downwards, on the copy.
 
     :param before: the catalogue before it.
+    :param session: a connection of ours to the copy, from which the step is looked at.
+    :param real: asks the real database.
     """
 
-    def __init__(self, rehearsal: Any, looked: Any, revision: str, upwards: bool, before: Any) -> None:
+    def __init__(
+        self, rehearsal: Any, looked: Any, revision: str, upwards: bool, before: Any, session: Any = None, real: Any = None
+    ) -> None:
         self.rehearsal, self.looked, self.revision, self.upwards = rehearsal, looked, revision, upwards
         self.names = {
             entry["oid"]: entry["name"] for entry in before.values() if entry["kind"] == "relation" and entry["relkind"] in "rpmf"
         }
+        self.stored = {entry["oid"] for entry in before.values() if entry["kind"] == "relation" and entry["relkind"] == "m"}
         self.error: dict[str, Any] | None = None
         self.began = False
         request = dict(rehearsal.request, lock={"enabled": False}, limits={})
@@ -33,7 +39,7 @@ class Step:
         self.environment.asked = []  # it is the copy that it connects to
         statements = self.environment.statements
         self.watch = KINDS[looked.database["dialect"]].watch(
-            lambda: statements.running, lambda: statements.autocommit, rehearsal.version_tables, before
+            lambda: statements.running, lambda: statements.autocommit, rehearsal.version_tables, before, session, real
         )
 
     def run(self) -> Step:
@@ -42,6 +48,7 @@ class Step:
 
         for name, listener, keywords in self.watch.events():
             event.listen(Engine, name, listener, **keywords)
+        raw.CURRENT.append(self.watch)
         try:
             self.environment.run()
             self.error = next((visit.error for visit in self.environment.visits if visit.error), None)
@@ -51,6 +58,7 @@ class Step:
             failed = next((visit.error for visit in self.environment.visits if visit.error), None)
             self.error = failed or describe(exc, self.environment.revision)
         finally:
+            raw.CURRENT.pop()
             for name, listener, _keywords in self.watch.events():
                 event.remove(Engine, name, listener)
         self.error = self.error and {

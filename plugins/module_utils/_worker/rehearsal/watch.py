@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any, Callable, Iterable
 
 from .. import server
-from .watching import COMMENTS, Watcher, told
+from .real import Real
+from .unseen import Ledger
+from .watching import COMMENTS, MAXIMUM_TEXT, Watcher, told
 
 #: Table-level lock modes, weakest first. PostgreSQL manual, "Explicit Locking".
 MODES = (
@@ -38,12 +41,22 @@ _EXPLAINED = re.compile(
     r"(SELECT|WITH|UPDATE|DELETE|INSERT|MERGE|VALUES|CREATE\s+(?:UNLOGGED\s+|TEMP(?:ORARY)?\s+)?TABLE\b.*?\bAS|CREATE\s+MATERIALIZED\s+VIEW)\b",
     re.I | re.S,
 )
+_CREATES = re.compile(COMMENTS.pattern + r"CREATE\b", re.I | re.S)
+#: How often the same statement is looked at in one step.
+MANY_TIMES = 50
 _OPAQUE = re.compile(r"^\s*(?:DO|CALL|EXECUTE)\b", re.I)
+#: Code that may end the transaction it is called in, which only works where there is none around it.
+_MAY_COMMIT = re.compile(r"^\s*(?:CALL\b|DO\b.*\b(?:COMMIT|ROLLBACK)\b)", re.I | re.S)
+#: A block that catches errors runs in a savepoint of its own.
+_EXCEPTION = re.compile(r"\bEXCEPTION\s+WHEN\b|\bSELECT\s+[\w.]+\s*\(", re.I)
+_NO_END_HERE = "2D000"  # invalid_transaction_termination
 _RELATIONS = """
 select c.oid::text, n.nspname || '.' || c.relname, c.relkind::text, pg_relation_filenode(c.oid)::text,
        coalesce(pg_stat_get_xact_numscans(c.oid), 0), c.relispartition, c.relnatts
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'm', 'i', 'f') and c.oid >= 16384 and n.nspname !~ '^pg_'"""
+#: Nothing is read, built anew or changed without a lock, which is held until the transaction ends.
+_TOUCHED = "(select relation from pg_locks where pid = pg_backend_pid() and locktype = 'relation' and relation >= 16384)"
 _LOCKS = """
 select relation::text, mode from pg_locks
 where pid = pg_backend_pid() and locktype = 'relation' and relation >= 16384 and granted"""
@@ -52,45 +65,171 @@ _FOREIGN_KEYS = """
 select oid::text, conrelid::text, convalidated, (select min(number) from unnest(conkey) number),
        exists (select from pg_attribute a where a.attrelid = conrelid and a.attnum = any(conkey) and a.atthasdef)
 from pg_constraint where contype = 'f'"""
+_TRANSACTION = """
+select pg_backend_pid()::text || ' ' || extract(epoch from now())::text, txid_current_if_assigned(),
+       txid_snapshot_xmax(txid_current_snapshot())"""
+_FLUSH = "pg_stat_force_next_flush()"  # PostgreSQL 15
+_LAST_WORD = "select query from pg_stat_activity where pid = {}"
 _FOREIGN_KEY = re.compile(r"\bFOREIGN\s+KEY\b", re.I)
 
 
 class Watch(Watcher):
-    """Watches the statements of one step.
+    """Watches the statements of one step, and at the end of each transaction what it did besides.
 
     :param existing: OIDs of the tables that were there before the step.
+    :param ledger: takes down the transactions; None where nobody asks for what was not seen.
+    :param real: asks the real database.
     """
 
     def __init__(
-        self, running: Callable[[], bool], autocommit: Callable[[], bool], version_tables: Iterable[str], existing: Iterable[str]
+        self,
+        running: Callable[[], bool],
+        autocommit: Callable[[], bool],
+        version_tables: Iterable[str],
+        existing: Iterable[str],
+        ledger: Ledger | None = None,
+        real: Real | None = None,
     ) -> None:
         super().__init__(running, autocommit, version_tables)
         self.existing = set(existing)
+        self.ledger, self.real = ledger, real
+        self._first: dict[str, dict[str, int]] = {}
+        self._times: dict[str, int] = {}
+        self._known: dict[str, dict[str, Any]] | None = None
+        self._ended = ""  # the transaction that was looked at last before its end
+        self._blurred = False  # statements were left out since the last look
+        self._flushes: bool | None = None
+        self._last: dict[str, Any] | None = None  # the look after the last statement, good for its transaction
 
     def start(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> dict[str, Any]:
+        self._times[statement] = self._times.get(statement, 0) + 1
+        if self._times[statement] > MANY_TIMES:
+            return self._not_looked_at()
         alone = bool(_ALONE.match(COMMENTS.sub("", statement)))
-        seen: dict[str, Any] = {"alone": alone, "wrapped": self.autocommit() and not alone}
+        was_open = server.in_transaction(dbapi)
+        before = self._look(dbapi, alone)
+        if self._last is not None and self._last["transaction"] != before["transaction"]:
+            if self._last["transaction"] != self._ended:
+                before = self._look(dbapi, True)  # its end was not seen, so what it left is what is there now
+            self._last = None
+        is_open = server.in_transaction(dbapi)
+        outside = self.autocommit() if is_open is None else not is_open
+        if outside and not alone and _MAY_COMMIT.match(COMMENTS.sub("", statement)):
+            alone = self._commits(dbapi, statement, parameters)
+        if not outside:
+            self._compare(before)
+        if alone and self.ledger is not None:
+            self.ledger.begin()
+        seen: dict[str, Any] = {"alone": alone, "wrapped": outside and not alone, "was_open": was_open, "before": before}
         if seen["wrapped"]:
             server.value(dbapi, "begin")  # in autocommit a statement is a transaction, which has to stay open to be looked at
-        seen["plan"] = None if many or alone else self._plan(dbapi, statement, parameters)
-        seen["before"] = self._look(dbapi)
+        seen["plan"] = None if many or alone else self._plan(dbapi, statement, parameters, seen)
         if alone:
-            dbapi.rollback()
+            self._leave(dbapi, was_open)
         return seen
 
-    def _look(self, dbapi: Any) -> dict[str, Any]:
+    def _not_looked_at(self) -> dict[str, Any]:
+        """A loop over batches says the same each time, and may go on for long."""
+        self._last, self._blurred = None, True
+        if self.ledger is not None:
+            self.ledger.uncounted = None
+        return {"again": True}
+
+    def _leave(self, dbapi: Any, was_open: bool | None) -> None:
+        """End a transaction that only the looking began; one that the revision is in stays, whatever comes of it."""
+        if not was_open and (was_open is None or server.in_transaction(dbapi)):
+            dbapi.rollback()
+
+    def _commits(self, dbapi: Any, statement: str, parameters: Any) -> bool:
+        """Tell whether the code that is called ends its transaction: then it can not run in one of ours."""
+        cursor = dbapi.cursor()
+        server.value(dbapi, "begin")
+        try:
+            cursor.execute(statement, parameters) if parameters else cursor.execute(statement)
+        except Exception as exc:
+            return _NO_END_HERE in (getattr(exc, "pgcode", None), getattr(exc, "sqlstate", None))
+        finally:
+            cursor.close()
+            server.value(dbapi, "rollback")
+        return False
+
+    def _look(self, dbapi: Any, whole: bool = False) -> dict[str, Any]:
+        """Return what there is; but for the first time, only what the transaction has touched is read again."""
         locks: dict[str, str] = {}
         for oid, mode in server.rows(dbapi, _LOCKS):
             if mode in MODES and (oid not in locks or MODES.index(mode) > MODES.index(locks[oid])):
                 locks[oid] = mode
+        if self._known is None or whole:
+            self._known = {
+                "relations": {row[0]: row[1:] for row in server.rows(dbapi, _RELATIONS)},
+                "indexes": {row[0]: (row[1], row[2]) for row in server.rows(dbapi, _INDEXES)},
+                "foreign_keys": {row[0]: row[1:] for row in server.rows(dbapi, _FOREIGN_KEYS)},
+            }
+            relations, keys = self._known["relations"], self._known["foreign_keys"]
+        else:
+            relations = {oid: (*row[:3], 0, *row[4:]) for oid, row in self._known["relations"].items()}
+            relations.update((row[0], row[1:]) for row in server.rows(dbapi, f"{_RELATIONS} and c.oid in {_TOUCHED}"))
+            keys = dict(self._known["foreign_keys"])
+            keys.update((row[0], row[1:]) for row in server.rows(dbapi, f"{_FOREIGN_KEYS} and conrelid in {_TOUCHED}"))
+        transaction, number, after = server.rows(dbapi, _TRANSACTION)[0]
+        if self.ledger is not None:
+            scans = {oid: int(item[3]) for oid, item in relations.items() if item[3] and item[1] != "i"}
+            # what an earlier transaction has read may still be counted here, for as long as the server has not passed it on
+            first = self._first.setdefault(transaction, scans)
+            self.ledger.note(transaction, number, int(after), {oid: count - first.get(oid, 0) for oid, count in scans.items()})
         return {
-            "relations": {row[0]: row[1:] for row in server.rows(dbapi, _RELATIONS)},
+            "relations": relations,
             "locks": locks,
-            "indexes": {row[0]: (row[1], row[2]) for row in server.rows(dbapi, _INDEXES)},
-            "foreign_keys": {row[0]: row[1:] for row in server.rows(dbapi, _FOREIGN_KEYS)},
+            "indexes": self._known["indexes"],
+            "foreign_keys": keys,
+            "transaction": transaction,
         }
 
-    def _plan(self, dbapi: Any, statement: str, parameters: Any) -> Any:
+    def _compare(self, now: dict[str, Any], heard: str = "") -> None:
+        """Tell of what the transaction did since the last statement that was seen."""
+        last, self._last = self._last, None
+        if self._blurred:
+            self._blurred = False
+            return
+        if last is None:
+            known = self._known or now
+            fresh = {oid: (*row[:3], *now["relations"].get(oid, row)[3:]) for oid, row in known["relations"].items()}
+            last = {**now, "relations": fresh, "locks": {}, "foreign_keys": known["foreign_keys"]}
+        found = self._told("", {"before": last, "alone": False, "wrapped": False, "plan": None, "started": time.monotonic()}, now)
+        stronger = {oid for oid, mode in found["locks"].items() if last["locks"].get(oid) != f"{mode}Lock"}
+        if stronger or found["scanned"] or found["rewritten"]:
+            self.statements.append(dict(found, sql=heard, unseen=True))
+
+    def _last_word(self, dbapi: Any) -> str:
+        """Return the text that the server had last from this connection, before we asked anything."""
+        pid = server.announced_pid(dbapi)
+        if self.ledger is None or pid is None:
+            return ""
+        return " ".join(str(self.ledger.session.value(_LAST_WORD.format(int(pid))) or "").split())[:MAXIMUM_TEXT]
+
+    def passed(self, statement: str) -> None:
+        if self.ledger is not None and re.match(r"SAVEPOINT\b", COMMENTS.sub("", statement), re.I):
+            self.ledger.nested = True
+
+    def ending(self, dbapi: Any, commits: bool) -> None:
+        if server.in_transaction(dbapi) is False:
+            return
+        with server.asking():
+            try:
+                heard = self._last_word(dbapi)
+                now = self._look(dbapi)
+                self._compare(now, heard)
+                self._last, self._ended = now, now["transaction"]
+                if commits:
+                    self._settle(now)
+                if self._flushes is None:
+                    self._flushes = server.value(dbapi, f"select to_regprocedure('{_FLUSH}')") is not None
+                if self._flushes:
+                    server.value(dbapi, f"select {_FLUSH}")  # else the counters of the server may be a second late
+            except Exception:
+                self._last = None  # it has failed already, and all that it did goes with it
+
+    def _plan(self, dbapi: Any, statement: str, parameters: Any, seen: dict[str, Any]) -> Any:
         """Return the server's plan of a statement that has one."""
         if not _EXPLAINED.match(statement) or ";" in statement.strip().rstrip(";"):
             return None
@@ -101,25 +240,73 @@ class Watch(Watcher):
                 text = "explain (verbose, format json) " + statement
                 cursor.execute(text, parameters) if parameters else cursor.execute(text)
                 found = cursor.fetchone()[0]
+                found = json.loads(found) if isinstance(found, str) else found
+                self._ask(dbapi, cursor, statement, parameters, found, seen)
             except Exception:  # then the statement itself says what is wrong with it
                 found = None
                 server.value(dbapi, "rollback to savepoint dbops_plan")
             server.value(dbapi, "release savepoint dbops_plan")
         finally:
             cursor.close()
-        return json.loads(found) if isinstance(found, str) else found
+        return found
+
+    def _ask(self, dbapi: Any, cursor: Any, statement: str, parameters: Any, found: Any, seen: dict[str, Any]) -> None:
+        """Ask the real database what an empty copy can not say: how many rows change, and which ones are read."""
+        plan = _Plan(found, seen["before"]["relations"], bool(_CREATES.match(statement)))
+        if self.real is None or not (plan.written | plan.read) & self.existing:
+            return
+        if plan.kind in ("update", "delete", "merge") and plan.written:
+            seen["affected"] = self.real.affected(statement, parameters)
+        elif plan.kind == "select" and self.real.answers and (not parameters or server.rewrites(dbapi)):
+            cursor.execute(statement, parameters) if parameters is not None else cursor.execute(statement)
+            seen["instead"] = self.real.answer(dbapi, statement, parameters, cursor.description)
 
     def finish(self, dbapi: Any, statement: str, seen: dict[str, Any]) -> dict[str, Any]:
-        after = self._look(dbapi)
+        if seen.get("again"):
+            return {}
+        was_open = server.in_transaction(dbapi)
+        after = self._look(dbapi, seen["alone"])
         if seen["wrapped"]:
             server.value(dbapi, "commit")
+            self._settle(after)
         elif seen["alone"]:
-            dbapi.rollback()
-        return self._told(statement, seen, after)
+            self._leave(dbapi, was_open)
+        else:
+            self._last = after
+        found = self._told(statement, seen, after)
+        if self.ledger is not None and (found["opaque"] or _EXCEPTION.search(statement) or _OPAQUE.match(statement)):
+            self.ledger.nested = True
+        if seen["alone"] and self.ledger is not None:
+            self.ledger.end()
+            self._is_not_counted(statement, found)
+        return found
+
+    def close(self) -> None:
+        if self.ledger is None:
+            return
+        objects, tables = self.ledger.rest()
+        named = [(self._known or {"relations": {}})["relations"].get(oid, (oid,))[0] for oid in tables if oid in self.existing]
+        if objects or named:
+            self.strange = sorted({*objects, *named})
+
+    def _settle(self, after: dict[str, Any]) -> None:
+        """What was there in a transaction that is committed is what the next one finds."""
+        self._known = {name: dict(after[name]) for name in ("relations", "indexes", "foreign_keys")}
+
+    def _is_not_counted(self, statement: str, found: dict[str, Any]) -> None:
+        if not _ALONE.match(COMMENTS.sub("", statement)):
+            self.ledger.uncounted = None  # type: ignore[union-attr]  # code of several transactions, of which nothing is known
+        elif self.ledger.uncounted is not None:  # type: ignore[union-attr]
+            self.ledger.uncounted |= set(found["locks"])  # type: ignore[union-attr]
 
     def broken(self, dbapi: Any, statement: str, seen: dict[str, Any]) -> dict[str, Any]:
+        if seen.get("again"):
+            return told(statement, seen["started"])
         if seen["wrapped"] and dbapi is not None:
             server.value(dbapi, "rollback")
+        self._last = None
+        if seen["alone"] and self.ledger is not None:
+            self.ledger.end()
         return self._told(statement, seen, seen["before"])
 
     def _told(self, statement: str, seen: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
@@ -141,11 +328,12 @@ class Watch(Watcher):
         if seen["alone"]:
             locks.update(self._documented(statement, before, after, rewritten))
         text = COMMENTS.sub("", statement)
-        plan = _Plan(seen["plan"], before["relations"], bool(re.match(r"\s*CREATE\b", text, re.I)))
+        plan = _Plan(seen["plan"], before["relations"], bool(_CREATES.match(text)))
         if plan.kind is not None:  # more exact than the counters, but for what a function does
             scanned = plan.scanned | (scanned - plan.read)
         gained = {oid for oid in locks if before["locks"].get(oid) is None}
-        procedural = bool(_OPAQUE.match(text)) or plan.kind == "select"
+        worked = self._worked_on(before["relations"], after)
+        procedural = bool(_OPAQUE.match(text)) or (plan.kind == "select" and not seen.get("instead"))
         tables = self.existing
         return told(
             statement,
@@ -159,9 +347,11 @@ class Watch(Watcher):
             written=sorted(plan.written & tables),
             writes=plan.kind if plan.kind in ("update", "delete", "insert", "merge") else None,
             unfiltered=plan.unfiltered,
+            affected=seen.get("affected"),
+            answered=bool(seen.get("instead")),
             read=sorted(
                 (
-                    (plan.read if plan.kind == "select" else set())
+                    (plan.read if plan.kind == "select" and not seen.get("instead") else set())
                     | ({oid for oid in gained if locks[oid] in MODES[:2]} if procedural else set())
                 )
                 & tables
@@ -170,10 +360,18 @@ class Watch(Watcher):
                 {
                     oid
                     for oid in tables
-                    if procedural and locks.get(oid) == "RowExclusiveLock" and before["locks"].get(oid) != "RowExclusiveLock"
+                    if procedural
+                    and locks.get(oid) == "RowExclusiveLock"
+                    and (oid in worked or before["locks"].get(oid) != "RowExclusiveLock")
                 }
             ),
+            opaque=bool(seen["alone"]) and not _ALONE.match(text),
         )
+
+    def _worked_on(self, before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+        """Return the tables that were read meanwhile, by themselves or by an index; what was parsed is locked and not read."""
+        more = {oid for oid, item in after["relations"].items() if item[3] > before.get(oid, (0, 0, 0, 0))[3]}
+        return more | {after["indexes"][oid][0] for oid in more if oid in after["indexes"]}
 
     def _documented(self, statement: str, before: dict[str, Any], after: dict[str, Any], rewritten: set[str]) -> dict[str, str]:
         """Return the locks of a statement that is over already, which is none of a transaction's: those that the manual says."""

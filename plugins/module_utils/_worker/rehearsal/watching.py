@@ -5,18 +5,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
-from typing import Any, Callable, Iterable
+from typing import Any, Callable, Iterable, Iterator
 
 from .. import server
 from ..redaction import cut
+from .pieces import COMMENTS, ends_transaction, is_control, split, undoes
+
+__all__ = ["COMMENTS", "MAXIMUM_TEXT", "Watcher", "told"]
 
 MAXIMUM_TEXT = 2000
-COMMENTS = re.compile(r"^\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*", re.S)
-_TRANSACTION = re.compile(
-    r"^\s*(?:BEGIN|START\s+TRANSACTION|COMMIT|ROLLBACK|END|SAVEPOINT|RELEASE|SET|SHOW|RESET|PREPARE|DEALLOCATE|PRAGMA)\b", re.I
-)
+#: Drivers that hand a text of several statements to the server as it is.
+_TAKE_SEVERAL = ("psycopg2", "psycopg")
 
 
 class Watcher:
@@ -31,6 +33,7 @@ class Watcher:
         self.running, self.autocommit = running, autocommit
         self.version_tables = sorted(set(version_tables))
         self.statements: list[dict[str, Any]] = []
+        self.strange: list[str] = []  # objects that a transaction changed or read which nobody looked at
         self._open: dict[str, Any] | None = None
 
     def start(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> dict[str, Any]:
@@ -45,12 +48,31 @@ class Watcher:
         """Return what is known of a statement that failed; ``dbapi`` is None where the connection went as well."""
         return told(statement, seen["started"])
 
+    def passed(self, statement: str) -> None:
+        """Take note of a statement that is not looked at."""
+
+    def ending(self, dbapi: Any, commits: bool) -> None:
+        """Look at what a transaction did before it ends, whatever its statements were."""
+
+    def close(self) -> None:
+        """Look at what the step did, when it has ended."""
+
     def events(self) -> list[tuple[str, Callable[..., Any], dict[str, Any]]]:
         return [
             ("before_cursor_execute", self._before, {"retval": True}),
             ("after_cursor_execute", self._after, {}),
             ("handle_error", self._failed, {}),
+            ("commit", self._commits_now, {}),
+            ("rollback", self._rolls_back, {}),
         ]
+
+    def _commits_now(self, conn: Any) -> None:
+        if self.running() and self._open is None:
+            self.ending(server.dbapi_of(conn.connection), True)
+
+    def _rolls_back(self, conn: Any) -> None:
+        if self.running() and self._open is None:
+            self.ending(server.dbapi_of(conn.connection), False)
 
     def _is_alembics(self, statement: str) -> bool:
         names = "|".join(re.escape(name) for name in self.version_tables)
@@ -65,25 +87,86 @@ class Watcher:
     def _before(self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> tuple[str, Any]:
         if not self.running() or self._is_alembics(statement) or self._open is not None:
             return statement, parameters
-        if _TRANSACTION.match(COMMENTS.sub("", statement)):
+        dbapi = server.dbapi_of(conn.connection)
+        *firsts, statement = self._pieces(conn.dialect.driver, statement, parameters, many)
+        for piece in firsts:
+            self._run(dbapi, piece, parameters)
+        if self._is_passed(dbapi, statement):
             return statement, parameters
-        seen = self.start(server.dbapi_of(conn.connection), statement, parameters, many)
-        seen.update(started=time.monotonic(), statement=statement)
+        return self._begun(dbapi, statement, parameters, many).get("instead") or statement, parameters
+
+    def _pieces(self, driver: str, statement: str, parameters: Any, many: bool) -> list[str]:
+        named = not parameters or (isinstance(parameters, dict) and driver == "psycopg2")
+        return split(statement) if driver in _TAKE_SEVERAL and named and not many else [statement]
+
+    def _is_passed(self, dbapi: Any, statement: str) -> bool:
+        """Tell whether a statement is not looked at; before the end of a transaction that is."""
+        if not is_control(statement) or len(split(statement)) > 1:
+            return False
+        self.passed(statement)
+        if ends_transaction(statement):
+            self.ending(dbapi, not undoes(statement))
+        return True
+
+    def _begun(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> dict[str, Any]:
+        with server.asking():
+            seen = self.start(dbapi, statement, parameters, many)
+        seen.update(started=time.monotonic(), statement=statement, formatted=parameters is not None)
         self._open = seen
-        return seen.get("instead") or statement, parameters
+        return seen
+
+    def _run(self, dbapi: Any, statement: str, parameters: Any) -> None:
+        """Run one of the statements of a text, as the text would have."""
+        cursor = dbapi.cursor()
+        try:
+            with self.raw(dbapi, statement, parameters, False), server.asking():
+                cursor.execute(statement, parameters) if parameters is not None else cursor.execute(statement)
+        finally:
+            cursor.close()
+
+    @contextlib.contextmanager
+    def raw(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> Iterator[None]:
+        """Look around a statement that does not come by SQLAlchemy's events."""
+        aside = not self.running() or self._open is not None or self._is_alembics(statement)
+        if aside or self._is_passed(dbapi, statement):
+            yield
+            return
+        self._begun(dbapi, statement, parameters, many)
+        try:
+            yield
+        except Exception as exc:
+            self._broke(dbapi, exc)
+            raise
+        self._done(dbapi)
 
     def _after(self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+        if self._open is not None:
+            self._done(server.dbapi_of(conn.connection))
+
+    def _done(self, dbapi: Any) -> None:
         seen, self._open = self._open, None
         if seen is not None:
-            self.statements.append(self.finish(server.dbapi_of(conn.connection), seen["statement"], seen))
+            with server.asking():
+                found = self.finish(dbapi, seen["statement"], seen)
+            if found:
+                self.statements.append(_shown(found, seen))
 
     def _failed(self, context: Any) -> None:
+        if self._open is not None:
+            dbapi = server.dbapi_of(context.connection.connection) if context.connection is not None else None
+            self._broke(dbapi, context.original_exception)
+
+    def _broke(self, dbapi: Any, exc: Any) -> None:
         seen, self._open = self._open, None
-        if seen is None:
-            return
-        dbapi = server.dbapi_of(context.connection.connection) if context.connection is not None else None
-        found = self.broken(dbapi, seen["statement"], seen)
-        self.statements.append(dict(found, error=str(context.original_exception).strip().partition("\n")[0]))
+        if seen is not None:
+            with server.asking():
+                found = self.broken(dbapi, seen["statement"], seen)
+            self.statements.append(dict(_shown(found, seen), error=str(exc).strip().partition("\n")[0]))
+
+
+def _shown(found: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
+    """Show a text as it reaches the server: a driver that puts parameters into it makes one percent sign of two."""
+    return dict(found, sql=found["sql"].replace("%%", "%")) if seen["formatted"] else found
 
 
 def told(statement: str, started: float, **facts: Any) -> dict[str, Any]:
@@ -91,7 +174,8 @@ def told(statement: str, started: float, **facts: Any) -> dict[str, Any]:
 
     ``scanned``, ``rewritten`` and ``written`` are read, built anew or changed all over, ``touched`` changed in some rows, ``read``
     has rows that Python or a function looks at, ``procedural_writes`` rows that a function changes. ``algorithm`` is what MySQL
-    calls it, ``opaque`` code in the database that can not be followed.
+    calls it, ``opaque`` code in the database that can not be followed, ``unseen`` what a transaction did and no statement says.
+    ``affected`` is how many rows the real database would change, ``answered`` a query that got the rows which it has there.
     """
     found = {
         "sql": cut(" ".join(statement.split()), MAXIMUM_TEXT),
@@ -110,6 +194,9 @@ def told(statement: str, started: float, **facts: Any) -> dict[str, Any]:
         "procedural_writes": [],
         "algorithm": None,
         "opaque": False,
+        "affected": None,
+        "answered": False,
+        "unseen": False,
         "error": None,
     }
     return dict(found, **facts)

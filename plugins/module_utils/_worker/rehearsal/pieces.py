@@ -1,0 +1,55 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The statements of a text: a server takes several at once, and what the first word says is true of the first only."""
+
+from __future__ import annotations
+
+import re
+
+COMMENTS = re.compile(r"^\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*", re.S)
+#: What a semicolon ends nothing in, else what stands by itself. PostgreSQL manual, "Lexical Structure".
+_TOKEN = re.compile(
+    r"\b[eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*|\*/|(\$(?:[^\W\d]\w*)?\$).*?\1|[;()]|[^'\"$;()/*eE-]+|.",
+    re.S,
+)
+#: The body of such a function is a list of statements without quotes.
+_UNQUOTED_BODY = re.compile(r"\bBEGIN\s+ATOMIC\b", re.I)
+_CONTROL = re.compile(
+    r"^(?:BEGIN|START\s+TRANSACTION|COMMIT|ROLLBACK|ABORT|END|SAVEPOINT|RELEASE|SET|SHOW|RESET|DEALLOCATE|PRAGMA|PREPARE\s+TRANSACTION)\b",
+    re.I,
+)
+_ENDS = re.compile(r"^(?:COMMIT|ROLLBACK(?!\s+(?:(?:WORK|TRANSACTION)\s+)?TO\b)|ABORT|END|PREPARE\s+TRANSACTION)\b", re.I)
+
+
+def split(text: str) -> list[str]:
+    """Return the statements of ``text``; one that can not be taken apart for sure is returned whole."""
+    if ";" not in text or _UNQUOTED_BODY.search(text):
+        return [text]
+    found, current, comments, parentheses = [], "", 0, 0
+    for match in _TOKEN.finditer(text):
+        token = match.group(0)
+        if token in ("/*", "*/"):
+            comments = max(0, comments + (1 if token == "/*" else -1))
+        elif not comments and token in "()":
+            parentheses += 1 if token == "(" else -1
+        elif not comments and not parentheses and token == ";":
+            found.append(current)
+            current = ""
+            continue
+        current += token
+    found = [piece for piece in [*found, current] if COMMENTS.sub("", piece + "\n").strip()]
+    return found if found and not comments and not parentheses else [text]
+
+
+def is_control(statement: str) -> bool:
+    """Tell whether one statement only begins, ends or sets something, and says nothing to the tables."""
+    return bool(_CONTROL.match(COMMENTS.sub("", statement)))
+
+
+def ends_transaction(statement: str) -> bool:
+    return bool(_ENDS.match(COMMENTS.sub("", statement)))
+
+
+def undoes(statement: str) -> bool:
+    return bool(re.match(r"(?:ROLLBACK|ABORT)\b", COMMENTS.sub("", statement), re.I))

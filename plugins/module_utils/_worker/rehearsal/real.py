@@ -1,0 +1,135 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the real PostgreSQL database says of a statement: how many rows it is about, and the few rows that a query reads.
+
+Its sessions only read, for a limited time. A statement that changes rows is planned there and never run. A query is run when its
+plan calls nothing but what is known to have no effect.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Callable, Mapping
+
+from .. import server
+from .access import Session, drive, quoted
+
+#: So many rows a query may return to be answered with the real ones.
+FEW = 100
+_SETTINGS = (
+    "select set_config('default_transaction_read_only', 'on', false), set_config('statement_timeout', '{milliseconds}', false), "
+    "set_config('lock_timeout', '1000', false), set_config('enable_seqscan', 'on', false)"
+)
+_CALL = re.compile(r"\b([a-z_]\w*)\(")
+_WITHOUT_EFFECT = {
+    *("count", "sum", "min", "max", "avg", "coalesce", "nullif", "greatest", "least", "lower", "upper", "length", "char_length"),
+    *("trim", "btrim", "ltrim", "rtrim", "substr", "substring", "replace", "concat", "round", "abs", "floor", "ceil", "now"),
+    *("date_trunc", "date_part", "extract", "to_char", "md5", "array_agg", "string_agg", "json_agg", "jsonb_agg", "row_number"),
+    *("rank", "dense_rank", "lag", "lead", "first_value", "last_value", "bool_and", "bool_or", "numeric", "varying", "character"),
+    *("bpchar", "varchar", "unnest", "array_length", "cardinality", "split_part", "left", "right"),
+}
+
+
+class Real:
+    """:param connect: makes a connection of ours to the real database.
+    :param sizes: table → {rows, bytes} from its statistics.
+    :param seconds: time limit of each query; 0 is none.
+    :param answers: queries may be run there.
+    """
+
+    def __init__(self, connect: Callable[[], Session], sizes: Mapping[str, Any], seconds: float, answers: bool) -> None:
+        self.connect, self.sizes, self.seconds, self.answers = connect, sizes, seconds, answers
+        self._session: Session | None = None
+
+    @property
+    def session(self) -> Session:
+        if self._session is None:
+            self._session = self.connect()
+            self._session.rows(_SETTINGS.format(milliseconds=round(self.seconds * 1000)))
+        return self._session
+
+    def close(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _run(self, statement: str, parameters: Any) -> list[tuple[Any, ...]] | None:
+        """Return the rows; None where the real database does not take the statement, as for what a pending revision makes."""
+        session = self.session
+
+        def work() -> list[tuple[Any, ...]]:
+            cursor = session.dbapi.cursor()
+            try:
+                with server.asking():
+                    cursor.execute(statement, parameters) if parameters is not None else cursor.execute(statement)
+                return [tuple(row) for row in cursor.fetchall()]
+            finally:
+                cursor.close()
+
+        try:
+            return drive(session.dialect, work)  # type: ignore[no-any-return]
+        except Exception:
+            return None
+
+    def _plan(self, statement: str, parameters: Any) -> dict[str, Any] | None:
+        rows = self._run("explain (verbose, format json) " + statement, parameters)
+        if not rows:
+            return None
+        found = json.loads(rows[0][0]) if isinstance(rows[0][0], str) else rows[0][0]
+        return found[0].get("Plan")  # type: ignore[no-any-return]
+
+    def affected(self, statement: str, parameters: Any) -> int | None:
+        """Return how many rows of its table an UPDATE, DELETE or MERGE changes, as the server estimates it; None is not known."""
+        change = _changing(self._plan(statement, parameters) or {})
+        if change is None or not change.get("Relation Name"):
+            return None
+        schema, table = str(change.get("Schema")), str(change["Relation Name"])
+        rows = (self.sizes.get(f"{schema}.{table}") or {}).get("rows")
+        every = self._plan(f"select 1 from {quoted(schema)}.{quoted(table)}", None)
+        if rows is None or every is None:
+            return None
+        touched = sum(float(below.get("Plan Rows") or 0) for below in change.get("Plans") or ())
+        return round(int(rows) * min(1.0, touched / max(1.0, float(every.get("Plan Rows") or 0))))
+
+    def answer(self, dbapi: Any, statement: str, parameters: Any, description: Any) -> str | None:
+        """Return a query that gives the rows which the real database has for ``statement``; None where they may not be asked for.
+
+        :param dbapi: the connection to the copy, which knows the types.
+        :param description: the columns, as the driver told them.
+        """
+        plan = self._plan(statement, parameters) if self.answers and description else None
+        names = [str(column[0]) for column in description or ()]
+        if plan is None or len(set(names)) < len(names) or float(plan.get("Plan Rows") or 0) > FEW or not _has_no_effect(plan):
+            return None
+        limited = (
+            f"select coalesce(jsonb_agg(to_jsonb(x)), '[]')::text from (select * from ({_bare(statement)}) y limit {FEW + 1}) x"
+        )
+        rows = self._run(limited, parameters)
+        if not rows or len(json.loads(rows[0][0])) > FEW:
+            return None
+        types = [server.value(dbapi, f"select format_type({int(column[1])}, null)") for column in description]
+        columns = ", ".join(f"{quoted(name)} {kind}" for name, kind in zip(names, types))
+        shown = ", ".join(f"x.{quoted(name)}" for name in names)
+        text = f"select {shown} from jsonb_to_recordset({server.literal(str(rows[0][0]))}::jsonb) as x({columns})"
+        return text.replace("%", "%%") if parameters is not None else text
+
+
+def _bare(statement: str) -> str:
+    return statement.strip().rstrip(";")
+
+
+def _changing(node: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    if node.get("Node Type") == "ModifyTable":
+        return node
+    return next((found for below in node.get("Plans") or () for found in [_changing(below)] if found), None)
+
+
+def _has_no_effect(node: Any) -> bool:
+    if isinstance(node, Mapping):
+        lasting = node.get("Node Type") in ("ModifyTable", "LockRows", "Function Scan", "Foreign Scan", "Custom Scan")
+        return not lasting and all(_has_no_effect(value) for value in node.values())
+    if isinstance(node, list):
+        return all(_has_no_effect(value) for value in node)
+    return not isinstance(node, str) or set(_CALL.findall(node)) <= _WITHOUT_EFFECT

@@ -1,0 +1,116 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""What each login role of PostgreSQL may do with what: old code goes by names, so what has a name now counts, whoever made it."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterable, List, Tuple
+
+from .. import server
+from .access import Session
+
+#: (role, kind, name) → privilege → columns; no columns where a privilege is not for single ones.
+Rights = Dict[Tuple[str, str, str], Dict[str, List[str]]]
+_OURS = "n.nspname !~ '^pg_' and n.nspname <> 'information_schema'"
+#: Login roles that are no superusers: those that are given, or that have or inherit a right on something here.
+_ROLES = f"""
+with acls as (
+  select nspacl as acl, nspowner as owner from pg_namespace n where {_OURS}
+  union all select relacl, relowner from pg_class c join pg_namespace n on n.oid = c.relnamespace where {_OURS}
+  union all select attacl, null from pg_attribute where attacl is not null
+  union all select proacl, proowner from pg_proc p join pg_namespace n on n.oid = p.pronamespace where {_OURS}),
+holders as (select distinct e.grantee as oid from acls, aclexplode(acl) e union select owner from acls)
+select r.rolname::text from pg_roles r
+where r.rolcanlogin and not r.rolsuper and exists (select from holders h where h.oid <> 0 and pg_has_role(r.oid, h.oid, 'USAGE'))"""
+_CONNECTED = """
+select distinct usename::text from pg_stat_activity
+where datname = current_database() and usename is not null and application_name not like 'dbops.alembic%'"""
+_COLUMNS = """
+  case when not ({blocked}) then (select json_agg(a.attname order by a.attnum) from pg_attribute a
+    where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+      and has_column_privilege(r.oid, c.oid, a.attnum, '{privilege}')) end"""
+#: No row is seen or written where row security applies and no policy permits it. PostgreSQL manual, "Row Security Policies".
+_BLOCKED = """c.relrowsecurity and not r.rolbypassrls
+    and (c.relforcerowsecurity or not pg_has_role(r.oid, c.relowner, 'USAGE'))
+    and not exists (select from pg_policy p where p.polrelid = c.oid and p.polpermissive and p.polcmd in ('*', '{command}')
+      and (p.polroles = '{{{{0}}}}'
+           or exists (select from unnest(p.polroles) m where m <> 0 and pg_has_role(r.oid, m, 'USAGE'))))"""
+_BY_COLUMN = (("SELECT", "r"), ("INSERT", "a"), ("UPDATE", "w"))
+_RELATIONS = (
+    "select r.rolname::text, c.relkind::text, n.nspname || '.' || c.relname, json_build_object("
+    + ", ".join(
+        f"'{name}', " + _COLUMNS.format(privilege=name, blocked=_BLOCKED.format(command=command)) for name, command in _BY_COLUMN
+    )
+    + ", 'DELETE', case when has_table_privilege(r.oid, c.oid, 'DELETE') and not ("
+    + _BLOCKED.format(command="d")
+    + """) then '[]'::json end)::text
+from pg_class c join pg_namespace n on n.oid = c.relnamespace cross join pg_roles r
+where c.relkind in ('r', 'p', 'v', 'm', 'f') and r.rolname = any({roles}) and """
+    + _OURS
+).replace("{{0}}", "{0}")
+_OTHERS = f"""
+select r.rolname::text, 'S', n.nspname || '.' || c.relname, json_build_object(
+  'USAGE', case when has_sequence_privilege(r.oid, c.oid, 'USAGE') then '[]'::json end,
+  'UPDATE', case when has_sequence_privilege(r.oid, c.oid, 'UPDATE') then '[]'::json end)::text
+from pg_class c join pg_namespace n on n.oid = c.relnamespace cross join pg_roles r
+where c.relkind = 'S' and r.rolname = any({{roles}}) and {_OURS}
+union all
+select r.rolname::text, 'function', n.nspname || '.' || p.proname || '(' || oidvectortypes(p.proargtypes) || ')',
+  json_build_object('EXECUTE', case when has_function_privilege(r.oid, p.oid, 'EXECUTE') then '[]'::json end)::text
+from pg_proc p join pg_namespace n on n.oid = p.pronamespace cross join pg_roles r
+where r.rolname = any({{roles}}) and {_OURS}
+  and not exists (select from pg_depend e where e.objid = p.oid and e.classid = 'pg_proc'::regclass and e.deptype = 'e')
+union all
+select r.rolname::text, 'schema', n.nspname::text,
+  json_build_object('USAGE', case when has_schema_privilege(r.oid, n.oid, 'USAGE') then '[]'::json end)::text
+from pg_namespace n cross join pg_roles r where r.rolname = any({{roles}}) and {_OURS}
+union all
+select r.rolname::text, 'type', n.nspname || '.' || t.typname,
+  json_build_object('USAGE', case when has_type_privilege(r.oid, t.oid, 'USAGE') then '[]'::json end)::text
+from pg_type t join pg_namespace n on n.oid = t.typnamespace cross join pg_roles r
+where t.typtype in ('e', 'd') and r.rolname = any({{roles}}) and {_OURS}"""
+
+
+def roles(original: Session, given: Iterable[str]) -> list[str]:
+    """Return the roles that old code may have: those that are given, else those that are connected or have rights here."""
+    wanted = sorted(set(given))
+    if wanted:
+        return wanted
+    plain = {name for (name,) in original.rows("select rolname::text from pg_roles where rolcanlogin and not rolsuper")}
+    connected = {name for (name,) in original.rows(_CONNECTED)}
+    return sorted((connected & plain) | {name for (name,) in original.rows(_ROLES)})
+
+
+def look(session: Session, names: list[str]) -> Rights:
+    """Return what these roles may do in the database of ``session``."""
+    import json
+
+    if not names:
+        return {}
+    array = f"array[{', '.join(server.literal(name) for name in names)}]::text[]"
+    found: Rights = {}
+    for query in (_RELATIONS, _OTHERS):
+        for role, kind, name, text in session.rows(query.replace("{roles}", array)):
+            held = {privilege: columns for privilege, columns in json.loads(text).items() if columns is not None}
+            found[(str(role), "relation" if kind in ("r", "p", "v", "m", "f") else kind, str(name))] = held
+    return found
+
+
+def lost(before: Rights, after: Rights, columns: set[str]) -> list[dict[str, Any]]:
+    """Return what a role could do with an object of a name, and can do no more with what has the name now.
+
+    An object that is gone is another matter, as is a column.
+
+    :param columns: what there is now, as "schema.table.column".
+    """
+    found = []
+    for (role, kind, name), held in before.items():
+        now = after.get((role, kind, name))
+        for privilege, names in held.items() if now is not None else ():
+            kept = now.get(privilege)  # type: ignore[union-attr]
+            missing = [column for column in names if column not in (kept or ()) and f"{name}.{column}" in columns]
+            if kept is None or missing:
+                told = {"role": role, "kind": kind, "object": name, "privilege": privilege}
+                found.append(dict(told, columns=missing if kept else []))
+    return found

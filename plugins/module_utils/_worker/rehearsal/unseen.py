@@ -1,0 +1,101 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""What PostgreSQL shows of a revision afterwards, from a connection of our own, held against the transactions that were watched.
+
+A row of the catalogue bears the transaction that wrote it, and the server counts the scans of a table. What neither the
+transactions nor the scans that were seen account for was done in one that nobody looked at.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .access import Session
+
+_XIDS = 1 << 32
+_NEXT = "select txid_snapshot_xmax(txid_current_snapshot())"
+_COUNTERS = """
+select c.oid::text, pg_stat_get_numscans(c.oid) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'm') and c.oid >= 16384 and n.nspname !~ '^pg_'"""
+#: Catalogue → the object that one of its rows is about. Statistics are not among them: ANALYZE may come at any time.
+_CATALOGUES = {
+    "pg_class": "oid::regclass::text",
+    "pg_attribute": "attrelid::regclass::text",
+    "pg_attrdef": "adrelid::regclass::text",
+    "pg_constraint": "conname::text",
+    "pg_index": "indexrelid::regclass::text",
+    "pg_trigger": "tgrelid::regclass::text",
+    "pg_policy": "polrelid::regclass::text",
+    "pg_rewrite": "ev_class::regclass::text",
+    "pg_proc": "oid::regprocedure::text",
+    "pg_type": "oid::regtype::text",
+    "pg_enum": "enumtypid::regtype::text",
+    "pg_namespace": "nspname::text",
+}
+_WRITTEN = " union all ".join(
+    f"select {name}, xmin::text::bigint from {catalogue} where age(xmin) <= {{age}}" for catalogue, name in _CATALOGUES.items()
+)
+
+
+class Ledger:
+    """What was seen of one step, and what there is besides.
+
+    :param session: a connection of ours to the copy.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.start = int(session.value(_NEXT))
+        self.counters = self._counters()
+        self.spans: dict[Any, tuple[int, int]] = {}  # transaction → its first number, and the first that came after it
+        self.scans: dict[Any, dict[str, int]] = {}
+        self._begun = 0
+        self.nested = False  # there was a savepoint, or code that may have made one
+        self.uncounted: set[str] | None = set()  # tables whose scans could not be told; None: all of them
+
+    def note(self, transaction: Any, number: int | None, after: int, scans: dict[str, int]) -> None:
+        """Take down how far a transaction has come.
+
+        :param number: its own number; None as long as it has written nothing.
+        :param after: the number that the next one gets.
+        :param scans: table → how often the transaction began to read all of it.
+        """
+        if number is not None:
+            self.spans[transaction] = (number, max(after, number + 1))
+        self.scans[transaction] = scans
+
+    def begin(self) -> None:
+        """A statement begins that has transactions of its own."""
+        self._begun = int(self.session.value(_NEXT))
+
+    def end(self) -> None:
+        self.spans[("alone", self._begun)] = (self._begun, int(self.session.value(_NEXT)))
+
+    def rest(self) -> tuple[list[str], list[str]]:
+        """Return the objects that an unknown transaction wrote, and the OIDs of the tables that were read without being seen."""
+        end = int(self.session.value(_NEXT))
+        written = self.session.rows(_WRITTEN.format(age=max(0, end - self.start))) if end > self.start else []
+        strange = {name for name, number in written if not self._is_known(int(number), end)}
+        if self.uncounted is None:
+            return sorted(strange), []
+        seen: dict[str, int] = {}
+        for scans in self.scans.values():
+            for oid, count in scans.items():
+                seen[oid] = seen.get(oid, 0) + count
+        more = [
+            oid
+            for oid, count in self._counters().items()
+            if oid in self.counters and oid not in self.uncounted and count > self.counters[oid] + seen.get(oid, 0)
+        ]
+        return sorted(strange), sorted(more)
+
+    def _is_known(self, number: int, end: int) -> bool:
+        full = end - (end - number) % _XIDS  # a row holds the last 32 bits
+        spans = sorted(self.spans.values())
+        if self.nested:  # a savepoint has a number of its own, and which transaction it was of does not show
+            spans = [(first, later) for (first, _after), (later, _end) in zip(spans, [*spans[1:], (end + 1, 0)])]
+        return full < self.start or any(first <= full < after for first, after in spans)
+
+    def _counters(self) -> dict[str, int]:
+        return {str(oid): int(count or 0) for oid, count in self.session.rows(_COUNTERS)}

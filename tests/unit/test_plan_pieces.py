@@ -1,0 +1,110 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The statements of a text, and what the numbers of transactions say of those that nobody saw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal import pieces
+from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal.rights import lost
+from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal.unseen import Ledger
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SELECT 1", ["SELECT 1"]),
+        ("SET a = 1; SELECT 2;", ["SET a = 1", "SELECT 2"]),
+        ("SELECT ';', \"a;b\", E'it\\';s', $q$;$$;$q$, $$;$$; SELECT 2", 2),
+        ("-- one; two\nSELECT 1; /* a; /* b; */ c; */ SELECT 2", 2),
+        ("CREATE RULE r AS ON INSERT TO t DO (DELETE FROM a; DELETE FROM b); SELECT 2", 2),
+        ("CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END", 1),
+        ("SELECT 1; -- and nothing more", ["SELECT 1"]),
+        ("SELECT (1; SELECT 2", 1),
+        ("SELECT note; DELETE FROM e", 2),
+    ],
+)
+def test_a_text_is_taken_apart_where_that_is_certain(text: str, expected: Any) -> None:
+    found = pieces.split(text)
+    assert (len(found) if isinstance(expected, int) else [piece.strip() for piece in found]) == expected
+    assert isinstance(expected, list) or len(found) > 1 or found == [text]
+
+
+@pytest.mark.parametrize(
+    ("statement", "control", "ends"),
+    [
+        ("SET LOCAL x = 1", True, False),
+        ("/* now */ COMMIT", True, True),
+        ("ROLLBACK TO SAVEPOINT a", True, False),
+        ("ROLLBACK", True, True),
+        ("BEGIN", True, False),
+        ("CREATE INDEX i ON t (a)", False, False),
+        ("PREPARE x AS DELETE FROM t", False, False),
+    ],
+)
+def test_what_only_controls_a_transaction(statement: str, control: bool, ends: bool) -> None:
+    assert (pieces.is_control(statement), pieces.ends_transaction(statement)) == (control, ends)
+
+
+class Server:
+    """Answers as the connection to the copy does."""
+
+    def __init__(self, following: int, written: list[tuple[str, int]], scans: dict[str, int]) -> None:
+        self.following, self.written, self.scans = following, written, scans
+
+    def value(self, sql: str) -> int:
+        return self.following
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return list(self.scans.items()) if "numscans" in sql else list(self.written)
+
+
+@pytest.mark.parametrize(
+    ("spans", "nested", "written", "strange"),
+    [
+        ([(10, 11)], False, [("a", 10)], []),
+        ([(10, 11)], False, [("a", 10), ("b", 11)], ["b"]),
+        ([(10, 11), (13, 14)], True, [("a", 12), ("b", 13)], []),
+        ([], False, [("a", 9), ("b", 4_294_967_295)], []),
+        ([], False, [("a", 10)], ["a"]),
+    ],
+)
+def test_a_transaction_that_nobody_saw(spans: Any, nested: bool, written: Any, strange: list[str]) -> None:
+    server = Server(10, written, {})
+    ledger = Ledger(server)  # type: ignore[arg-type]
+    server.following = 20
+    for number, after in spans:
+        ledger.note(str(number), number, after, {})
+    ledger.nested = nested
+    assert ledger.rest() == (strange, [])
+
+
+def test_a_scan_that_nobody_saw() -> None:
+    server = Server(10, [], {"1": 5, "2": 5, "3": 5})
+    ledger = Ledger(server)  # type: ignore[arg-type]
+    ledger.note("t", None, 10, {"1": 1})
+    ledger.note("t", None, 10, {"1": 2})
+    server.scans = {"1": 7, "2": 6, "3": 6, "4": 9}
+    ledger.uncounted = {"3"}
+    assert ledger.rest() == ([], ["2"])
+    ledger.uncounted = None
+    assert ledger.rest() == ([], [])
+
+
+def test_what_is_lost_goes_by_names() -> None:
+    key = ("web", "relation", "public.t")
+    before = {key: {"SELECT": ["a", "b", "c"], "DELETE": []}, ("web", "S", "public.s"): {"USAGE": []}}
+    columns = {"public.t.a", "public.t.b"}
+
+    def told(after: Any) -> list[tuple[str, str, list[str]]]:
+        return [(item["object"], item["privilege"], item["columns"]) for item in lost(before, after, columns)]
+
+    assert told({key: {"SELECT": ["a", "b"], "DELETE": []}}) == []  # c is gone, which is another rule's
+    assert told({key: {"SELECT": ["a"], "DELETE": []}}) == [("public.t", "SELECT", ["b"])]
+    assert told({key: {}, ("web", "S", "public.s"): {}}) == [
+        ("public.t", "SELECT", []),
+        ("public.t", "DELETE", []),
+        ("public.s", "USAGE", []),
+    ]
