@@ -97,7 +97,7 @@ CASES: dict[str, tuple[str, str, list[str], str]] = {
     "fk_validated": (sql("ALTER TABLE big VALIDATE CONSTRAINT fk_l"), "", [], "expand"),
     "batch": (sql("UPDATE big SET code = 1 WHERE id IN (SELECT id FROM big WHERE code IS NULL LIMIT 1000)"), "", [], "expand"),
     "few_of_many": (sql("UPDATE big SET code = 1 WHERE kind = 2"), "", [], "expand"),
-    "emptied": (sql("TRUNCATE big"), "", [], "expand"),
+    "emptied": (sql("ALTER TABLE filled DROP CONSTRAINT fk_s", "TRUNCATE big"), "", [], "expand"),
     "refreshed": (sql("REFRESH MATERIALIZED VIEW CONCURRENTLY stored"), "", [], "expand"),
     "three_rows": (
         "for row in op.get_bind().execute(sa.text('SELECT id, name FROM big ORDER BY id LIMIT 3')):\n"
@@ -652,3 +652,24 @@ def test_the_playbook_shows_a_table(newest: Application, own: Any, tmp_path: Pat
     assert "C02 breaks: The column small.old is dropped" in done.stdout and "AccessExclusive on public.big" in done.stdout
     assert "changed=0" in done.stdout and own.password not in done.stdout + done.stderr
     assert own.dump() == before and scratches(own.server) == []
+
+
+def test_a_pipeline_fails_by_policy_and_keeps_reports(newest: Application, own: Any, tmp_path: Path) -> None:
+    project = based(newest, own, {"one": CASES["index"][:2]})
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    kept = {"ANSIBLE_COLLECTIONS_PATH": str(TREE), "ANSIBLE_NOCOLOR": "1", "PLAN_CHECK_URL": own.url()}
+
+    def check(**given: Any) -> subprocess.CompletedProcess[str]:
+        variables = {"plan_check_path": str(project.folder), "plan_check_python": str(newest.python), **given}
+        command = [program, "-i", "localhost,", "dbops.alembic.plan_check", "-e", json.dumps(variables)]
+        return subprocess.run(command, cwd=tmp_path, env={**os.environ, **kept}, capture_output=True, text=True, check=False)
+
+    refused = check(plan_check_reports=str(tmp_path))
+    assert refused.returncode != 0 and "maintenance_window: Revision one blocks" in refused.stdout, refused.stdout + refused.stderr
+    run = json.loads((tmp_path / "plan.sarif").read_text())["runs"][0]
+    assert "B01" in [item["ruleId"] for item in run["results"]] and run["properties"]["route"] == "maintenance_window"
+    assert "<failure" in (tmp_path / "plan.xml").read_text() and "**B01**" in (tmp_path / "plan.md").read_text()
+    assert "public.big" in (tmp_path / "plan.html").read_text() and own.password not in refused.stdout + refused.stderr
+    allowed = check(plan_check_routes=["rolling", "maintenance_window"])
+    assert allowed.returncode == 0, allowed.stdout + allowed.stderr
+    assert scratches(own.server) == []
