@@ -74,7 +74,12 @@ class _Database:
     def __init__(self, facts: Mapping[str, Any], large: Large, policy: Policy) -> None:
         self.facts, self.large, self.policy = facts, large, policy
         self.warnings: list[str] = []
-        self.seen = {item["revision"]: Seen(item, large) for item in facts["revisions"]}
+        self.seen: dict[str, Seen] = {}
+        held: dict[str, str] = {}
+        for item in facts["revisions"]:
+            seen = self.seen[item["revision"]] = Seen(item, large, held)
+            if facts["database"].get("transaction_per") == "run":
+                held = seen.left_held()
         if facts["mode"] == "static":
             told = f" {facts['second_opinion']} has read it too." if facts["second_opinion"] else ""
             self.warnings.append(

@@ -101,7 +101,7 @@ CASES: dict[str, tuple[str, str, list[str], str]] = {
     "refreshed": (sql("REFRESH MATERIALIZED VIEW CONCURRENTLY stored"), "", [], "expand"),
     "three_rows": (
         "for row in op.get_bind().execute(sa.text('SELECT id, name FROM big ORDER BY id LIMIT 3')):\n"
-        '    op.execute(f"ALTER TABLE small ADD seen_{row.name} text")',
+        '    op.execute(f"ALTER TABLE small ADD seen_{row.id} text")',
         "",
         [],
         "expand",

@@ -7,6 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.dbops.alembic.plugins.module_utils._rehearsal import blocking
+from ansible_collections.dbops.alembic.plugins.module_utils._rehearsal.seen import Seen
 from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal import pieces
 from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal.rights import lost
 from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal.unseen import Ledger
@@ -108,3 +110,18 @@ def test_what_is_lost_goes_by_names() -> None:
         ("public.t", "DELETE", []),
         ("public.s", "USAGE", []),
     ]
+
+
+def test_a_lock_is_held_on_where_revisions_share_a_transaction() -> None:
+    def one(locks: dict[str, str], scanned: list[str], autocommit: bool = False) -> dict[str, Any]:
+        facts = {name: [] for name in ("rewritten", "written", "procedural_writes", "read")}
+        statement = {**facts, "sql": "…", "locks": locks, "scanned": scanned, "truncated": False, "writes": None, "affected": None}
+        tables = {"1": {"name": "small", "rows": 1, "bytes": 1}, "2": {"name": "big", "rows": 1000000, "bytes": 1}}
+        return {"statements": [dict(statement, transactional=True, autocommit=autocommit)], "tables": tables, "changes": []}
+
+    first = Seen(one({"1": "AccessExclusive"}, []))
+    assert first.left_held() == {"small": "AccessExclusive"}
+    assert [item.rule for item in blocking.check(Seen(one({}, ["2"])))] == []
+    assert [item.rule for item in blocking.check(Seen(one({}, ["2"]), held=first.left_held()))] == ["B01"]
+    assert [item.rule for item in blocking.check(Seen(one({}, ["2"], autocommit=True), held=first.left_held()))] == []
+    assert Seen(one({}, [], autocommit=True), held=first.left_held()).left_held() == {}

@@ -52,10 +52,12 @@ class Seen:
     """One revision as it ran, in one direction.
 
     :param facts: the worker's report.
+    :param held: table → strongest lock that a revision before it still holds, where all of them share one transaction.
     """
 
     facts: Facts
     large: Large = field(default_factory=Large)
+    held: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def revision(self) -> str:
@@ -127,11 +129,22 @@ class Seen:
 
     def strong_locks(self, statement: Facts) -> dict[str, str]:
         """Return table → lock, of the locks that keep running code out while the statement runs."""
-        return {
+        own = {
             self.table(oid)["name"]: mode
             for oid, mode in statement["locks"].items()
             if mode in STRONG and (mode == "AccessExclusive" or not self.table(oid).get("stored"))  # nobody writes a stored query
         }
+        return stronger(self.held, own) if statement["transactional"] and not statement["autocommit"] else own
+
+    def left_held(self) -> dict[str, str]:
+        """Return the locks that are held after it, where the revisions share one transaction; an autocommit block ends that."""
+        found = dict(self.held)
+        for statement in self.statements:
+            if statement["autocommit"] or not statement["transactional"]:
+                found = {}
+            else:
+                found = stronger(found, self.strong_locks(statement))
+        return found
 
     def requires_new_column(self, oid: Any) -> bool:
         """Tell whether a column without a value for the rows that are there is added, which fails at the first of them."""
@@ -145,6 +158,15 @@ class Seen:
     def downgrade(self) -> Seen | None:
         back = self.facts.get("downgrade")
         return Seen(back, self.large) if back else None
+
+
+def stronger(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, str]:
+    """Return the strongest lock of both on each table."""
+    found = dict(first)
+    for table, mode in second.items():
+        if table not in found or (mode in LOCKS and found[table] in LOCKS and LOCKS.index(mode) > LOCKS.index(found[table])):
+            found[table] = mode
+    return found
 
 
 def successor(change: Facts) -> Facts | None:

@@ -261,7 +261,7 @@ class Rehearsal:
         """Return the roles of old code and what they may do on the copy as it is now; no roles where there are none to know."""
         if looked.database["dialect"] != "postgresql":
             return None, {}
-        with scratch.access.connect(looked.database["database"], "rehearsal").closing() as original:
+        with scratch.access.connect(looked.database["database"], "rehearsal", reading=True).closing() as original:
             found = rights.roles(original, self.request.get("application_roles") or [])
         with scratch.connect().closing() as session:
             return found, rights.look(session, found)
@@ -272,7 +272,10 @@ class Rehearsal:
         seconds = float(self.request.get("data_checks_timeout") or 0)
         name = looked.database["database"]
         return Real(
-            lambda: scratch.access.connect(name, "rehearsal: checks"), looked.tables, seconds, self.request.get("data_checks", True)
+            lambda: scratch.access.connect(name, "rehearsal: checks", reading=True),
+            looked.tables,
+            seconds,
+            self.request.get("data_checks", True),
         )
 
     def _undo(self, looked: Looked, scratch: Any, undone: list[tuple[Any, ...]]) -> None:

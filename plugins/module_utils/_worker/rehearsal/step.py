@@ -42,6 +42,8 @@ class Step:
             lambda: statements.running, lambda: statements.autocommit, rehearsal.version_tables, before, session, real
         )
 
+        self.watch.began = lambda: self.began
+
     def run(self) -> Step:
         from sqlalchemy import event
         from sqlalchemy.engine import Engine

@@ -31,6 +31,7 @@ class Watcher:
 
     def __init__(self, running: Callable[[], bool], autocommit: Callable[[], bool], version_tables: Iterable[str]) -> None:
         self.running, self.autocommit = running, autocommit
+        self.began = running  # a revision has begun, so that what a transaction does may be of it, after its last statement too
         self.version_tables = sorted(set(version_tables))
         self.statements: list[dict[str, Any]] = []
         self.strange: list[str] = []  # objects that a transaction changed or read which nobody looked at
@@ -67,11 +68,11 @@ class Watcher:
         ]
 
     def _commits_now(self, conn: Any) -> None:
-        if self.running() and self._open is None:
+        if self.began() and self._open is None:
             self.ending(server.dbapi_of(conn.connection), True)
 
     def _rolls_back(self, conn: Any) -> None:
-        if self.running() and self._open is None:
+        if self.began() and self._open is None:
             self.ending(server.dbapi_of(conn.connection), False)
 
     def _is_alembics(self, statement: str) -> bool:
