@@ -37,7 +37,9 @@ select c.oid::text, n.nspname || '.' || c.relname, json_build_object(
   'parent', (select min(i.inhparent)::text from pg_inherits i where i.inhrelid = c.oid and c.relispartition),
   'query', case when c.relkind in ('v', 'm') then pg_get_viewdef(c.oid) end,
   'owned', exists (select 1 from pg_depend d where d.objid = c.oid and d.classid = 'pg_class'::regclass
-                   and d.refclassid = 'pg_class'::regclass and d.refobjsubid > 0 and d.deptype in ('a', 'i')))::text
+                   and d.refclassid = 'pg_class'::regclass and d.refobjsubid > 0 and d.deptype in ('a', 'i')),
+  'identity', exists (select 1 from pg_depend d where d.objid = c.oid and d.classid = 'pg_class'::regclass
+                      and d.refclassid = 'pg_class'::regclass and d.refobjsubid > 0 and d.deptype = 'i'))::text
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'v', 'm', 'S', 'f') and {_OURS} and {{c}}""",
     "column": f"""

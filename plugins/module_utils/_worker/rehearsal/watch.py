@@ -49,6 +49,10 @@ _OPAQUE = re.compile(r"^\s*(?:DO|CALL|EXECUTE)\b", re.I)
 _MAY_COMMIT = re.compile(r"^\s*(?:CALL\b|DO\b.*\b(?:COMMIT|ROLLBACK)\b)", re.I | re.S)
 #: A block that catches errors runs in a savepoint of its own.
 _EXCEPTION = re.compile(r"\bEXCEPTION\s+WHEN\b|\bSELECT\s+[\w.]+\s*\(", re.I)
+_CALLED = re.compile(r"\s*CALL\s+([\w.\"]+)\s*\(", re.I)
+_SOURCE = "select prosrc from pg_proc where oid::regproc = {}::regproc"
+_CALLS_ON = re.compile(r"\b(?:EXECUTE|PERFORM|CALL)\b", re.I)  # what that does stands elsewhere
+_CHANGES = re.compile(r"\b(?:UPDATE\s+[\w.\"]+\s+(?:AS\s+)?(?:\w+\s+)?SET|DELETE\s+FROM|INSERT\s+INTO|MERGE\s+INTO)\b[^;]*", re.I)
 _NO_END_HERE = "2D000"  # invalid_transaction_termination
 _RELATIONS = """
 select c.oid::text, n.nspname || '.' || c.relname, c.relkind::text, pg_relation_filenode(c.oid)::text,
@@ -105,7 +109,7 @@ class Watch(Watcher):
         self._times[statement] = self._times.get(statement, 0) + 1
         if self._times[statement] > MANY_TIMES:
             return self._not_looked_at()
-        alone = bool(_ALONE.match(COMMENTS.sub("", statement)))
+        alone, opaque = bool(_ALONE.match(COMMENTS.sub("", statement))), False
         was_open = server.in_transaction(dbapi)
         before = self._look(dbapi, alone)
         if self._last is not None and self._last["transaction"] != before["transaction"]:
@@ -116,13 +120,21 @@ class Watch(Watcher):
         outside = self.autocommit() if is_open is None else not is_open
         if outside and not alone and _MAY_COMMIT.match(COMMENTS.sub("", statement)):
             alone = self._commits(dbapi, statement, parameters)
+            opaque = alone and not self._is_in_batches(dbapi, statement, before)
         if not outside:
             self._compare(before)
         if alone and self.ledger is not None:
             self.ledger.begin()
-        seen: dict[str, Any] = {"alone": alone, "wrapped": outside and not alone, "was_open": was_open, "before": before}
+        seen: dict[str, Any] = {
+            "alone": alone,
+            "opaque": opaque,
+            "wrapped": outside and not alone,
+            "was_open": was_open,
+            "before": before,
+        }
         if seen["wrapped"]:
             server.value(dbapi, "begin")  # in autocommit a statement is a transaction, which has to stay open to be looked at
+            seen["before"] = self._look(dbapi)
         seen["plan"] = None if many or alone else self._plan(dbapi, statement, parameters, seen)
         if alone:
             self._leave(dbapi, was_open)
@@ -152,6 +164,25 @@ class Watch(Watcher):
             cursor.close()
             server.value(dbapi, "rollback")
         return False
+
+    def _is_in_batches(self, dbapi: Any, statement: str, before: dict[str, Any]) -> bool:
+        """Tell whether code that commits changes no table all over in one statement, as far as its text is known."""
+        called = _CALLED.match(COMMENTS.sub("", statement))
+        source = statement
+        if called:
+            found = server.rows(dbapi, _SOURCE.format(server.literal(called.group(1))))
+            source = str(found[0][0]) if len(found) == 1 else "EXECUTE"
+        if _CALLS_ON.search(source):
+            return False
+        server.value(dbapi, "begin")
+        try:
+            for match in _CHANGES.finditer(source):
+                plan = self._plan(dbapi, match.group(0), None, {"before": before})
+                if plan is None or _Plan(plan, before["relations"], False).written:
+                    return False
+            return True
+        finally:
+            server.value(dbapi, "rollback")
 
     def _look(self, dbapi: Any, whole: bool = False) -> dict[str, Any]:
         """Return what there is; but for the first time, only what the transaction has touched is read again."""
@@ -365,7 +396,7 @@ class Watch(Watcher):
                     and (oid in worked or before["locks"].get(oid) != "RowExclusiveLock")
                 }
             ),
-            opaque=bool(seen["alone"]) and not _ALONE.match(text),
+            opaque=bool(seen.get("opaque")),
         )
 
     def _worked_on(self, before: dict[str, Any], after: dict[str, Any]) -> set[str]:
