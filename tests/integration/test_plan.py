@@ -139,7 +139,7 @@ CASES: dict[str, tuple[str, str, list[str], str]] = {
         "import psycopg2.extensions as own\nraw = op.get_bind().connection.driver_connection\n"
         "raw.cursor(cursor_factory=own.cursor).execute('CREATE INDEX ix_x ON big (note)')",
         "",
-        ["B01:public.big", "U07:public.big"],
+        ["U07:past_our_eyes", "U07:public.big"],
         "unknown",
     ),
     "past_and_committed": (
