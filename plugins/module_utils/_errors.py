@@ -35,6 +35,7 @@ ERROR_KINDS = {
     "driver_missing": "The database driver that the URL names is not installed in the application's Python.",
     "environment_failed": "env.py, the prelude or an import of the project raised an error or ended the process.",
     "environment_writes": "env.py, the prelude or the application writes to the database while it is only looked at.",
+    "folder_unusable": "A folder belongs to somebody else, may be written to by others, or can not be used.",
     "history_damaged": "The revision files contradict each other or the version table, or an id does not fit into it.",
     "insufficient_privilege": "The database role lacks a right that is needed.",
     "insufficient_space": "There is not enough space for the copy.",

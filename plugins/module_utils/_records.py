@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import tempfile
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -18,6 +19,7 @@ from ._core.decision import Observed, Policy, decide
 from ._core.record import Record
 from ._core.rolling_decision import decide_rolling
 from ._errors import MigrationError
+from ._owned import checked, read, usable
 
 _SUFFIX = ".json"
 
@@ -35,8 +37,34 @@ class RecordStore:
     def path(self, record_id: str) -> str:
         return os.path.join(self.directory, record_id + _SUFFIX)
 
+    def check_folder(self) -> None:
+        """Refuse a folder in which somebody else could put a record or a link: what is written here decides what is done.
+
+        :raises MigrationError: ``folder_unusable``.
+        """
+        try:
+            found = os.stat(self.directory)
+        except FileNotFoundError:
+            return
+        if found.st_uid not in (0, os.geteuid()):
+            whose, remedy = (
+                f"belongs to the user with the number {found.st_uid}",
+                f"chown it to the user {os.geteuid()}, who runs this",
+            )
+        elif found.st_mode & 0o022:
+            whose = f"may be written to by others (mode {stat.S_IMODE(found.st_mode):04o})"
+            remedy = f"chmod 0700 {self.directory}"
+        else:
+            return
+        raise MigrationError(
+            f"The folder of the deployment records, {self.directory}, {whose}.",
+            "folder_unusable",
+            f"Look whether the records in it are what they should be, then {remedy}; or name another folder.",
+        )
+
     def all(self) -> list[Record]:
         """Return every record, oldest first; one that can not be read is an error."""
+        self.check_folder()
         try:
             names = sorted(name for name in os.listdir(self.directory) if name.endswith(_SUFFIX) and not name.startswith("."))
         except FileNotFoundError:
@@ -46,10 +74,12 @@ class RecordStore:
     def read(self, record_id: str) -> Record:
         path = self.path(record_id)
         try:
-            with open(path, encoding="utf-8") as file:
-                text = file.read()
-        except (OSError, UnicodeDecodeError) as exc:
+            text = read(path)
+        except OSError as exc:
             raise MigrationError(f"The deployment record {path} can not be read: {exc}.", "record_unreadable") from exc
+        if text is None:
+            there = "is no plain file" if os.path.lexists(path) else "is not there"
+            raise MigrationError(f"The deployment record {path} {there}.", "record_unreadable")
         record = core.parse(text, path)
         if record.id != record_id:
             raise MigrationError(
@@ -89,11 +119,20 @@ class RecordStore:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other writers on this host out; the lock dies with its holder."""
-        os.makedirs(self.directory, mode=0o700, exist_ok=True)
-        with open(os.path.join(self.directory, ".lock"), "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o600)
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with usable(self.directory):
+            os.makedirs(self.directory, mode=0o700, exist_ok=True)
+            self.check_folder()
+            lock = os.open(os.path.join(self.directory, ".lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+        try:
+            if not stat.S_ISREG(os.fstat(lock).st_mode):
+                raise MigrationError(
+                    f"{self.directory}/.lock is no plain file.", "folder_unusable", "Look what it is, and remove it."
+                )
+            os.fchmod(lock, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+        finally:
+            os.close(lock)
 
 
 def store_of(params: Mapping[str, Any]) -> RecordStore:
@@ -107,6 +146,7 @@ def store_of(params: Mapping[str, Any]) -> RecordStore:
 
 def write_record(params: Mapping[str, Any], check_mode: bool, now: Callable[[], str] = utc_now) -> dict[str, Any]:
     """Do what the module ``deployment_record`` was asked for and return its result."""
+    checked("id", "record", params["id"])
     store = store_of(params)
     if check_mode:
         before, after = _change(store, params, now())
@@ -157,6 +197,8 @@ def _begin(store: RecordStore, params: Mapping[str, Any], now: str) -> Record:
 
 def read_records(params: Mapping[str, Any]) -> dict[str, Any]:
     """Do what the module ``deployment_record_info`` was asked for and return its result."""
+    if params["id"]:
+        checked("id", "record", params["id"])
     store = store_of(params)
     records = store.all()
     standing = store.open_record()

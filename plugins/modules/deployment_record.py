@@ -16,6 +16,7 @@ options:
   directory:
     description:
       - The folder of the records, one per application. It is made with mode C(0700) when it is missing.
+      - One that belongs to another user, or that others may write to, is refused, because a record says what is done.
       - Exactly one of O(directory) and O(kubernetes) is needed.
     type: path
   kubernetes:
@@ -37,7 +38,9 @@ options:
         type: str
         required: true
   id:
-    description: The name of the deployment, which is the name of its file without C(.json).
+    description:
+      - The name of the deployment, which is the name of its file without C(.json).
+      - Letters, digits and C(. _ -), where it begins with a letter or a digit.
     type: str
     required: true
   state:

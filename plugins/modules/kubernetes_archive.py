@@ -52,7 +52,9 @@ options:
     type: int
     default: 2
   database:
-    description: Another database of the same server than that of the URL.
+    description:
+      - Another database of the same server than that of the URL.
+      - With O(state=pruned), only archives of this database and of its snapshots are removed.
     type: str
   needed_bytes:
     description: Refuse to write an archive with less free space than this on the claim.

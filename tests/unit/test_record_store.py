@@ -45,6 +45,53 @@ def test_only_its_owner_can_read_the_file(tmp_path: Path) -> None:
     assert sorted(os.listdir(folder)) == [".lock", "d1.json"]
 
 
+@pytest.mark.parametrize("record_id", ["", "..", "../x", "a/b", "/etc/x", "a\nb", ".lock", "x" * 300])
+def test_a_name_that_is_no_name_of_a_record_is_refused(tmp_path: Path, record_id: str) -> None:
+    folder = tmp_path / "records"
+    folder.mkdir(mode=0o700)
+    assert kind_of(call, folder, record_id, state="begun", facts=FACTS) == "name_invalid"
+    assert os.listdir(folder) == [] and os.listdir(tmp_path) == ["records"]
+
+
+@pytest.mark.parametrize("name", [".lock", "d1.json"])
+def test_no_link_is_followed(tmp_path: Path, name: str) -> None:
+    folder, precious = tmp_path / "records", tmp_path / "precious"
+    folder.mkdir(mode=0o700)
+    precious.write_text("kept")
+    precious.chmod(0o644)
+    (folder / name).symlink_to(precious)
+    assert kind_of(call, folder, state="begun", facts=FACTS) in ("folder_unusable", "record_unreadable")
+    assert precious.read_text() == "kept" and stat.S_IMODE(precious.stat().st_mode) == 0o644
+
+
+def test_a_lock_that_is_a_pipe_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".lock")
+    assert kind_of(call, tmp_path, state="begun", facts=FACTS) == "folder_unusable"
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o777, 0o1777, 0o2775])
+def test_a_folder_that_others_may_write_to_is_refused_with_the_remedy(tmp_path: Path, mode: int) -> None:
+    call(tmp_path, state="begun", facts=FACTS)
+    tmp_path.chmod(mode)
+    for function, more in ((call, {"step": "upgrading"}), (info, {})):
+        with pytest.raises(MigrationError) as caught:
+            function(tmp_path, **more)
+        assert (
+            caught.value.kind == "folder_unusable" and str(tmp_path) in caught.value.msg and "chmod 0700" in str(caught.value.hint)
+        )
+    tmp_path.chmod(0o755)
+    assert call(tmp_path, step="upgrading")["changed"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_folder_of_somebody_else_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    os.chown(tmp_path, 12345, 0)
+    with pytest.raises(MigrationError) as caught:
+        call(tmp_path, state="begun", facts=FACTS)
+    assert caught.value.kind == "folder_unusable" and "12345" in caught.value.msg and "chown" in str(caught.value.hint)
+    assert os.listdir(tmp_path) == []
+
+
 def test_a_second_deployment_is_refused_and_told_about_recover(tmp_path: Path) -> None:
     call(tmp_path, state="begun", facts=FACTS)
     with pytest.raises(MigrationError) as caught:

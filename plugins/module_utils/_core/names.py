@@ -56,9 +56,9 @@ class Kind:
     remedy: str
 
     def fits(self, text: str) -> bool:
-        """Tell whether ``text`` is in this grammar. What is not printable, such as a mark that turns the direction, is in none."""
+        """Tell whether ``text`` is in this grammar. None has blanks around it, or what is not printable."""
         known = re.fullmatch(self.pattern, text) is not None and text.rstrip("/") not in SYSTEM_FOLDERS
-        return len(text) <= self.longest and text.isprintable() and known and text.lower() not in NOTHING
+        return len(text) <= self.longest and text.isprintable() and text == text.strip() and known and text.lower() not in NOTHING
 
 
 _WORD = r"[A-Za-z0-9][A-Za-z0-9._-]*"
@@ -137,6 +137,21 @@ KINDS = {
         "the file of an archive",
         "a file name without folders, where it begins with neither - nor .",
         "Name the file alone; its folder is told otherwise.",
+    ),
+    "inner": Kind(r"(?!\.{1,2}$)[^\x00-\x1f\x7f/{}]+", 255, "a file in a release", "a file name", "Name the file alone."),
+    "mark": Kind(
+        r"\.dbops-[A-Za-z0-9._+~!-]+",
+        200,
+        "a mark of this collection",
+        "what this collection writes itself",
+        "Leave it to the collection.",
+    ),
+    "temporary": Kind(
+        r"dbops(?:-release)?\.[A-Za-z0-9_]{6,32}",
+        64,
+        "a temporary folder",
+        "what ansible.builtin.tempfile makes of the prefixes dbops. and dbops-release.",
+        "Remove another one by hand.",
     ),
     "inside": Kind(
         _INSIDE, 1000, "a place inside the release", "a relative path without . and .. in it", "Name the place below the release."

@@ -11,8 +11,10 @@ from datetime import datetime, timezone
 from typing import Any, Mapping
 
 from .._argspec import ArgumentSpec, kubernetes_spec
+from .._core.archives import age, belongs, described, doomed
 from .._core.diff import text_diff
 from .._errors import MigrationError
+from .._owned import checked
 from .._worker import supervisor
 from .archive_script import SCRIPT, URL
 from .cluster import Cluster, Object
@@ -63,6 +65,12 @@ class ArchiveBridge(JobBridge):
     def connect(cls, params: Mapping[str, Any]) -> ArchiveBridge:
         """:raises MigrationError: ``options_invalid``, ``client_missing``, ``cluster_unreachable``."""
         options = params["kubernetes"]
+        if params["name"]:
+            checked("name", "archive", params["name"])
+        if params["prefix"]:
+            checked("prefix", "archive", params["prefix"])
+        if params["directory"]:
+            checked("directory", "folder", params["directory"])
         if not options:
             raise MigrationError(
                 "The option kubernetes is not given.", "options_invalid", "It says which image and which Secret the Job has."
@@ -128,7 +136,7 @@ def as_is(value: Any) -> str:
 def run_archive_info(params: Mapping[str, Any]) -> Object:
     """Return the archives, oldest first, the free space, and the checksum of the one that ``name`` names."""
     found = ArchiveBridge.connect(params).do("archive_list", params)
-    return {**found, "archives": sorted(found["archives"], key=_age)}
+    return {**found, "archives": sorted(found["archives"], key=age)}
 
 
 def run_archive(params: Mapping[str, Any], dry: bool = False) -> Object:
@@ -156,38 +164,17 @@ def run_archive(params: Mapping[str, Any], dry: bool = False) -> Object:
 
 
 def _prune(bridge: ArchiveBridge, params: Mapping[str, Any], dry: bool) -> Object:
-    archives = bridge.do("archive_list", params, name="")["archives"]
+    listed = bridge.do("archive_list", params, name="")["archives"]
+    ours = [item for item in listed if described(item, str(item.get("path")).rpartition("/")[2])]
+    archives = [item for item in ours if not params["database"] or belongs(item, params["database"])]
     now = datetime.now(timezone.utc).timestamp()
     paths = doomed(archives, params["keep_count"], params["keep_seconds"], now)
     if paths and not dry:
         bridge.do("archive_remove", params, name="", names="\n".join(path.rpartition("/")[2] for path in paths))
-    before = [str(item["path"]) for item in sorted(archives, key=_age)]
+    before = [str(item["path"]) for item in sorted(archives, key=age)]
     after = [path for path in before if path not in paths]
     label = f"archives in {params['claim']}"
     return {"changed": bool(paths), "removed": paths, "diff": text_diff(label, _lines(before), _lines(after))}
-
-
-def doomed(archives: list[Object], keep_count: int, keep_seconds: float, now: float) -> list[str]:
-    """Return the paths of the archives that are too many or too old, never that of the last one.
-
-    :param keep_count: 0 keeps any number.
-    :param keep_seconds: 0 keeps however old.
-    :param now: seconds since 1970.
-    """
-    newest = sorted(archives, key=_age, reverse=True)
-    return [
-        str(item["path"])
-        for number, item in enumerate(newest)
-        if number and ((keep_count and number >= keep_count) or (keep_seconds and _seconds(item) < now - keep_seconds))
-    ]
-
-
-def _age(item: Mapping[str, Any]) -> tuple[str, str]:
-    return str(item["created_at"]), str(item["path"])
-
-
-def _seconds(item: Mapping[str, Any]) -> float:
-    return datetime.strptime(str(item["created_at"]), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp()
 
 
 def _lines(paths: list[str]) -> str:

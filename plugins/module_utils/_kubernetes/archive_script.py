@@ -144,7 +144,14 @@ connect() {
   command -v "$1" >/dev/null || fail options_invalid "The image has no $1 in $PATH."
 }
 
+is_plain() { # a name: nothing is removed or replaced that is no immediate child of the folder
+  case $1 in
+    '' | .* | -* | */*) return 1 ;;
+  esac
+}
+
 archive() {
+  is_plain "$DBOPS_NAME" || fail name_invalid "The name of an archive can not be '$DBOPS_NAME'. Nothing was touched."
   if [ -f "$target.json" ] && [ "$(sum "$target")" = "$(sed -n 's/.*"sha256":"\([0-9a-f]*\)".*/\1/p' "$target.json")" ]; then
     reply true "{\"made\":false,\"archive\":$(described "$target.json")}" null
     return
@@ -207,7 +214,7 @@ restore() {
 
 remove() {
   printf '%s\n' "$DBOPS_NAMES" | while read -r name; do
-    rm -f "$DBOPS_DIRECTORY/$name.json" && rm -rf "${DBOPS_DIRECTORY:?}/$name" || exit 1
+    is_plain "$name" && rm -f "$DBOPS_DIRECTORY/$name.json" && rm -rf "${DBOPS_DIRECTORY:?}/$name" || exit 1
   done || fail archive_failed "An archive could not be removed from $DBOPS_DIRECTORY."
   reply true '{}' null
 }

@@ -11,10 +11,12 @@ pg_advisory_lock() holds a snapshot, and the holder's CREATE INDEX CONCURRENTLY 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import random
 import socket
+import stat
 import time
 from typing import Any, Callable, Protocol
 
@@ -144,7 +146,7 @@ class FileLock:
     def attempt(self) -> bool:
         import fcntl
 
-        handle = open(self.path, "a+")  # noqa: SIM115  (open for as long as the lock is held)
+        handle = self._open()
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(handle.fileno()).st_ino != os.stat(self.path).st_ino:
@@ -158,9 +160,25 @@ class FileLock:
         self.file = handle
         return True
 
+    def _open(self) -> Any:
+        """Open the file, and no link in its place: what it points to would be emptied. Open for as long as the lock is held."""
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+        except OSError as exc:
+            if exc.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+                raise
+            raise self._foreign() from exc
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise self._foreign()
+        return os.fdopen(descriptor, "r+")
+
+    def _foreign(self) -> Failure:
+        return Failure("not_ours", f"{self.path} is no plain file, so it is no lock of ours.", "Look what it is, and remove it.")
+
     def holder(self) -> dict[str, Any] | None:
         try:
-            with open(self.path) as handle:
+            with open(self.path, opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)) as handle:
                 pid, host, since = handle.read().split()
         except (OSError, ValueError):
             return None

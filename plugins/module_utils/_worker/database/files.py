@@ -131,7 +131,7 @@ class Files:
         """Copy the database to a new file, of the same owner and mode; the mark is first, the whole file last."""
         part, status = self.file(name) + _PART, os.stat(self.path)
         _write(self.file(name) + MARK_SUFFIX, marks.written(mark), status)
-        os.close(os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600))
+        os.close(_made(part))
         _same_owner(part, status)
         _backup(self.path, part, self.wait)
         _sync(part)
@@ -153,7 +153,15 @@ class Files:
         self.remove(name)
 
     def remove(self, name: str) -> None:
-        """Remove a snapshot; its mark goes last, so that half a removal is known to be ours."""
+        """Remove a snapshot; its mark goes last, so that half a removal is known to be ours.
+
+        Where only half a mark was written, the mark is all that there can be: a file of that name is somebody else's.
+        """
+        mark = _read_mark(self.file(name) + MARK_SUFFIX)
+        if mark is None or mark["of"] != self.database or name == self.database:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.file(name) + MARK_SUFFIX + _PART)
+            return
         for end in ("", "-wal", "-shm", "-journal", _PART, _PART + "-journal", MARK_SUFFIX + _PART, MARK_SUFFIX):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.file(name) + end)
@@ -179,7 +187,7 @@ class _FolderLock:
 
 def _read_mark(path: str) -> Mark | None:
     try:
-        with open(path) as handle:
+        with open(path, opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)) as handle:
             return marks.parsed(handle.read(65536))
     except (OSError, UnicodeDecodeError):
         return None
@@ -191,8 +199,15 @@ def _same_owner(path: str, status: os.stat_result) -> None:
     os.chmod(path, status.st_mode & 0o777)
 
 
+def _made(part: str) -> int:
+    """Make a file that is to be renamed to its final name: always a new one, never what a link in its place points to."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(part)
+    return os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
+
+
 def _write(path: str, text: str, status: os.stat_result) -> None:
-    with open(path + _PART, "w") as handle:
+    with os.fdopen(_made(path + _PART), "w") as handle:
         handle.write(text + "\n")
     _same_owner(path + _PART, status)
     _sync(path + _PART)

@@ -1,0 +1,206 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Archives, reports, journals and temporary folders on a real disk: what is ours goes, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.dbops.alembic.plugins.module_utils._core import owned
+from ansible_collections.dbops.alembic.plugins.module_utils._core.archives import belongs
+from ansible_collections.dbops.alembic.plugins.module_utils._core.owned import Found
+from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.archive import ArchiveBridge
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.archive_script import SCRIPT
+from ansible_collections.dbops.alembic.plugins.module_utils._owned_paths import REPORT, run_archive_folder, run_owned_path
+from test_releases import tree
+
+ROOT = Path(__file__).resolve().parents[2]
+NOW = 1_800_000_000.0
+
+RELEASE = Found("/srv/shop/releases", "/srv/shop/releases", False, "its mark", "1.0", "folder", "its marker")
+DECIDED: list[tuple[owned.Thing, dict[str, Any], str]] = [
+    (owned.RELEASE, {}, ""),
+    (owned.RELEASE, {"file": "absent", "proof": ""}, ""),
+    (owned.RELEASE, {"name": ""}, "no name of a release"),
+    (owned.RELEASE, {"name": ".."}, "no name of a release"),
+    (owned.RELEASE, {"name": "a/b"}, "no name of a release"),
+    (owned.RELEASE, {"folder_is_link": True}, "is a symbolic link"),
+    (owned.RELEASE, {"real_folder": "/"}, "a folder of the system"),
+    (owned.RELEASE, {"real_folder": "/home"}, "a folder of the system"),
+    (owned.RELEASE, {"folder_proof": ""}, "nothing shows that"),
+    (owned.RELEASE, {"folder_proof": "", "file": "absent"}, "nothing shows that"),
+    (owned.RELEASE, {"file": "link"}, "it is a symbolic link"),
+    (owned.RELEASE, {"file": "file"}, "it is a file"),
+    (owned.RELEASE, {"file": "other"}, "neither a file nor a folder"),
+    (owned.RELEASE, {"mounts": ("/srv/shop/releases/1.0/media",)}, "is mounted there"),
+    (owned.RELEASE, {"proof": ""}, "nothing in it or beside it shows"),
+    (owned.ARCHIVE, {"name": "shop-1.pgc", "file": "file", "folder_proof": "", "folder_is_link": True}, ""),
+    (owned.ARCHIVE, {"name": ".partial-x", "file": "file"}, "no name of an archive"),
+    (owned.LINK, {"name": "current", "file": "link"}, ""),
+    (owned.LINK, {"name": "current", "file": "folder"}, "it is a folder"),
+    (owned.TEMPORARY, {"name": "dbops.abcdef", "folder": "/tmp", "real_folder": "/tmp"}, ""),
+    (owned.TEMPORARY, {"name": "precious"}, "no name of a temporary folder"),
+]
+
+
+@pytest.mark.parametrize(("thing", "differs", "reason"), DECIDED)
+def test_whose_it_is(thing: owned.Thing, differs: dict[str, Any], reason: str) -> None:
+    told = owned.refusal(thing, Found(**{**RELEASE.__dict__, **differs}))
+    assert reason in (told or "") and bool(reason) == bool(told)
+
+
+def call(path: Path | str, kind: str, state: str = "absent", dry: bool = False, database: str | None = None) -> dict[str, Any]:
+    return run_owned_path({"path": str(path), "kind": kind, "state": state, "database": database}, dry)
+
+
+def refused(*arguments: Any, **more: Any) -> str:
+    with pytest.raises(MigrationError) as caught:
+        call(*arguments, **more)
+    return caught.value.kind
+
+
+def archive(folder: Path, name: str, database: str, created: str, **more: Any) -> Path:
+    path = folder / name
+    path.write_text(name)
+    described = {
+        "path": f"/old/place/{name}",
+        "format": "custom",
+        "sha256": "0",
+        "database": database,
+        "created_at": created,
+        **more,
+    }
+    path.with_name(f"{name}.json").write_text(json.dumps(described))
+    return path
+
+
+def test_a_temporary_folder_goes_and_another_one_stays(tmp_path: Path) -> None:
+    ours = Path(tempfile.mkdtemp(prefix="dbops-release.", dir=tmp_path))
+    (ours / "file").touch()
+    for folder in ("precious", "dbops.shared1"):
+        (tmp_path / folder).mkdir(mode=0o755)
+    (tmp_path / "dbops.linked").symlink_to(ours)
+    (tmp_path / "dbops.a_file").touch()
+    before = tree(tmp_path)
+    for name in ("precious", "dbops.shared1", "dbops.linked", "dbops.a_file"):
+        assert refused(tmp_path / name, "temporary_folder") == "not_ours", name
+    for path in ("/", "..", "", f"{ours}/..", f"{tmp_path}/../x", "{{ x }}"):
+        assert refused(path, "temporary_folder") == "name_invalid", path
+    assert call(ours, "temporary_folder", dry=True)["changed"] and tree(tmp_path) == before
+    assert call(ours, "temporary_folder")["changed"] and not ours.exists()
+    assert not call(ours, "temporary_folder")["changed"]
+
+
+def test_a_report_is_replaced_and_another_file_is_not(tmp_path: Path) -> None:
+    report, precious = tmp_path / "shop.html", tmp_path / "index.html"
+    assert not call(report, "report", "replaceable")["exists"]
+    report.write_text(f"\n<!doctype html>\n{REPORT}")
+    precious.write_text("<!doctype html>")
+    assert call(report, "report", "replaceable") == {**call(report, "report", "replaceable"), "changed": False, "exists": True}
+    assert refused(precious, "report", "replaceable") == "not_ours"
+    (tmp_path / "linked.html").symlink_to(report)
+    assert refused(tmp_path / "linked.html", "report", "replaceable") == "not_ours"
+
+
+def test_the_report_says_what_it_is() -> None:
+    assert REPORT in (ROOT / "roles/deployment/templates/report.html.j2").read_text()[:800]
+
+
+def test_a_journal_goes_and_the_database_stays(tmp_path: Path) -> None:
+    for name in ("shop.db", "shop.db-wal", "-wal"):
+        (tmp_path / name).touch()
+    assert call(tmp_path / "shop.db-wal", "journal")["changed"]
+    for name in ("shop.db", "-wal"):
+        assert refused(tmp_path / name, "journal") == "not_ours"
+
+
+def prune(folder: Path, database: str = "shop", count: int = 1, dry: bool = False) -> list[str]:
+    asked = {"directory": str(folder), "database": database, "state": "pruned", "keep_count": count, "keep_seconds": 0}
+    return [os.path.basename(path) for path in run_archive_folder(asked, NOW, dry)["removed"]]
+
+
+def test_only_old_archives_of_this_database_are_removed(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        archive(tmp_path, f"shop-{number}.pgc", "shop", f"2026-01-0{number}T00:00:00Z")
+        archive(tmp_path, f"shop-staging-{number}.pgc", "shop-staging", f"2025-01-0{number}T00:00:00Z")
+    (tmp_path / "shop-1.pgc.proof.json").write_text("{}")
+    (tmp_path / "shop-notes.json").write_text('{"mine": true}')
+    (tmp_path / "shop-0.pgc.json").write_text("{")
+    archive(tmp_path, "shop-x.pgc", "shop", "2020-01-01T00:00:00Z", path="/elsewhere/another")
+    archive(tmp_path, "shop-y.pgc", "shop", "long ago")
+    before = tree(tmp_path)
+    assert prune(tmp_path, dry=True) == ["shop-2.pgc", "shop-1.pgc"] and tree(tmp_path) == before
+    assert prune(tmp_path) == ["shop-2.pgc", "shop-1.pgc"]
+    assert set(before) - set(tree(tmp_path)) == {f"shop-{n}.pgc{end}" for n in (1, 2) for end in ("", ".json")} | {
+        "shop-1.pgc.proof.json"
+    }
+    assert prune(tmp_path) == [] and prune(tmp_path / "none") == []
+
+
+def test_an_archive_that_is_a_link_is_left_alone(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").touch()
+    archive(tmp_path, "shop-2.pgc", "shop", "2026-01-02T00:00:00Z")
+    archive(tmp_path, "shop-1.pgc", "shop", "2026-01-01T00:00:00Z").unlink()
+    (tmp_path / "shop-1.pgc").symlink_to(precious)
+    before = tree(tmp_path)
+    with pytest.raises(MigrationError) as caught:
+        prune(tmp_path)
+    assert caught.value.kind == "not_ours" and tree(tmp_path) == before
+
+
+def test_an_archive_of_another_database_is_not_replaced(tmp_path: Path) -> None:
+    path = archive(tmp_path, "shop-1.pgc", "shop", "2026-01-01T00:00:00Z")
+    assert call(path, "archive", "replaceable", database="shop")["exists"]
+    assert refused(path, "archive", "replaceable", database="shop-staging") == "not_ours"
+    (tmp_path / "notes").touch()
+    assert refused(tmp_path / "notes", "archive", "replaceable", database="shop") == "not_ours"
+    assert not call(tmp_path / "gone", "archive", "replaceable", database="shop")["exists"]
+
+
+@pytest.mark.parametrize(
+    ("database", "of", "is_so"),
+    [
+        ("shop", "shop", True),
+        ("shop__snapshot_20260301t220000z", "shop", True),
+        ("shop-staging", "shop", False),
+        ("shop_staging__snapshot_1", "shop", False),
+        ("a" * 27 + "_0123abcd__snapshot_1", "a" * 50, True),
+        ("b" * 27 + "_0123abcd__snapshot_1", "a" * 50, False),
+    ],
+)
+def test_which_archives_belong_to_a_database(database: str, of: str, is_so: bool) -> None:
+    assert belongs({"database": database}, of) is is_so
+
+
+@pytest.mark.parametrize("option", ["name", "prefix"])
+@pytest.mark.parametrize("value", ["..", ".", "/", "../x", "a/b", "-x", ".partial-x", "a\nb", " ", "x" * 300])
+def test_no_job_gets_a_name_that_is_not_one_file(option: str, value: str) -> None:
+    options = {"name": "x", "prefix": "x", "directory": "/archives", "kubernetes": None, option: value}
+    with pytest.raises(MigrationError) as caught:
+        ArchiveBridge.connect(options)
+    assert caught.value.kind == "name_invalid"
+
+
+@pytest.mark.parametrize("operation", ["archive", "remove"])
+@pytest.mark.parametrize("name", ["", "..", ".", "../precious", "x/../../precious", "-x"])
+def test_the_script_of_the_job_removes_nothing_beside_the_archives(tmp_path: Path, operation: str, name: str) -> None:
+    """It is given names that come from what lies on the claim, so it looks at them itself."""
+    archives = tmp_path / "archives"
+    for folder in (archives, tmp_path / "precious"):
+        folder.mkdir()
+        (folder / "kept").write_text("kept")
+    before = tree(tmp_path)
+    variables = {"DIRECTORY": str(archives), "NAME": name, "NAMES": name, "OPERATION": operation, "PROTOCOL": "1", "MARK": "m"}
+    given = {f"DBOPS_{key}": value for key, value in variables.items()}
+    given.update(DBOPS_DEADLINE_MINUTES="1", DBOPS_NEEDED_BYTES="0", DBOPS_FORMAT="custom", DBOPS_URL="BEGIN { exit 3 }")
+    status = os.spawnve(os.P_WAIT, "/bin/sh", ["sh", "-c", SCRIPT], {**os.environ, **given})
+    assert status != 0 and tree(tmp_path) == before
