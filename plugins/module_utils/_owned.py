@@ -146,7 +146,7 @@ def read(path: str) -> str | None:
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
-        return file.read(1 << 20).decode("utf-8", "replace")
+        return file.read(1 << 26).decode("utf-8", "replace")
 
 
 @contextlib.contextmanager

@@ -197,6 +197,8 @@ REFUSED: list[tuple[dict[str, Any], bool, list[str]]] = [
     ({"release_version": ""}, True, ["release_version"]),
     ({"release_version": ""}, False, []),
     ({"release_version": ".."}, False, ["release_version"]),
+    ({"release_version": ["1.0"]}, False, ["release_version"]),
+    ({"release_version": {"a": 1}}, False, ["release_version"]),
     ({"release_version": "", "release_source": "none", "release_root": "", "release_archive": ""}, True, []),
     ({"release_version": "..", "release_source": "none"}, True, ["release_version"]),
     ({"release_archive": ""}, True, ["release_archive"]),

@@ -254,7 +254,7 @@ def _of_variable(variable: str, given: Mapping[str, Any], source: str, needed: t
         return []
     if value is None or (isinstance(value, (str, list, tuple)) and not value):
         return [text for text in [refusal(variable, kind, value)] if text and variable in needed]
-    values = [item for item in value if item != ""] if isinstance(value, (list, tuple)) else [value]
+    values = [item for item in value if item != ""] if variable in LISTS and isinstance(value, (list, tuple)) else [value]
     return [text for text in (refusal(variable, kind, item) for item in values) if text]
 
 
@@ -298,6 +298,8 @@ VARIABLES = {
     "release_version": "release",
     "release_wheel": "wheel",
 }
+#: Variables that hold several names.
+LISTS = ("application_services", "release_protected")
 #: Variables that hold something in every playbook and role that has them.
 REQUIRED = (
     "application_name",
