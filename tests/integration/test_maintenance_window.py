@@ -145,7 +145,7 @@ def test_new_rows_are_not_lost_unless_they_are_given_up(stage: Stage) -> None:
     before = stage.contents()
     assert stage.play("maintenance_window", release_version="1.2", release_keep_count=1).status == 0
     assert serves(stage, "1.2")
-    assert {path.name for host in stage.hosts for path in (host.root / "releases").iterdir()} == {"1.1", "1.2"}
+    assert {path.name for host in stage.hosts for path in (host.root / "releases").glob("[!.]*")} == {"1.1", "1.2"}
     stage.hosts[0].order()
     after = stage.contents()
     refused = stage.play("rollback")
