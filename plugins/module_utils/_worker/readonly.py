@@ -37,7 +37,7 @@ READING = ("info", "check", "revision", "preview", "plan", "plan_clean")
 DATABASE_READING = ("database_sessions_info", "database_snapshot_info", "database_rows")
 #: Key, in what SQLAlchemy keeps of a connection, of how it is kept from writing; and what is there of one that may write.
 MARK = "dbops.alembic reading"
-WRITABLE = {"writable": True, "pooled": False}
+WRITABLE = {"writable": True, "pooled": False, "told": False}
 
 
 class Keeper:
@@ -92,12 +92,14 @@ class Keeper:
         """Return how this connection of SQLAlchemy is kept; one that we have not seen before is closed to writing first."""
         info: dict[str, Any] = conn.connection.info
         if MARK not in info:
-            info[MARK] = {"writable": False, "pooled": _close(conn.dialect.name, server.dbapi_of(conn.connection))}
+            dbapi = server.dbapi_of(conn.connection)
+            pooled = _close(conn.dialect.name, dbapi)
+            info[MARK] = {"writable": False, "pooled": pooled, "told": pooled and _begins_reading(conn.dialect.driver, dbapi)}
         return info[MARK]  # type: ignore[no-any-return]
 
     def _begin(self, conn: Any) -> None:
         kept = self._kept(conn)
-        if kept["pooled"]:
+        if kept["pooled"] and not kept["told"]:
             server.value(server.dbapi_of(conn.connection), "set transaction read only")
 
     def _before(self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> Any:
@@ -159,6 +161,13 @@ def _close(dialect: str, dbapi: Any) -> bool:
             server.value(dbapi, drivers.SET_POSTGRESQL)
             dbapi.commit()  # without it the setting ends with the transaction
     return False
+
+
+def _begins_reading(driver: str, dbapi: Any) -> bool:
+    """Tell whether the driver itself begins each transaction as one that only reads; a SET would begin it before it is needed."""
+    if driver == "asyncpg":
+        dbapi.readonly = True
+    return bool(server.first_of(lambda: dbapi.readonly, lambda: dbapi.read_only, lambda: dbapi._connection.read_only))
 
 
 def _opened(conn: Any) -> bool:

@@ -156,7 +156,7 @@ def _rehearse(connection: Connection, name: str, source: Attributes) -> Iterator
     """Write the database's own attributes to it once more and roll back: the server says whether that is possible for a copy."""
     sql = ""
     try:
-        with connection.transaction(end="rollback"):
+        with connection.transaction("begin read write", "rollback"):
             for sql in [*attributes.statements(source, name), attributes.comment_statement(name, source.comment)]:
                 connection.run(sql)
     except Exception as exc:
