@@ -259,6 +259,8 @@ class EnvironmentRun:
         """All that env.py sets up for the migrations is set up now: look at the database with that, and prepare."""
         visit.ran = True
         visit.database["transaction_per"], visit.divides = transaction_per(visit.context, visit.dbapi)
+        if visit.database["pooler"] and not self.writing and not visit.context._in_external_transaction:
+            visit.database["transaction_per"] = None  # each transaction was told already that it only reads
         if not self.writing and visit.context._transaction is not None:
             visit.context._transaction = Undone(visit.context._transaction)
         unlimited_yet = self.statements.set_up(visit.dbapi)
