@@ -113,7 +113,7 @@ def test_upgrade(sides: Any, kind: Environment) -> None:
     assert ours.state() == theirs.state()
 
 
-@ways("plain", "set_local", "set_local_search_path", "async_set_local", "search_path_and_schema")
+@ways("plain", "set_local", "set_local_search_path", "async_set_local")
 def test_failure(sides: Any, kind: Environment) -> None:
     """In the second of three revisions; what was begun can be finished afterwards."""
     ours, theirs = sides(), sides()
@@ -135,7 +135,7 @@ def test_failure(sides: Any, kind: Environment) -> None:
         assert ours.state() == theirs.state()
 
 
-@ways("plain", "set_local", "search_path_and_schema")
+@ways("plain", "set_local", "noinherit")
 def test_downgrade(sides: Any, kind: Environment) -> None:
     """One that fails in the second of three, then one that does not."""
     ours, theirs = sides(), sides()

@@ -251,14 +251,14 @@ TRANSLATED = (
 )
 
 ENVIRONMENTS = [
-    Environment("plain", "revision", "boundary", quick=True),
-    Environment("set_local", inside=sql(TENANT, BYPASS), quick=True),
+    Environment("plain", "revision", "boundary"),
+    Environment("set_local", inside=sql(TENANT, BYPASS)),
     Environment("set_local_psycopg", driver="psycopg", least="alembic113", inside=sql(TENANT, BYPASS)),
     Environment("set_config", inside=sql("SELECT set_config('app.bypass_rls', 'on', true)")),
     Environment("set_local_by_a_raw_cursor", inside=RAW, quick=True),
     Environment("set_local_role", inside=ROLE, prepared=OWNER, quick=True),
     Environment("advisory_lock", inside=sql("SELECT pg_advisory_xact_lock(77)"), quick=True),
-    Environment("set_local_search_path", inside=sql("SET LOCAL search_path = acme, public"), prepared=ACME, quick=True),
+    Environment("set_local_search_path", inside=sql("SET LOCAL search_path = acme, public"), prepared=ACME),
     Environment(
         "search_path_and_schema",
         inside=sql("CREATE SCHEMA IF NOT EXISTS acme", "SET search_path TO acme"),
@@ -297,7 +297,7 @@ ENVIRONMENTS = [
         prepared=(*OWNER, "alter role {role} noinherit", "revoke all on schema public from public"),
     ),
     Environment("async", "revision", "boundary", driver="asyncpg", asynchronous=True, least="alembic113"),
-    Environment("async_set_local", driver="asyncpg", asynchronous=True, inside=sql(TENANT, BYPASS), least="alembic113", quick=True),
+    Environment("async_set_local", driver="asyncpg", asynchronous=True, inside=sql(TENANT, BYPASS), least="alembic113"),
     Environment("per_migration", "revision", configure=", transaction_per_migration=True"),
     Environment("not_per_migration", "revision", "boundary", configure=", transaction_per_migration=False"),
     Environment("per_migration_set_local", "revision", configure=", transaction_per_migration=True", inside=sql(TENANT)),

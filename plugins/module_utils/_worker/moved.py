@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import contextlib
 import re
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from . import project, server
 
-Versions = Dict[Tuple[str, str], List[str]]
+#: Version table → its revisions; None for one that the role of that moment may not read.
+Versions = Dict[Tuple[str, str], Optional[List[str]]]
 _MARK = "dbops.alembic moved"
 _MAXIMUM_TABLES = 500
 _IDENTITY = {
@@ -26,14 +27,14 @@ _IDENTITY = {
 #: Where version tables are; they are told by their only column.
 _TABLES = {
     "postgresql": """
-select n.nspname::text, c.relname::text
+select n.nspname::text, c.relname::text, has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
 from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
 where a.attname = 'version_num' and not a.attisdropped and c.relkind in ('r', 'p') and n.nspname !~ '^pg_'
-  and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select') order by 1, 2""",
+order by 1, 2""",
     "mysql": """
-select '', table_name from information_schema.columns where column_name = 'version_num' and table_schema = database()""",
+select '', table_name, 1 from information_schema.columns where column_name = 'version_num' and table_schema = database()""",
     "sqlite": """
-select '', m.name from sqlite_master m join pragma_table_info(m.name) c where m.type = 'table' and c.name = 'version_num'""",
+select '', m.name, 1 from sqlite_master m join pragma_table_info(m.name) c where m.type = 'table' and c.name = 'version_num'""",
 }
 _WRITES_VERSION = re.compile(r"^\s*(insert\s+into|update|delete\s+from)\b.*\bversion_num\b", re.I | re.S)
 
@@ -88,7 +89,7 @@ class Watch:
             before, now = self.first[database], _versions(kind, visit.dbapi, visit.connection.in_transaction())
             for name in {*before, *now}:
                 old, new = before.get(name, []), now.get(name, [])
-                if old != new:
+                if old != new and old is not None and new is not None:  # env.py may have become a role that sees more
                     self.moves[database][name] = {"from": old, "to": new, "by_project": database in self.written}
 
     def of(self, visit: Any) -> dict[str, Any] | None:
@@ -127,16 +128,18 @@ def _versions(kind: str, dbapi: Any, begun: bool = False) -> Versions:
     """Return version table → its revisions."""
     mark = "`" if kind == "mysql" else '"'
     with _aside(kind, dbapi, begun):
-        names = [(str(schema), str(table)) for schema, table in server.rows(dbapi, _TABLES[kind])[:_MAXIMUM_TABLES]]
-        found: Versions = {name: [] for name in names}
+        tables = server.rows(dbapi, _TABLES[kind])[:_MAXIMUM_TABLES]
+        hidden = {(str(schema), str(table)) for schema, table, readable in tables if not readable}
+        names = [(str(schema), str(table)) for schema, table, readable in tables if readable]
+        revisions: dict[tuple[str, str], list[str]] = {name: [] for name in names}
         if names:
             parts = []
             for number, name in enumerate(names):
                 quoted = ".".join(mark + part.replace(mark, mark * 2) + mark for part in name if part)
                 parts.append(f"select {number}, version_num from {quoted}")
             for number, revision in server.rows(dbapi, " union all ".join(parts)):
-                found[names[int(number)]].append(str(revision))
-    return {name: sorted(revisions) for name, revisions in found.items()}
+                revisions[names[int(number)]].append(str(revision))
+    return {**{name: sorted(found) for name, found in revisions.items()}, **dict.fromkeys(hidden)}
 
 
 #: The watch of this process, while it migrates or looks after that.
