@@ -13,7 +13,7 @@ import tempfile
 from typing import Iterator
 
 from ._core import owned
-from ._core.names import refusal, shown
+from ._core.names import WHOLE, refusal, shown
 from ._core.owned import Found, Thing
 from ._errors import MigrationError
 
@@ -78,7 +78,7 @@ def demand(thing: Thing, found: Found) -> str:
     reason = owned.refusal(thing, found)
     if reason:
         path = os.path.join(found.folder, found.name)
-        raise MigrationError(f"{shown(path)} is left alone: {reason.rstrip('.')}.", "not_ours")
+        raise MigrationError(f"{shown(path, WHOLE)} is left alone: {reason.rstrip('.')}.", "not_ours")
     return os.path.join(found.real_folder, found.name)
 
 

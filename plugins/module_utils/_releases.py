@@ -16,7 +16,7 @@ from typing import Any, Mapping
 
 from ._argspec import ArgumentSpec
 from ._core import owned
-from ._core.names import KINDS, MARKER, shown
+from ._core.names import KINDS, MARKER, WHOLE, shown
 from ._errors import MigrationError
 from ._owned import checked, file_at, look, read, usable
 
@@ -96,7 +96,7 @@ class Releases:
         """Return what is there of a release."""
         path = self.path(version)
         proof = "" if file_at(path) != "folder" else "its marker" if self.marker(version) is not None else ""
-        mark = shown(os.path.join(self.folder, FOLDER_MARK))
+        mark = shown(os.path.join(self.folder, FOLDER_MARK), WHOLE)
         remedy = f"If releases may be kept and removed there, say so by touch {mark}, else choose another release_root."
         return look(path, self.proof(), proof or ("a note beside it" if self.is_unfinished(version) else ""), remedy)
 
@@ -117,14 +117,14 @@ class Releases:
         found = self.found("any")
         there = file_at(self.folder) != "absent" or os.path.islink(self.root)
         reason = owned.folder_refusal(found) if there else None
-        problems = [f"No release can be built in {shown(self.folder)}: {reason}."] if reason else []
+        problems = [f"No release can be built in {shown(self.folder, WHOLE)}: {reason}."] if reason else []
         reason = owned.refusal(owned.LINK, self.found_link())
         if reason:
             hint = "Move it away, or point it at a release in releases/."
-            problems.append(f"{shown(self.current)} can not be made to point at a release: {reason}. {hint}")
+            problems.append(f"{shown(self.current, WHOLE)} can not be made to point at a release: {reason}. {hint}")
         elif self.active() and not KINDS["release"].fits(self.active()):
             problems.append(
-                f"{shown(self.current)} points at {shown(self.active())}, which can not be the name of a release. Rename it."
+                f"{shown(self.current, WHOLE)} points at {shown(self.active())}, which can not be the name of a release. Rename it."
             )
         return problems
 

@@ -26,7 +26,9 @@ extends_documentation_fragment:
   - dbops.alembic.attributes
 options:
   directory:
-    description: The folder of the files. It is made when it is missing. Without it nothing is written, and RV(manifests) has them.
+    description:
+      - The folder of the files. It is made when it is missing. Without it nothing is written, and RV(manifests) has them.
+      - A file that this module did not write, such as a project's own C(compose.yaml), is not written over; then nothing is.
     type: path
   forms:
     description: What to write. C(job.yaml), C(helm-hook.yaml), C(init-container-patch.yaml), C(compose.yaml) and C(entrypoint.sh).

@@ -16,6 +16,7 @@ from ansible_collections.dbops.alembic.plugins.module_utils._core import owned
 from ansible_collections.dbops.alembic.plugins.module_utils._core.archives import belongs
 from ansible_collections.dbops.alembic.plugins.module_utils._core.owned import Found
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes import render
 from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.archive import ArchiveBridge
 from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.archive_script import SCRIPT
 from ansible_collections.dbops.alembic.plugins.module_utils._owned_paths import REPORT, run_archive_folder, run_owned_path
@@ -204,3 +205,21 @@ def test_the_script_of_the_job_removes_nothing_beside_the_archives(tmp_path: Pat
     given.update(DBOPS_DEADLINE_MINUTES="1", DBOPS_NEEDED_BYTES="0", DBOPS_FORMAT="custom", DBOPS_URL="BEGIN { exit 3 }")
     status = os.spawnve(os.P_WAIT, "/bin/sh", ["sh", "-c", SCRIPT], {**os.environ, **given})
     assert status != 0 and tree(tmp_path) == before
+
+
+def test_a_manifest_of_ours_is_written_anew_and_a_users_own_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = {"compose.yaml": "services: {}\n", "entrypoint.sh": "#!/bin/sh\nexec\n"}
+    monkeypatch.setattr(render, "rendered", lambda params: {name: render._marked(text) for name, text in made.items()})
+    options = {"directory": str(tmp_path / "deploy")}
+    assert render.run_manifests(options, dry=True)["changed"] and not (tmp_path / "deploy").exists()
+    assert render.run_manifests(options)["changed"] and not render.run_manifests(options)["changed"]
+    assert (tmp_path / "deploy" / "entrypoint.sh").read_text().startswith(f"#!/bin/sh\n{render.MARK}\n")
+    made["compose.yaml"] = "services: {migrations: {}}\n"
+    assert render.run_manifests(options)["changed"]
+    (tmp_path / "deploy" / "compose.yaml").write_text("services: {mine: {}}\n")
+    made["entrypoint.sh"] = "#!/bin/sh\nexec another\n"
+    before = tree(tmp_path)
+    for dry in (True, False):
+        with pytest.raises(MigrationError) as caught:
+            render.run_manifests(options, dry)
+        assert caught.value.kind == "not_ours" and "compose.yaml" in caught.value.msg and tree(tmp_path) == before

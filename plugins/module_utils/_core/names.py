@@ -15,6 +15,8 @@ from typing import Any, Mapping
 
 #: Characters of a value that a message shows.
 SHOWN = 60
+#: Of a path that was looked at.
+WHOLE = 1000
 #: What an empty variable becomes in a template, a shell or a pipeline, in lower case.
 NOTHING = ("none", "null", "nil", "nan", "undefined", "omit")
 #: Folders of the system, of which none is an application's own.
@@ -190,8 +192,11 @@ KINDS = {
 }
 
 
-def shown(value: Any) -> str:
-    """Return a value as a message may show it: escaped, cut, and without the password of a URL."""
+def shown(value: Any, limit: int = SHOWN) -> str:
+    """Return a value as a message may show it: escaped, cut, and without the password of a URL.
+
+    :param limit: characters; a path of ours is shown whole.
+    """
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -201,8 +206,8 @@ def shown(value: Any) -> str:
     if not isinstance(value, str):
         return f"a value of the type {type(value).__name__}"
     text = _SECRET.sub("***", str.__str__(value))
-    cut = ascii(text[:SHOWN])
-    return cut if len(text) <= SHOWN else f"{cut}… ({len(text)} characters)"
+    cut = ascii(text[:limit])
+    return cut if len(text) <= limit else f"{cut}… ({len(text)} characters)"
 
 
 def refusal(variable: str, kind: str, value: Any) -> str | None:

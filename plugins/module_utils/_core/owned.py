@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .names import KINDS, SYSTEM_FOLDERS, shown
+from .names import KINDS, SYSTEM_FOLDERS, WHOLE, shown
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ def folder_refusal(found: Found, anywhere: bool = False) -> str | None:
     """Return why nothing in the folder may be replaced or removed, or None."""
     if anywhere:
         return None
-    where = shown(found.folder)
+    where = shown(found.folder, WHOLE)
     if found.folder_is_link:
-        return f"{where} is a symbolic link; name the folder that it points to, {shown(found.real_folder)}"
+        return f"{where} is a symbolic link; name the folder that it points to, {shown(found.real_folder, WHOLE)}"
     if found.real_folder == "/" or found.real_folder in SYSTEM_FOLDERS:
         return f"{where} is {found.real_folder}, a folder of the system"
     if not found.folder_proof:
@@ -93,7 +93,7 @@ def refusal(thing: Thing, found: Found) -> str | None:
         words = {"folder": "a folder", "file": "a file", "link": "a symbolic link"}
         return f"it is {words.get(found.file, 'neither a file nor a folder')}, and {thing.word} is {words[thing.files[0]]}"
     if found.mounts:
-        return f"{', '.join(shown(mount) for mount in found.mounts)} is mounted there; unmount it first"
+        return f"{', '.join(shown(mount, WHOLE) for mount in found.mounts)} is mounted there; unmount it first"
     if not found.proof:
         return "nothing in it or beside it shows that it was made by this collection; remove it by hand if nobody needs it"
     return None

@@ -9,18 +9,21 @@ import hashlib
 import json
 import os
 import shlex
-import tempfile
 from typing import Any, Callable, Dict, Mapping
 
 from .._argspec import ArgumentSpec, upgrade_request_spec
 from .._core.diff import text_diff
+from .._core.owned import MANIFEST, Found
 from .._errors import MigrationError
 from .._operations import migration_request
+from .._owned import demand, look, read, usable, write
 from .job import START, URL_VARIABLE, container, job_name, job_request, manifest, worker_variables
 from .workload import KINDS
 
 Object = Dict[str, Any]
 NAME = "dbops-migrate"
+#: The line by which a file is known to be ours, so that it may be written anew.
+MARK = "# Written by dbops.alembic.migration_manifests, which writes it anew; changes belong into its options."
 
 
 def manifests_spec() -> ArgumentSpec:
@@ -40,14 +43,19 @@ def run_manifests(params: Mapping[str, Any], dry: bool = False) -> Object:
     files = rendered(params)
     if params["directory"] is None:
         return {"changed": False, "files": [], "manifests": files}
-    changes = []
+    changes, differing = [], {}
     for name, text in files.items():
-        path = os.path.join(params["directory"], name)
-        before = _read(path)
+        path = os.path.join(os.path.abspath(params["directory"]), name)
+        found, before = _found(path), read(path) or ""
+        demand(MANIFEST, found)  # all of them, before the first one is written
         if before != text:
-            changes.append(text_diff(path, before, text))
-            if not dry:
-                _write(path, text, 0o755 if name.endswith(".sh") else 0o644)
+            changes.append(text_diff(os.path.join(params["directory"], name), before, text))
+            differing[name] = (found, text)
+    if differing and not dry:
+        with usable(params["directory"]):
+            os.makedirs(params["directory"], exist_ok=True)
+    for name, (found, text) in differing.items() if not dry else ():
+        write(MANIFEST, found, text, 0o755 if name.endswith(".sh") else 0o644)
     return {"changed": bool(changes), "files": [os.path.join(params["directory"], name) for name in files], "diff": changes}
 
 
@@ -72,7 +80,14 @@ def rendered(params: Mapping[str, Any]) -> dict[str, str]:
             "options_invalid",
             "Put them into a Secret and name it in kubernetes.environment_secrets.",
         ) from exc
-    return dict(FORMS[form](request, params) for form in params["forms"])
+    made = dict(FORMS[form](request, params) for form in params["forms"])
+    return {name: _marked(text) for name, text in made.items()}
+
+
+def _marked(text: str) -> str:
+    """Put the mark on top, below the line that names the shell."""
+    first, newline, rest = text.partition("\n")
+    return f"{first}{newline}{MARK}\n{rest}" if first.startswith("#!") else f"{MARK}\n{text}"
 
 
 def _python(params: Mapping[str, Any]) -> str:
@@ -174,19 +189,9 @@ def _yaml(content: Object) -> str:
     return str(yaml.safe_dump(plain, sort_keys=False, default_flow_style=False, width=1_000_000))
 
 
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except FileNotFoundError:
-        return ""
-
-
-def _write(path: str, text: str, mode: int) -> None:
-    """Replace a file in one rename."""
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=".", dir=os.path.dirname(path) or ".")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(text)
-    os.rename(temporary, path)
+def _found(path: str) -> Found:
+    """Return what is there: a file that is ours has the mark, or was written before there was one and holds the worker."""
+    text = read(path) or ""
+    marked = MARK in text[:300]
+    former = os.path.basename(path) != "compose.yaml" and "DBOPS_WORKER_0" in text
+    return look(path, "", "its mark" if marked or former else "")
