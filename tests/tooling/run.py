@@ -108,7 +108,7 @@ class Runner:
         own = {**variables, "PYTEST_DEBUG_TEMPROOT": place}
         options = {"cwd": ROOT, "env": own, "stdin": subprocess.DEVNULL, "errors": "replace"}
         try:
-            with open(log, "w", errors="replace") as copy:
+            with open(log, "w", buffering=1, errors="replace") as copy:  # read by who can not wait
                 process = subprocess.Popen(argv, stdout=PIPE, stderr=STDOUT, **options)  # type: ignore[call-overload]
                 for line in process.stdout or ():
                     copy.write(line)
