@@ -9,9 +9,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import shards
 from support.paths import ROOT
+
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
+settings.load_profile("tests")
 
 
 @pytest.hookimpl(tryfirst=True)
