@@ -60,12 +60,7 @@ class Bridge:
     @classmethod
     def for_module(cls, module: Any) -> Bridge:
         """Return the bridge that a module's ``python`` or ``virtualenv`` names."""
-        options = module.params
-        if options.get("kubernetes"):
-            from ._kubernetes.runner import JobBridge
-
-            return JobBridge.for_module(module)
-        return cls(interpreter(options), module.warn)
+        return cls(interpreter(module.params), module.warn)
 
     def start(self, request: Mapping[str, Any], descriptor: int, errors: IO[bytes] | int) -> subprocess.Popen[bytes]:
         """Start a worker that writes to ``descriptor``.

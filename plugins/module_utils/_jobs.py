@@ -17,7 +17,7 @@ import re
 import stat
 import time
 from dataclasses import dataclass, field
-from typing import Any, Mapping
+from typing import Any, Mapping, Protocol, runtime_checkable
 
 from ._bridge import Bridge, checked, death
 from ._errors import MigrationError
@@ -52,6 +52,13 @@ class Followed:
     reply: dict[str, Any] | None
     journal: Journal = field(default_factory=Journal)
     death: MigrationError | None = None
+
+
+@runtime_checkable
+class Follower(Protocol):
+    """A way to an application's Python that keeps jobs by itself, as Kubernetes does."""
+
+    def follow(self, request: Mapping[str, Any], job: str, cursor: int | None, wait: float) -> Unfinished | Followed: ...
 
 
 @dataclass(frozen=True)

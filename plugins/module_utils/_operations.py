@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, Mapping, cast
+from typing import Any, Mapping
 
 from ._bridge import Bridge
 from ._core.diff import text_diff
 from ._core.outcome import Migration, migration
 from ._errors import MigrationError
-from ._jobs import Followed, Jobs, Unfinished
+from ._jobs import Followed, Follower, Jobs, Unfinished
 from ._worker.journal import Journal
 
 Params = Mapping[str, Any]
@@ -97,10 +97,8 @@ def _migrate(bridge: Bridge, params: Params, operation: str, dry: bool, diff: bo
 
 def _follow(bridge: Bridge, request: Mapping[str, Any], params: Params) -> Unfinished | Followed:
     job, cursor, wait = params["job"], params.get("cursor"), params.get("wait") or 0
-    if params.get("kubernetes"):
-        from ._kubernetes.runner import JobBridge
-
-        return cast("JobBridge", bridge).follow(request, job, cursor, wait)
+    if isinstance(bridge, Follower):
+        return bridge.follow(request, job, cursor, wait)
     return Jobs.default().follow(bridge, request, job, cursor, wait)
 
 

@@ -135,19 +135,11 @@ class RecordStore:
             os.close(lock)
 
 
-def store_of(params: Mapping[str, Any]) -> RecordStore:
-    """Return where the records are: in a folder of this host, or in a ConfigMap."""
-    if params.get("kubernetes"):
-        from ._kubernetes.records import ConfigMapStore
-
-        return ConfigMapStore.from_params(params["kubernetes"])
-    return RecordStore(params["directory"])
-
-
-def write_record(params: Mapping[str, Any], check_mode: bool, now: Callable[[], str] = utc_now) -> dict[str, Any]:
+def write_record(
+    store: RecordStore, params: Mapping[str, Any], check_mode: bool, now: Callable[[], str] = utc_now
+) -> dict[str, Any]:
     """Do what the module ``deployment_record`` was asked for and return its result."""
     checked("id", "record", params["id"])
-    store = store_of(params)
     if check_mode:
         before, after = _change(store, params, now())
     else:
@@ -195,11 +187,10 @@ def _begin(store: RecordStore, params: Mapping[str, Any], now: str) -> Record:
     return core.begin(identity, params["facts"], params["step"] or core.FIRST_STEPS.get(params["kind"], "stopping"), now)
 
 
-def read_records(params: Mapping[str, Any]) -> dict[str, Any]:
+def read_records(store: RecordStore, params: Mapping[str, Any]) -> dict[str, Any]:
     """Do what the module ``deployment_record_info`` was asked for and return its result."""
     if params["id"]:
         checked("id", "record", params["id"])
-    store = store_of(params)
     records = store.all()
     standing = store.open_record()
     record = store.read(params["id"]) if params["id"] else standing

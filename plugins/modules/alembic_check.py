@@ -270,15 +270,15 @@ sqlstate:
 """
 
 from ansible_collections.dbops.alembic.plugins.module_utils._argspec import check_spec
-from ansible_collections.dbops.alembic.plugins.module_utils._bridge import Bridge
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.runner import bridge_for
 from ansible_collections.dbops.alembic.plugins.module_utils._operations import run_check
 
 
 def main() -> None:
     module = check_spec().create_module()
     try:
-        outcome = run_check(Bridge.for_module(module), module.params)
+        outcome = run_check(bridge_for(module), module.params)
     except MigrationError as exc:
         exc.fail(module)
     module.exit_json(**outcome.as_result())

@@ -533,15 +533,15 @@ job:
 """
 
 from ansible_collections.dbops.alembic.plugins.module_utils._argspec import downgrade_spec
-from ansible_collections.dbops.alembic.plugins.module_utils._bridge import Bridge
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.runner import bridge_for
 from ansible_collections.dbops.alembic.plugins.module_utils._operations import run_downgrade
 
 
 def main() -> None:
     module = downgrade_spec().create_module()
     try:
-        outcome = run_downgrade(Bridge.for_module(module), module.params, dry=module.check_mode, diff=module._diff)
+        outcome = run_downgrade(bridge_for(module), module.params, dry=module.check_mode, diff=module._diff)
     except MigrationError as exc:
         exc.fail(module)
     module.exit_json(**outcome.as_result())

@@ -349,15 +349,15 @@ sqlstate:
 """
 
 from ansible_collections.dbops.alembic.plugins.module_utils._argspec import info_spec
-from ansible_collections.dbops.alembic.plugins.module_utils._bridge import Bridge
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.runner import bridge_for
 from ansible_collections.dbops.alembic.plugins.module_utils._operations import run_info
 
 
 def main() -> None:
     module = info_spec().create_module()
     try:
-        outcome = run_info(Bridge.for_module(module), module.params)
+        outcome = run_info(bridge_for(module), module.params)
     except MigrationError as exc:
         exc.fail(module)
     module.exit_json(**outcome.as_result())

@@ -370,15 +370,15 @@ output:
 """
 
 from ansible_collections.dbops.alembic.plugins.module_utils._argspec import plan_spec
-from ansible_collections.dbops.alembic.plugins.module_utils._bridge import Bridge
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.runner import bridge_for
 from ansible_collections.dbops.alembic.plugins.module_utils._plan import run_plan
 
 
 def main() -> None:
     module = plan_spec().create_module()
     try:
-        outcome = run_plan(Bridge.for_module(module), module.params)
+        outcome = run_plan(bridge_for(module), module.params)
     except MigrationError as exc:
         exc.fail(module)
     module.exit_json(**outcome.as_result())

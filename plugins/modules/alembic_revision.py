@@ -242,8 +242,8 @@ sqlstate:
 """
 
 from ansible_collections.dbops.alembic.plugins.module_utils._argspec import revision_spec
-from ansible_collections.dbops.alembic.plugins.module_utils._bridge import Bridge
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.runner import bridge_for
 from ansible_collections.dbops.alembic.plugins.module_utils._operations import run_revision
 
 
@@ -251,7 +251,7 @@ def main() -> None:
     module = revision_spec().create_module()
     params = dict(module.params, message=module.params["title"])  # "message" is taken by Ansible
     try:
-        outcome = run_revision(Bridge.for_module(module), params, dry=module.check_mode, diff=module._diff)
+        outcome = run_revision(bridge_for(module), params, dry=module.check_mode, diff=module._diff)
     except MigrationError as exc:
         exc.fail(module)
     module.exit_json(**outcome.as_result())

@@ -518,15 +518,15 @@ failed_revision:
 """
 
 from ansible_collections.dbops.alembic.plugins.module_utils._argspec import stamp_spec
-from ansible_collections.dbops.alembic.plugins.module_utils._bridge import Bridge
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.runner import bridge_for
 from ansible_collections.dbops.alembic.plugins.module_utils._operations import run_stamp
 
 
 def main() -> None:
     module = stamp_spec().create_module()
     try:
-        outcome = run_stamp(Bridge.for_module(module), module.params, dry=module.check_mode, diff=module._diff)
+        outcome = run_stamp(bridge_for(module), module.params, dry=module.check_mode, diff=module._diff)
     except MigrationError as exc:
         exc.fail(module)
     module.exit_json(**outcome.as_result())

@@ -187,15 +187,15 @@ sqlstate:
   sample: "08001"
 """
 
-from ansible_collections.dbops.alembic.plugins.module_utils._bridge import Bridge
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.runner import bridge_for
 from ansible_collections.dbops.alembic.plugins.module_utils._restore import restore_info_spec, run_restore_info
 
 
 def main() -> None:
     module = restore_info_spec().create_module()
     try:
-        result = run_restore_info(Bridge.for_module(module), module.params, module.run_command)
+        result = run_restore_info(bridge_for(module), module.params, module.run_command)
     except MigrationError as exc:
         exc.fail(module)
     module.exit_json(**result)

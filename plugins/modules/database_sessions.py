@@ -190,15 +190,15 @@ sqlstate:
   sample: "42501"
 """
 
-from ansible_collections.dbops.alembic.plugins.module_utils._bridge import Bridge
 from ansible_collections.dbops.alembic.plugins.module_utils._database import run_database, sessions_spec
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.runner import bridge_for
 
 
 def main() -> None:
     module = sessions_spec().create_module()
     try:
-        result = run_database(Bridge.for_module(module), module.params, "database_sessions", module.check_mode)
+        result = run_database(bridge_for(module), module.params, "database_sessions", module.check_mode)
     except MigrationError as exc:
         exc.fail(module)
     module.exit_json(**result)

@@ -468,15 +468,15 @@ sqlstate:
   sample: "42501"
 """
 
-from ansible_collections.dbops.alembic.plugins.module_utils._bridge import Bridge
 from ansible_collections.dbops.alembic.plugins.module_utils._database import run_database, snapshot_spec
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.runner import bridge_for
 
 
 def main() -> None:
     module = snapshot_spec().create_module()
     try:
-        result = run_database(Bridge.for_module(module), module.params, "database_snapshot", module.check_mode, module._diff)
+        result = run_database(bridge_for(module), module.params, "database_snapshot", module.check_mode, module._diff)
     except MigrationError as exc:
         exc.fail(module)
     module.exit_json(**result)

@@ -151,13 +151,14 @@ hint:
 """
 
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.records import store_of
 from ansible_collections.dbops.alembic.plugins.module_utils._records import record_spec, write_record
 
 
 def main() -> None:
     module = record_spec().create_module()
     try:
-        result = write_record(module.params, module.check_mode)
+        result = write_record(store_of(module.params), module.params, module.check_mode)
     except MigrationError as exc:
         exc.fail(module)
     module.exit_json(**result)

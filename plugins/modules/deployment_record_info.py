@@ -152,13 +152,14 @@ hint:
 """
 
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.records import store_of
 from ansible_collections.dbops.alembic.plugins.module_utils._records import read_records, record_info_spec
 
 
 def main() -> None:
     module = record_info_spec().create_module()
     try:
-        result = read_records(module.params)
+        result = read_records(store_of(module.params), module.params)
     except MigrationError as exc:
         exc.fail(module)
     module.exit_json(changed=False, **result)

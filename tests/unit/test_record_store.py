@@ -22,12 +22,12 @@ FACTS = {"application": "shop", "from_revision": ["a1"], "to_revision": ["b2"]}
 
 def call(directory: Path, record_id: str = "d1", check_mode: bool = False, **params: Any) -> dict[str, Any]:
     options = {"state": "advanced", "owner": "me", "kind": "maintenance_window", "step": None, "status": None, "facts": {}}
-    return write_record({**options, "directory": str(directory), "id": record_id, **params}, check_mode)
+    return write_record(RecordStore(str(directory)), {**options, "id": record_id, **params}, check_mode)
 
 
 def info(directory: Path, **params: Any) -> dict[str, Any]:
     options = {"id": None, "observed": None, "direction": "auto", "downgrade_trusted": False, "rows_given_up": 0}
-    return read_records({**options, "directory": str(directory), **params})
+    return read_records(RecordStore(str(directory)), {**options, **params})
 
 
 def kind_of(function: Any, *args: Any, **params: Any) -> str:
@@ -147,8 +147,9 @@ def test_info_gives_the_open_one_the_last_finished_one_and_a_decision(tmp_path: 
 
 PRELUDE = (
     "import resource, signal, sys\n"
-    "from ansible_collections.dbops.alembic.plugins.module_utils._records import write_record\n"
-    "options = {'directory': sys.argv[1], 'id': 'd1', 'state': 'advanced', 'owner': 'me', 'step': 'stopping', 'facts': {}}\n"
+    "from ansible_collections.dbops.alembic.plugins.module_utils._records import RecordStore, write_record\n"
+    "store = RecordStore(sys.argv[1])\n"
+    "options = {'id': 'd1', 'state': 'advanced', 'owner': 'me', 'step': 'stopping', 'facts': {}}\n"
 )
 PATHS = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
@@ -159,7 +160,7 @@ def test_a_full_disk_leaves_the_former_record(tmp_path: Path) -> None:
     code = PRELUDE + (
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
-        "write_record(options, False)\n"
+        "write_record(store, options, False)\n"
     )
     run = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, env=PATHS, check=False)
     assert run.returncode == 1 and "File too large" in run.stderr
@@ -169,7 +170,7 @@ def test_a_full_disk_leaves_the_former_record(tmp_path: Path) -> None:
 def test_a_writer_that_is_killed_leaves_a_whole_record(tmp_path: Path) -> None:
     """A process that rewrites the record as fast as it can is killed again and again; no reader ever finds a broken file."""
     call(tmp_path, state="begun", facts=FACTS)
-    code = PRELUDE + ("while True:\n    write_record(options, False)\n")
+    code = PRELUDE + ("while True:\n    write_record(store, options, False)\n")
     longest = 0
     for _ in range(5):
         writer = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], env=PATHS)

@@ -97,3 +97,8 @@ class ConfigMapStore(RecordStore):
         """Nothing is locked: a write after somebody else's is refused."""
         self._found = None
         yield
+
+
+def store_of(params: Mapping[str, Any]) -> RecordStore:
+    """Return where the records are: in a folder of this host, or in a ConfigMap."""
+    return ConfigMapStore.from_params(params["kubernetes"]) if params.get("kubernetes") else RecordStore(params["directory"])

@@ -299,3 +299,8 @@ def _seconds(stamp: str) -> float:
 
 def _with_events(text: str, facts: Mapping[str, Any]) -> str:
     return "\n".join([text, "Events:", *facts["events"]]) if facts["events"] else text
+
+
+def bridge_for(module: Any) -> Bridge:
+    """Return the way that a module's options name: Jobs of a cluster, or a Python of this host."""
+    return (JobBridge if module.params.get("kubernetes") else Bridge).for_module(module)
