@@ -20,7 +20,8 @@ from typing import IO, Any, Callable, Dict, Iterator, Mapping, cast
 
 from ._errors import MigrationError
 from ._worker import boot, supervisor
-from ._worker.operations import PARTS, find
+from ._worker.channel import is_abandoned, readable
+from ._worker.operations import OUTLIVING, PARTS, find
 from ._worker.redaction import redactor_for
 
 #: Variables that the interpreter itself reads when it starts; all others are set inside the worker.
@@ -107,7 +108,8 @@ class Bridge:
             finally:
                 os.close(writing)
             reply: dict[str, Any] | None = None
-            for message in _messages(replies):
+            outlives = request.get("operation") in OUTLIVING
+            for message in _messages(_lines(replies, lambda: outlives or not _is_alone())):
                 if message["event"] == "reply":
                     reply = message
                     break  # not the end of the stream: a process that a migration left behind may hold it open
@@ -117,6 +119,28 @@ class Bridge:
                 errors.seek(0)
                 raise death(request, process.returncode, errors.read())
         return checked(reply)
+
+
+def _lines(pipe: IO[bytes], goes_on: Callable[[], bool]) -> Iterator[bytes]:
+    """Yield the lines of a pipe while ``goes_on``; otherwise end this process, which closes the pipe and so ends the worker."""
+    buffer = b""
+    while goes_on():
+        if not readable([pipe.fileno()], 0.5):
+            continue
+        data = os.read(pipe.fileno(), 65536)
+        *lines, buffer = (buffer + data).split(b"\n")
+        yield from lines
+        if not data:
+            return
+    raise SystemExit(1)
+
+
+def _is_alone() -> bool:
+    """Tell whether nobody waits for this module's answer: the controller, or the connection to it, is gone."""
+    try:
+        return is_abandoned(1)
+    except OSError:
+        return False
 
 
 def _messages(lines: Iterator[bytes] | IO[bytes]) -> Iterator[dict[str, Any]]:

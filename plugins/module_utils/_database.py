@@ -93,6 +93,24 @@ def rows_spec() -> ArgumentSpec:
     )
 
 
+def leftovers_spec() -> ArgumentSpec:
+    return database_spec() + ArgumentSpec(options=dict(maintenance_database=dict(type="str")))
+
+
+def run_leftovers(bridge: Bridge, params: Mapping[str, Any], check: bool = False) -> dict[str, Any]:
+    """Remove what rehearsals that were killed have left, and return the module's result.
+
+    :raises MigrationError: what the worker says went wrong.
+    """
+    request = {name: value for name, value in params.items() if value is not None and name not in ("python", "virtualenv")}
+    reply = bridge.call(dict(request, operation="plan_leftovers", check=check))
+    error = reply["error"]
+    if error:
+        raise MigrationError(str(error["message"]), error["kind"], error.get("hint"))
+    removed = list(reply["facts"]["removed"])
+    return {"changed": bool(removed), "removed": removed}
+
+
 def run_database(
     bridge: Bridge, params: Mapping[str, Any], operation: str, check: bool = False, diff: bool = False
 ) -> dict[str, Any]:

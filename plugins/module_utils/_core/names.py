@@ -149,10 +149,10 @@ KINDS = {
         "Leave it to the collection.",
     ),
     "temporary": Kind(
-        r"dbops(?:-release)?\.[A-Za-z0-9_]{6,32}",
-        64,
+        r"dbops(?:-release|-restore)?\.(?:[0-9a-f]{8}-[0-9a-f]{8}-[0-9]{1,10}-[0-9]{1,20}\.)?[A-Za-z0-9_]{6,32}",
+        100,
         "a temporary folder",
-        "what ansible.builtin.tempfile makes of the prefixes dbops. and dbops-release.",
+        "what ansible.builtin.tempfile makes of the prefixes dbops., dbops-release. and dbops-restore., with the run that makes it or without.",
         "Remove another one by hand.",
     ),
     "inside": Kind(

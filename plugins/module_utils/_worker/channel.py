@@ -43,6 +43,13 @@ class Receiver:
         return [json.loads(line) for line in lines if line.strip()]
 
 
+def is_abandoned(descriptor: int) -> bool:
+    """Tell whether nobody can read any more what is written to a pipe or socket; of a file it is never true."""
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(events & (select.POLLERR | select.POLLHUP) for _descriptor, events in poll.poll(0))
+
+
 def readable(descriptors: list[int], seconds: float) -> list[int]:
     """Return those of ``descriptors`` that can be read now or within ``seconds``."""
     poll = select.poll()

@@ -39,6 +39,8 @@ OPERATIONS: dict[str, Operation] = {
 PARTS = {"database": "database_", "rehearsal": "plan"}
 #: Operations that may change a database: tried again after a lock timeout, looked after when their process dies.
 MIGRATIONS = ("upgrade", "downgrade", "stamp")
+#: Operations that go on to their end when whoever asked for them is gone. What changes a database is not left halfway.
+OUTLIVING = (*MIGRATIONS, "database_snapshot")
 
 
 def find(name: str) -> Operation | None:

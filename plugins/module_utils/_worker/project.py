@@ -139,6 +139,20 @@ def asked_urls(request: dict[str, Any]) -> list[Any]:
         ) from exc
 
 
+def usable_url(text: str) -> Any:
+    """Return a URL, parsed, with a driver that is installed where it names none."""
+    url = asked_urls({"url": "postgresql" + text[8:] if text.startswith("postgres:") else text})[0]
+    dialect = url.get_backend_name()
+    if "+" in url.drivername or dialect not in SYNC_DRIVERS:
+        return url
+    candidates = SYNC_DRIVERS[dialect] + ASYNC_DRIVERS[dialect]
+    found = next((name for name, module in candidates if installed(module)), None)
+    if found is None:
+        hint = "Install the driver into the application's environment, or name an installed one in the URL."
+        raise Failure("driver_missing", f"No driver for {dialect} is installed in {sys.prefix}.", hint)
+    return url.set(drivername=f"{dialect}+{found}")
+
+
 def installed(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None

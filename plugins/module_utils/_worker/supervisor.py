@@ -13,16 +13,17 @@ import time
 from typing import Any
 
 from . import attempt as attempts
-from .channel import Receiver, Sender, readable
+from .channel import Receiver, Sender, is_abandoned, readable
 from .failure import RETRYABLE
 from .journal import Journal
-from .operations import MIGRATIONS
+from .operations import MIGRATIONS, OUTLIVING
 from .redaction import MARGIN, Redactor, cut, redactor_for
 
 PROTOCOL = 1
 MAXIMUM_OUTPUT = 20000
 MAXIMUM_DELAY = 30.0
 OBSERVE_TIMEOUT = 120.0
+CLEAN_TIMEOUT = 20.0
 
 
 def serve(request: dict[str, Any], descriptor: int) -> None:
@@ -48,6 +49,7 @@ class Supervisor:
         self.attempts: list[dict[str, Any]] = []
         limit = float(request.get("timeout") or 0)
         self.deadline = time.monotonic() + limit if limit > 0 else None
+        self.abandoned = False
 
     def tell(self, message: dict[str, Any]) -> None:
         """The way out: everything that leaves the worker is redacted here."""
@@ -63,6 +65,8 @@ class Supervisor:
                 self.request, another_driver = dict(self.request, url=self.journal.use_url), True
                 continue
             self._note(started, error)
+            if self.abandoned:
+                return self._reply(error)
             if not error or not self._may_retry(error, int(retries.get("count") or 0)):
                 return self._reply(error)
             self._pause(float(retries.get("delay") or 0), error)
@@ -95,7 +99,15 @@ class Supervisor:
                 "delay": round(seconds, 2),
             }
         )
-        time.sleep(seconds)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and not self._is_abandoned():
+            time.sleep(min(0.2, max(0.0, until - time.monotonic())))
+
+    def _is_abandoned(self) -> bool:
+        """Tell, from the first time on, that the caller is gone and that this is nothing to be brought to its end without it."""
+        if not self.abandoned and self.request["operation"] not in OUTLIVING:
+            self.abandoned = is_abandoned(self.sender.descriptor)
+        return self.abandoned
 
     def _reply(self, error: dict[str, Any] | None) -> dict[str, Any]:
         journal = self.journal
@@ -108,7 +120,8 @@ class Supervisor:
     def _clean(self) -> None:
         """Drop, in a new process, the copies of one that died; if that fails too, the next plan does it."""
         running, error = self.journal.running, self.journal.error
-        self._attempt(dict(self.request, operation="plan_clean"), time.monotonic() + OBSERVE_TIMEOUT)
+        seconds = CLEAN_TIMEOUT if self.abandoned else OBSERVE_TIMEOUT
+        self._attempt(dict(self.request, operation="plan_clean"), time.monotonic() + seconds)
         self.journal.running, self.journal.error = running, error
 
     def _observe(self, error: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -152,10 +165,11 @@ class Supervisor:
 
     def _listen(self, child: int, messages: int, printed: int, deadline: float | None) -> tuple[int, bool]:
         """Take messages and output until the child is done; a process that it left behind does not keep us."""
-        receiver, late = Receiver(messages), False
+        receiver, late, was_abandoned = Receiver(messages), False, self.abandoned  # then this cleans up, and has a deadline
         sources = [messages, printed]
         while True:
-            if deadline is not None and time.monotonic() > deadline and not late:
+            over = deadline is not None and time.monotonic() > deadline
+            if (over or (not was_abandoned and self._is_abandoned())) and not late:
                 late = True
                 _kill(child)
             ready = readable(sources, 0.2)

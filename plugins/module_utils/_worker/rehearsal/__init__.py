@@ -9,4 +9,8 @@ from typing import Any, Callable
 
 from . import run
 
-PLAN_OPERATIONS: dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]] = {"plan": run.plan, "plan_clean": run.clean}
+PLAN_OPERATIONS: dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]] = {
+    "plan": run.plan,
+    "plan_clean": run.clean,
+    "plan_leftovers": run.leftovers,
+}

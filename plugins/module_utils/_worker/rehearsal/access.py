@@ -14,7 +14,7 @@ import os
 import threading
 from typing import Any, Callable, Iterator
 
-from .. import readonly, server
+from .. import project, readonly, server
 
 _LOOPBACK = ("127.0.0.1", "::1", "")
 #: Connect argument of libpq → the variable that its programs read it from. PostgreSQL manual, "Environment Variables".
@@ -75,6 +75,16 @@ class Access:
         if isinstance(ssl, str):
             found["PGSSLMODE"] = ssl
         return dict(found, PGDATABASE=database, PGCONNECT_TIMEOUT="30", PGAPPNAME="dbops.alembic rehearsal")
+
+
+def access_to(text: str) -> Access:
+    """Return the way to the database of a URL."""
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
+
+    engine = create_engine(project.usable_url(text), poolclass=NullPool)
+    cargs, cparams = engine.dialect.create_connect_args(engine.url)
+    return Access(engine.dialect, list(cargs), dict(cparams))
 
 
 def aimed(dialect: str, cargs: Any, cparams: dict[str, Any], database: str) -> tuple[list[Any], dict[str, Any]]:

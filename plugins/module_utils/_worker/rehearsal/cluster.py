@@ -9,7 +9,6 @@ removed in every case. Its roles are those of the original's server, so what a r
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pwd
 import shutil
@@ -166,8 +165,8 @@ class Cluster(Scratch):
     def connect(self, name: str | None = None) -> Session:
         return self._access(SUPERUSER).connect(name or self.name, "rehearsal")
 
-    def prune(self) -> list[str]:
-        return self.folder.prune(_end_server)
+    def prune(self, check: bool = False) -> list[str]:
+        return self.folder.prune(check)
 
     def remove(self) -> None:
         if self._admin is not None:
@@ -213,16 +212,3 @@ def _last_line(path: str) -> str:
     with open(path, encoding="utf-8", errors="replace") as handle:
         lines = [line.strip() for line in handle if line.strip()]
     return lines[-1].rstrip(".") if lines else "it said nothing"
-
-
-def _end_server(folder: str) -> None:
-    """End a server that outlived its run, if it really is the one of this folder."""
-    data = os.path.join(folder, "data")
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        with open(os.path.join(data, "postmaster.pid")) as handle:
-            pid = int(handle.readline())
-        if os.path.realpath(f"/proc/{pid}/cwd") == os.path.realpath(data):
-            os.kill(pid, signal.SIGQUIT)
-            for _attempt in range(100):
-                os.kill(pid, 0)  # an error when it is gone
-                time.sleep(0.05)

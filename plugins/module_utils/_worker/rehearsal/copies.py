@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from typing import Any
 
-from .. import server
 from ..failure import Failure
+from . import maker
 from .access import Access, Session, quoted
-
-PREFIX = "dbops_rehearsal_"
+from .maker import PREFIX
 
 
 class ServerCopies:
@@ -32,7 +30,7 @@ class ServerCopies:
         self.here = access  # how the copy is reached
         digest = hashlib.sha256(" ".join(access.endpoint).encode()).hexdigest()[:8]
         self.family = f"{PREFIX}{digest}_"
-        self.name = self.family + os.urandom(4).hex()
+        self.name = maker.new_name(self.family)
         self.copy = self.name + "_back"
         self.settings: dict[str, str] = {}
         self.missing: list[str] = []
@@ -51,12 +49,13 @@ class ServerCopies:
         """Return how large the tables really are: the copy is empty, so what the original's statistics say."""
         return original
 
-    def prune(self) -> list[str]:
-        """Drop the copies of this database that belong to no run which still lives; return their names."""
+    def prune(self, check: bool = False) -> list[str]:
+        """Drop the copies of any database of this server whose maker is dead, unless ``check``; return their names."""
         dropped = []
-        for name in self._found(server.literal(self.family.replace("_", "\\_") + "%")):
-            if self._try_hold(name):
-                self._drop(name)
+        for name in self._found():
+            if name not in (self.name, self.copy) and self._try_hold(name):
+                if not check:
+                    self._drop(name)
                 self._let_go(name)
                 dropped.append(name)
         return dropped
@@ -73,13 +72,13 @@ class ServerCopies:
             self._admin = None
 
     def _drop(self, name: str) -> None:
-        if not name.startswith(self.family):
+        if not maker.is_copy(name):
             raise Failure("internal_error", f"{name} is no copy of ours.")
         self._disconnect(name)
         self.admin.rows(f"drop database if exists {quoted(name, self.mark)}")
 
-    def _found(self, like: str) -> list[str]:
-        """Return the databases whose names are ``like`` that, a literal."""
+    def _found(self) -> list[str]:
+        """Return the databases that a rehearsal has made and that nothing but a lock may show to be in use."""
         raise NotImplementedError
 
     def _try_hold(self, name: str) -> bool:

@@ -9,14 +9,19 @@ removes it.
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
 import os
 import shutil
+import signal
 import tempfile
-from typing import Callable
+import time
 
-from .copies import PREFIX
+from . import maker
+from .maker import PREFIX
+
+_MARK = "maker.json"
 
 
 class Folder:
@@ -24,7 +29,7 @@ class Folder:
 
     def __init__(self, *scope: str) -> None:
         digest = hashlib.sha256(" ".join(scope).encode()).hexdigest()[:8]
-        self.family = f"{PREFIX}{digest}_"
+        self.family, self.scope = f"{PREFIX}{digest}_", scope
         self.path = ""
         self._handle = -1
 
@@ -34,32 +39,39 @@ class Folder:
             handle = _held(path)
             if handle is not None:  # another run may have taken it for one that was left behind
                 self.path, self._handle = path, handle
+                with open(os.path.join(path, _MARK), "w", encoding="utf-8") as mark:
+                    mark.write(maker.written(" ".join(self.scope)))
                 return path
 
-    def prune(self, before: Callable[[str], None] = lambda path: None) -> list[str]:
-        """Remove what runs that were killed have left, after ``before`` has ended what still uses it; return the names."""
+    def prune(self, check: bool = False) -> list[str]:
+        """Remove what runs that were killed have left, for whatever database, with the server in it; return the names."""
         removed = []
         for path in self._others():
             handle = _held(path)
             if handle is None:
                 continue
             try:
-                before(path)
-                shutil.rmtree(path, ignore_errors=True)
+                if not check:
+                    _end_server(path)
+                    shutil.rmtree(path, ignore_errors=True)
                 removed.append(os.path.basename(path))
             finally:
                 os.close(handle)
         return removed
 
     def _others(self) -> list[str]:
-        """Return the folders of this family that are our user's; root may look into any."""
+        """Return the folders of rehearsals that are our user's; root may look into any.
+
+        One without a mark was cut off in the moment of its making, so it is left to runs of the same family.
+        """
         try:
             home = tempfile.gettempdir()
         except FileNotFoundError:  # nothing here can be written to, so nothing was
             return []
-        found = sorted(glob.glob(os.path.join(glob.escape(home), self.family + "*")))
+        found = sorted(glob.glob(os.path.join(glob.escape(home), PREFIX + "*")))
         found = [path for path in found if path != self.path and os.path.isdir(path) and not os.path.islink(path)]
-        return [path for path in found if os.geteuid() in (0, os.stat(path).st_uid)]
+        found = [path for path in found if maker.is_folder(os.path.basename(path)) and os.geteuid() in (0, os.stat(path).st_uid)]
+        return [path for path in found if os.path.basename(path).startswith(self.family) or _is_marked(path)]
 
     def remove(self) -> None:
         if self.path:
@@ -84,3 +96,22 @@ def _held(path: str) -> int | None:
         pass
     os.close(handle)
     return None
+
+
+def _is_marked(path: str) -> bool:
+    with contextlib.suppress(OSError, UnicodeDecodeError), open(os.path.join(path, _MARK), encoding="utf-8") as mark:
+        return maker.parsed(mark.read(10000)) is not None
+    return False
+
+
+def _end_server(folder: str) -> None:
+    """End a server that outlived its run, if it really is the one of this folder."""
+    data = os.path.join(folder, "data")
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        with open(os.path.join(data, "postmaster.pid")) as handle:
+            pid = int(handle.readline())
+        if os.path.realpath(f"/proc/{pid}/cwd") == os.path.realpath(data):
+            os.kill(pid, signal.SIGQUIT)
+            for _attempt in range(100):
+                os.kill(pid, 0)  # an error when it is gone
+                time.sleep(0.05)

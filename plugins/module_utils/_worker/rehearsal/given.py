@@ -75,7 +75,7 @@ class Given(Scratch):
     def second(self) -> Iterator[str]:
         yield self.name
 
-    def prune(self) -> list[str]:
+    def prune(self, check: bool = False) -> list[str]:
         return []
 
     def remove(self) -> None:

@@ -15,8 +15,10 @@ from typing import Any, Iterator
 
 from .. import server
 from ..failure import Failure, describe
+from . import maker
 from .access import Access, Session, quoted
-from .copies import PREFIX, ServerCopies
+from .copies import ServerCopies
+from .maker import PREFIX
 
 _LOCK_WAIT_SECONDS = 10
 _DENIED = ("1044", "1142", "1227")  # access to a database, a command, or for want of SUPER was denied
@@ -76,7 +78,7 @@ class MysqlCopy(ServerCopies):
         what = "default_character_set_name, default_collation_name from information_schema.schemata"
         charset, collation = self.admin.rows(f"select {what} where schema_name = database()")[0]
         try:
-            self.admin.rows(f"create database {ticked(name)} character set {charset} collate {collation}")
+            self.admin.rows(f"create database {ticked(name)} character set {charset} collate {collation}{self._comment()}")
         except Exception as exc:
             if not any(code in str(exc) for code in _DENIED):
                 raise
@@ -84,6 +86,14 @@ class MysqlCopy(ServerCopies):
             what = f"The role may not create a database to rehearse in: {told}."
             grant = f"GRANT ALL ON `{PREFIX}%`.* TO the role".replace("_", "\\_")
             raise Failure("insufficient_privilege", what, f"{grant} lets it make copies and nothing else.") from exc
+
+    def _comment(self) -> str:
+        """Return the clause that says who made it; databases have comments in MariaDB since 10.5, and none in MySQL."""
+        found = re.match(r"(?:5\.5\.5-)?(\d+)\.(\d+).*mariadb", str(self.admin.value("select version()")), re.I)
+        if not found or (int(found[1]), int(found[2])) < (10, 5):
+            return ""
+        text = maker.written(self.database).replace("\\", "\\\\").replace("'", "''")
+        return f" comment '{text}'"
 
     def _fill(self, source: str, target: str, rows: bool = False) -> list[str]:
         """Make what ``source`` has in ``target``, with its rows or without; return what could not be made, a line for each."""
@@ -160,8 +170,9 @@ class MysqlCopy(ServerCopies):
         finally:
             self._drop(self.copy)
 
-    def _found(self, like: str) -> list[str]:
-        return [str(name) for (name,) in self.admin.rows(f"show databases like {like.lstrip('E')}")]
+    def _found(self) -> list[str]:
+        """Return the copies on this server, whose lock is of the whole server: it is free when the maker's session is gone."""
+        return [str(name) for (name,) in self.admin.rows("show databases") if maker.is_copy(str(name))]
 
     def _try_hold(self, name: str) -> bool:
         return bool(self.admin.value(f"select get_lock({server.literal(name)}, 0)"))

@@ -14,7 +14,7 @@ from ..environment import Send
 from ..failure import Failure, describe
 from ..server import MYSQL
 from . import catalog, declared, replay, rights, squawk
-from .access import Access
+from .access import Access, access_to
 from .checks import Checks
 from .cluster import Cluster
 from .given import Given
@@ -23,6 +23,7 @@ from .looked import Looked, by_database, hindrance, look
 from .real import Real
 from .redirect import WAIT_SECONDS, Redirection
 from .scratch import Scratch
+from .sqlite_copy import SqliteCopy
 from .step import Step
 
 #: Settings of each session on the copy: no plan scans a table where something else would do, and nothing hangs.
@@ -36,6 +37,9 @@ def plan(request: dict[str, Any], send: Send) -> dict[str, Any]:
     redirection = Redirection()
     redirection.listen()
     looked = look(request, send, redirection)
+    for access, found in by_database(looked):
+        with contextlib.suppress(Exception):  # a role that may not make copies has left none, and the plan is what was asked for
+            _prune(access, found[0].database["database"], request)
     rehearsal = Rehearsal(request, send, redirection, looked)
     return {"versions": versions, "databases": rehearsal.run(), "warnings": rehearsal.warnings}
 
@@ -47,16 +51,32 @@ def clean(request: dict[str, Any], send: Send) -> dict[str, Any]:
     redirection.listen()
     dropped: list[str] = []
     for access, found in by_database(look(request, send, redirection)):
-        kind = KINDS.get(access.dialect.name)
-        if kind is None:
-            continue
-        for copy in (Cluster, kind.copy) if kind.copy is Scratch else (kind.copy,):
-            scratch = copy(access, found[0].database["database"], request)
-            try:
-                dropped += scratch.prune()
-            finally:
-                scratch.remove()
+        dropped += _prune(access, found[0].database["database"], request)
     return {"dropped": dropped}
+
+
+def leftovers(request: dict[str, Any], send: Send) -> dict[str, Any]:
+    """Drop what rehearsals that were killed have left on the server of a URL, or with ``check`` name it; no env.py is run."""
+    project.enter(request)
+    access = access_to(str(request["url"]))
+    if access.dialect.name not in KINDS:
+        return {"removed": []}
+    return {"removed": _prune(access, access.endpoint[2], request)}
+
+
+def _prune(access: Access, database: str, request: dict[str, Any]) -> list[str]:
+    """Remove the copies on this server, and the folders on this host, that have nobody any more; return their names."""
+    kind = KINDS.get(access.dialect.name)
+    removed: list[str] = []
+    if kind is None:
+        return []
+    for copy in dict.fromkeys([Cluster if kind.copy is Scratch else SqliteCopy, kind.copy]):  # both look for folders of either
+        scratch = copy(access, database, request)
+        try:
+            removed += scratch.prune(bool(request.get("check")))
+        finally:
+            scratch.remove()
+    return removed
 
 
 class Rehearsal:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The copy that is rehearsed on: a database of a name that nobody else uses, without rows, which is always dropped again.
 
-While a run lives it holds an advisory lock for its copy on the connection that made it. A copy whose lock is free was left behind
-by a run that was killed; the next run drops it.
+While a run lives, the session that made its copy is there and holds an advisory lock for it; the comment of the copy says which
+session that is. A copy whose maker is gone was left behind by a run that was killed; the next run on that server drops it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from typing import Any, Iterator
 
 from .. import server
 from ..failure import Failure, describe
-from . import programs
-from .access import Access, Session, quoted
+from ..lock import is_pooled
+from . import maker, programs
+from .access import Access, Session, drive, quoted
 from .copies import ServerCopies
+from .maker import PREFIX
 
 MAINTENANCE_DATABASES = ("postgres", "template1")
 _KIND = """
@@ -31,6 +33,11 @@ order by s.setrole"""
 _FILLED = """
 select quote_ident(schemaname) || '.' || quote_ident(matviewname) from pg_matviews where ispopulated
 and schemaname !~ '^pg_' order by 1"""
+#: Copies with what is written in them. Who made one owns it, so its sessions are not hidden from a member of that role.
+_COPIES = f"""
+select d.datname::text, shobj_description(d.oid, 'pg_database') from pg_database d
+where d.datname like '{PREFIX.replace("_", "!_")}%' escape '!' and pg_has_role(d.datdba, 'MEMBER') order by 1"""
+_BACKEND = "select pid, extract(epoch from backend_start)::text from pg_stat_activity where pid = pg_backend_pid()"
 _PROVIDERS = {"i": "icu", "b": "builtin"}
 
 
@@ -97,6 +104,12 @@ class Scratch(ServerCopies):
         if provider in _PROVIDERS and locale:
             options += [f"locale_provider {_PROVIDERS[provider]}", f"{_PROVIDERS[provider]}_locale {server.literal(locale)}"]
         self.admin.rows(f"create database {quoted(name)} template template0 {' '.join(options)}")
+        self._sign(name)
+
+    def _sign(self, name: str) -> None:
+        backend, started = self.admin.rows(_BACKEND)[0]
+        mark = maker.written(self.database, backend=backend, backend_started=started)
+        self.admin.rows(f"comment on database {quoted(name)} is {server.literal(mark)}")
 
     def read_original(self) -> tuple[Any, ...]:
         """Read version and settings of the original, and return what kind of database it is."""
@@ -120,14 +133,35 @@ class Scratch(ServerCopies):
         self._hold(self.copy)
         self._disconnect(self.name)
         self.admin.rows(f"create database {quoted(self.copy)} template {quoted(self.name)}")
+        self._sign(self.copy)
         try:
             yield self.copy
         finally:
             self._drop(self.copy)
 
-    def _found(self, like: str) -> list[str]:
-        mine = f"datname like {like} and pg_has_role(datdba, 'MEMBER')"
-        return [str(name) for (name,) in self.admin.rows(f"select datname::text from pg_database where {mine} order by 1")]
+    def prune(self, check: bool = False) -> list[str]:
+        if drive(self.access.dialect, lambda: is_pooled(self.admin.dbapi)):
+            return []  # a session of such a proxy is nobody's, so it proves nothing
+        return super().prune(check)
+
+    def _found(self) -> list[str]:
+        return [
+            str(name) for name, comment in self.admin.rows(_COPIES) if maker.is_copy(str(name)) and self._is_left(name, comment)
+        ]
+
+    def _is_left(self, name: str, comment: str | None) -> bool:
+        """Tell whether the session that made a copy is gone. Its lock is seen from one database only.
+
+        One without a mark was cut off in the moment of its making; by its name and lock it is left to runs for the same database.
+        """
+        mark = maker.parsed(comment)
+        if mark is None:
+            return name.startswith(self.family) and not comment
+        backend, started = mark.get("backend"), str(mark.get("backend_started"))
+        if not isinstance(backend, int):
+            return False
+        same = f"(backend_start is null or extract(epoch from backend_start)::text = {server.literal(started)})"
+        return not self.admin.value(f"select count(*) from pg_stat_activity where pid = {backend} and {same}")
 
     def _try_hold(self, name: str) -> bool:
         return bool(self.admin.value(f"select pg_try_advisory_lock({_key(name)})"))

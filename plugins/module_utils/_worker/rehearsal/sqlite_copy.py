@@ -87,8 +87,8 @@ class SqliteCopy:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(self.copy + end)
 
-    def prune(self) -> list[str]:
-        return self.folder.prune()
+    def prune(self, check: bool = False) -> list[str]:
+        return self.folder.prune(check)
 
     def remove(self) -> None:
         self.folder.remove()
