@@ -22,8 +22,8 @@ options:
       - V(archive) is described by a file beside it, as that of O(database).
       - V(journal) lies beside the file of its database.
       - V(report) says in its head that it was made here.
-      - V(temporary_folder) is called as M(ansible.builtin.tempfile) calls it with the prefix C(dbops.), C(dbops-release.) or C(dbops-restore.), and is
-        this user's alone.
+      - V(temporary_folder) is called as M(ansible.builtin.tempfile) calls it with the prefix C(dbops.), C(dbops-release.) or
+        C(dbops-restore.), and is this user's alone.
     type: str
     choices: [archive, journal, report, temporary_folder]
     required: true

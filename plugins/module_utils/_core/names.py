@@ -152,7 +152,7 @@ KINDS = {
         r"dbops(?:-release|-restore)?\.(?:[0-9a-f]{8}-[0-9a-f]{8}-[0-9]{1,10}-[0-9]{1,20}\.)?[A-Za-z0-9_]{6,32}",
         100,
         "a temporary folder",
-        "what ansible.builtin.tempfile makes of the prefixes dbops., dbops-release. and dbops-restore., with the run that makes it or without.",
+        "what ansible.builtin.tempfile makes of the prefixes dbops., dbops-release. and dbops-restore.",
         "Remove another one by hand.",
     ),
     "inside": Kind(
