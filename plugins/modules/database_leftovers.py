@@ -66,15 +66,15 @@ hint:
   sample: Check host, port and database name, and that the server is up.
 """
 
-from ansible_collections.dbops.alembic.plugins.module_utils._bridge import Bridge
 from ansible_collections.dbops.alembic.plugins.module_utils._database import leftovers_spec, run_leftovers
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.runner import bridge_for
 
 
 def main() -> None:
     module = leftovers_spec().create_module()
     try:
-        result = run_leftovers(Bridge.for_module(module), module.params, module.check_mode)
+        result = run_leftovers(bridge_for(module), module.params, module.check_mode)
     except MigrationError as exc:
         exc.fail(module)
     module.exit_json(**result)
