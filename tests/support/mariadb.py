@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import shutil
 import signal
@@ -41,6 +42,7 @@ class MariaDB:
         run_as(
             self.user,
             [self.installer, "--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", self._common[0]],
+            env={**os.environ, "TMPDIR": str(self.folder)},  # a server that starts removes the temporary tables of others there
         )
         return self
 
