@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support.paths import TREE
 
 sys.path.insert(0, str(TREE))
-from bench import corpus, downtime, overhead, race
+from bench import corpus, downtime, overhead, plan_cost, race
 from support.postgres import Postgres
 
 
@@ -32,6 +32,8 @@ def main() -> None:
             for revisions in arguments.revisions:
                 overhead.measure(server.database(), Path(folder) / str(revisions), revisions, arguments.rounds)
         race.measure(server, arguments.races)
+        with tempfile.TemporaryDirectory(prefix="dbops-bench-") as folder:
+            plan_cost.measure(server, Path(folder))
         corpus.measure(server)
     finally:
         server.remove()

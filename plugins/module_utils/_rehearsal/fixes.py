@@ -7,7 +7,20 @@ from __future__ import annotations
 
 import re
 
+from . import rewrite
+
 _POSTGRESQL = (
+    (
+        re.compile(r"^ALTER\s+DOMAIN\b", re.I),
+        "Add its check NOT VALID, and validate it in a revision of its own: each table with a column of the domain is read then.",
+        "Adding a constraint",
+    ),
+    (
+        re.compile(r"\bATTACH\s+PARTITION\b.*\bDEFAULT$|\bPARTITION\s+OF\b", re.I),
+        "Where there is a DEFAULT partition, it is read for rows that belong to the new one. Give it a validated CHECK that "
+        "excludes the new bounds first; then nothing is read.",
+        "Partitions",
+    ),
     (
         re.compile(r"\bFOREIGN KEY\b|\bREFERENCES\b", re.I),
         "Add it with postgresql_not_valid=True, and in a revision of its own: op.execute('ALTER TABLE … VALIDATE CONSTRAINT …'). "
@@ -101,4 +114,7 @@ _ELSE = {
 def for_statement(dialect: str, sql: str) -> tuple[str, str]:
     """Return what to do instead, and the heading of the guide that says more."""
     found = next(((fix, section) for pattern, fix, section in _FIXES[dialect] if pattern.search(sql)), None)
+    here = rewrite.of(sql) if dialect == "postgresql" else None
+    if found and here:
+        return f"{found[0]} Here: {here}.", found[1]
     return found or _ELSE.get(dialect, (_COPY, "MySQL and MariaDB"))

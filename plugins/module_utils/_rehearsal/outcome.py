@@ -104,9 +104,11 @@ def _unseen(seen: Seen) -> Iterator[Finding]:
                     f"It reads rows of {plain(name)}; what it does with them does not show on an empty "
                     f"copy ({statement['sql'][:100]})."
                 )
-                yield Finding(
-                    "U01", "unknown", name, message, "Look at it by hand, and allow it with the reason.", DATA, rows=seen.rows(oid)
+                fix = (
+                    "Look whether these rows decide which statements run, and on how many rows each. If it is harmless, say so in "
+                    f"the revision: deploy = {{'allow': {{'U01:{plain(name)}': 'the reason'}}}}."
                 )
+                yield Finding("U01", "unknown", name, message, fix, DATA, rows=seen.rows(oid))
         for oid in statement["procedural_writes"]:
             if (oid, "written") not in told and seen.rows(oid) != 0 and oid not in statement["scanned"]:
                 told.add((oid, "written"))
