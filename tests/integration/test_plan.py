@@ -97,6 +97,16 @@ CASES: dict[str, tuple[str, str, list[str], str]] = {
     "fk_validated": (sql("ALTER TABLE big VALIDATE CONSTRAINT fk_l"), "", [], "expand"),
     "batch": (sql("UPDATE big SET code = 1 WHERE id IN (SELECT id FROM big WHERE code IS NULL LIMIT 1000)"), "", [], "expand"),
     "few_of_many": (sql("UPDATE big SET code = 1 WHERE kind = 2"), "", [], "expand"),
+    "proved_not_null": (
+        "with op.get_context().autocommit_block():\n"
+        "    op.execute('ALTER TABLE big ADD CONSTRAINT there CHECK (kind IS NOT NULL) NOT VALID')\n"
+        "    op.execute('ALTER TABLE big VALIDATE CONSTRAINT there')\n"
+        "    op.execute('ALTER TABLE big ALTER kind DROP NOT NULL')\n"
+        "    op.execute('ALTER TABLE big ALTER kind SET NOT NULL')",
+        "",
+        [],
+        "expand",
+    ),
     "emptied": (sql("ALTER TABLE filled DROP CONSTRAINT fk_s", "TRUNCATE big"), "", [], "expand"),
     "refreshed": (sql("REFRESH MATERIALIZED VIEW CONCURRENTLY stored"), "", [], "expand"),
     "three_rows": (

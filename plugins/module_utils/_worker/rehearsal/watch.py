@@ -61,6 +61,8 @@ from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'm', 'i', 'f') and c.oid >= 16384 and n.nspname !~ '^pg_'"""
 #: Nothing is read, built anew or changed without a lock, which is held until the transaction ends.
 _TOUCHED = "(select relation from pg_locks where pid = pg_backend_pid() and locktype = 'relation' and relation >= 16384)"
+#: What an earlier transaction has read is still counted, for as long as the server has not passed it on.
+_COUNTED = "pg_stat_get_xact_numscans(c.oid) > 0"
 _LOCKS = """
 select relation::text, mode from pg_locks
 where pid = pg_backend_pid() and locktype = 'relation' and relation >= 16384 and granted"""
@@ -199,7 +201,9 @@ class Watch(Watcher):
             relations, keys = self._known["relations"], self._known["foreign_keys"]
         else:
             relations = {oid: (*row[:3], 0, *row[4:]) for oid, row in self._known["relations"].items()}
-            relations.update((row[0], row[1:]) for row in server.rows(dbapi, f"{_RELATIONS} and c.oid in {_TOUCHED}"))
+            relations.update(
+                (row[0], row[1:]) for row in server.rows(dbapi, f"{_RELATIONS} and (c.oid in {_TOUCHED} or {_COUNTED})")
+            )
             keys = dict(self._known["foreign_keys"])
             keys.update((row[0], row[1:]) for row in server.rows(dbapi, f"{_FOREIGN_KEYS} and conrelid in {_TOUCHED}"))
         transaction, number, after = server.rows(dbapi, _TRANSACTION)[0]
