@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping
 
 from ._argspec import ArgumentSpec, application_spec
 from ._bridge import Bridge
 from ._core.diff import text_diff
 from ._errors import MigrationError
+from ._worker.redaction import redactor_for
 
 #: Guards that the option ``accept`` lifts.
 GUARDS = ["logical_replication_slots", "subscriptions", "security_labels", "insufficient_space", "pooler"]
@@ -91,6 +92,27 @@ def rows_spec() -> ArgumentSpec:
             )
         )
     )
+
+
+def program_spec() -> ArgumentSpec:
+    return ArgumentSpec(
+        options=dict(argv=dict(type="list", elements="str", required=True), environment=dict(type="dict", default={}, no_log=False))
+    )
+
+
+def run_program(params: Mapping[str, Any], run: Callable[..., Any]) -> dict[str, Any]:
+    """Run a program and return the module's result.
+
+    :param run: as AnsibleModule.run_command.
+    :raises MigrationError: ``command_failed``, with what it printed.
+    """
+    environment = {str(name): str(value) for name, value in params["environment"].items()}
+    status, output, errors = run(params["argv"], environ_update=environment)
+    shown = redactor_for({"environment": environment}).clean({"stdout": output.rstrip("\n"), "stderr": errors.rstrip("\n")})
+    facts = dict(shown, rc=status, changed=True)
+    if status:
+        raise MigrationError(f"{params['argv'][0]} ended with status {status}.", "command_failed", None, facts)
+    return facts
 
 
 def leftovers_spec() -> ArgumentSpec:

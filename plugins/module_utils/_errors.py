@@ -22,7 +22,7 @@ ERROR_KINDS = {
     "cluster_conflict": "Somebody else changed the object at the same time, again and again.",
     "cluster_refused": "The Kubernetes API refused a request.",
     "cluster_unreachable": "The Kubernetes API could not be reached, or does not know who asks.",
-    "command_failed": "The application's own initialisation command failed.",
+    "command_failed": "A command of the application, or a program of the database, failed.",
     "config_missing": "The folder, the configuration file, its section or its script_location is not there.",
     "connection_failed": "The database could not be reached, or does not exist.",
     "connection_lost": "The connection to the database broke while it was in use.",
