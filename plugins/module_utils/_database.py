@@ -111,7 +111,8 @@ def run_program(params: Mapping[str, Any], run: Callable[..., Any]) -> dict[str,
     shown = redactor_for({"environment": environment}).clean({"stdout": output.rstrip("\n"), "stderr": errors.rstrip("\n")})
     facts = dict(shown, rc=status, changed=True)
     if status:
-        raise MigrationError(f"{params['argv'][0]} ended with status {status}.", "command_failed", None, facts)
+        said = "\n".join((shown["stderr"] or shown["stdout"]).splitlines()[-10:]) or "it printed nothing"
+        raise MigrationError(f"{params['argv'][0]} ended with status {status}: {said}", "command_failed", None, facts)
     return facts
 
 
