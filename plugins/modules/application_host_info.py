@@ -51,6 +51,11 @@ services:
   elements: dict
   sample:
     - {service: shop-web, name: shop-web.service, part: member, state: active, detail: "", runs: true, ended: false, failed: false}
+states:
+  description: The state of each in its manager's own words, under the name among O(services) where that is exact, else its own.
+  returned: success
+  type: dict
+  sample: {shop-web: active, "shop-worker@1.service": "failed (exit-code, exit status 3)"}
 problems:
   description: Why services can be neither stopped nor started, such as a masked or an unknown unit.
   returned: success

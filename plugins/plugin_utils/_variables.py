@@ -20,6 +20,7 @@ ROLES = Path(__file__).resolve().parents[2] / "roles"
 _CHECKED = ("type", "choices", "elements")
 #: What the roles set themselves, so that a later playbook of the same run, or a cache of facts, still has it.
 RESULTS = (
+    *("application_found", "application_problems", "application_serves", "application_stopped"),
     *("application_kubernetes_brought", "application_logs", "application_status", "backup_archive", "backup_check", "backup_found"),
     *(
         "backup_list",

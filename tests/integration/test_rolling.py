@@ -138,8 +138,8 @@ DEATHS = [
     ("Upgrade the database", "before", 1, "finished"),
     ("Upgrade the database", "after", 1, "finished"),
     ("Tell HAProxy and wait until it is so", "after", 3, "finished"),
-    ("Point current at the release, in one rename", "after", 2, "finished"),
-    ("Bring the services to the wanted state", "after", 2, "finished"),
+    ("Start the services of the host, and wait until they serve", "before", 2, "finished"),
+    ("Start the services of the host, and wait until they serve", "after", 2, "finished"),
     ("Fill them in batches, until none is left", "before", 1, "finished"),
     ("Write the archive with the tool of the database", "before", 1, "finished"),
 ]
@@ -171,7 +171,7 @@ def test_a_way_back_that_was_cut_off_goes_on(stage: BalancedStage) -> None:
     )
     more = {"release_version": "2.0", "deployment_hooks": {"before_activate": hook}}
     with stage.load() as load:
-        stage.killed_at("rolling", "Bring the services to the wanted state", "before", 2, **more)
+        stage.killed_at("rolling", "Start the services of the host, and wait until they serve", "before", 2, **more)
         assert (last(stage)["status"], last(stage)["step"]) == ("open", "returning")
         run = stage.play("recover", release_version="2.0")
     assert run.status == 0 and last(stage)["status"] == "reverted", run.output

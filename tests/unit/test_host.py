@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -464,3 +465,23 @@ def test_the_health_of_the_module_and_of_the_role_have_the_same_defaults() -> No
         name: option.get("default", "") for name, option in options.items()
     }
     assert len(role) == len(options)
+
+
+def test_a_deployment_hands_over_the_health_of_the_role_in_full() -> None:
+    """Variables of the inventory, since the defaults of another role are not to be seen from the role deployment."""
+    wanted = yaml.safe_load((ROLES / "health" / "vars" / "main.yml").read_text())["_health_wanted"]
+    defaults = yaml.safe_load((ROLES / "health" / "defaults" / "main.yml").read_text())
+    handed = yaml.safe_load((ROLES / "deployment" / "vars" / "main.yml").read_text())["_deployment_health"]
+    assert set(handed) == set(wanted) == set(host_arguments()["argument_spec"]["health"]["options"])
+    for name, text in handed.items():
+        if name != "release_expected":
+            variable, default = re.match(r"{{ (\w+) \| default\(([^)]*)\)", text).groups()  # type: ignore[union-attr]
+            assert re.match(rf"{{{{ {variable}\b", wanted[name]), name
+            assert default in ("omit", str(defaults[variable]).lower()), name
+
+
+def test_what_starts_again_and_again_already_is_not_taken_for_up() -> None:
+    time, looping = Time(), [replace(program("shop", "BACKOFF", "shop"), exact=True, waiting=True)]
+    with pytest.raises(MigrationError, match="not all of it stays up: shop is BACKOFF") as failure:
+        serve(Scripted(looping), wish(["shop"]), False, time.clock())
+    assert failure.value.kind == "start_failed"

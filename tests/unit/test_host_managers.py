@@ -213,6 +213,25 @@ def test_what_systemctl_refuses_is_told(fails: dict[str, str], kind: str, said: 
     assert failure.value.kind == kind and said in f"{failure.value.msg} {failure.value.hint}"
 
 
+def test_a_template_is_not_taken_for_its_instances() -> None:
+    control = Systemctl(shown("web@1.service"))
+    for name in ("web@", "web@.service"):
+        with pytest.raises(MigrationError, match=f"{name} is a template and no unit"):
+            control.systemd(name).look()
+    assert [item.name for item in control.systemd("web@1").look()] == ["web@1.service"]
+
+
+def test_the_journal_is_read_from_the_second_of_the_start() -> None:
+    asked = list[list[str]]()
+
+    def run(command: list[str], **_: Any) -> Any:
+        asked.append(command)
+        return subprocess.CompletedProcess(command, 0, "-- No entries --\n", "")
+
+    assert Systemd(["web"], "user", LIMITS, run=run).logs(["web.service"], 1000.9, 20) == ""
+    assert {"--since=@1000", "--user-unit=web.service", "--lines=20"} <= set(asked[0])
+
+
 def test_a_host_without_systemctl_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(MigrationError, match="systemctl can not be run: No such file"):

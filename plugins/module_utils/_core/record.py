@@ -79,8 +79,9 @@ class Record:
     """One deployment. Times are ISO 8601 in UTC, revisions are Alembic's, releases are names of release folders.
 
     ``hosts`` maps each application host to ``{"from_release": …, "to_release": …}``, ``workloads`` one of Kubernetes to its
-    replicas and autoscalers; ``failure`` holds the step, host,
-    error kind and message of what went wrong first; ``rows`` is the baseline for counting rows written since the upgrade.
+    replicas and autoscalers, ``services`` another one to the units or programs that it had, and which of them ran;
+    ``failure`` holds the step, host, error kind and message of what went wrong first; ``rows`` is the baseline for counting
+    rows written since the upgrade.
     ``plan`` of a rolling deployment holds its route, the revisions ``before`` and ``after`` the rollout, and ``expand_revision``
     between them; ``batches`` its hosts, of which ``batches_begun`` were touched.
     """
@@ -103,6 +104,7 @@ class Record:
     database: dict[str, Any] = field(default_factory=dict)
     hosts: dict[str, Any] = field(default_factory=dict)
     workloads: dict[str, Any] = field(default_factory=dict)
+    services: dict[str, Any] = field(default_factory=dict)
     snapshot: str = ""
     window_archive: dict[str, Any] = field(default_factory=dict)
     archive: dict[str, Any] = field(default_factory=dict)

@@ -87,7 +87,7 @@ def serve(manager: Manager, wish: Wish, dry: bool, clock: Clock = Clock()) -> di
         if starting:
             _start(manager, plan, runs, wish)
         must = [name for turn in plan for name in turn.must]
-        answered = wait_until_good(manager, wish, must if starting else (), clock)
+        answered = wait_until_good(manager, wish if starting else replace(wish, settle=0), must, clock)
     except MigrationError as exc:
         raise _with_logs(exc, manager, wish, since if starting else 0, before) from exc
     after = manager.look()

@@ -12,7 +12,7 @@ from typing import Any, Mapping
 from .._errors import MigrationError
 from .health import Health, ask, judge, release_of
 from .host import Wish, serve, stop_host
-from .services import Limits, Manager, problems
+from .services import Limits, Manager, Service, problems
 
 _HEALTH = dict(
     url=dict(type="str", default=""),
@@ -128,6 +128,14 @@ def _side(link: Mapping[str, str], services: Any, side: str) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def _label(item: Service) -> str:
+    return item.service if item.exact and item.part == "member" else item.name
+
+
+def _state(item: Service) -> str:
+    return item.state.lower() + (f" ({item.detail})" if item.detail else "")
+
+
 def run_info(params: Mapping[str, Any]) -> dict[str, Any]:
     """Look at the host, and return the module's result. Nothing that is wrong with it is a failure."""
     manager, health = manager_from(params), health_from(params)
@@ -136,6 +144,7 @@ def run_info(params: Mapping[str, Any]) -> dict[str, Any]:
     names = [item.name for item in found if item.part in ("member", "companion") and not item.refused]
     result: dict[str, Any] = {
         "services": [item.as_result() for item in found if item.part != "neighbour"],
+        "states": {_label(item): _state(item) for item in found if item.part != "neighbour"},
         "problems": wrong,
         "log": manager.logs(names, 0, params["log_lines"]) if names and params["log_lines"] > 0 else "",
     }

@@ -74,7 +74,7 @@ def service_from(block: Block, service: str, part: str = "member") -> Service:
     return Service(
         service=service,
         name=block["Id"],
-        state=state,
+        state="not found" if load == "not-found" else "masked" if load == "masked" and state == "inactive" else state,
         part=part,
         detail=_detail(block, state, sub),
         runs=state in _LIVING,
@@ -128,6 +128,13 @@ class Systemd:
         """Return the units, what triggers them, and what systemd stops with them."""
         if not self.services:
             return []
+        templates = [service for service in self.services if unit_name(service).rpartition(".")[0].endswith("@")]
+        if templates:
+            raise MigrationError(
+                f"Nothing was touched. {templates[0]} is a template and no unit.",
+                "service_refused",
+                f"Name its instances, or {templates[0].partition('@')[0]}@* for those that run.",
+            )
         blocks = self._show([unit_name(service) for service in self.services])
         found = [service_from(block, service) for service, block in members(self.services, blocks)]
         known = {item.name for item in found}
@@ -193,7 +200,7 @@ class Systemd:
         option = "--user-unit" if self.scope == "user" else "--unit"
         command = ["journalctl", "--no-pager", "--output=short-iso", f"--lines={lines}", *(f"{option}={name}" for name in names)]
         try:
-            command += [f"--since=@{since:.0f}"] if since else []
+            command += [f"--since=@{int(since)}"] if since else []
             said = str(self.run(command, timeout=_LOOK_SECONDS, env=self._environment(), **_OUTPUT).stdout).strip()
             return "" if said == "-- No entries --" else said
         except (OSError, subprocess.TimeoutExpired):
