@@ -60,6 +60,7 @@ def snapshot_spec() -> ArgumentSpec:
             state=dict(type="str", default="present", choices=["present", "restored", "absent", "pruned", "repaired"]),
             name=dict(type="str"),
             content=dict(type="str", default="copy", choices=["copy", "empty"]),
+            template=dict(type="str"),
             revisions=dict(type="list", elements="str", default=[]),
             note=dict(type="str"),
             wait=dict(type="float", default=30),
@@ -84,6 +85,7 @@ def rows_spec() -> ArgumentSpec:
             options=dict(
                 count=dict(type="str", default="exact", choices=["exact", "estimate", "written"]),
                 checksum=dict(type="bool", default=False),
+                integrity=dict(type="bool", default=False),
                 tables=dict(type="list", elements="str", default=[]),
                 exclude=dict(type="list", elements="str", default=[]),
                 statement_timeout=dict(type="float", default=0),

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""The module database_restore_info: facts from the server, the version of the dump program, and what follows from them."""
+"""The modules database_restore_info and database_archive: what an archive needs, and writing one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any, Callable, Mapping
 
 from ._argspec import ArgumentSpec
 from ._bridge import Bridge
-from ._core import dumpable, restorable
+from ._core import archive_list, dumpable, restorable
 from ._core.finding import Finding
 from ._database import database_spec, run_database
+from ._errors import MigrationError
 
 #: Kind of database → the program that writes its archives.
 PROGRAMS = {"postgresql": "pg_dump", "mysql": "mysqldump", "mariadb": "mysqldump"}
@@ -25,10 +26,36 @@ def restore_info_spec() -> ArgumentSpec:
             database=dict(type="str"),
             format=dict(type="str", default="custom", choices=FORMATS),
             needs=dict(type="dict"),
+            archive=dict(type="path"),
             programs=dict(type="path"),
             program_check=dict(type="bool", default=True),
         )
     )
+
+
+def dump_spec() -> ArgumentSpec:
+    return database_spec() + ArgumentSpec(
+        options=dict(
+            path=dict(type="path", required=True),
+            format=dict(type="str", default="custom", choices=FORMATS),
+            jobs=dict(type="int", default=1),
+            database=dict(type="str"),
+            programs=dict(type="path"),
+            count=dict(type="bool", default=False),
+            checksum=dict(type="bool", default=False),
+        )
+    )
+
+
+def run_dump(bridge: Bridge, params: Mapping[str, Any], dry: bool = False) -> dict[str, Any]:
+    """Write the archive and return the module's result.
+
+    :raises MigrationError: ``archive_failed`` with the words of pg_dump, and what can happen on the way to the database.
+    """
+    if dry:
+        return {"changed": True, "path": params["path"]}
+    request = {**params, "count": "exact" if params["count"] else ""}
+    return run_database(bridge, request, "database_dump")
 
 
 def run_restore_info(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dict[str, Any]:
@@ -37,7 +64,7 @@ def run_restore_info(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dic
     :param run: ``run_command`` of the module.
     :raises MigrationError: what kept the facts from being found out.
     """
-    own = ("needs", "format", "programs", "program_check")
+    own = ("needs", "format", "archive", "programs", "program_check")
     request = {name: value for name, value in params.items() if name not in own}
     needs = params.get("needs") or None
     extensions = [str(item["name"]) for item in (needs or {}).get("extensions", ())]
@@ -51,14 +78,35 @@ def run_restore_info(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dic
         server = facts["server"] if values["dialect"] == "postgresql" else None
         more = tuple(dumpable.program_findings(program, said, server))
         found = restorable.Judgement(more + found.findings, found.way, found.needs)
-    return {**values, **found.as_result(), "server": facts.get("server"), "program": said, "kept": facts.get("present", [])}
+    told = {**values, **found.as_result(), "server": facts.get("server"), "program": said, "kept": facts.get("present", [])}
+    if params.get("archive"):
+        told["listed"], told["left_out"] = list_without(params["archive"], facts, params.get("programs"), run)
+    return told
+
+
+def list_without(path: str, facts: Mapping[str, Any], folder: str | None, run: Run) -> tuple[str, list[str]]:
+    """Return the list of an archive without what the database has already, and what was left out.
+
+    :raises MigrationError: ``archive_failed``, with the words of pg_restore.
+    """
+    program = f"{folder}/pg_restore" if folder else "pg_restore"
+    try:
+        status, said, errors = run([program, "--list", path], handle_exceptions=False)
+    except OSError as exc:
+        raise MigrationError(
+            f"{program} can not be run: {exc.strerror}.", "archive_failed", "Install it, or set programs."
+        ) from exc
+    if status:
+        raise MigrationError(f"The archive {path} can not be read: {errors.strip()}", "archive_failed")
+    return archive_list.without(said, facts.get("present", ()), facts.get("roles", ()))
 
 
 def _judge(dialect: str, facts: Mapping[str, Any], needs: Mapping[str, Any] | None, form: str) -> restorable.Judgement:
     if dialect == "postgresql":
         return restorable.judge(facts, needs, form)
     found: tuple[Finding, ...] = tuple(dumpable.mysql_findings(facts)) if dialect in PROGRAMS else ()
-    return restorable.Judgement(found, restorable.IN_PLACE, {"server": facts["server"]} if dialect in PROGRAMS else {})
+    needs_too = {"server": facts["server"], "events": len(facts["events"])} if dialect in PROGRAMS else {}
+    return restorable.Judgement(found, restorable.IN_PLACE, needs_too)
 
 
 def version_of(program: str, folder: str | None, run: Run) -> str | None:

@@ -42,9 +42,14 @@ options:
       - RV(needs) of an earlier result, as it is written beside an archive. With it, the question is whether that archive can be
         restored here.
     type: dict
+  archive:
+    description:
+      - An archive of PostgreSQL on this host, in the format V(custom) or V(directory), whose list is wanted without what
+        O(database) has already.
+    type: path
   programs:
     description:
-      - The folder of the dump program, when it is not on the PATH.
+      - The folder of the dump program and of C(pg_restore), when they are not on the PATH.
     type: path
   program_check:
     description:
@@ -150,6 +155,17 @@ kept:
   type: list
   elements: str
   sample: [EXTENSION - pg_trgm, COMMENT - EXTENSION pg_trgm, SCHEMA - public]
+listed:
+  description: The list of O(archive) for C(pg_restore --use-list), without what the database has already.
+  returned: when O(archive) is given
+  type: str
+  sample: "215; 1259 16390 TABLE public orders orders\n"
+left_out:
+  description: What was left out of it.
+  returned: when O(archive) is given
+  type: list
+  elements: str
+  sample: [EXTENSION - pg_stat_statements, COMMENT - EXTENSION pg_stat_statements]
 server:
   description: The version of the server.
   returned: success

@@ -42,6 +42,11 @@ options:
       - Checksums of different kinds or major versions of database servers are not comparable.
     type: bool
     default: false
+  integrity:
+    description:
+      - Whether to have SQLite check the whole file first, indexes too. It is nothing to the other databases.
+    type: bool
+    default: false
   tables:
     description:
       - Shell patterns of the tables to count, with or without their schema. All unless told otherwise.

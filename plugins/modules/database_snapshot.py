@@ -60,6 +60,11 @@ options:
     type: str
     choices: [copy, empty]
     default: copy
+  template:
+    description:
+      - For O(content=empty), a database of the server to copy instead of the server's own empty one. It brings what only a
+        superuser may create, extensions for example. The role has to own it, or it is marked as a template.
+    type: str
   revisions:
     description:
       - Alembic revisions that the database is at, to be kept with the snapshot.

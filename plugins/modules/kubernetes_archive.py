@@ -56,6 +56,17 @@ options:
       - Another database of the same server than that of the URL.
       - With O(state=pruned), only archives of this database and of its snapshots are removed.
     type: str
+  leave_out:
+    description:
+      - What of the archive is left out with O(statements), because the database has it already;
+        RV(dbops.alembic.database_restore_info#module:kept) of M(dbops.alembic.database_restore_info).
+    type: list
+    elements: str
+    default: []
+  about:
+    description: What else to write beside the archive.
+    type: dict
+    default: {}
   needed_bytes:
     description: Refuse to write an archive with less free space than this on the claim.
     type: int

@@ -26,6 +26,7 @@ RESULTS = (
         "backup_list",
         "backup_plan",
         "backup_restored",
+        "backup_restore_untouched",
         "backup_restored_rows",
         "backup_snapshot",
         "deployment_result",

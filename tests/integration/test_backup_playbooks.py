@@ -5,100 +5,16 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from support.application import Application, ok
-from support.paths import CACHE, TREE
-from support.playbook import command as ansible_playbook
+from support.application import Application
 from support.postgres import Postgres
-from support.projects import Project
+from support.shop import Shop, shop
 
 pytestmark = pytest.mark.timeout(1800)
-
-#: Values that a dump, a shell or a terminal could spoil.
-WORDS = ("plain", 'it\'s; -- a "quote"', "two\nlines\tand a tab", "\\N \\. back\\slash", "Größe 日本 🙂", "")
-
-
-@dataclass
-class Shop:
-    """A database with its project, and the playbooks on it. There are no processes: nothing but the database is under test."""
-
-    folder: Path
-    database: Any
-    project: Project
-    python: str
-    variables: dict[str, Any] = field(default_factory=dict)
-
-    def play(self, playbook: str, *arguments: str, **extra: Any) -> subprocess.CompletedProcess[str]:
-        common = {
-            "ansible_connection": "local",
-            "ansible_python_interpreter": sys.executable,
-            "application_name": "shop",
-            "application_services": [],
-            "schema_chdir": str(self.project.folder),
-            "deployment_record_directory": str(self.folder / "records"),
-            "backup_archive_directory": str(self.folder / "archives"),
-            "schema_python": self.python,
-            **self.variables,
-        }
-        inventory = self.folder / "inventory.json"
-        inventory.write_text(json.dumps({"all": {"vars": common, "children": {"application": {"hosts": {"here": {}}}}}}))
-        given = {"schema_database_url": "{{ lookup('ansible.builtin.env', 'SHOP_URL') }}", **extra}
-        ours = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PG", "MYSQL", "PYTHONPATH"))}
-        done = subprocess.run(
-            [*ansible_playbook(), "-i", str(inventory), f"dbops.alembic.{playbook}", *arguments, "--extra-vars", json.dumps(given)],
-            env={
-                **ours,
-                "SHOP_URL": self.database.url(),
-                "ANSIBLE_COLLECTIONS_PATH": str(TREE),
-                "ANSIBLE_HOME": str(CACHE / "ansible"),
-                "ANSIBLE_NOCOLOR": "1",
-                "LC_ALL": "C.UTF-8",
-            },
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert getattr(self.database, "password", "no password") not in done.stdout
-        return done
-
-    def passes(self, playbook: str, *arguments: str, **extra: Any) -> str:
-        done = self.play(playbook, *arguments, **extra)
-        assert done.returncode == 0, done.stdout
-        return done.stdout
-
-    def refuses(self, playbook: str, why: str, **extra: Any) -> None:
-        """The playbook fails, says why, and the database is as it was."""
-        before = self.database.dump()
-        done = self.play(playbook, **extra)
-        assert done.returncode != 0 and why in " ".join(done.stdout.split()), done.stdout
-        assert self.database.dump() == before
-
-    def archives(self) -> list[Path]:
-        return sorted(path for path in (self.folder / "archives").glob("*") if path.suffix != ".json")
-
-
-def shop(folder: Path, app: Application, database: Any, **variables: Any) -> Shop:
-    project = app.project("linear", database)
-    ok(app.upgrade(project))
-    database.fetch("create table words (id integer primary key, word varchar(100))")
-    row = "?, ?" if database.dialect == "sqlite" else "%s, %s"
-    for number, word in enumerate(WORDS):
-        database.fetch(f"insert into words values ({row})", [number, word])
-    if database.dialect == "postgresql":
-        database.fetch(f"alter table words owner to {database.role}")
-    return Shop(folder, database, project, str(app.python), variables)
 
 
 @pytest.fixture(params=["maria", "sqlite"])

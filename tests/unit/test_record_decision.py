@@ -197,3 +197,37 @@ def test_a_restore_between_equal_revisions_is_given_up_by_the_operator_alone(pol
     """The revision does not tell whether the archive is in place already."""
     failed = record("restoring", "restore", from_revision=list(TO), to_revision=list(TO), decision=ARCHIVE, failure=FAILED)
     assert told(decide(failed, Observed(TO, None, "absent", True), policy)) == expected
+
+
+def test_a_restore_that_failed_before_it_changed_anything_is_given_up_and_called_failed() -> None:
+    failure = {"step": "restoring", "message": 'pg_restore: relation "colours" does not exist', "untouched": True}
+    failed = record("restoring", "restore", from_revision=list(TO), to_revision=list(TO), decision=ARCHIVE, failure=failure)
+    decision = decide(failed, Observed(TO, None, "absent", True), Policy())
+    assert told(decision) == KEEP_OLD
+    assert decision.reason.startswith("The restore failed: pg_restore") and "cut off" not in decision.reason
+    # what can not be read, or is elsewhere, is no proof; and the operator may insist
+    for observed, policy in (
+        (Observed(None, None, "absent", True), Policy()),
+        (Observed(FROM, None, "absent", True), Policy()),
+        (Observed(TO, None, "absent", True), Policy("finish")),
+    ):
+        again = decide(failed, observed, policy)
+        assert told(again) == ("finish", "restore", "archive", "to")
+        assert "failed" in again.reason and "cut off" not in again.reason
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({}, "The restore was cut off and is done again from the beginning."),
+        ({"failure": FAILED}, "The restore was cut off and is done again from the beginning."),
+        ({"failure": FAILED, "status": "halted"}, "The restore failed and is done again from the beginning."),
+        (
+            {"failure": {"step": "restoring", "message": "no room."}},
+            "The restore failed: no room. It is done again from the beginning.",
+        ),
+    ],
+)
+def test_a_restore_is_called_what_it_was(more: dict[str, object], reason: str) -> None:
+    decision = decide(record("restoring", decision=ARCHIVE, **more), Observed(BETWEEN, None, "absent", True), Policy())
+    assert (told(decision), decision.reason) == (UNPACK, reason)

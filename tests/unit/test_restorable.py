@@ -30,6 +30,7 @@ FACTS: dict[str, Any] = {
     "publications": [],
     "subscriptions": [],
     "servers": [],
+    "wrappers": [],
     "file_tables": [],
     "hidden_mappings": [],
     "owners": [{"name": "app", "kept": False, "count": 3, "first": "relation orders"}],
@@ -130,6 +131,7 @@ NEEDED: list[Any] = [
     ({"owners": [{"name": "gone", "kept": False, "first": "relation t"}]}, {}, ["role_missing restore error"]),
     ({"tablespaces": ["lost"]}, {}, ["tablespace_missing restore error"]),
     ({"servers": [SERVER]}, {"available": {"file_fdw": UNTRUSTED}}, ["foreign_server restore error"]),
+    ({"servers": [SERVER]}, {"available": {"file_fdw": UNTRUSTED}, "wrappers": ["file_fdw"]}, ["foreign_server elsewhere error"]),
     ({"publications": ["all"]}, {}, ["publication restore error"]),
     ({}, {"row_security": ["public.t"], "unreadable": ["public.t"]}, []),
 ]
@@ -182,7 +184,11 @@ MYSQL: dict[str, Any] = {
         ({}, []),
         ({"definers": ["app@%", "root@localhost"]}, ["definers"]),
         ({"definers": ["root@localhost"], "grants": ["GRANT ALL PRIVILEGES ON *.* TO app@%"]}, []),
-        ({"definers": ["root@localhost"], "grants": ["GRANT PROCESS, SET USER ON *.* TO app@%"]}, []),
+        ({"definers": ["root@localhost"], "grants": ["GRANT PROCESS, SET USER ON *.* TO app@%"]}, ["events"]),
+        (
+            {"definers": ["root@localhost"], "grants": ["GRANT SHOPKEEPERS TO app@%", "GRANT USAGE ON *.* TO app@%"]},
+            ["definers", "events"],
+        ),
         ({"other_engines": ["logs"]}, ["not_transactional"]),
     ],
 )

@@ -148,7 +148,7 @@ def _decide_restoring(record: Record, observed: Observed, policy: Policy) -> Dec
         return Decision("revert", "The database is back at the from-revision.", code="from")
     if record.decision.get("database") == "downgrade":
         return Decision("revert", "The downgrade was cut off and goes on.", "downgrade", code="from")
-    return _restore(record, observed, "The restore was cut off and is done again.")
+    return _restore(record, observed, _again(record))
 
 
 def _decide_restarting(record: Record, observed: Observed, policy: Policy) -> Decision:
@@ -163,12 +163,34 @@ def _decide_rollback(record: Record, observed: Observed, policy: Policy) -> Deci
         return Decision("finish", "The database is back; the former release is to be started.", code="to")
     if _swapped(record, observed, record.to_revision):
         return Decision("finish", "The database is back at the former revision.", code="to")
+    if _untouched(record, observed, policy):
+        return Decision("revert", f"{_failed(record)} The release that was serving is started again.", code="from")
     if _never_put_back(record, observed, policy):
         return Decision("revert", "The database was not put back; the release that was serving is started again.", code="from")
     if record.decision.get("database") == "downgrade":
         return Decision("finish", "The downgrade was cut off and goes on.", "downgrade", code="to")
-    again = _restore(record, observed, "The restore was cut off and is done again.")
+    again = _restore(record, observed, _again(record))
     return again if again.action == "halt" else Decision("finish", again.reason, "restore", again.source, "to")
+
+
+def _again(record: Record) -> str:
+    """A restore that failed is not called cut off: it said why, and is begun anew."""
+    if record.failure.get("step") == "restoring":
+        return f"{_failed(record)} It is done again from the beginning."
+    if record.status == "halted":
+        return "The restore failed and is done again from the beginning."
+    return "The restore was cut off and is done again from the beginning."
+
+
+def _failed(record: Record) -> str:
+    return f"The restore failed: {str(record.failure.get('message') or 'no reason given').strip()}"
+
+
+def _untouched(record: Record, observed: Observed, policy: Policy) -> bool:
+    """The restore failed before it changed anything, which it wrote down, and the database is where it was."""
+    if policy.direction == "finish" or not (record.failure.get("step") == "restoring" and record.failure.get("untouched") is True):
+        return False
+    return observed.revisions is not None and _same(observed.revisions, record.from_revision)
 
 
 def _never_put_back(record: Record, observed: Observed, policy: Policy) -> bool:

@@ -118,6 +118,15 @@ def mysql_findings(facts: Facts) -> Findings:
             f"Views, routines, triggers or events belong to {listed(others)}, and {user} may not create them in that name.",
             f"Grant {user} SET USER (MariaDB) or SET_ANY_DEFINER (MySQL), or name a user that has it in backup_database_url.",
         )
+    if not re.search(r"\b(EVENT|ALL PRIVILEGES)\b", rights):
+        yield Finding(
+            "events",
+            "dump",
+            "warning",
+            user,
+            f"{user} sees no events, so if the database has some, the archive lacks them and a restore removes them.",
+            f"GRANT EVENT on the database TO {user}.",
+        )
     if facts["other_engines"]:
         yield Finding(
             "not_transactional",

@@ -159,7 +159,7 @@ def _servers(wanted: Facts, facts: Facts) -> Findings:
             continue
         why = f"The foreign server {item['name']} takes USAGE on {item['wrapper']}, which a new database gives to superusers only."
         remedy = f"A superuser has to GRANT USAGE ON FOREIGN DATA WRAPPER {item['wrapper']} there, or restores."
-        yield _kept("foreign_server", item["name"], why, remedy, item["name"] in there)
+        yield _kept("foreign_server", item["name"], why, remedy, item["name"] in there or item["wrapper"] in facts["wrappers"])
 
 
 def _publications(wanted: Facts, facts: Facts) -> Findings:

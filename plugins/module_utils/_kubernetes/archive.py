@@ -48,6 +48,8 @@ def archive_spec() -> ArgumentSpec:
             revisions=dict(type="list", elements="str", default=[]),
             sha256=dict(type="str"),
             statements=dict(type="str"),
+            leave_out=dict(type="list", elements="str", default=[]),
+            about=dict(type="dict", default={}),
             keep_count=dict(type="int", default=0),
             keep_seconds=dict(type="float", default=0),
             programs=dict(type="str"),
@@ -119,6 +121,7 @@ class ArchiveBridge(JobBridge):
             "programs",
         )
         given = {name: params.get(name) for name in names}
+        given["leave_out"] = "\n".join(params.get("leave_out") or ())
         shown = {name: "" if value is None else value for name, value in {**given, **variables}.items()}
         reply = self.call({"operation": operation, "variables": shown})
         error = reply["error"]
@@ -156,6 +159,7 @@ def run_archive(params: Mapping[str, Any], dry: bool = False) -> Object:
         "format": params["format"],
         "database": params["database"],
         "revisions": params["revisions"],
+        **params["about"],
     }
     # The script adds size, checksum and time, and closes it.
     opened = json.dumps(description, separators=(",", ":"))[:-1]

@@ -202,10 +202,17 @@ restore() {
     run "Restoring the archive" pg_restore --exit-on-error "--jobs=$DBOPS_JOBS" "--dbname=$PGDATABASE" "$target"
   else
     export PGOPTIONS="${PGOPTIONS:-} -c lock_timeout=30s"
+    pg_restore --list "$target" >/tmp/all 2>/tmp/unread ||
+      fail archive_failed "The archive can not be read: $(tail -n 20 /tmp/unread)"
+    printf '%s\n' "$DBOPS_LEAVE_OUT" >/tmp/kept
+    # An entry is "number; number number what owner"; what the database has already is left out, whoever owns it.
+    awk 'NR == FNR { if ($0 != "") kept[$0] = 1; next }
+      { entry = $0; sub(/^[0-9]+; [0-9]+ [0-9]+ /, "", entry); owned = entry; sub(/ [^ ]*$/, "", owned) }
+      !(entry in kept) && !(owned in kept)' /tmp/kept /tmp/all >/tmp/list
     # The end of the transaction is the last that pg_restore writes, so an archive that can't be read to its end changes nothing.
     {
       printf 'BEGIN;\n%s\n' "$DBOPS_STATEMENTS"
-      pg_restore --single-transaction --file=- "$target" && printf '%s\n' '\echo all is restored'
+      pg_restore --single-transaction --use-list=/tmp/list --file=- "$target" && printf '%s\n' '\echo all is restored'
     } 2>/tmp/unread | psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 >/tmp/said 2>&1
     grep -q '^all is restored$' /tmp/said || fail archive_failed "Restoring the archive failed: $(tail -n 20 /tmp/unread /tmp/said)"
   fi

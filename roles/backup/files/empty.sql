@@ -32,5 +32,16 @@ BEGIN
   LOOP
     EXECUTE format('DROP TYPE IF EXISTS %s CASCADE', item.name);
   END LOOP;
+  FOR item IN
+    SELECT format('%I.%I', n.nspname, o.name) AS name, o.kind FROM (
+      SELECT oid, collname AS name, collnamespace AS space, collowner AS owner, 'COLLATION' AS kind FROM pg_collation
+      UNION ALL SELECT oid, cfgname, cfgnamespace, cfgowner, 'TEXT SEARCH CONFIGURATION' FROM pg_ts_config
+      UNION ALL SELECT oid, dictname, dictnamespace, dictowner, 'TEXT SEARCH DICTIONARY' FROM pg_ts_dict
+    ) o JOIN pg_namespace n ON n.oid = o.space
+    WHERE pg_get_userbyid(o.owner) = current_user AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = o.oid AND d.deptype IN ('e', 'i'))
+  LOOP
+    EXECUTE format('DROP %s IF EXISTS %s CASCADE', item.kind, item.name);
+  END LOOP;
   PERFORM lo_unlink(oid) FROM pg_largeobject_metadata WHERE pg_get_userbyid(lomowner) = current_user;
 END $$;

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from . import needs, rows, sessions, snapshot
+from . import dump, needs, rows, sessions, snapshot
 from .engine import classified
 
 DATABASE_OPERATIONS: dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]] = {
@@ -16,5 +16,6 @@ DATABASE_OPERATIONS: dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]] 
     "database_snapshot": classified(snapshot.snapshot),
     "database_snapshot_info": classified(snapshot.snapshot_info),
     "database_rows": classified(rows.rows),
+    "database_dump": classified(dump.dump),
     "database_restore_info": classified(needs.restore_info),
 }

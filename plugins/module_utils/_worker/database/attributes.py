@@ -92,10 +92,13 @@ def read(connection: Connection, version: int, name: str) -> Attributes | None:
     return Attributes(**dict(zip((field.name for field in fields(Attributes)), values)))
 
 
-def creation(source: Attributes, version: int) -> str:
-    """Return the options of CREATE DATABASE that make an empty database of the same kind as ``source``."""
+def creation(source: Attributes, version: int, template: str | None = None) -> str:
+    """Return the options of CREATE DATABASE that make an empty database of the same kind as ``source``.
+
+    :param template: a database with what only a superuser may create, instead of the server's own empty one.
+    """
     options = [
-        "template template0",
+        f"template {identifier(template or 'template0')}",
         f"encoding {literal(source.encoding)}",
         f"lc_collate {literal(source.collate)}",
         f"lc_ctype {literal(source.ctype)}",

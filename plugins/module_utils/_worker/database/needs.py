@@ -27,7 +27,7 @@ select current_user::text as name, r.rolsuper as superuser, r.rolcreatedb as cre
        pg_has_role(d.datdba, 'USAGE') as owns, pg_get_userbyid(d.datdba)::text as owner,
        has_database_privilege(d.oid, 'CREATE') as creates,
        exists (select from pg_roles p where p.rolname = 'pg_read_server_files' and pg_has_role(p.oid, 'USAGE')) as reads_files
-from pg_roles r, pg_database d where r.rolname = current_user and d.datname = current_database()"""
+from pg_roles r, pg_database d where r.rolname = current_user and d.datname = {database}"""
 _EXTENSIONS = f"""
 select e.extname::text as name, n.nspname::text as schema, e.extversion as version, pg_has_role(e.extowner, 'USAGE') as owned
 from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.oid >= {_OWN} order by 1"""
@@ -66,6 +66,8 @@ select s.srvname::text as name, w.fdwname::text as wrapper, has_foreign_data_wra
        (select x.extname::text from pg_depend e join pg_extension x on x.oid = e.refobjid
         where e.classid = 'pg_foreign_data_wrapper'::regclass and e.objid = w.oid and e.deptype = 'e') as extension
 from pg_foreign_server s join pg_foreign_data_wrapper w on w.oid = s.srvfdw order by 1"""
+_WRAPPERS = """
+select fdwname::text from pg_foreign_data_wrapper where has_foreign_data_wrapper_privilege(oid, 'USAGE') order by 1"""
 _FILES = f"""
 select n.nspname || '.' || c.relname from pg_foreign_table f join pg_class c on c.oid = f.ftrelid
 join pg_namespace n on n.oid = c.relnamespace
@@ -162,16 +164,19 @@ def restore_info(request: Facts, send: Any) -> Facts:
             return {}
         with server.connected(database, "restore info") as connection:
             return (
-                needs_mysql.read(connection) if server.dialect in MYSQL else read(connection, list(request.get("extensions") or ()))
+                needs_mysql.read(connection)
+                if server.dialect in MYSQL
+                else read(connection, server.database, list(request.get("extensions") or ()))
             )
 
     facts: Facts = server.drive(look)
     return {"changed": False, "dialect": server.dialect, "database": database, "facts": facts, "warnings": server.warnings}
 
 
-def read(connection: Connection, wanted: list[str]) -> Facts:
-    """Return what the present database holds and what the role may do.
+def read(connection: Connection, database: str, wanted: list[str]) -> Facts:
+    """Return what the database that we are connected to holds, and what the role may do.
 
+    :param database: the application's own, whose owner any new one gets.
     :param wanted: extensions that an archive needs; the present database may not have them.
     """
     version = int(connection.value("select current_setting('server_version_num')"))
@@ -185,9 +190,18 @@ def read(connection: Connection, wanted: list[str]) -> Facts:
     return {
         "version": version,
         "server": str(connection.value("select current_setting('server_version')")),
-        "role": _dicts(connection, _ROLE, "name", "superuser", "createdb", "bypassrls", "owns", "owner", "creates", "reads_files")[
-            0
-        ],
+        "role": _dicts(
+            connection,
+            _ROLE.format(database=literal(database)),
+            "name",
+            "superuser",
+            "createdb",
+            "bypassrls",
+            "owns",
+            "owner",
+            "creates",
+            "reads_files",
+        )[0],
         "extensions": extensions,
         "available": available,
         "superuser_objects": _names(connection, _SUPERUSER),
@@ -195,6 +209,7 @@ def read(connection: Connection, wanted: list[str]) -> Facts:
         "publications": _names(connection, _PUBLICATIONS.format(schemas=schemas)),
         "subscriptions": _names(connection, _SUBSCRIPTIONS),
         "servers": _dicts(connection, _SERVERS, "name", "wrapper", "usable", "extension"),
+        "wrappers": _column(connection, _WRAPPERS),
         "file_tables": _names(connection, _FILES),
         "hidden_mappings": _names(connection, _MAPPINGS),
         "owners": _dicts(connection, owners, "name", "kept", "count", "first"),

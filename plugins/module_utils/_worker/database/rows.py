@@ -71,12 +71,14 @@ def _warnings(server: Server, request: dict[str, Any], tables: dict[str, Table])
 def _tables(server: Server, request: dict[str, Any], database: str) -> dict[str, Table]:
     if server.dialect == "sqlite":
         with _opened(processes.existing_file(database)) as connection:
-            return _count(_sqlite(connection, request), request)
+            if request.get("integrity"):
+                _intact(connection, database)
+            return counted(_sqlite(connection, request), request)
     with server.connected(database, "rows") as connected:
         if server.dialect not in MYSQL and request.get("count") == "written":
             wait = float(request.get("wait") or 0)
             return counters.written(connected, database, lambda name: wanted(request, name), wait)
-        return _count((_mysql if server.dialect in MYSQL else _postgresql)(connected, request), request)
+        return counted((_mysql if server.dialect in MYSQL else postgresql)(connected, request), request)
 
 
 class Reader:
@@ -89,17 +91,17 @@ class Reader:
         self.estimates, self.read = estimates, read
 
 
-def _count(reader: Reader, request: dict[str, Any]) -> dict[str, Table]:
+def counted(reader: Reader, request: dict[str, Any]) -> dict[str, Table]:
     """Count; where the server has no counters of what is written, a count and a checksum before and after tell as much."""
-    counted: dict[str, Table] = {}
+    found_tables: dict[str, Table] = {}
     count = request.get("count")
     for name in reader.estimates:
         found = None if count == "estimate" else reader.read(name, count == "written" or bool(request.get("checksum")))
         if found is None:
-            counted[name] = {"rows": reader.estimates[name], "exact": False, "checksum": None}
+            found_tables[name] = {"rows": reader.estimates[name], "exact": False, "checksum": None}
         else:
-            counted[name] = {"rows": found[0], "exact": True, "checksum": found[1]}
-    return counted
+            found_tables[name] = {"rows": found[0], "exact": True, "checksum": found[1]}
+    return found_tables
 
 
 def wanted(request: dict[str, Any], name: str) -> bool:
@@ -117,7 +119,7 @@ def _milliseconds(request: dict[str, Any]) -> int:
     return max(1, int(seconds * 1000)) if seconds > 0 else 0
 
 
-def _postgresql(connection: Connection, request: dict[str, Any]) -> Reader:
+def postgresql(connection: Connection, request: dict[str, Any]) -> Reader:
     rows = {f"{row[0]}.{row[1]}": row for row in connection.rows(_POSTGRESQL_TABLES)}
     rows = {name: row for name, row in rows.items() if wanted(request, name)}
     hidden = [name for name, row in rows.items() if not row[3]]
@@ -177,6 +179,13 @@ def _opened(path: str) -> Iterator[sqlite3.Connection]:
         connection.execute("pragma query_only = on")
         connection.execute("begin")
         yield connection
+
+
+def _intact(connection: sqlite3.Connection, path: str) -> None:
+    """:raises Failure: ``archive_damaged``."""
+    said = [row[0][1].decode("utf-8", "replace") for row in connection.execute("pragma integrity_check(5)")]
+    if said != ["ok"]:
+        raise Failure("archive_damaged", f"SQLite finds {path} damaged: {'; '.join(said)}.", "Use another copy of it.")
 
 
 def _sqlite(connection: sqlite3.Connection, request: dict[str, Any]) -> Reader:

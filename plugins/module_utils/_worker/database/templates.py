@@ -137,7 +137,7 @@ class Templates:
         """Copy file by file, which writes no WAL for the pages; since version 18 the file system may share the blocks."""
         version, start = self.work.version, f"create database {identifier(name)} owner {identifier(source.owner)} "
         if empty:
-            self.connection.run(start + attributes.creation(source, version))
+            self.connection.run(start + attributes.creation(source, version, self.request.get("template")))
             return
         copy = f"{start}template {identifier(self.database)}" + (" strategy file_copy" if version >= 150000 else "")
         if version >= 180000:
