@@ -105,6 +105,7 @@ def test_what_came_of_a_refusal_is_told_with_it() -> None:
         ("database_rows", {}, True),
         ("database_snapshot_info", {}, True),
         ("database_sessions_info", {}, True),
+        ("database_restore_info", {}, True),
         ("database_snapshot", {}, False),
         ("database_snapshot", {"check": True}, True),
         ("database_sessions", {"check": True}, True),
