@@ -112,7 +112,7 @@ def ask(health: Health) -> Answer:
     """Ask the URL once and follow where it leads. Whatever goes wrong on the way is an answer of status -1."""
     url, deadline = health.url, time.monotonic() + health.timeout
     try:
-        for _ in range(_MOST_REDIRECTS):
+        for _redirect in range(_MOST_REDIRECTS):
             answer, further = _ask_one(health, url, deadline)
             if not further:
                 return answer

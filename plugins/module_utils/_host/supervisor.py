@@ -99,7 +99,7 @@ class Supervisor:
         infos = {(item["group"], item["name"]): item for item in self._call("getAllProcessInfo")}
         configs = self._read_configs()
         order = sorted(infos, key=lambda key: (*_priorities(configs.get(key, {})), key))
-        groups = sorted({group for group, _ in infos})
+        groups = sorted({group for group, _name in infos})
         found: dict[str, Service] = {}
         for service in self.services:
             exact = is_exact(service, list(infos))

@@ -65,7 +65,7 @@ def followers(block: Block) -> list[tuple[str, str]]:
     if block["Id"].endswith(".target"):
         wanted = [*block.get("Wants", "").split(), *block.get("Requires", "").split()]
         found += [(name, "neighbour") for name in wanted if name.endswith(".service")]
-    return list({name: part for name, part in reversed(found)}.items())
+    return list(dict(reversed(found)).items())
 
 
 def service_from(block: Block, service: str, part: str = "member") -> Service:
@@ -201,7 +201,7 @@ class Systemd:
         command = ["journalctl", "--no-pager", "--output=short-iso", f"--lines={lines}", *(f"{option}={name}" for name in names)]
         try:
             command += [f"--since=@{int(since)}"] if since else []
-            said = str(self.run(command, timeout=_LOOK_SECONDS, env=self._environment(), **_OUTPUT).stdout).strip()
+            said = str(self.run(command, timeout=_LOOK_SECONDS, env=self._environment(), check=False, **_OUTPUT).stdout).strip()
             return "" if said == "-- No entries --" else said
         except (OSError, subprocess.TimeoutExpired):
             return ""
@@ -219,7 +219,7 @@ class Systemd:
         scope = [] if self.scope == "system" else [f"--{self.scope}"]
         command = ["systemctl", *scope, "--no-pager", "--no-ask-password", *arguments]
         try:
-            return self.run(command, timeout=seconds, env=self._environment(), **_OUTPUT)
+            return self.run(command, timeout=seconds, env=self._environment(), check=False, **_OUTPUT)
         except OSError as exc:
             raise MigrationError(
                 f"systemctl can not be run: {exc.strerror}.", "manager_unreachable", "This host needs systemd, or another manager."
