@@ -17,7 +17,7 @@ from support.shop import Shop, shop
 pytestmark = pytest.mark.timeout(1800)
 
 
-@pytest.fixture(params=["maria", "sqlite"])
+@pytest.fixture(params=["maria", pytest.param("sqlite", marks=pytest.mark.slow)])
 def stocked(request: pytest.FixtureRequest, tmp_path: Path, newest: Application) -> Shop:
     return shop(tmp_path, newest, request.getfixturevalue(request.param))
 
@@ -63,7 +63,7 @@ ARCHIVES = [
     pytest.param(("custom", "CREATEDB"), id="custom beside"),
     pytest.param(("plain", "CREATEDB"), id="plain beside", marks=pytest.mark.slow),
     pytest.param(("directory", ""), id="directory in place", marks=pytest.mark.slow),
-    pytest.param(("plain", ""), id="plain in place"),
+    pytest.param(("plain", ""), id="plain in place", marks=pytest.mark.slow),
 ]
 
 
@@ -109,7 +109,10 @@ def test_a_damaged_archive_of_postgresql_is_refused(postgresql: Shop) -> None:
 
 
 #: Large objects end the transaction that a plain archive is restored in.
-LARGE_OBJECTS = [pytest.param(("custom", ""), id="custom in place"), pytest.param(("plain", ""), id="plain in place")]
+LARGE_OBJECTS = [
+    pytest.param(("custom", ""), id="custom in place"),
+    pytest.param(("plain", ""), id="plain in place", marks=pytest.mark.slow),
+]
 
 
 @pytest.mark.parametrize("postgresql", LARGE_OBJECTS, indirect=True)
