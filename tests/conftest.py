@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,15 +16,32 @@ from hypothesis import HealthCheck, settings
 import shards
 from support.paths import ROOT
 
+SHARED = re.compile(r"""scope=["'](module|class)["']""")
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
 settings.load_profile("tests")
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the tests of a file on one process where they share a fixture; marks do not say so with this pytest and pytest-xdist."""
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadGroupScheduling
+
+    class Grouped(LoadGroupScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group(nodeid)
+
+    return Grouped(config, log)
+
+
+def group(nodeid: str) -> str:
+    """The file of a test that has fixtures which live as long as it, else the test."""
+    path = nodeid.split("::")[0]
+    return path if SHARED.search((ROOT / path).read_text()) else nodeid
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if shares(item):
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
     _, chosen = shards.asked()
     if chosen is not None:
         items[:] = [item for item in items if unit(item) in chosen]
