@@ -48,7 +48,7 @@ def check_files(revisions: Sequence[Any]) -> None:
                 paths,
             )
     for revision in revisions:
-        for name in _names(revision.down_revision):
+        for name in names(revision.down_revision):
             if name not in files:
                 raise _missing(revision, name, files)
 
@@ -89,7 +89,7 @@ def _before(script: Any, name: str) -> set[str]:
     seen: set[str] = set()
     todo = [name]
     while todo:
-        for older in _names(script.get_revision(todo.pop()).down_revision):
+        for older in names(script.get_revision(todo.pop()).down_revision):
             if older not in seen:
                 seen.add(older)
                 todo.append(older)
@@ -145,5 +145,6 @@ def _stem(path: str) -> str:
     return os.path.splitext(os.path.basename(path))[0]
 
 
-def _names(value: Any) -> list[str]:
+def names(value: Any) -> list[str]:
+    """Return what a revision file gives as one name, as several, or not at all, as a list."""
     return [value] if isinstance(value, str) else [str(item) for item in value or ()]

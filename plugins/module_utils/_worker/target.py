@@ -10,6 +10,7 @@ from typing import Any, Iterable, Sequence
 
 from . import history
 from .failure import Failure
+from .history import names
 
 _RELATIVE = re.compile(r"^(?:(?P<branch>[^@+-][^@]*)@)?(?P<revision>[^@+-]\w*)?(?P<step>[+-]\d+)$")
 
@@ -155,15 +156,11 @@ def _asking(target: str, plan: Any) -> Any:
         ) from exc
 
 
-def _names(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else [str(item) for item in value or ()]
-
-
 def graph(script: Any) -> dict[str, list[str]]:
     """Return revision → the revisions it follows, dependencies included."""
     parents = {}
     for revision in script.walk_revisions():
-        parents[revision.revision] = _names(revision.down_revision) + _names(
+        parents[revision.revision] = names(revision.down_revision) + names(
             getattr(revision, "_resolved_dependencies", None) or revision.dependencies
         )
     return parents
@@ -186,9 +183,9 @@ def describe_revision(revision: Any) -> dict[str, Any]:
     return {
         "revision": revision.revision,
         "message": (revision.doc or "").strip(),
-        "down_revision": _names(revision.down_revision),
-        "depends_on": _names(revision.dependencies),
-        "branch_labels": sorted(_names(revision.branch_labels)),
+        "down_revision": names(revision.down_revision),
+        "depends_on": names(revision.dependencies),
+        "branch_labels": sorted(names(revision.branch_labels)),
         "path": os_path(revision),
     }
 
