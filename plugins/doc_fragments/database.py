@@ -89,8 +89,10 @@ options:
       - V(security_labels) of the database are not carried over to the copy.
       - V(insufficient_space) lets the copy begin with less free space than it is likely to need.
       - V(pooler) is for a URL that goes through a pooler in session mode.
+      - V(database_missing) is for an SQLite database that has still to be made, in a folder that is there. Its snapshot is an
+        empty file.
     type: list
     elements: str
-    choices: [logical_replication_slots, subscriptions, security_labels, insufficient_space, pooler]
+    choices: [logical_replication_slots, subscriptions, security_labels, insufficient_space, pooler, database_missing]
     default: []
 """

@@ -14,7 +14,7 @@ from ._errors import MigrationError
 from ._worker.redaction import redactor_for
 
 #: Guards that the option ``accept`` lifts.
-GUARDS = ["logical_replication_slots", "subscriptions", "security_labels", "insufficient_space", "pooler"]
+GUARDS = ["logical_replication_slots", "subscriptions", "security_labels", "insufficient_space", "pooler", "database_missing"]
 
 
 def database_spec() -> ArgumentSpec:

@@ -132,6 +132,6 @@ def test_a_demo_that_is_killed_leaves_no_server(start: Any) -> None:
 
 
 def _servers(demo: Demo) -> list[str]:
-    lines = subprocess.run(["ps", "-eo", "args"], check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    lines = subprocess.run(["ps", "-ww", "-eo", "args"], check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     marks = (str(demo.folder), f"dbops-pg-{demo.process.pid}-", f"dbops-demo-{demo.process.pid}-")
     return [line for line in lines if any(mark in line for mark in marks) and ("postgres" in line or "supervisord" in line)]

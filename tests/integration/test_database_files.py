@@ -107,6 +107,33 @@ def test_a_database_that_is_gone_comes_back(shop: SqliteDatabase) -> None:
     assert back["kept"] is None and shop.dump() == before and os.stat(shop.path).st_mode & 0o777 == 0o640
 
 
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_a_database_that_has_still_to_be_made(tmp_path: Path, state: str) -> None:
+    """Nobody makes it by looking; a snapshot of it is empty, so the way back is an empty database."""
+    path = tmp_path / "new.sqlite"
+    call = Caller(None, url=f"sqlite:///{path}")
+    refused = ok(call("snapshot_info"))
+    assert not refused["possible"] and [entry["id"] for entry in refused["refused"]] == ["database_missing"]
+    assert ok(call("snapshot_info", accept=["database_missing"]))["possible"]
+    failed(call("snapshot"), "database_missing")
+    assert list(tmp_path.iterdir()) == []
+    assert ok(call("snapshot", check=True, accept=["database_missing"]))["changed"] and list(tmp_path.iterdir()) == []
+    name = ok(call("snapshot", accept=["database_missing"]))["snapshot"]["name"]
+    assert not path.exists() and (tmp_path / name).stat().st_size == 0
+    if state == "present":
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("create table orders (id integer)")
+    ok(call("snapshot", state="restored", name=name))
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("select count(*) from sqlite_master").fetchall() == [(0,)]
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    call = Caller(None, url=f"sqlite:///{tmp_path / 'no' / 'new.sqlite'}")
+    for module in ("snapshot", "snapshot_info"):
+        assert str(tmp_path / "no") in failed(call(module, accept=["database_missing"]), "database_missing")["msg"]
+
+
 def test_another_page_size(shop: SqliteDatabase) -> None:
     call, before = call_for(shop), shop.dump()
     name = ok(call("snapshot"))["snapshot"]["name"]

@@ -71,7 +71,7 @@ def based(app: Application, database: Any, names: list[str], **options: Any) -> 
 
 def processes(*parts: str) -> list[str]:
     """Processes whose title has all these parts."""
-    done = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True)
+    done = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True)
     return [line for line in done.stdout.splitlines() if all(part in line for part in parts)]
 
 

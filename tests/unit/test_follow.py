@@ -218,3 +218,9 @@ def test_the_result_shows_nothing_of_the_following():
 )
 def test_a_result_without_arguments_stays_as_it_is(result):
     assert _follow.public(result, {}) == result
+
+
+def test_what_a_message_would_command_a_terminal_is_written_out():
+    host = Host(unfinished(9, {**start(1), "message": "create \x1b]0;owned\x07\u202eusers"}), {"changed": True})
+    host.follow()
+    assert [line for line in host.shown if r"create \x1b]0;owned\x07\u202eusers" in line]

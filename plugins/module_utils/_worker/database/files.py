@@ -34,6 +34,9 @@ class Files:
         self.request = request
         self.path = processes.plain_file(server.database)
         self.folder, self.database = os.path.split(self.path)
+        if not os.path.isdir(self.folder):
+            what = f"There is no folder {self.folder} for the SQLite database {self.database}."
+            raise Failure("database_missing", what, "Make the folder, or check the URL; a relative path is relative to chdir.")
         self.wait = float(request.get("wait") or 0)
 
     def close(self) -> None:
@@ -47,6 +50,11 @@ class Files:
 
     def exists(self) -> bool:
         return os.path.isfile(self.path)
+
+    def begins(self) -> bool:
+        """Tell whether the database has still to be made, and may be: SQLite makes it with the first connection that writes."""
+        accepted = "database_missing" in (self.request.get("accept") or ())
+        return accepted and not os.path.lexists(self.path) and os.path.isdir(self.folder)
 
     def file(self, name: str) -> str:
         return os.path.join(self.folder, name)
@@ -125,15 +133,27 @@ class Files:
         return dict(mark, **dict({"revisions": [], "note": None}, **more))
 
     def planned(self, name: str, mark: Mark, size: int) -> Entry:
-        return marks.entry(name, dict(mark, created=None), processes.owner_of(self.path), size, path=self.file(name))
+        owner = processes.owner_of(self.path if self.exists() else self.folder)
+        return marks.entry(name, dict(mark, created=None), owner, size, path=self.file(name))
+
+    def _status(self) -> os.stat_result:
+        """Return the owner and mode of the database; of one that has still to be made, those that it would get."""
+        if self.exists():
+            return os.stat(self.path)
+        folder = os.stat(self.folder)
+        return os.stat_result((0o600, 0, 0, 1, folder.st_uid, folder.st_gid, 0, 0, 0, 0))
 
     def make(self, name: str, mark: Mark) -> None:
-        """Copy the database to a new file, of the same owner and mode; the mark is first, the whole file last."""
-        part, status = self.file(name) + _PART, os.stat(self.path)
+        """Copy the database to a new file, of the same owner and mode; the mark is first, the whole file last.
+
+        The copy of a database that has still to be made is an empty file, which is an empty database to SQLite.
+        """
+        part, status = self.file(name) + _PART, self._status()
         _write(self.file(name) + MARK_SUFFIX, marks.written(mark), status)
         os.close(_made(part))
         _same_owner(part, status)
-        _backup(self.path, part, self.wait)
+        if self.exists():
+            _backup(self.path, part, self.wait)
         _sync(part)
         os.rename(part, self.file(name))
         _sync(self.folder)

@@ -32,6 +32,8 @@ class Store(Protocol):
 
     def exists(self) -> bool: ...
 
+    def begins(self) -> bool: ...
+
     def check_copy(self, kind: str) -> tuple[dict[str, Any], list[guards.Refusal]]: ...
 
     def check_swap(self, name: str) -> None: ...
@@ -84,7 +86,9 @@ def snapshot_info(request: dict[str, Any], send: Any) -> dict[str, Any]:
     """Operation ``database_snapshot_info``: which snapshots there are, and whether one could be made now."""
 
     def look(store: Store) -> dict[str, Any]:
-        space, refused = store.check_copy(marks.SNAPSHOT) if store.exists() else (None, [guards.missing(store.database)])
+        space, refused = (
+            store.check_copy(marks.SNAPSHOT) if store.exists() or store.begins() else (None, [guards.missing(store.database)])
+        )
         told = {"changed": False, "snapshots": marks.shown(store.listed()), "interrupted": store.interrupted()}
         return dict(told, possible=not refused, refused=refused, space=space)
 
@@ -133,7 +137,7 @@ def _present(store: Store) -> dict[str, Any]:
             raise Failure("not_ours", f"{name} exists and is no {kind} but a {found['kind']}.", "Give another name.")
         if found:
             return {"name": name}
-    if not store.exists():
+    if not (store.exists() or store.begins()):
         guards.refuse(store.database, [guards.missing(store.database)])
     space, refused = store.check_copy(kind)
     guards.refuse(store.database, refused)

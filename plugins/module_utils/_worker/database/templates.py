@@ -57,6 +57,9 @@ class Templates:
     def exists(self) -> bool:
         return self.work.attributes(self.database) is not None
 
+    def begins(self) -> bool:
+        return False  # a database of a server is made by who makes its roles, too
+
     def listed(self) -> list[Entry]:
         """Return our databases that belong to this one, newest first."""
         ours = [item for item in repair.databases(self.connection) if item["mark"] and item["mark"]["of"] == self.database]

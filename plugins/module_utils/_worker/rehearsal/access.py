@@ -123,8 +123,8 @@ _LOOP: list[_Loop] = []
 
 
 def drive(dialect: Any, work: Callable[[], Any]) -> Any:
-    """Run ``work``, which talks to a driver, in the way that this driver needs."""
-    if not getattr(dialect, "is_async", False):
+    """Run ``work``, which talks to a driver, in the way that this driver needs; what it drives itself runs where it does."""
+    if not getattr(dialect, "is_async", False) or threading.current_thread() in _LOOP:  # waiting for one's own loop has no end
         return work()
     if not _LOOP:
         _LOOP.append(_Loop())
