@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from .next_steps import recover
 from .record import Record
 
 #: ``rows_given_up`` of an operator who gives up however many rows there are.
@@ -83,7 +84,7 @@ def way_back(record: Record, observed: Observed, policy: Policy) -> Decision:
         return Decision("revert", "The database is at the from-revision already.", code="from")
     if policy.downgrade_trusted or record.downgrade_trusted:
         return Decision("revert", "The downgrade is known to restore the schema and to lose nothing.", "downgrade", code="from")
-    lost = _rows_lost(observed, policy)
+    lost = _rows_lost(record, observed, policy)
     if lost:
         return lost
     return _restore(record, observed, "The upgraded database is swapped for the backup from before the upgrade.")
@@ -96,7 +97,8 @@ def _decide_stopping(record: Record, observed: Observed, policy: Policy) -> Deci
             f"The upgrade had not begun, yet the database is at {_names(observed.revisions)} "
             f"and not at {_names(record.from_revision)}: somebody else migrated it.",
             remedies=(
-                "Find out who migrated the database, put it to the revision of the release you want, and run recover again.",
+                f"Find out who migrated the database, and bring it to {_names(record.from_revision)}.",
+                recover(f"looks again, and starts release {record.from_release or 'none'} where the database is there."),
             ),
         )
     return Decision("revert", "The upgrade had not begun, so the database is untouched.", code="from")
@@ -107,7 +109,10 @@ def _decide_upgrading(record: Record, observed: Observed, policy: Policy) -> Dec
         return Decision(
             "halt",
             "Where the database stands could not be read.",
-            remedies=("Make the database reachable and run recover again; the application stays stopped until then.",),
+            remedies=(
+                "Make the database reachable; the application stays stopped until then.",
+                recover("looks where the database stands, and finishes or puts back."),
+            ),
         )
     if _same(observed.revisions, record.to_revision) and not observed.dirty and _forward(record, policy):
         return Decision("finish", "The database is at the to-revision.", code="to")
@@ -137,7 +142,14 @@ def _decide_starting(record: Record, observed: Observed, policy: Policy) -> Deci
             "halt",
             f"The upgrade was verified, yet the database is at {_names(observed.revisions)} "
             f"and not at {_names(record.to_revision)}.",
-            remedies=("Find out who migrated the database; to go back to the backup, set deployment_recover_direction=revert.",),
+            remedies=(
+                f"Find out who migrated the database, and bring it to {_names(record.to_revision)}.",
+                recover(f"looks again, and starts release {record.to_release} where the database is there."),
+                recover(
+                    f"puts the backup back and starts release {record.from_release or 'none'}.",
+                    deployment_recover_direction="revert",
+                ),
+            ),
         )
     return Decision("finish", "The database is upgraded and verified; the new release is to be started.", code="to")
 
@@ -183,7 +195,8 @@ def _again(record: Record) -> str:
 
 
 def _failed(record: Record) -> str:
-    return f"The restore failed: {str(record.failure.get('message') or 'no reason given').strip()}"
+    lines = str(record.failure.get("message") or "").strip().splitlines()  # the rest is told where the failure is
+    return f"The restore failed: {lines[0] if lines else 'no reason given'}"
 
 
 def _untouched(record: Record, observed: Observed, policy: Policy) -> bool:
@@ -211,14 +224,20 @@ def _restore(record: Record, observed: Observed, why: str) -> Decision:
         "halt",
         f"{why} There is no complete backup to go back to (snapshot {record.snapshot or 'none'}: {observed.snapshot}).",
         remedies=(
-            "Restore a backup with the playbook restore, or bring the database to "
-            f"{_names(record.from_revision)} yourself, then run recover with deployment_recover_direction=revert.",
-            f"Or bring the database to {_names(record.to_revision)}, then run recover with deployment_recover_direction=finish.",
+            "Bring the database to one of the two revisions yourself, with a backup or its own scripts; then one of these goes on.",
+            recover(
+                f"where the database is at {_names(record.from_revision)}: starts release {record.from_release or 'none'}.",
+                deployment_recover_direction="revert",
+            ),
+            recover(
+                f"where the database is at {_names(record.to_revision)}: starts release {record.to_release}.",
+                deployment_recover_direction="finish",
+            ),
         ),
     )
 
 
-def _rows_lost(observed: Observed, policy: Policy) -> Decision | None:
+def _rows_lost(record: Record, observed: Observed, policy: Policy) -> Decision | None:
     if policy.rows_given_up == ANY_NUMBER or observed.new_rows == 0:
         return None
     if observed.new_rows is not None and observed.new_rows <= policy.rows_given_up:
@@ -229,9 +248,19 @@ def _rows_lost(observed: Observed, policy: Policy) -> Decision | None:
         "halt",
         f"Going back to the backup would lose {count} written since the upgrade.",
         remedies=(
-            f"To give them up, run recover with deployment_rows_given_up={lift}.",
-            "If the downgrade of this release loses nothing, run recover with deployment_downgrade_trusted=true.",
-            "To keep the new release, mend what failed and run recover with deployment_recover_direction=finish.",
+            recover(
+                f"gives up {count}, puts the backup back and starts release {record.from_release or 'none'}.",
+                deployment_rows_given_up=lift,
+            ),
+            recover(
+                f"keeps them: downgrades the database with the scripts of release {record.to_release}, which is right where that"
+                " downgrade loses nothing, and starts the former release.",
+                deployment_downgrade_trusted="true",
+            ),
+            recover(
+                f"keeps release {record.to_release}, once you have mended what failed: starts it on every host and checks it.",
+                deployment_recover_direction="finish",
+            ),
         ),
     )
 

@@ -12,9 +12,8 @@ from dataclasses import replace
 from typing import Callable, Sequence
 
 from .decision import Decision, Observed, Policy
+from .next_steps import recover
 from .record import Record
-
-_MIGRATED = "Find out who migrated the database, bring it to {expanded}, and run recover again."
 
 
 def decide_rolling(record: Record, observed: Observed, policy: Policy) -> Decision:
@@ -43,8 +42,9 @@ def _expanding(record: Record, observed: Observed, policy: Policy) -> Decision:
             f"The database is at {_names(observed.revisions)}, and something of a failed revision is committed. "
             "The former release serves.",
             remedies=(
-                "Remove what the failed revision left, such as an invalid index, then run recover with "
-                "deployment_recover_direction=finish to try again, or =revert to leave it at that.",
+                "Remove what the failed revision left, such as an invalid index.",
+                recover("tries the rest of the upgrade again, and rolls the release out.", deployment_recover_direction="finish"),
+                recover("leaves the database as it is; the former release serves on.", deployment_recover_direction="revert"),
             ),
         )
     if _same(observed.revisions, record.from_revision):
@@ -56,9 +56,18 @@ def _expanding(record: Record, observed: Observed, policy: Policy) -> Decision:
         f"The database is at {_names(observed.revisions)}, between the from-revision and the end of the expand part. "
         "The former release serves on it.",
         remedies=(
-            "Mend what failed and run recover with deployment_recover_direction=finish: the upgrade goes on from there.",
-            f"Or leave the database at {_names(observed.revisions)}, with deployment_recover_direction=revert.",
-            "Or, where the downgrade loses nothing, set deployment_downgrade_trusted=true as well.",
+            recover(
+                "goes on with the upgrade from there, once you have mended what failed.", deployment_recover_direction="finish"
+            ),
+            recover(
+                f"leaves the database at {_names(observed.revisions)}; the former release serves on.",
+                deployment_recover_direction="revert",
+            ),
+            recover(
+                f"downgrades the database to {_names(record.from_revision)}, which is right where that loses nothing.",
+                deployment_recover_direction="revert",
+                deployment_downgrade_trusted="true",
+            ),
         ),
     )
 
@@ -90,7 +99,10 @@ def _filling(record: Record, observed: Observed, policy: Policy) -> Decision:
             "halt",
             f"The new release serves, and something of a failed contract revision is committed; "
             f"the database is at {_names(observed.revisions)}.",
-            remedies=("Remove what the failed revision left, then run recover with deployment_recover_direction=finish.",),
+            remedies=(
+                "Remove what the failed revision left.",
+                recover("goes on with what follows the rollout.", deployment_recover_direction="finish"),
+            ),
         )
     return Decision(
         "finish", "The new release serves everywhere; what failed after the rollout is left for a later run.", code="to"
@@ -118,8 +130,8 @@ def _code_back(record: Record, observed: Observed) -> Decision:
             "halt",
             f"The database is at {_names(observed.revisions)}: a contract revision ran, so the former release can not serve.",
             remedies=(
-                "Keep the new release: run recover with deployment_recover_direction=finish.",
-                "To go back all the same, finish it and then put the archive back with the playbook restore, in a window.",
+                recover("keeps the new release, and brings it to every host.", deployment_recover_direction="finish"),
+                "To go back all the same, finish it first; then the playbook restore puts an archive back, in a window.",
             ),
         )
     return _back("Only the code goes back, host by host; the former release runs on the expanded schema.")
@@ -137,7 +149,10 @@ def _unreadable() -> Decision:
     return Decision(
         "halt",
         "Where the database stands could not be read.",
-        remedies=("Make the database reachable and run recover again; what serves goes on serving.",),
+        remedies=(
+            "Make the database reachable; what serves goes on serving.",
+            recover("looks where the database stands, and goes on or back."),
+        ),
     )
 
 
@@ -145,7 +160,10 @@ def _migrated(record: Record, observed: Observed) -> Decision:
     return Decision(
         "halt",
         f"The database is at {_names(observed.revisions or ())}, where this deployment never puts it: somebody else migrated it.",
-        remedies=(_MIGRATED.format(expanded=_names(record.plan.get("expand_revision") or ())),),
+        remedies=(
+            f"Find out who migrated the database, and bring it to {_names(record.plan.get('expand_revision') or ())}.",
+            recover("looks again, and goes on where the database is there."),
+        ),
     )
 
 
