@@ -145,6 +145,8 @@ def facts_of(bridge: Bridge, request: Mapping[str, Any]) -> dict[str, Any]:
         known = ("kind", "message", "hint", "traceback", "use_url")
         place = f" ({error['file']}:{error['line']})" if error.get("line") else ""
         facts = {name: value for name, value in error.items() if name not in known and value is not None}
+        if facts.get("databases"):
+            facts["databases"] = _lifted(facts["databases"])["databases"]
         raise MigrationError(
             f"{str(error['message']).rstrip('.')}{place}.",
             error["kind"],

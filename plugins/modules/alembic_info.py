@@ -164,7 +164,8 @@ databases:
     - One entry for each database or tenant that C(env.py) configured.
     - An entry has the keys RV(database), RV(initialised), RV(current), RV(pending), RV(status), RV(unknown) and
       RV(invalid_indexes), which stand at the top level too when there is exactly one entry.
-  returned: when the project could be read
+    - An C(env.py) that fails when databases were read makes the module fail; those that it had come to are here all the same.
+  returned: when the project could be read, or a part of it
   type: list
   elements: dict
   contains:

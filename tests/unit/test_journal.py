@@ -37,6 +37,28 @@ CASES = [
 ]
 
 
+KEPT = [
+    pytest.param([start("a1")], [False], id="it runs"),
+    pytest.param([start("a1"), committed(), end(False)], [True], id="by itself"),
+    pytest.param([start("a1"), end(True), start("a2"), end(True)], [False, False], id="nobody has committed"),
+    pytest.param([start("a1"), end(True), dict(committed(False), context=0)], [True], id="env.py has"),
+    pytest.param([start("a1"), end(True), dict(committed(False), context=7)], [False], id="in another database"),
+    pytest.param([start("a1"), committed(), end(True)], [False], id="a part of it"),
+]
+
+
+@pytest.mark.parametrize("events, kept", KEPT)
+def test_what_is_there_as_a_whole(events, kept):
+    journal = Journal()
+    journal.take(
+        dict.fromkeys(("initialised", "before", "planned", "invalid_before", "lock"))
+        | {"event": "context", "number": 0, "database": {}}
+    )
+    for event in events:
+        journal.take(event)
+    assert [entry["kept"] for entry in journal.contexts[0]["ran"]] == kept
+
+
 @pytest.mark.parametrize("events, dirty, ran", CASES)
 def test_what_is_committed(events, dirty, ran):
     journal = Journal()

@@ -148,6 +148,14 @@ def test_a_downgrade_that_stops_is_between():
     assert (outcome.state, [entry["revision"] for entry in outcome.databases[0].applied]) == ("between", ["a3"])
 
 
+def test_what_was_seen_committed_counts_where_nothing_can_be_read():
+    runs = [dict(ran("a1"), kept=True), dict(ran("a2"), kept=False)]
+    answer = reply([], None, ["a1", "a2"], runs, error={"kind": "environment_failed", "message": "no", "revision": None})
+    result = migration(answer, "upgrade").as_result()
+    assert (result["state"], result["after"], result["changed"], result["pending"]) == ("unknown", None, True, ["a2"])
+    assert [item["revision"] for item in result["applied"]] == ["a1"] and result["rolled_back"] == []
+
+
 def test_the_failure_says_what_where_and_how_it_stands():
     outcome = migration(reply(["a2"], ["a2"], ["a3"], [ran("a3", False)], ERROR), "upgrade")
     assert outcome.failure.message == (

@@ -42,7 +42,9 @@ class Database:
     @property
     def changed(self) -> bool:
         moved = any(move["by_project"] for move in self.other_moves)
-        return self.state == "dirty" or moved or (self.after is not None and sorted(self.after) != sorted(self.before))
+        if self.after is None:
+            return moved or bool(self.applied)
+        return self.state == "dirty" or moved or sorted(self.after) != sorted(self.before)
 
     def as_result(self) -> dict[str, Any]:
         return {
@@ -161,8 +163,9 @@ def _database(context: Mapping[str, Any], graph: Graph, operation: str, dry: boo
 def _done(context: Mapping[str, Any], graph: Graph, operation: str, after: Sequence[str] | None, ok: bool) -> frozenset[str]:
     """Return which of the planned revisions the database has (upgrade) or has no more (downgrade) now."""
     planned = [step["revision"] for step in context["planned"]]
-    if after is None:
-        return frozenset()
+    if after is None:  # it could not be read: what the run itself saw committed
+        kept = {entry["revision"] for entry in context["ran"] if entry.get("kept")}
+        return frozenset(revision for revision in planned if revision in kept)
     if operation == "stamp":
         return frozenset(planned if ok else ())
     there = ancestors(graph, after)
@@ -261,6 +264,8 @@ def _blocker(item: Mapping[str, Any]) -> str:
 
 def _stands(database: Database) -> str:
     text = STANDS[database.state].format(after=", ".join(database.after or ()) or "base")
+    if database.after is None and database.applied:
+        text += f" This run committed {', '.join(step['revision'] for step in database.applied)}."
     if database.database.get("transaction_per") == "run" and len(database.rolled_back) > 1:
         undone = ", ".join(database.rolled_back)
         text += f" All revisions of this run share a transaction of env.py, so {undone} were undone together."

@@ -19,6 +19,8 @@ from .lock import Locks, is_pooled
 from .statements import Statements, limit_session, unlimited
 from .transaction import RUN, Undone, divide, transaction_per
 
+_SESSION = ("schema", "search_path", "user", "login")
+_ASK_SESSION = "select current_schema()::text, current_setting('search_path'), current_user::text, session_user::text"
 Send = Callable[[Dict[str, Any]], None]
 
 
@@ -34,6 +36,11 @@ class Visit:
         self.error: dict[str, Any] | None = None
         self.facts: dict[str, Any] = {}
         self.ran = False  # env.py has called run_migrations()
+        self.ended = False  # ... and that came back
+        self.engine: Any = None
+        self.session: dict[str, Any] = {}  # what env.py had set when it was last read: search path, roles, names of schemas
+        self.held: Any = None  # the DBAPI connection in whose open transaction finished revisions are
+        self.committing = False  # ... and that is being committed
         self.divides = False  # we commit after each revision
 
     @property
@@ -97,7 +104,12 @@ class EnvironmentRun:
             **self.options,
         )
         environment.configure = self._configure(environment, environment.configure)  # type: ignore[method-assign]
-        listeners = [*self.statements.events(), ("checkin", self._checkin)]
+        listeners: list[tuple[str, Callable[..., Any]]] = [
+            *self.statements.events(),
+            ("checkin", self._checkin),
+            ("commit", self._commit),
+            ("handle_error", self._error),
+        ]
         for name, listener in listeners:
             event.listen(Engine, name, listener)
         try:
@@ -106,6 +118,7 @@ class EnvironmentRun:
         finally:
             for name, listener in listeners:
                 event.remove(Engine, name, listener)
+            self._say_what_is_committed()
             self.locks.release()
         if not self.visits:
             raise Failure(
@@ -147,6 +160,7 @@ class EnvironmentRun:
     def _meet(self, visit: Visit) -> None:
         """Find out which database this is, and refuse another one than was asked for."""
         context, connection = visit.context, visit.connection
+        visit.engine = connection.engine
         learned.engine_url(connection.engine.url)
         address = server.actual_address(connection.engine.url, visit.dbapi)
         if self.asked and not any(server.same_database(asked, connection.engine.url, address) for asked in self.asked):
@@ -194,8 +208,10 @@ class EnvironmentRun:
         was_open = visit.connection.in_transaction()
         with server.looking(visit.dbapi, was_open) as dbapi:
             if visit.database["dialect"] == "postgresql":
-                visit.database["schema"] = server.value(dbapi, "select current_schema()::text")
-            visit.database["schema_translate_map"] = _plain(visit.connection.get_execution_options().get("schema_translate_map"))
+                visit.session = dict(zip(_SESSION, server.rows(dbapi, _ASK_SESSION)[0]))
+                visit.database["schema"] = visit.session["schema"]
+            visit.session["translate"] = visit.connection.get_execution_options().get("schema_translate_map")
+            visit.database["schema_translate_map"] = _plain(visit.session["translate"])
             visit.initialised = visit.context._has_version_table()
             visit.current = tuple(visit.context.get_current_heads()) if visit.initialised else ()
             if not was_open and visit.connection.in_transaction():
@@ -220,6 +236,20 @@ class EnvironmentRun:
     def _checkin(self, dbapi: Any, record: Any) -> None:
         self.locks.release(dbapi)
 
+    def _commit(self, conn: Any) -> None:
+        for visit in self.visits:  # the event comes before the COMMIT, which can fail
+            visit.committing = visit.committing or (visit.held is not None and visit.held is server.dbapi_of(conn.connection))
+
+    def _error(self, context: Any) -> None:
+        if context.statement is None and context.connection is not None:
+            for visit in self.visits:
+                visit.committing = visit.committing and visit.held is not server.dbapi_of(context.connection.connection)
+
+    def _say_what_is_committed(self) -> None:
+        for visit in self.visits:
+            if visit.committing:
+                self.send({"event": "committed", "context": visit.number, "running": False})
+
     def _fn(self, heads: tuple[str, ...], context: Any) -> Any:
         return self.work(self.visit_of(context), tuple(heads))
 
@@ -232,6 +262,7 @@ class EnvironmentRun:
             try:
                 self._begin(visit)
                 run(**keywords)
+                visit.ended = True
             except BaseException as exc:
                 visit.error = describe(exc, self.revision)
                 self._say_who_blocked(visit)
@@ -300,6 +331,7 @@ class EnvironmentRun:
             self.statements.stop()
             if visit.divides:
                 divide(visit.context)
+            visit.held = visit.dbapi if together else None
             self.send(dict(facts, event="revision_end", held=together, seconds=round(time.monotonic() - started, 3)))
         self.revision = None
 

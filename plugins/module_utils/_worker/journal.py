@@ -37,6 +37,7 @@ class Journal:
         self.warnings: list[str] = []
         self.facts: dict[str, Any] = {}
         self.backends: list[dict[str, Any]] = []
+        self.looked: list[dict[str, Any]] = []  # seen over connections of our own, for when env.py can not show it
         self.begin_attempt()
 
     def begin_attempt(self) -> None:
@@ -96,6 +97,7 @@ class Journal:
             "sql": [],
             "committed": False,
             "finished": False,
+            "kept": False,  # it is there as a whole: its transaction was committed
             "seconds": None,
         }
         self.by_number[message["context"]]["ran"].append(self.running)
@@ -105,15 +107,16 @@ class Journal:
             self.running["sql"].append(message["sql"])
 
     def _on_committed(self, message: dict[str, Any]) -> None:
-        for entry in self.held:
-            entry["committed"] = True
-        self.held = []
+        own = self.by_number.get(message["context"], {"ran": ()})["ran"] if "context" in message else self.held
+        for entry in [entry for entry in self.held if any(entry is other for other in own)]:
+            entry["committed"] = entry["kept"] = True
+        self.held = [entry for entry in self.held if not entry["committed"]]
         if self.running and message.get("running", True):
             self.running["committed"] = True
 
     def _on_revision_end(self, message: dict[str, Any]) -> None:
         if self.running:
-            self.running.update(finished=True, seconds=message["seconds"])
+            self.running.update(finished=True, kept=not message.get("held"), seconds=message["seconds"])
             if message.get("held"):
                 self.held.append(self.running)
         self.running = None
@@ -129,6 +132,9 @@ class Journal:
 
     def _on_observed(self, message: dict[str, Any]) -> None:
         self.observed = message["observed"]
+
+    def _on_looked(self, message: dict[str, Any]) -> None:
+        self.looked = message["looked"]
 
     def _on_failed(self, message: dict[str, Any]) -> None:
         self.error, self.use_url = message["error"], message.get("use_url")
@@ -156,7 +162,7 @@ class Journal:
 
     def _match_observed(self) -> None:
         """Tie what was seen afterwards to the contexts that were worked in."""
-        rest = list(self.observed or [])
+        rest = [*(self.observed or []), *self.looked]
         for context in self.contexts:
             found = next((entry for entry in rest if identity(entry["database"]) == context["key"]), None)
             if found is not None:

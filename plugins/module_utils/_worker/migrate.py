@@ -14,6 +14,7 @@ from typing import Any
 from . import history, moved, project, server, target
 from .environment import EnvironmentRun, Send, Visit
 from .failure import RETRYABLE, Failure, describe
+from .look import look
 from .observe import observe
 from .transaction import RUN
 
@@ -33,8 +34,10 @@ def migrate(request: dict[str, Any], send: Send) -> dict[str, Any]:
     if not migration.ran_anything:
         send({"event": "observed", "observed": [migration.unchanged(visit) for visit in migration.visits]})
     elif failure is None or failure["kind"] not in RETRYABLE:
-        with contextlib.suppress(Exception, SystemExit):  # an env.py that can't run twice: the supervisor looks in a new process
-            send({"event": "observed", "observed": observe(request, send)})
+        try:
+            observe(request, send)
+        except (Exception, SystemExit):  # an env.py that can't run twice: the supervisor tries it in a new process
+            send({"event": "looked", "looked": look(request, migration.environment)})
     if failure:
         send({"event": "failed", "error": failure})
     return {}
@@ -76,11 +79,19 @@ class _Migration:
                 ):  # env.py failed before it ran anything: what would have run is not known
                     visit.steps = []
                     self._announce(visit)
-            return failed or describe(exc)
+            return failed or self._afterwards(describe(exc))
         finally:
             if self.environment:
                 self._report_locks()
         return next((visit.error for visit in self.visits if visit.error), None)
+
+    def _afterwards(self, error: dict[str, Any]) -> dict[str, Any]:
+        """Say that env.py failed when the migrations had run, if they had."""
+        if not any(visit.ended and visit.facts.get("touched") for visit in self.visits):
+            return error
+        message = f"env.py failed after it had run the migrations: {error['message']}"
+        hint = "See what env.py does after context.run_migrations(), its commit included: it did not come to its end."
+        return dict(error, message=message, hint=hint)
 
     def _report_locks(self) -> None:
         for visit in self.visits:

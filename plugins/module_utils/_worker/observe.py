@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence
 
 from . import moved, project, server, target
 from .environment import EnvironmentRun, Send, Visit
@@ -17,8 +17,10 @@ from .refused import VARIABLE
 _UNREACHABLE = ("connection_failed", "connection_lost")
 
 
-def observe(request: dict[str, Any], send: Send) -> list[dict[str, Any]]:
-    """Return one entry for each database or tenant, and wait a while for a server that is just restarting.
+def observe(request: dict[str, Any], send: Send) -> None:
+    """Tell of each database or tenant as soon as it is read, and wait a while for a server that is just restarting.
+
+    What env.py does after that can not make it untrue: it may fail, or end the process.
 
     :raises: what the last try raised.
     """
@@ -27,20 +29,29 @@ def observe(request: dict[str, Any], send: Send) -> list[dict[str, Any]]:
     until = time.monotonic() + float(request.get("observe_seconds") or 0)
     while True:
         try:
-            return read_databases(request, send)["databases"]  # type: ignore[no-any-return]
+            read_databases(request, send, lambda found: send({"event": "observed", "observed": found}))
+            return
         except (Exception, SystemExit) as exc:
             if describe(exc)["kind"] not in _UNREACHABLE or time.monotonic() > until:
                 raise
         time.sleep(0.5)
 
 
-def read_databases(request: dict[str, Any], send: Send) -> dict[str, Any]:
-    """Run env.py without writing; return its databases and the script directory's contents."""
+def read_databases(
+    request: dict[str, Any], send: Send, tell: Callable[[list[dict[str, Any]]], None] = lambda found: None
+) -> dict[str, Any]:
+    """Run env.py without writing; return its databases and the script directory's contents.
+
+    :param tell: called with those read so far, after each.
+    """
     found: list[dict[str, Any]] = []
     verb = request.get("verb") or (request["operation"] if request["operation"] in ("upgrade", "downgrade", "stamp") else "current")
-    environment = EnvironmentRun(
-        request, project.load(request, verb), _nothing, send, lambda visit: found.append(_entry(request, environment, visit))
-    )
+
+    def read(visit: Visit) -> None:
+        found.append(entry(request, environment.script, visit))
+        tell(list(found))
+
+    environment = EnvironmentRun(request, project.load(request, verb), _nothing, send, read)
     environment.run()
     return {"databases": found, "script": environment.script}
 
@@ -49,9 +60,9 @@ def _nothing(visit: Visit, heads: tuple[str, ...]) -> list[Any]:
     return []
 
 
-def _entry(request: dict[str, Any], environment: EnvironmentRun, visit: Visit) -> dict[str, Any]:
+def entry(request: dict[str, Any], script: Any, visit: Visit) -> dict[str, Any]:
+    """Return what is seen of the database of ``visit``, which was just read."""
     _end_orphans(request, visit)
-    script = environment.script
     unknown = target.unknown(script, visit.current)
     wanted = request.get("observe_target") or "heads"
     pending = [] if unknown else [target.describe_step(step) for step in target.upgrade_steps(script, wanted, visit.current)]
@@ -104,7 +115,16 @@ def info(request: dict[str, Any], send: Send) -> dict[str, Any]:
     """Return databases, heads, bases, branches and the history of the scripts."""
     project.enter(request)
     versions = project.versions()
-    found = read_databases(dict(request, observe_target=request.get("target") or "heads"), send)
+    seen: list[dict[str, Any]] = []
+    request = dict(request, observe_target=request.get("target") or "heads")
+    try:
+        found = read_databases(request, send, lambda so_far: seen.append(so_far[-1]))
+    except (Exception, SystemExit) as exc:
+        if not seen:
+            raise
+        error = describe(exc)  # env.py failed after that: what was read is true all the same
+        facts = {name: value for name, value in error.items() if name not in ("kind", "message", "hint")}
+        raise Failure(error["kind"], error["message"], error["hint"], **facts, databases=seen) from exc
     script = found["script"]
     target.check_project(script)
     history = [target.describe_revision(revision) for revision in script.walk_revisions()]

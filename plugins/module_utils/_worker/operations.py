@@ -19,8 +19,7 @@ def _observe(request: dict[str, Any], send: Send) -> dict[str, Any]:
 
     project.enter(request)
     project.versions()
-    found: list[dict[str, Any]] = observe(request, send)
-    send({"event": "observed", "observed": found})
+    observe(request, send)
     return {}
 
 
