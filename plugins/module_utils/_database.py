@@ -98,7 +98,11 @@ def rows_spec() -> ArgumentSpec:
 
 def program_spec() -> ArgumentSpec:
     return ArgumentSpec(
-        options=dict(argv=dict(type="list", elements="str", required=True), environment=dict(type="dict", default={}, no_log=False))
+        options=dict(
+            argv=dict(type="list", elements="str", required=True),
+            environment=dict(type="dict", default={}, no_log=False),
+            chdir=dict(type="path"),
+        )
     )
 
 
@@ -109,7 +113,7 @@ def run_program(params: Mapping[str, Any], run: Callable[..., Any]) -> dict[str,
     :raises MigrationError: ``command_failed``, with what it printed.
     """
     environment = {str(name): str(value) for name, value in params["environment"].items()}
-    status, output, errors = run(params["argv"], environ_update=environment)
+    status, output, errors = run(params["argv"], environ_update=environment, cwd=params.get("chdir"))
     shown = redactor_for({"environment": environment}).clean({"stdout": output.rstrip("\n"), "stderr": errors.rstrip("\n")})
     facts = dict(shown, rc=status, changed=True)
     if status:

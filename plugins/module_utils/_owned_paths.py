@@ -19,6 +19,8 @@ from ._owned import checked, demand, file_at, look, read, remove, usable
 
 #: What a report of ours has in its first lines, and what those of the first version have instead.
 REPORT = '<meta name="generator" content="dbops.alembic">'
+#: What the reports on a plan have there: Markdown, SARIF and JUnit XML.
+_PLANS = ("<!-- dbops.alembic -->", '"name": "dbops.alembic"', '<testsuite name="alembic_plan"')
 _FIRST_REPORT = ('<!doctype html>\n<html lang="en">', "<tr><th>Deployment</th><td>", "<tr><th>Revision</th>")
 _JOURNALS = ("-wal", "-shm", "-journal")
 
@@ -70,6 +72,11 @@ def _report(path: str, params: Mapping[str, Any]) -> str:
     return "what it holds" if REPORT in text[:1000] or all(part in text for part in _FIRST_REPORT) else ""
 
 
+def _plan(path: str, params: Mapping[str, Any]) -> str:
+    head = (read(path) or "")[:1000]
+    return "what it holds" if any(mark in head for mark in (REPORT, *_PLANS)) else ""
+
+
 def _journal(path: str, params: Mapping[str, Any]) -> str:
     """A journal belongs to the database whose name it has, by SQLite's own rule."""
     end = next((end for end in _JOURNALS if path.endswith(end)), None)
@@ -81,6 +88,7 @@ def _journal(path: str, params: Mapping[str, Any]) -> str:
 KINDS: dict[str, tuple[owned.Thing, Callable[[str, Mapping[str, Any]], str]]] = {
     "archive": (owned.ARCHIVE, _archive),
     "journal": (owned.JOURNAL, _journal),
+    "plan": (owned.REPORT, _plan),
     "report": (owned.REPORT, _report),
     "temporary_folder": (owned.TEMPORARY, _temporary),
 }

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: database_program
-short_description: Run a program of a database with its password in the environment
+short_description: Run a program with secrets in its environment
 author:
   - dbops.alembic contributors (@dbops)
 version_added: 0.1.0
 description:
-  - Runs a program such as C(psql) or C(mysqldump). Its password is in its environment and nowhere else.
+  - Runs a program such as C(psql), C(mysqldump) or C(pip). Its password is in its environment and nowhere else.
   - The keyword C(environment) of a task is not safe for that. Ansible writes it into the command line of a shell, where every user
     of the host can read it, and shows it with C(-vvv).
   - What the program prints is returned without the secrets of O(environment).
@@ -35,6 +35,10 @@ options:
       - Variables for the program, on top of those that the task has.
     type: dict
     default: {}
+  chdir:
+    description:
+      - The folder that the program runs in.
+    type: path
 """
 
 EXAMPLES = r"""

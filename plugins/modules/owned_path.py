@@ -21,11 +21,12 @@ options:
       - What it has to be.
       - V(archive) is described by a file beside it, as that of O(database).
       - V(journal) lies beside the file of its database.
+      - V(plan) is what the filter P(dbops.alembic.plan_report#filter) has written.
       - V(report) says in its head that it was made here.
       - V(temporary_folder) is called as M(ansible.builtin.tempfile) calls it with the prefix C(dbops.), C(dbops-release.) or
         C(dbops-restore.), and is this user's alone.
     type: str
-    choices: [archive, journal, report, temporary_folder]
+    choices: [archive, journal, plan, report, temporary_folder]
     required: true
   state:
     description: V(absent) removes it. V(replaceable) changes nothing, and fails when it is there and not to be replaced.

@@ -113,7 +113,7 @@ def _attribute(text: str) -> str:
 
 def markdown(plan: Plan, root: str = "") -> str:
     """Return a comment for a merge request."""
-    lines = [f"### Route: `{plan['route']}`", "", _cell(plan["reason"]), ""]
+    lines = ["<!-- dbops.alembic -->", f"### Route: `{plan['route']}`", "", _cell(plan["reason"]), ""]
     if plan["revisions"]:
         lines += ["| Revision | When | Locks | Findings |", "| --- | --- | --- | --- |"]
     for revision in plan["revisions"]:
@@ -166,7 +166,8 @@ def html(plan: Plan, root: str = "") -> str:
     back = "A downgrade of all that is pending was proved to lose nothing." if way["proved"] else way["reason"] or "Not proved."
     table = f"<table>{head}{rows}</table>" if rows else "<p>Nothing is pending.</p>"
     return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escape(plan["route"])}</title>\n'
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="generator" content="dbops.alembic">\n<title>{escape(plan["route"])}</title>\n'
         f"<style>{_STYLE % colour}</style>\n</head>\n<body>\n<h1>{escape(plan['route'])}: {escape(plan['reason'])}</h1>\n"
         f"{table}\n<h2>Way back</h2>\n<p>{escape(back)}</p>\n</body>\n</html>\n"
     )

@@ -186,3 +186,31 @@ def test_a_project_that_tells_its_own_password(
     for text in (done.printed, log.read_text(), json.dumps(done.results, ensure_ascii=False)):
         assert not [command for command in "\x1b\x07\r\u202e" if command in text]
     database.drop()
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_the_index_of_pip_shows_no_password(newest: Application, tmp_path: Path, status: int) -> None:
+    """pip is a program here that tells all that it knows, once ending well."""
+    release = tmp_path / "release"
+    release.mkdir()
+    (release / "requirements.txt").touch()
+    pip, index = tmp_path / "python", f"https://ci:{quote(PASSWORD, safe='')}@index.example.com/simple"
+    pip.write_text(
+        f'#!/bin/sh\npwd >{tmp_path}/where\nenv >{tmp_path}/told\nenv\necho "Looking in $PIP_INDEX_URL" >&2\nexit {status}\n'
+    )
+    pip.chmod(0o755)
+    given = {
+        "_release_path": str(release),
+        "_release_python": str(pip),
+        "release_pip_environment": {"PIP_INDEX_URL": index, "PIP_PROXY": f"http://me:{quote(PASSWORD)}@proxy", "API_TOKEN": CORE},
+    }
+    install = {
+        "name": "install",
+        "ansible.builtin.include_role": {"name": "dbops.alembic.release", "tasks_from": "install"},
+        "vars": given,
+    }
+    done = play(newest.folder, [install], "-vvvv")
+    assert index in (tmp_path / "told").read_text() and (tmp_path / "where").read_text().strip() == str(release)
+    assert done.status == 2 * status, done.printed
+    assert ("ended with status 1" in done.result().get("msg", "")) is bool(status)
+    assert_hidden(done, tmp_path / "state")

@@ -17,8 +17,8 @@ from ansible_collections.dbops.alembic.plugins.module_utils._core.archives impor
 from ansible_collections.dbops.alembic.plugins.module_utils._core.owned import Found
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
 from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes import render
-from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.archive import ArchiveBridge
-from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.archive_script import SCRIPT
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.archive import ArchiveBridge, _proof
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.archive_script import SCRIPT, URL
 from ansible_collections.dbops.alembic.plugins.module_utils._owned_paths import REPORT, run_archive_folder, run_owned_path
 from test_releases import tree
 
@@ -205,6 +205,56 @@ def test_the_script_of_the_job_removes_nothing_beside_the_archives(tmp_path: Pat
     given.update(DBOPS_DEADLINE_MINUTES="1", DBOPS_NEEDED_BYTES="0", DBOPS_FORMAT="custom", DBOPS_URL="BEGIN { exit 3 }")
     status = os.spawnve(os.P_WAIT, "/bin/sh", ["sh", "-c", SCRIPT], {**os.environ, **given})
     assert status != 0 and tree(tmp_path) == before
+
+
+DESCRIBED = '{"path":"/archives/a-1","claim":"c","format":"custom","database":"shop","sha256":"0"}'
+THERE: list[tuple[dict[str, str], bool]] = [
+    ({}, True),
+    ({"a-1": "an older one", "a-1.json": DESCRIBED}, True),
+    ({"a-1.json": DESCRIBED}, True),
+    ({"a-1": "cut off", ".dbops-partial-a-1.json": DESCRIBED}, True),
+    ({"a-1": "mine"}, False),
+    ({"a-1.json": '{"mine": true}'}, False),
+    ({"a-1": "mine", "a-1.json": '{"mine": true}'}, False),
+    ({"a-1": "of another", "a-1.json": DESCRIBED.replace("shop", "shop2")}, False),
+    ({"a-1": "of another name", "a-1.json": DESCRIBED.replace("a-1", "aa-1")}, False),
+]
+
+
+@pytest.mark.parametrize(("there", "ours"), THERE)
+def test_an_archive_on_a_claim_takes_the_place_of_ours_alone(tmp_path: Path, there: dict[str, str], ours: bool) -> None:
+    archives, programs = tmp_path / "archives", tmp_path / "programs"
+    archives.mkdir(), programs.mkdir()
+    (archives / ".partial-of-somebody").touch()
+    os.utime(archives / ".partial-of-somebody", (0, 0))
+    for name, text in there.items():
+        (archives / name).write_text(text)
+    for name, text in (
+        ("pg_dump", 'for one; do case $one in --file=*) echo new >"${one#--file=}" ;; esac; done'),
+        ("pg_restore", ":"),
+    ):
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n")
+        (programs / name).chmod(0o755)
+    before = tree(archives)
+    variables = {
+        **{"DIRECTORY": str(archives), "NAME": "a-1", "OPERATION": "archive", "PROTOCOL": "1", "MARK": "m", "FORMAT": "custom"},
+        **{
+            "URL": URL,
+            "DATABASE_URL": "postgresql://u@h/shop",
+            "PROGRAMS": str(programs),
+            "DEADLINE_MINUTES": "1",
+            "NEEDED_BYTES": "0",
+        },
+        **{"DESCRIPTION": DESCRIBED.partition(',"sha256"')[0], "PROOF": _proof({"name": "a-1", "database": "shop"})},
+    }
+    given = {f"DBOPS_{key}": value for key, value in variables.items()}
+    status = os.spawnve(os.P_WAIT, "/bin/sh", ["sh", "-c", SCRIPT], {**os.environ, **given})
+    assert (status == 0) is ours
+    if ours:
+        assert (archives / "a-1").read_text() == "new\n" and '"sha256"' in (archives / "a-1.json").read_text()
+        assert sorted(path.name for path in archives.iterdir()) == [".partial-of-somebody", "a-1", "a-1.json"]
+    else:
+        assert tree(archives) == before
 
 
 def test_a_manifest_of_ours_is_written_anew_and_a_users_own_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

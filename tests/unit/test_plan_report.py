@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import json
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.dbops.alembic.plugins.filter.plan_report import plan_report
+from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
+from ansible_collections.dbops.alembic.plugins.module_utils._owned_paths import run_owned_path
 
 HOSTILE = "drop <script>alert(1)</script> | `x` & [a](http://b) \x07 ]]>"
 
@@ -101,3 +104,14 @@ def test_nothing_pending(name: str) -> None:
 def test_what_is_no_plan_or_format_is_said(plan: Any, name: str) -> None:
     with pytest.raises(AnsibleFilterError, match="plan_report"):
         plan_report(plan, name)
+
+
+@pytest.mark.parametrize("name", ["html", "markdown", "sarif", "junit"])
+def test_a_report_is_known_as_ours_and_another_file_is_not(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "plan"
+    given = {"path": str(path), "kind": "plan", "state": "replaceable"}
+    path.write_text(plan_report(PLAN, name))
+    assert run_owned_path(given)["exists"]
+    path.write_text("# My plan\n")
+    with pytest.raises(MigrationError, match="left alone"):
+        run_owned_path(given)

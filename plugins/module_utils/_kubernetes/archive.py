@@ -163,8 +163,14 @@ def run_archive(params: Mapping[str, Any], dry: bool = False) -> Object:
     }
     # The script adds size, checksum and time, and closes it.
     opened = json.dumps(description, separators=(",", ":"))[:-1]
-    found = bridge.do("archive", params, description=opened)
+    found = bridge.do("archive", params, description=opened, proof=_proof(params))
     return {"changed": found["made"], "archive": found["archive"]}
+
+
+def _proof(params: Mapping[str, Any]) -> str:
+    """Return the lines that the text beside an archive holds where it is one of ours, of this name and this database."""
+    ends = json.dumps(f"/{params['name']}")[1:]
+    return f'{ends}\n"database":{json.dumps(params["database"])}'
 
 
 def _prune(bridge: ArchiveBridge, params: Mapping[str, Any], dry: bool) -> Object:

@@ -95,7 +95,7 @@ SCRIPT = r"""
 umask 077
 export LC_ALL=C PATH="${DBOPS_PROGRAMS:+$DBOPS_PROGRAMS:}$PATH"
 target=$DBOPS_DIRECTORY/$DBOPS_NAME
-partial=$DBOPS_DIRECTORY/.partial-$DBOPS_NAME
+partial=$DBOPS_DIRECTORY/.dbops-partial-$DBOPS_NAME
 
 reply() { # ok, facts, error: the answer, in pieces that no container runtime cuts
   printf '{"event":"reply","protocol":%s,"ok":%s,"facts":%s,"error":%s}' "$DBOPS_PROTOCOL" "$1" "$2" "$3" | base64 | tr -d '\n' |
@@ -150,14 +150,30 @@ is_plain() { # a name: nothing is removed or replaced that is no immediate child
   esac
 }
 
+is_there() { [ -e "$1" ] || [ -L "$1" ]; }
+
+is_ours() { # what is written beside the archive, or was about to be, names it and its database
+  for text in "$target.json" "$partial.json"; do
+    [ -f "$text" ] && [ ! -L "$text" ] && [ ! -L "$target" ] || continue
+    printf '%s\n' "$DBOPS_PROOF" | while read -r line; do grep -qF -e "$line" "$text" || exit 1; done && return 0
+  done
+  return 1
+}
+
 archive() {
   is_plain "$DBOPS_NAME" || fail name_invalid "The name of an archive can not be '$DBOPS_NAME'. Nothing was touched."
-  if [ -f "$target.json" ] && [ "$(sum "$target")" = "$(sed -n 's/.*"sha256":"\([0-9a-f]*\)".*/\1/p' "$target.json")" ]; then
+  known=$(sed -n 's/.*"sha256":"\([0-9a-f]*\)".*/\1/p' "$target.json" 2>/dev/null)
+  if [ -n "$known" ] && [ "$(sum "$target")" = "$known" ]; then
     reply true "{\"made\":false,\"archive\":$(described "$target.json")}" null
     return
   fi
+  if is_there "$target" || is_there "$target.json"; then
+    is_ours || fail not_ours \
+      "$target is left alone: nothing beside it shows that it was made by this collection; remove it by hand if nobody needs it."
+  fi
   # What is older than a Job may be was left by one that was killed.
-  find "$DBOPS_DIRECTORY" -maxdepth 1 -name '.partial-*' -mmin "+$DBOPS_DEADLINE_MINUTES" -exec rm -rf {} + 2>/dev/null || :
+  find "$DBOPS_DIRECTORY" -maxdepth 1 \
+    -name '.dbops-partial-*' ! -name '*.json' -mmin "+$DBOPS_DEADLINE_MINUTES" -exec rm -rf {} + 2>/dev/null || :
   rm -rf "$partial"
   [ -w "$DBOPS_DIRECTORY" ] || fail archive_failed "$DBOPS_DIRECTORY can not be written to by user $(id -u)."
   left=$(free)
@@ -172,10 +188,11 @@ archive() {
   fi
   run "Reading the archive back" pg_restore --list "$partial"
   size=$(bytes "$partial") sha=$(sum "$partial")
-  rm -rf "$target.json" "$target"
-  mv "$partial" "$target" || fail archive_failed "The archive could not be renamed to $target."
+  # What it is is known before it has its name, and until the former one is gone, so that half a replacement is still ours.
   printf '%s,"bytes":%s,"sha256":"%s","created_at":"%s"}' "$DBOPS_DESCRIPTION" "$size" "$sha" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" \
     >"$partial.json"
+  rm -rf "$target"
+  mv "$partial" "$target" || fail archive_failed "The archive could not be renamed to $target."
   mv "$partial.json" "$target.json" || fail archive_failed "What $target is could not be written beside it."
   sync
   reply true "{\"made\":true,\"archive\":$(described "$target.json")}" null
@@ -221,7 +238,7 @@ restore() {
 
 remove() {
   printf '%s\n' "$DBOPS_NAMES" | while read -r name; do
-    is_plain "$name" && rm -f "$DBOPS_DIRECTORY/$name.json" && rm -rf "${DBOPS_DIRECTORY:?}/$name" || exit 1
+    is_plain "$name" && rm -rf "${DBOPS_DIRECTORY:?}/$name" && rm -f "$DBOPS_DIRECTORY/$name.json" || exit 1
   done || fail archive_failed "An archive could not be removed from $DBOPS_DIRECTORY."
   reply true '{}' null
 }
