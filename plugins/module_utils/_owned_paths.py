@@ -48,6 +48,9 @@ def run_owned_path(params: Mapping[str, Any], dry: bool = False) -> dict[str, An
     shows = proof(path, params) if file_at(path) != "absent" else ""
     found = look(path, shows or f"its name, {params['kind']}", shows)
     demand(thing, found)
+    if params["kind"] == "archive" and params["state"] == "replaceable":
+        beside = file_at(path + SUFFIX) != "absent"  # an archive is never without what is written beside it, which is replaced too
+        demand(owned.DESCRIPTION, look(path + SUFFIX, "the archive", _archive(path, params) if beside else "nothing"))
     there = found.file != "absent"
     if params["state"] == "absent" and not dry:
         remove(thing, found)

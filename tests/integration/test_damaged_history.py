@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Iterator
 
 import pytest
 
@@ -82,6 +82,13 @@ def test_two_heads_and_a_revision_that_is_depended_on_are_no_damage(newest: Appl
     assert ok(newest.info(project))["databases"][0]["status"] == "at_target"
 
 
+@pytest.fixture
+def own(postgres: Any) -> Iterator[Any]:
+    database = postgres.database(attributes="CREATEDB")
+    yield database
+    database.drop()
+
+
 LONG = "0009_agent_ownership_public_channel_model"
 
 
@@ -95,6 +102,33 @@ def test_an_id_that_does_not_fit_is_found_before_its_revision_runs(newest: Appli
     pg.fetch("alter table alembic_version alter column version_num type varchar(64)")
     ok(newest.upgrade(project))
     assert pg.fetch("select version_num from alembic_version") == [(LONG,)]
+
+
+WIDENS = REVISION.replace(
+    '    op.create_table("t_{table}", sa.Column("id", sa.Integer, primary_key=True))', "    op.execute({sql!r})"
+).replace('op.drop_table("t_{table}")', "pass")
+
+
+@pytest.mark.parametrize("length", [64, 36])
+def test_a_revision_before_it_may_widen_the_column(newest: Application, own: Any, length: int) -> None:
+    """What the column holds counts when the turn of the long id comes; until then it is told."""
+    project = project_of(newest, own, f3=("f3", None), long=(LONG, "w4"))
+    sql = f"alter table alembic_version alter column version_num type varchar({length})"
+    (project.versions() / "w4.py").write_text(WIDENS.format(name="w4", down="f3", sql=sql))
+    for result in (newest.upgrade(project, check=True), newest.run("plan", project)):
+        if length < len(LONG) and "error_kind" in result:
+            assert LONG in result["msg"]
+            continue
+        warned = " ".join(str(item) for item in ok(result)["warnings"])
+        assert f"{LONG!r}" in warned and "w4 speaks of that column" in warned, warned
+    assert own.tables() == []
+    result = newest.upgrade(project)
+    if length > len(LONG):
+        assert ok(result)["after"] == [LONG]
+    else:
+        error = failed(result, "history_damaged")
+        assert "holds 36." in error["msg"] and error["failed_revision"]["revision"] == LONG
+        assert (error["state"], error["after"], error["pending"]) == ("between", ["w4"], [LONG]) and "t_long" not in own.tables()
 
 
 def test_connections_that_are_used_up_are_told(newest: Application, pg: Any) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,6 +121,46 @@ def test_the_password_may_be_wrong(lab: Lab) -> None:
     lab.stage.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "wrong"}, "stringData": {"url": url}})
     failed = lab.fails("alembic_info", job={"secret": "wrong"})
     assert failed["error_kind"] == "authentication_failed" and "another" not in str(failed)
+
+
+TELLS = """
+import base64, json, os, shlex, sys
+from urllib.parse import quote
+password, url = {password!r}, os.environ["DATABASE_URL"]
+forms = [password, quote(password), repr(password), json.dumps(password), shlex.quote(password), url]
+forms += [base64.b64encode(text.encode()).decode() for text in (password, url)]
+for form in forms:
+    print("shown", form)
+    print("shown", form, file=sys.stderr)
+"""
+
+
+def test_a_project_that_tells_its_password_in_a_pod(lab: Lab) -> None:
+    """Neither the log of the pod, which anybody may read who reads logs, nor what comes back has it."""
+    core = "hidden-wOrd"
+    password = f"{core} two words 'and' \"quotes\" 100% @é/\\"
+    url = lab.stage.database.url(password=password).replace("127.0.0.1", lab.stage.cluster.host)
+    lab.stage.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "telling"}, "stringData": {"url": url}})
+    prelude = TELLS.replace("{password!r}", "''.join(map(chr, " + repr([ord(character) for character in password]) + "))")
+    done = lab.run("alembic_upgrade", "-vvv", job={"secret": "telling"}, prelude=prelude)
+    failed = done.result()
+    assert failed["error_kind"] == "authentication_failed" and failed["output"].count("shown") >= 16
+    assert core not in done.printed + str(done.results)
+    pods = [pod["metadata"]["name"] for pod in lab.stage.get("pods")["items"]]
+    logs = {name: lab.stage.kubectl("logs", name) for name in pods}
+    assert any("authentication_failed" in text for text in logs.values()), logs
+    shown = {name: text for name, text in logs.items() if core in text}
+    assert not shown, shown
+
+
+def test_what_killed_rehearsals_left_is_removed_by_a_job(lab: Lab) -> None:
+    database, dead = lab.stage.database, "dbops_rehearsal_00000000_20200101000000_1_00000005"
+    mark = json.dumps({"dbops.alembic.rehearsal": {"of": "x", "backend": 4194304, "backend_started": "1.5"}})
+    database.server.fetch(f"create database {dead} owner {database.role}")
+    database.server.fetch(f"comment on database {dead} is '{mark}'")
+    assert lab.run("database_leftovers").ok().result()["removed"] == [dead]
+    assert not database.server.fetch(f"select 1 from pg_database where datname = '{dead}'")
+    assert not lab.run("database_leftovers").ok().result()["changed"]
 
 
 def test_secrets_of_the_environment_are_refused(lab: Lab) -> None:

@@ -165,6 +165,8 @@ def test_an_archive_of_another_database_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "notes").touch()
     assert refused(tmp_path / "notes", "archive", "replaceable", database="shop") == "not_ours"
     assert not call(tmp_path / "gone", "archive", "replaceable", database="shop")["exists"]
+    (tmp_path / "gone.json").write_text('{"mine": true}')
+    assert refused(tmp_path / "gone", "archive", "replaceable", database="shop") == "not_ours", "the text beside it is replaced too"
 
 
 @pytest.mark.parametrize(

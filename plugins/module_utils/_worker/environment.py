@@ -42,6 +42,7 @@ class Visit:
         self.held: Any = None  # the DBAPI connection in whose open transaction finished revisions are
         self.committing = False  # ... and that is being committed
         self.divides = False  # we commit after each revision
+        self.doubtful = False  # whether an id fits into the version table is seen when its turn comes
 
     @property
     def connection(self) -> Any:
@@ -316,6 +317,8 @@ class EnvironmentRun:
         together = visit.database["transaction_per"] == RUN
         for number, step in enumerate(steps, 1):
             about = self.revision = target.describe_step(step)
+            if visit.doubtful:
+                history.check_lengths(visit.context, [step])
             self.statements.start(visit.database["dialect"], together and number > 1)
             facts = {
                 "context": visit.number,

@@ -96,25 +96,44 @@ def _before(script: Any, name: str) -> set[str]:
     return seen
 
 
-def check_lengths(context: Any, steps: Iterable[Any]) -> None:
+def check_lengths(context: Any, steps: Sequence[Any]) -> list[str]:
     """Refuse revisions whose id does not fit into the version table, before the first of them has run.
 
-    Alembic makes the column with 32 characters; the statement that writes a longer id fails at the end of its revision.
+    Alembic makes the column with 32 characters; the statement that writes a longer id fails at the end of its revision. One
+    that comes after a revision which may widen the column is to be looked at when its turn comes: what to tell of such is returned.
     """
     longest = _column_length(context)
-    if longest is None:
-        return
-    for step in steps:
+    doubtful: list[str] = []
+    widens: str | None = None
+    for step in steps if longest is not None else ():
         revision = getattr(step, "revision", None)
-        if revision is not None and len(revision.revision) > longest:
+        if revision is None:
+            continue
+        if len(revision.revision) > longest:  # type: ignore[operator]
             name, table = revision.revision, context.version_table
-            raise _damaged(
+            told = (
                 f"The revision id {name!r} in {revision.path} has {len(name)} characters, and the column {table}.version_num holds "
-                f"{longest}.",
-                f"Shorten the id, in the revisions that follow it too, or widen the column first: ALTER TABLE {table} ALTER COLUMN "
-                "version_num TYPE varchar(128) on PostgreSQL.",
-                [str(revision.path)],
             )
+            if widens is None:
+                raise _damaged(
+                    f"{told}{longest}.",
+                    f"Shorten the id, in the revisions that follow it too, or widen the column first: ALTER TABLE {table} ALTER "
+                    "COLUMN version_num TYPE varchar(128) on PostgreSQL. A revision before it may do that.",
+                    [str(revision.path)],
+                )
+            doubtful.append(f"{told}{longest} now. {widens} speaks of that column: whether it widens it is seen when it has run.")
+        elif widens is None and _speaks_of(revision.path, ("version_num", context.version_table)):
+            widens = str(revision.revision)
+    return doubtful
+
+
+def _speaks_of(path: Any, words: Iterable[str]) -> bool:
+    try:
+        with open(str(path), encoding="utf-8", errors="replace") as file:
+            text = file.read()
+    except OSError:
+        return False
+    return any(word in text for word in words)
 
 
 def _column_length(context: Any) -> int | None:

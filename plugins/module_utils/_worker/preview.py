@@ -24,7 +24,8 @@ class _Look(_Migration):
         self.plan(visit)
 
     def work(self, visit: Visit, heads: tuple[str, ...]) -> Any:
-        history.check_lengths(visit.context, visit.steps or [])
+        for message in history.check_lengths(visit.context, visit.steps or []):
+            self.send({"event": "warning", "message": message})
         return []
 
     def run(self) -> dict[str, Any] | None:

@@ -36,7 +36,8 @@ def look(request: dict[str, Any], send: Send, redirection: Redirection) -> list[
 
     def prepare(visit: Visit) -> None:
         steps = target.upgrade_steps(environment.script, request.get("target") or "heads", visit.current)
-        history.check_lengths(visit.context, steps)
+        for message in history.check_lengths(visit.context, steps):
+            send({"event": "warning", "message": message})
         tables = sizes.of_tables(visit.database["dialect"], visit.dbapi)
         found.append(Looked(visit, steps, redirection.access_of(visit.connection), tables))
 
