@@ -4,8 +4,9 @@
 
 A run packs every module that it needs into an archive, and the module compiles that archive's sources each time that it
 starts, which is half the time of a test. Here archives are kept in .cache between runs, with what Python compiles them to; they
-are made anew when the collection, ansible-core or Python changes. What is packed, sent and run is the same. The demo, the tests of
-packaging and those on real hosts take ansible-playbook itself.
+are made anew when the collection, ansible-core or Python changes. Filters, tests and actions are loaded before the first task: each
+task is a process of its own, forked from the one that reads the playbook, and would load them again. What is packed, sent and
+run is the same. The demo, the tests of packaging and those on real hosts take ansible-playbook itself.
 """
 
 from __future__ import annotations
@@ -62,13 +63,32 @@ def compiled(archive: Any) -> None:
             archive.writestr(f"{name}c", packed._code_to_hash_pyc(code, source_hash(source), False))
 
 
+def preload() -> None:
+    """Load what nearly every task's process needs."""
+    import ansible.plugins.loader
+
+    loader: Any = ansible.plugins.loader
+    loader.filter_loader.get("dbops.alembic.printable")  # with it all filters of the collection, and Ansible's own
+    loader.test_loader.get("ansible.builtin.defined")
+    for name in ("debug", "fail", "assert", "set_fact", "normal", "include_vars", "set_stats", "validate_argument_spec", "command"):
+        loader.action_loader.get(f"ansible.builtin.{name}", class_only=True)
+    for name in ("alembic_info", "alembic_upgrade"):
+        loader.action_loader.get(f"dbops.alembic.{name}", class_only=True)
+    for name in ("env", "template", "file"):
+        loader.lookup_loader.get(f"ansible.builtin.{name}", class_only=True)
+    loader.connection_loader.get("ansible.builtin.local", class_only=True)
+    loader.shell_loader.get("sh", class_only=True)
+
+
 def main() -> None:
     sys.path.pop(0)  # the folder of this file, whose names are nobody's business
     import ansible.constants
     import ansible.executor.module_common
+    import ansible.executor.task_queue_manager
 
     constants: Any = ansible.constants
     module_common: Any = ansible.executor.module_common
+    task_queue_manager: Any = ansible.executor.task_queue_manager
     cache = Path(os.environ["ANSIBLE_HOME"]).parent
     tree = Path(os.environ["ANSIBLE_COLLECTIONS_PATH"])
     os.symlink(archives(cache, tree), Path(constants.DEFAULT_LOCAL_TMP, "ansiballz_cache"))
@@ -80,6 +100,13 @@ def main() -> None:
         compiled(archive)
 
     module_common._add_module_to_zip = add_and_compile
+    run = task_queue_manager.TaskQueueManager.run
+
+    def run_preloaded(self: Any, play: Any) -> Any:
+        preload()  # by now the collections can be found
+        return run(self, play)
+
+    task_queue_manager.TaskQueueManager.run = run_preloaded
     from ansible.cli.playbook import main as playbook
 
     sys.argv[0] = "ansible-playbook"

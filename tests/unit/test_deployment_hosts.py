@@ -1,0 +1,27 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which hosts take part in a deployment."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.dbops.alembic.plugins.filter.deployment_hosts import deployment_hosts
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"),
+    [
+        ({"migrator": ["db1", "db2"], "application": ["a", "b"]}, ["db1", "a", "b"]),
+        ({"migrator": ["b"], "application": ["a", "b"]}, ["b", "a"]),
+        ({"application": ["a", "b"]}, ["a", "b"]),
+        ({"migrator": [], "application": ["a"]}, ["a"]),
+        ({"migrator": ["db1"]}, ["db1"]),
+        ({"all": ["other"]}, []),
+    ],
+)
+def test_the_migrator_is_first_and_each_is_there_once(groups, expected):
+    assert deployment_hosts(groups) == expected
+
+
+def test_groups_of_another_name():
+    assert deployment_hosts({"m": ["x"], "web": ["y"], "application": ["z"]}, "m", "web") == ["x", "y"]
