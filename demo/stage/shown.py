@@ -57,14 +57,13 @@ class Shown:
         self._failures.add(first)
 
     def _report(self, text: str) -> None:
-        """The report is a list of texts, one a line."""
-        if not text:
+        """The report goes on until the task that shows it is over."""
+        if text.startswith("ok: ["):
             self._told = True
-        elif text.startswith("        ") and text.strip().startswith('"'):
-            line = json.loads(text.strip().rstrip(","))
-            self._below = self._below + 1 if line.startswith(" ") else 0
-            if line.strip() and self._below <= BELOW:
-                terminal.note(f"| {_first_line(line)}")
+            return
+        self._below = self._below + 1 if text.startswith(" ") else 0
+        if text.strip() and self._below <= BELOW:
+            terminal.note(f"| {_first_line(text)}")
 
 
 def _first_line(text: str) -> str:

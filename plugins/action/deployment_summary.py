@@ -1,0 +1,38 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shows a deployment, a status or an archive as text, whatever callback there is; the documentation is the module's."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any, Callable, Mapping
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.dbops.alembic.plugins.plugin_utils._status import status
+from ansible_collections.dbops.alembic.plugins.plugin_utils._summary import archive, summary
+from ansible_collections.dbops.alembic.plugins.plugin_utils._text import clean
+
+display = Display()
+
+WRITERS: Mapping[str, Callable[[Any], list[str]]] = {
+    "deployment": summary,
+    "status": lambda found: status(found, datetime.now(timezone.utc)),
+    "archive": lambda found: archive(found) or ["Check mode: nothing was written."],
+}
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        names = [list(WRITERS)]
+        _, options = self.validate_argument_spec({name: {"type": "dict"} for name in WRITERS}, names, required_one_of=names)
+        lines = [line for name, writer in WRITERS.items() if options[name] is not None for line in writer(clean(options[name]))]
+        if not self._task.no_log:
+            display.display("\n".join(["", *lines]))
+        return {"changed": False, "lines": lines}

@@ -1,0 +1,110 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the playbook status found, as tables: lines from the fact deployment_status. Plain Python."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any, Mapping
+
+from ._text import WIDTH, joined, labelled, part, size, table, wrapped
+
+Status = Mapping[str, Any]
+#: Hours until which an age is told in hours.
+HOURS = 48
+
+
+def status(found: Status, now: datetime, width: int = WIDTH) -> list[str]:
+    """Return the lines of the status; ``now`` is the time that ages are counted from, with a zone."""
+    lines = wrapped(f"{found.get('application')}: {_database(found)}", width)
+    lines += table([("host", "manager", "release", "since", "processes", "health"), *_hosts(found)], width)
+    lines += _deployments(found, width)
+    backups = part(found.get("backups"))
+    rows = [_snapshot(entry, now) for entry in backups.get("snapshots") or ()]
+    rows += [_archive(entry, now) for entry in backups.get("archives") or ()]
+    lines += table([("backup", "age", "size", "proof", "name"), *rows], width) if rows else labelled("Backups", "none", width=width)
+    return lines + labelled("Warning", backups.get("problem") or "", width=width)
+
+
+def _database(found: Status) -> str:
+    revision = found.get("revision")
+    if revision is None:
+        return "where the database stands could not be read"
+    pending = found.get("pending")
+    waits = "" if pending is None else "; nothing is pending" if not pending else f"; pending: {', '.join(pending)}"
+    return f"the database is at {joined(revision, 'base')}{waits}"
+
+
+def _hosts(found: Status) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for name, host in part(found.get("hosts")).items():
+        if not host.get("reached"):
+            problem = host.get("problem") or "could not be reached"
+            rows.append((name, str(host.get("manager") or ""), "", "", "", problem))
+            continue
+        release = host.get("release") or ""
+        processes = ", ".join(f"{process} {state}" for process, state in sorted(part(host.get("processes")).items()))
+        rows.append((name, str(host.get("manager") or ""), release or "none", _since(found, name, release), processes, health(host)))
+    return rows
+
+
+def _since(found: Status, host: str, release: str) -> str:
+    """When the newest deployment that brought this host to its release ended, to the minute; empty where no record says so."""
+    ended = [
+        str(record.get("closed_at") or "")
+        for record in found.get("deployments") or ()
+        if release and record.get("status") == "finished" and _release(record, host) == release
+    ]
+    return max(ended, default="")[:16].replace("T", " ")
+
+
+def _release(record: Mapping[str, Any], host: str) -> str:
+    return str(part(part(record.get("hosts")).get(host)).get("to_release") or record.get("to_release") or "")
+
+
+def health(host: Mapping[str, Any]) -> str:
+    """Return in a few words what the application of a host answered."""
+    answer = part(host.get("health"))
+    if not answer:
+        return "not asked"
+    if answer.get("problem"):
+        return str(answer["problem"])
+    said = f", says {answer['release']}" if answer.get("release") else ""
+    return f"{answer.get('status')}{said}"
+
+
+def _deployments(found: Status, width: int) -> list[str]:
+    opened, last = part(found.get("open")), part(found.get("last_finished"))
+    lines = []
+    if opened:
+        text = "{} is {} at {}; run dbops.alembic.recover".format(opened.get("id"), opened.get("status"), opened.get("step"))
+        lines += labelled("Open", text, width=width)
+    if last:
+        way = "{} -> {}".format(last.get("from_release") or "none", last.get("to_release") or "none")
+        lines += labelled("Last finished", f"{last.get('id')}: {way}", width=width)
+    return lines
+
+
+def _snapshot(entry: Mapping[str, Any], now: datetime) -> tuple[str, ...]:
+    big = size(entry["size_bytes"]) if entry.get("size_bytes") else ""
+    return (str(entry.get("kind") or "snapshot"), age(entry.get("created"), now), big, "", str(entry.get("name")))
+
+
+def _archive(entry: Mapping[str, Any], now: datetime) -> tuple[str, ...]:
+    proof = part(entry.get("proof"))
+    proved = f"restored {str(proof.get('at') or '')[:10]}" if proof.get("proved") else "NOT PROVED" if proof else "not proved"
+    reason = "" if proof.get("proved") or not proof.get("message") else f" ({proof['message']})"
+    return ("archive", age(entry.get("created_at"), now), size(entry.get("bytes")), proved, f"{entry.get('path')}{reason}")
+
+
+def age(since: Any, now: datetime) -> str:
+    """Return how long ago an ISO 8601 time was: ``1.5 hours``, ``12 days``; the text itself where it is no time."""
+    text = str(since or "")
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return text
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    hours = (now - moment).total_seconds() / 3600
+    return f"{hours:.1f} hours" if hours < HOURS else f"{hours / 24:.0f} days"

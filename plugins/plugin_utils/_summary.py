@@ -1,0 +1,90 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a deployment came to, as text: lines from the fact deployment_result. Plain Python."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from ._text import WIDTH, joined, labelled, part, size, wrapped
+
+Result = Mapping[str, Any]
+
+
+def summary(result: Result, width: int = WIDTH) -> list[str]:
+    """Return the lines of the summary."""
+    found = wrapped("{}: {}".format(result.get("application"), result.get("message")), width)
+    for lines in (_release, _route, _health, _way_back, _archive, _failure):
+        found += lines(result, width)
+    for warning in result.get("warnings") or ():
+        found += labelled("Warning", warning, width=width)
+    return (
+        found
+        + labelled("Record", result.get("record") or "", width=width)
+        + labelled("Report", result.get("report") or "", width=width)
+    )
+
+
+def _release(result: Result, width: int) -> list[str]:
+    if not (result.get("to_release") or result.get("from_release")):
+        return []
+    release = "{} -> {}".format(result.get("from_release") or "none", result.get("to_release") or "none")
+    revision = "{} -> {}".format(joined(result.get("from_revision") or (), "base"), joined(result.get("to_revision") or (), "base"))
+    steps = [_step(step) for step in result.get("applied") or result.get("pending") or ()]
+    hosts = joined(result.get("hosts") or (), "no host")
+    return labelled("Release", f"{release} on {hosts}", width=width) + labelled("Revision", revision, *steps, width=width)
+
+
+def _step(step: Mapping[str, Any]) -> str:
+    took = " ({:.2f} s)".format(step["seconds"]) if isinstance(step.get("seconds"), (int, float)) else ""
+    return "{} {}".format(step.get("revision"), str(step.get("message") or "").split("\n", 1)[0]).rstrip() + took
+
+
+def _route(result: Result, width: int) -> list[str]:
+    plan = part(result.get("plan"))
+    if not plan:
+        seconds = result.get("downtime_seconds")
+        parts = [step["text"] for step in result.get("timeline") or () if step.get("seconds")]
+        return labelled("Downtime", "{} s: {}".format(seconds, ", ".join(parts)), width=width) if seconds else []
+    overridden = [f"overridden for {accepted}" for accepted in plan.get("accepted") or ()]
+    batches = [f"{number}: {', '.join(batch)}" for number, batch in enumerate(result.get("batches") or (), 1)]
+    return (
+        labelled("Route", "{}: {}".format(result.get("route"), plan.get("reason") or ""), *overridden, width=width)
+        + labelled("Batches", *batches, width=width)
+        + labelled("Downtime", "not measured; the hosts were taken batch by batch, out of their traffic", width=width)
+    )
+
+
+def _health(result: Result, width: int) -> list[str]:
+    unasked = result.get("unasked_hosts")
+    if not (unasked and result.get("record") and result.get("outcome") == "finished"):
+        return []
+    text = f"nobody looked whether it serves on {', '.join(unasked)}: neither health_url nor health_command is set"
+    return labelled("Health", text, width=width)
+
+
+def _way_back(result: Result, width: int) -> list[str]:
+    way = str(result.get("way_back") or "")
+    return labelled("Way back", f"{way} {result.get('snapshot') or ''}".strip() if way == "snapshot" else way, width=width)
+
+
+def _archive(result: Result, width: int) -> list[str]:
+    return archive(part(result.get("archive")), width)
+
+
+def archive(found: Mapping[str, Any], width: int = WIDTH) -> list[str]:
+    """Return the lines about one archive; none where there is none."""
+    if not found.get("path"):
+        return []
+    head = "{} ({}, sha256 {})".format(found["path"], size(found.get("bytes")), str(found.get("sha256") or "")[:12])
+    return labelled("Archive", head, part(found.get("proof")).get("message") or "", *(found.get("remarks") or ()), width=width)
+
+
+def _failure(result: Result, width: int) -> list[str]:
+    failure = part(result.get("failure"))
+    if not failure:
+        return []
+    hosts = failure.get("hosts") or ()
+    where = "{}{}".format(failure.get("step") or "an unknown step", f" on {', '.join(hosts)}" if hosts else "")
+    return labelled("Failed at", where, *str(failure.get("message") or "").splitlines(), width=width)
