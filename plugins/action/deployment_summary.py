@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any, Callable, Mapping
 
+from ansible import constants
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.dbops.alembic.plugins.plugin_utils._status import status
@@ -23,6 +24,12 @@ WRITERS: Mapping[str, Callable[[Any], list[str]]] = {
 }
 
 
+def told_by_callback() -> bool:
+    """Whether the callback of this collection shows the lines itself, from the result."""
+    callback = constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK")
+    return callback == "dbops.alembic.deployment" and not display.verbosity
+
+
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
@@ -33,6 +40,6 @@ class ActionModule(ActionBase):
         names = [list(WRITERS)]
         _, options = self.validate_argument_spec({name: {"type": "dict"} for name in WRITERS}, names, required_one_of=names)
         lines = [line for name, writer in WRITERS.items() if options[name] is not None for line in writer(clean(options[name]))]
-        if not self._task.no_log:
+        if not self._task.no_log and not told_by_callback():
             display.display("\n".join(["", *lines]))
         return {"changed": False, "lines": lines}

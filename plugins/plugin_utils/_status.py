@@ -45,7 +45,9 @@ def _hosts(found: Status) -> list[tuple[str, ...]]:
             continue
         release = host.get("release") or ""
         processes = ", ".join(f"{process} {state}" for process, state in sorted(part(host.get("processes")).items()))
-        rows.append((name, str(host.get("manager") or ""), release or "none", _since(found, name, release), processes, health(host)))
+        rows.append(
+            (name, str(host.get("manager") or ""), release or "none", _since(found, name, release), processes, health(host))
+        )
     return rows
 
 

@@ -20,7 +20,7 @@ ROLES = Path(__file__).resolve().parents[2] / "roles"
 _CHECKED = ("type", "choices", "elements")
 #: What the roles set themselves, so that a later playbook of the same run, or a cache of facts, still has it.
 RESULTS = (
-    *("application_found", "application_problems", "application_serves", "application_stopped"),
+    *("application_answer", "application_found", "application_problems", "application_serves", "application_stopped"),
     *("application_kubernetes_brought", "application_logs", "application_status", "backup_archive", "backup_check", "backup_found"),
     *(
         "backup_list",
@@ -32,7 +32,15 @@ RESULTS = (
         "deployment_result",
         "deployment_status",
     ),
-    *("health_release", "release_status", "schema_applied", "schema_found", "schema_init_container", "schema_migration"),
+    *(
+        "health_release",
+        "release_status",
+        "schema_applied",
+        "schema_found",
+        "schema_found_pending",
+        "schema_init_container",
+        "schema_migration",
+    ),
     *("schema_plan", "schema_rehearsal", "schema_rendered", "schema_rows", "schema_rows_written"),
 )
 #: The list of the names and patterns that are the user's own.

@@ -117,6 +117,7 @@ class Stage:
     settings: dict[str, str] = field(default_factory=dict)  # host → what its service has in its environment besides
     database: Any = None  # of any kind; a new one on the server, where none is given
     programs: Path | None = None  # the folder of another ansible-playbook
+    more: dict[str, str] = field(default_factory=dict)  # in the environment of ansible-playbook
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -211,6 +212,7 @@ class Stage:
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_SHOW_CUSTOM_STATS": "1",
             "LC_ALL": "C.UTF-8",
+            **self.more,
         }
 
     def seed(self, orders: int = 200) -> None:

@@ -1,0 +1,208 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The story of a run: which of what happens is a line on the terminal. Plain Python; the callback tells it what happens, and when.
+
+A play of ours is one step, unless a task in it is a step of its own (see ``_story_words``). A task of somebody else is one too.
+A step is told when it is over, with the time since the one before it in the same play.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Mapping
+
+from ._story_layout import Line, counted, failure, heading, note, running, step_line
+from ._story_words import INCLUDES, SILENT, cause, deed, said, told
+from ._text import part
+
+#: Lines of what a failed program wrote.
+LOG_LINES = 5
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task as it begins. ``ours`` is one of a role or a playbook of this collection."""
+
+    id: str
+    name: str
+    action: str
+    ours: bool
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def silent(self) -> bool:
+        return bool(SILENT.match(self.action))
+
+
+@dataclass
+class _Step:
+    title: str
+    began: float
+    task: Task | None = None  # of which it is told; None for the rest of a play
+    hosts: dict[str, str] = field(default_factory=dict)  # host → ok, changed, failed, unreachable
+    remark: str = ""
+
+    @property
+    def told(self) -> bool:
+        """Whether there is something to tell: a host took it. Each one that failed has been told."""
+        return not set(self.hosts.values()) <= {"failed", "unreachable"}
+
+
+class Story:
+    """Takes what happens, in order, and returns the lines to show. Times are seconds of any clock."""
+
+    def __init__(self, check_mode: bool = False) -> None:
+        self._check = check_mode
+        self._play = ""
+        self._play_shown = False
+        self._rest: _Step | None = None
+        self._step: _Step | None = None
+        self._since = 0.0
+        self._said = ""  # all that was told, in one line
+        self._started = False
+        self._reported = False
+        self.failed = False
+
+    def play(self, name: str, at: float) -> list[Line]:
+        """A play begins."""
+        found = self.end(at)
+        if self._check and not self._started:
+            found.append(note("Check mode: nothing is changed."))
+        self._started = True
+        self._play, self._play_shown = name, False
+        self._rest = _Step(name, at)
+        self._since = at
+        return found
+
+    def task(self, task: Task, at: float) -> list[Line]:
+        """A task begins."""
+        if self._step and self._step.task and self._step.task.id == task.id:
+            return []  # another strategy comes back to it
+        found = self._close(at)
+        title = deed(task.action, task.arguments) if task.ours else "" if INCLUDES.match(task.action) else task.name
+        if title:
+            self._step = _Step(title, self._since, task)
+        return found
+
+    def running(self) -> str:
+        """What is under way, in a line for a terminal; empty where nothing is worth one."""
+        step = self._step or self._rest
+        return running(step.title) if step and step.title else ""
+
+    def result(self, task: Task, host: str, state: str, result: Mapping[str, Any], at: float) -> list[Line]:
+        """A host is done with a task: ``ok``, ``changed``, ``failed``, ``ignored`` or ``unreachable``."""
+        if INCLUDES.match(task.action) and state in ("ok", "changed"):
+            return []
+        if not task.ours and state in ("ok", "changed") and (texts := said(task.action, result)):
+            self._step = None
+            return [line for text in texts for line in self._once(text)]
+        step = self._step if self._step and self._step.task and self._step.task.id == task.id else None
+        found: list[Line] = []
+        if step is None and not task.ours:  # another strategy comes back to it
+            found += self._close(at)
+            step = self._step = _Step(task.name, self._since, task)
+        if state in ("failed", "unreachable", "ignored"):
+            return found + self._failed(step, task, host, state, result, at)
+        if task.ours and task.silent:
+            return found + self._kept(task, host, result, at)
+        for one in (step, self._rest):
+            if one and one.hosts.get(host) not in ("failed", "unreachable"):
+                one.hosts[host] = state
+        if step:
+            step.remark = told(task.action, result) or step.remark
+            for warning in result.get("warnings") or ():
+                found += self._once(f"warning: {warning}")
+        return found
+
+    def waits(self, task: Task, host: str, attempt: int, attempts: int) -> list[Line]:
+        """A task is tried again."""
+        return [note(f"{host}: {task.name}: not yet, try {attempt} of {attempts}", "waiting")]
+
+    def end(self, at: float) -> list[Line]:
+        """The play is over, and perhaps the run."""
+        told_alone = self._step is not None
+        found = self._close(at)
+        rest, self._rest = self._rest, None
+        if rest and rest.told and (not (self._play_shown or told_alone) or rest.title.startswith("Batch ")):
+            found.append(step_line(rest.title, rest.hosts, at - rest.began))
+        return found
+
+    def text(self, lines: list[str]) -> list[Line]:
+        """Lines that a task showed; what is in them is not said a second time."""
+        self._play_shown = self._reported = True
+        self._new(lines)
+        return [Line("", "text"), *(Line(line, "text") for line in lines)]
+
+    def finish(self, hosts: Mapping[str, Mapping[str, int]], at: float) -> list[Line]:
+        """The run is over. ``hosts`` is host → how many tasks ended in which way."""
+        found = self.end(at)
+        if self._reported or not hosts:
+            return found
+        bad = {host: "failed" if ways.get("failures") or ways.get("unreachable") else "ok" for host, ways in hosts.items()}
+        failed = sorted(host for host, state in bad.items() if state == "failed")
+        text = f"Failed on {', '.join(failed)}." if failed else f"Done on {counted(bad)}."
+        return [*found, Line("", "text"), *([note(text, "failure")] if failed else [note(text, "text")])]
+
+    def _close(self, at: float) -> list[Line]:
+        step, self._step = self._step, None
+        if step is None or not step.told:
+            return []
+        if step.task and step.task.ours and step.title.startswith("Remove") and set(step.hosts.values()) == {"ok"}:
+            return []
+        return self._shown(step, at)
+
+    def _shown(self, step: _Step, at: float) -> list[Line]:
+        found = [] if step.task is None or step.task.ours or self._play_shown else [heading(self._play)]
+        self._play_shown = True
+        took, self._since = at - step.began, at
+        remark = "failed, ignored" if "ignored" in step.hosts.values() else step.remark
+        return [*found, step_line(step.title, step.hosts, took, remark)]
+
+    def _kept(self, task: Task, host: str, result: Mapping[str, Any], at: float) -> list[Line]:
+        """What a task of ours says that decides or keeps something: an archive that was written, a batch that begins."""
+        facts = part(result.get("ansible_facts"))
+        written = part(facts.get("backup_archive"))
+        if written.get("bytes"):
+            step = _Step("Write the archive", self._since, task, {host: "changed"}, told("dbops.alembic.database_archive", written))
+            return self._shown(step, at)
+        if facts.get("_deployment_batch"):
+            found = self._batch_ends(at)
+            self._rest = _Step("Batch {}".format(str(facts["_deployment_batch"]).split()[-1]), at)
+            return found
+        return []
+
+    def _batch_ends(self, at: float) -> list[Line]:
+        rest = self._rest
+        if rest is None or not rest.title.startswith("Batch ") or not rest.told:
+            return []
+        self._play_shown = True
+        return [step_line(rest.title, rest.hosts, at - rest.began)]
+
+    def _failed(self, step: _Step | None, task: Task, host: str, state: str, result: Mapping[str, Any], at: float) -> list[Line]:
+        for one in (step, self._rest):
+            if one:
+                one.hosts[host] = state
+        if state == "ignored":
+            return []
+        self.failed = True
+        lines = cause(result, LOG_LINES)
+        if not self._new(lines):
+            if task.ours and task.silent:  # it repeats why something before it failed
+                return []
+            lines = ["The cause is the one above."]
+        found = [] if task.ours or self._play_shown else [heading(self._play)]
+        self._play_shown = self._play_shown or bool(found)
+        title = step.title if step else self._play if task.ours else task.name
+        began, self._since = step.began if step else self._since, at
+        return [*found, *failure(title, host, state, lines, at - began)]
+
+    def _new(self, lines: list[str]) -> bool:
+        """Keep that these lines were told; tell whether one of them was not told before."""
+        keys = [" ".join(line.split()) for line in lines]
+        known = all(key in self._said for key in keys)
+        self._said += " " + " ".join(keys)
+        return not known
+
+    def _once(self, text: str) -> list[Line]:
+        return [note(text, "warning")] if self._new([text]) else []

@@ -1,0 +1,136 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the story of a run calls the work of each module, and what it tells of a result. Plain Python."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Callable, Mapping
+
+from ._text import joined, part, size
+
+Result = Mapping[str, Any]
+Arguments = Mapping[str, Any]
+
+OURS = "dbops.alembic."
+#: The action that shows the summary of a run.
+SUMMARY = OURS + "deployment_summary"
+#: Modules of ours whose work is a step of its own, within a play of one host. Others belong to the step of their play.
+DEEDS: dict[str, str] = {
+    "alembic_plan": "Rehearse the pending revisions",
+    "alembic_upgrade": "Upgrade the database",
+    "alembic_downgrade": "Downgrade the database",
+    "alembic_stamp": "Stamp the database",
+    "alembic_check": "Compare the models with the database",
+    "backfill": "Fill rows",
+    "database_sessions": "Prove that no session is left",
+    "database_snapshot": "Snapshot the database",
+    "database_archive": "Write the archive",
+    "kubernetes_archive": "Write the archive",
+    "kubernetes_job": "Run the migration's Job",
+}
+#: Where the option ``state`` says that the module does something else.
+OTHERWISE: dict[tuple[str, str], str] = {
+    ("database_snapshot", "restored"): "Put the snapshot back",
+    ("database_snapshot", "absent"): "Remove old snapshots",
+    ("database_snapshot", "pruned"): "Remove old snapshots",
+    ("kubernetes_archive", "restored"): "Restore the archive",
+}
+#: Actions that never are work of their own: they decide, keep or show something.
+SILENT = re.compile(
+    r"^(?:(?:ansible\.(?:builtin|legacy)\.)?(?:set_fact|set_stats|debug|meta|include\w*|import\w*|assert|fail|add_host|group_by"
+    r"|validate_argument_spec)|dbops\.alembic\.(?:deployment_record|deployment_summary))$"
+)
+#: Actions that only bring other tasks, whoever wrote them.
+INCLUDES = re.compile(r"^(?:ansible\.(?:builtin|legacy)\.)?(?:meta|include\w*|import\w*)$")
+_DEBUG = re.compile(r"^(?:ansible\.(?:builtin|legacy)\.)?debug$")
+
+
+def short(action: str) -> str:
+    """Return the name of a module of ours without its collection; empty for others."""
+    return action[len(OURS) :] if action.startswith(OURS) else ""
+
+
+def deed(action: str, arguments: Arguments) -> str:
+    """Return what a task with that module does, in words; empty where it is no step of its own.
+
+    :param arguments: as the task has them, templates and all.
+    """
+    name = short(action)
+    return OTHERWISE.get((name, str(arguments.get("state"))), DEEDS.get(name, ""))
+
+
+def told(action: str, result: Result) -> str:
+    """Return what is worth telling of a result, in a few words; empty where nothing is."""
+    writer = _TOLD.get(short(action))
+    return writer(result) if writer else ""
+
+
+def said(action: str, result: Result) -> list[str]:
+    """Return what a task shows on purpose: the message of a debug."""
+    message = result.get("msg") if _DEBUG.match(action) else None
+    texts = message if isinstance(message, list) else [] if message is None else [message]
+    return [line for text in texts for line in str(text).splitlines()]
+
+
+def _moved(result: Result) -> str:
+    applied = [step for entry in result.get("databases") or () for step in entry.get("applied") or ()]
+    after = [revision for entry in result.get("databases") or () for revision in entry.get("after") or ()]
+    count = "1 revision" if len(applied) == 1 else f"{len(applied)} revisions"
+    return f"{count}, now at {joined(dict.fromkeys(after), 'base')}" if applied else ""
+
+
+def _planned(result: Result) -> str:
+    return str(result.get("route") or "").replace("_", " ")
+
+
+def _written(result: Result) -> str:
+    archive = part(result.get("archive")) or result
+    return size(archive["bytes"]) if archive.get("bytes") else ""
+
+
+def _filled(result: Result) -> str:
+    return "{} rows".format(result["rows"]) if result.get("rows") else ""
+
+
+_TOLD: dict[str, Callable[[Result], str]] = {
+    "alembic_upgrade": _moved,
+    "alembic_downgrade": _moved,
+    "alembic_plan": _planned,
+    "database_archive": _written,
+    "kubernetes_archive": _written,
+    "backfill": _filled,
+}
+
+
+def cause(result: Result, lines: int) -> list[str]:
+    """Return why a task failed: its message and the end of what the program said, ``lines`` of that at most."""
+    if result.get("censored"):
+        return ["The result is hidden, as no_log of the task asks for."]
+    failed = [entry for entry in result.get("results") or () if isinstance(entry, Mapping) and entry.get("failed")]
+    texts = [str(entry.get("msg") or "") for entry in failed] or [str(result.get("msg") or "")]
+    said = str(result.get("stderr") or result.get("module_stderr") or "").rstrip().splitlines()
+    found = [line for text in dict.fromkeys(texts) for line in text.rstrip().splitlines()]
+    hint = str(result.get("hint") or "")
+    return [line for line in found if line.strip()] + said[-lines:] + ([hint] if hint and hint not in "\n".join(found) else []) or [
+        "No reason was given."
+    ]
+
+
+def next_command(playbook: str, inventories: list[str], outcome: str, failed: bool) -> str:
+    """Return the command that is next after a run; empty where none is.
+
+    :param playbook: the name of the playbook as it was called; the others of this collection are called in the same way.
+    :param outcome: of ``dbops_deployment``; empty where no deployment was reported.
+    """
+    if not playbook.startswith(OURS) or not (failed or outcome):
+        return ""
+    name = _NEXT.get(outcome, "status" if failed else "")
+    if not name or name == playbook[len(OURS) :]:
+        return ""
+    return " ".join(["ansible-playbook", *(f"-i {path}" for path in inventories), OURS + name])
+
+
+#: Outcome of a deployment → the playbook that says or does what is next.
+_NEXT = {"finished": "", "nothing_to_do": "", "checked": "", "reverted": "status", "halted": "recover", "open": "recover"}

@@ -1,0 +1,247 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The story of a run: tables of what happens, and of the lines on the terminal."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.dbops.alembic.plugins.plugin_utils._story import Story, Task
+from ansible_collections.dbops.alembic.plugins.plugin_utils._story_layout import counted, running, step_line
+from ansible_collections.dbops.alembic.plugins.plugin_utils._story_words import cause, deed, next_command, said, told
+
+LONG = "a-host-whose-name-somebody-generated.region-1.internal.example.com"
+
+
+def task(name, action="ansible.builtin.command", ours=False, **arguments):
+    return Task(f"id of {name}", name, action, ours, arguments)
+
+
+def ours(name, action, **arguments):
+    return task(name, f"dbops.alembic.{action}", True, **arguments)
+
+
+def tell(*events, check_mode=False):
+    """The lines of a story in which each event happens a second after the one before."""
+    story, found = Story(check_mode), []
+    for at, (what, *arguments) in enumerate(events):
+        timed = what in ("play", "task", "result", "end", "finish")
+        found += getattr(story, what)(*arguments, *([float(at)] if timed else []))
+    return "\n".join(line.text for line in found).splitlines()
+
+
+def ran(one, *hosts, state="ok", **result):
+    return [("task", one), *(("result", one, host, state, result) for host in hosts)]
+
+
+KEPT = task("Keep it", "ansible.builtin.set_fact", True)
+STOP, UPGRADE = ours("Stop", "application_host"), ours("Upgrade it", "alembic_upgrade")
+REFUSE = task("Refuse", "ansible.builtin.fail", True)
+
+
+@pytest.mark.parametrize(
+    ("events", "lines"),
+    [
+        pytest.param([*ran(STOP, "a", "b"), ("end",)], ["  ok  P|2 hosts|4.0 s"], id="a play of ours is a line"),
+        pytest.param([*ran(KEPT, "a"), ("end",)], [], id="a play in which nothing is done is none"),
+        pytest.param([("task", STOP), ("end",)], [], id="a play in which all is skipped is none"),
+        pytest.param(
+            [*ran(STOP, "a"), ("result", STOP, "b", "failed", {"msg": "no"}), ("end",)],
+            ["  !!  P: failed on b after 3.0 s", "        no", "  !!  P|1 of 2 hosts|4.0 s"],
+            id="a host fails",
+        ),
+        pytest.param(
+            [*ran(STOP, "a", state="unreachable", msg="no route"), ("end",)],
+            ["  !!  P: a could not be reached", "        no route"],
+            id="a host is lost",
+        ),
+        pytest.param(
+            [*ran(STOP, "a"), *ran(UPGRADE, "a", state="changed", databases=[{"applied": [1], "after": ["b2"]}]), ("end",)],
+            ["  ok  Upgrade the database: 1 revision, now at b2|a|5.0 s"],
+            id="a deed stands for the play, with all the time since it began",
+        ),
+        pytest.param(
+            [*ran(KEPT, "a", ansible_facts={"backup_archive": {"bytes": 2048}}), ("end",)],
+            ["  ok  Write the archive: 2.0 kB|a|2.0 s"],
+            id="an archive is told by its fact",
+        ),
+        pytest.param(
+            [
+                *ran(KEPT, "a", ansible_facts={"_deployment_batch": "rolling 1"}),
+                *ran(STOP, "b"),
+                *ran(KEPT, "a", ansible_facts={"_deployment_batch": "rolling 2"}),
+                *ran(STOP, "c"),
+                ("end",),
+            ],
+            ["  ok  Batch 1|b|4.0 s", "  ok  Batch 2|c|3.0 s"],
+            id="each batch is a line",
+        ),
+        pytest.param(
+            [*ran(task("Mine"), "a"), *ran(task("Yours"), "a"), ("end",)],
+            ["P", "  ok  Mine|a|3.0 s", "  ok  Yours|a|2.0 s"],
+            id="a task of somebody else is a line",
+        ),
+        pytest.param(
+            [*ran(task("Mine"), "a", state="ignored", msg="no"), ("end",)],
+            ["P", "  --  Mine: failed, ignored|a|3.0 s"],
+            id="an ignored failure is no failure",
+        ),
+        pytest.param(
+            [*ran(task("Show", "debug"), "a", "b", msg="hello"), ("end",)], ["      hello"], id="what a debug says is said once"
+        ),
+        pytest.param([*ran(task("More", "ansible.builtin.include_tasks"), "a"), ("end",)], [], id="an include is nothing"),
+        pytest.param(
+            [*ran(UPGRADE, "a", state="failed", msg="it broke"), *ran(REFUSE, "a", state="failed", msg="it broke"), ("end",)],
+            ["  !!  Upgrade the database: failed on a after 2.0 s", "        it broke"],
+            id="a cause is told once",
+        ),
+        pytest.param(
+            [*ran(STOP, "a", state="failed", msg="no"), ("result", STOP, "b", "failed", {"msg": "no"}), ("end",)],
+            [
+                "  !!  P: failed on a after 2.0 s",
+                "        no",
+                "  !!  P: failed on b after 1.0 s",
+                "        The cause is the one above.",
+            ],
+            id="two hosts fail in the same way",
+        ),
+        pytest.param(
+            [*ran(UPGRADE, "a", warnings=["mind the proxy"]), ("end",)],
+            ["      warning: mind the proxy", "  ok  Upgrade the database|a|3.0 s"],
+            id="a warning of a step is told",
+        ),
+        pytest.param(
+            [("waits", STOP, "a", 2, 30)], ["      a: Stop: not yet, try 2 of 30"], id="waiting says for what and how often"
+        ),
+        pytest.param(
+            [("text", ["shop: it broke", "at   three"]), *ran(REFUSE, "a", state="failed", msg="it broke at three"), ("end",)],
+            ["", "shop: it broke", "at   three"],
+            id="what the summary says is not said again",
+        ),
+    ],
+)
+def test_what_happens_and_what_is_told(events, lines):
+    shown = ["|".join(part for part in _columns(line)) for line in tell(("play", "P"), *events)]
+    assert shown == lines
+
+
+def _columns(line):
+    """A line of a step in its three parts."""
+    parts = [part for part in line.rstrip().split("  ") if part.strip()]
+    if line[:6] in ("  ok  ", "  --  ", "  !!  ") and len(parts) >= 4:
+        return [line[:6] + parts[1].strip(), *(part.strip() for part in parts[2:])]
+    return [line]
+
+
+def test_check_mode_is_told_once_and_first():
+    lines = tell(("play", "P"), *ran(STOP, "a"), ("play", "Q"), ("end",), check_mode=True)
+    assert lines[0].strip() == "Check mode: nothing is changed." and sum("Check mode" in line for line in lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("hosts", "text"),
+    [
+        ({"a": {"ok": 3}, "b": {"ok": 1}}, "Done on 2 hosts."),
+        ({"a": {"failures": 1}, "b": {"unreachable": 1}, "c": {"ok": 1}}, "Failed on a, b."),
+    ],
+)
+def test_a_run_without_a_summary_ends_with_a_line(hosts, text):
+    assert tell(("play", "P"), ("finish", hosts))[-1].strip() == text
+
+
+def test_a_run_with_a_summary_has_no_other():
+    assert tell(("play", "P"), ("text", ["shop: done"]), ("finish", {"a": {"ok": 1}})) == ["", "shop: done"]
+
+
+@pytest.mark.parametrize("title", ["short", "a title of many words " * 6, "x" * 120, f"Restart {LONG}"])
+@pytest.mark.parametrize("hosts", [{"a": "ok"}, {LONG: "ok"}, {"a": "ok", LONG: "failed"}])
+def test_no_line_is_longer_than_a_terminal_and_no_word_is_cut(title, hosts):
+    lines = step_line(title, hosts, 75.0).text.splitlines()
+    assert all(len(line) <= 80 or len(line.split()) == 1 for line in lines), lines
+    assert set(title.split()) <= set(" ".join(lines).split())
+    assert "75 s" in lines[0]
+
+
+def test_control_characters_and_passwords_do_not_reach_the_terminal():
+    line = step_line("a\x1b[2J postgresql://me:hunter2@db/x", {"a": "ok"}, 1.0).text
+    assert "\x1b" not in line and "hunter2" not in line
+
+
+@pytest.mark.parametrize(
+    ("hosts", "text"),
+    [({"a": "ok"}, "a"), ({LONG: "ok"}, "1 host"), ({"a": "ok", "b": "changed"}, "2 hosts"), ({"a": "failed"}, "0 of 1 hosts")],
+)
+def test_hosts_are_counted(hosts, text):
+    assert counted(hosts) == text
+
+
+def test_what_is_under_way_fits_into_a_line():
+    assert running("Stop") == "  ..  Stop" and len(running("x" * 200)) < 80
+
+
+@pytest.mark.parametrize(
+    ("action", "arguments", "title"),
+    [
+        ("dbops.alembic.database_snapshot", {"state": "present"}, "Snapshot the database"),
+        ("dbops.alembic.database_snapshot", {"state": "restored"}, "Put the snapshot back"),
+        ("dbops.alembic.alembic_info", {}, ""),
+        ("ansible.builtin.command", {}, ""),
+    ],
+)
+def test_deeds_have_names(action, arguments, title):
+    assert deed(action, arguments) == title
+
+
+@pytest.mark.parametrize(
+    ("action", "result", "text"),
+    [
+        ("alembic_upgrade", {"databases": [{"applied": [1, 2], "after": ["c3"]}]}, "2 revisions, now at c3"),
+        ("alembic_upgrade", {"databases": [{"applied": [], "after": ["c3"]}]}, ""),
+        ("alembic_downgrade", {"databases": [{"applied": [1], "after": []}]}, "1 revision, now at base"),
+        ("alembic_plan", {"route": "maintenance_window"}, "maintenance window"),
+        ("database_snapshot", {}, ""),
+        ("backfill", {"rows": 12}, "12 rows"),
+        ("kubernetes_archive", {"archive": {"bytes": 1024}}, "1.0 kB"),
+        ("application_host", {"rows": 12}, ""),
+    ],
+)
+def test_what_is_told_of_a_result(action, result, text):
+    assert told(f"dbops.alembic.{action}", result) == text
+
+
+@pytest.mark.parametrize(
+    ("result", "lines"),
+    [
+        ({"msg": "it broke\n\nthere"}, ["it broke", "there"]),
+        ({"censored": "hidden", "msg": "hunter2"}, ["The result is hidden, as no_log of the task asks for."]),
+        (
+            {"results": [{"failed": True, "msg": "one"}, {"msg": "fine"}, {"failed": True, "msg": "one"}], "msg": "All items"},
+            ["one"],
+        ),
+        ({"msg": "rc 1", "stderr": "1\n2\n3"}, ["rc 1", "2", "3"]),
+        ({"msg": "no", "hint": "try this"}, ["no", "try this"]),
+        ({}, ["No reason was given."]),
+    ],
+)
+def test_the_cause_of_a_failure(result, lines):
+    assert cause(result, 2) == lines
+
+
+@pytest.mark.parametrize(
+    ("playbook", "outcome", "failed", "command"),
+    [
+        ("dbops.alembic.maintenance_window", "finished", False, ""),
+        ("dbops.alembic.maintenance_window", "halted", True, "ansible-playbook -i hosts dbops.alembic.recover"),
+        ("dbops.alembic.rolling", "reverted", True, "ansible-playbook -i hosts dbops.alembic.status"),
+        ("dbops.alembic.rolling", "", True, "ansible-playbook -i hosts dbops.alembic.status"),
+        ("dbops.alembic.recover", "halted", True, ""),
+        ("dbops.alembic.status", "", True, ""),
+        ("site.yml", "halted", True, ""),
+    ],
+)
+def test_the_next_command(playbook, outcome, failed, command):
+    assert next_command(playbook, ["hosts"], outcome, failed) == command
+
+
+def test_what_a_debug_says():
+    assert said("ansible.builtin.debug", {"msg": ["a\nb", 3]}) == ["a", "b", "3"]
+    assert said("ansible.builtin.command", {"msg": "x"}) == [] and said("debug", {"x": 1}) == []
