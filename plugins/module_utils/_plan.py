@@ -11,7 +11,10 @@ from ._bridge import Bridge
 from ._core.plan import Declared, Policy, Reversal, Step, allowed, rollback, route
 from ._operations import Params, Result, facts_of, project_request
 from ._rehearsal import findings, reversal, static
+from ._rehearsal.known import Known
+from ._rehearsal.rendered import Rendered
 from ._rehearsal.seen import Large, Seen
+from ._worker.rehearsal import parsed
 
 MEBIBYTE = 1024 * 1024
 _OPTIONS = (
@@ -80,15 +83,28 @@ class _Database:
             seen = self.seen[item["revision"]] = Seen(item, large, held)
             if facts["database"].get("transaction_per") == "run":
                 held = seen.left_held()
+        self.parser = facts.get("parser")
+        self.known = Known(facts.get("known"))
         if facts["mode"] == "static":
+            self._parse()
             told = f" {facts['second_opinion']} has read it too." if facts["second_opinion"] else ""
             self.warnings.append(
-                f"The revisions were not rehearsed, so the plan knows only what their SQL shows.{told} {facts['reason']}"
+                "The revisions were not rehearsed, so the plan knows only what their SQL shows, as "
+                f"{self.parser or 'our own reader'} reads it.{told} {facts['reason']}"
             )
         if facts["differences"]:
             shown = "; ".join(facts["differences"][:5])
             self.warnings.append(f"The copy of the schema is not complete, so statements on what is missing fail: {shown}.")
         self.steps = [self._step(pending) for pending in facts["pending"]]
+
+    def _parse(self) -> None:
+        """Read the SQL with PostgreSQL's parser, where it is installed beside us and was not in the application's Python."""
+        if self.facts["database"]["dialect"] != "postgresql":
+            return
+        for pending in self.facts["pending"]:
+            if pending.get("sql") and not pending.get("parsed"):
+                pending["parsed"] = found = parsed.read(pending["sql"])
+                self.parser = self.parser or (found or {}).get("parser")
 
     def _step(self, pending: Mapping[str, Any]) -> Step:
         given = pending["declared"]
@@ -107,14 +123,18 @@ class _Database:
             self.warnings.append(f"Revision {step} allows {name}, and nothing like it was found. Remove it.")
         return Step(pending["revision"], pending["message"], kept, declared, proof)
 
-    def _rendered(self, pending: Mapping[str, Any]) -> static.Rendered:
+    def _rendered(self, pending: Mapping[str, Any]) -> Rendered:
         names = (str(self.facts["database"]["version_table"]),)
         dialect = self.facts["database"]["dialect"]
         understood = dialect in static.DIALECTS
         sql = pending.get("sql") if understood else None
         problem = pending.get("reason") if understood else f"the rules read no SQL of {dialect}"
         tables, squawk = self.facts.get("tables") or {}, pending.get("squawk") or ()
-        return static.Rendered(pending["revision"], sql, problem, tables, names, self.large, dialect, squawk)
+        statements = (pending.get("parsed") or {}).get("statements")
+        plans = pending.get("plans") or {}
+        return Rendered(
+            pending["revision"], sql, problem, tables, names, self.large, dialect, squawk, statements, self.known, plans
+        )
 
     def as_result(self) -> dict[str, Any]:
         database = {name: value for name, value in self.facts["database"].items() if name != "schema_translate_map"}
@@ -126,6 +146,7 @@ class _Database:
             "mode_reason": self.facts["reason"],
             "copy": self.facts["copy"],
             "second_opinion": self.facts["second_opinion"],
+            "parser": self.parser,
             "revisions": [self._shown(step, pending) for step, pending in zip(self.steps, self.facts["pending"])],
         }
 

@@ -38,7 +38,9 @@ options:
   mode:
     description:
       - With V(auto), the revisions are rehearsed where that is possible. Where it is not, a warning says why, and the plan
-        knows only what the SQL of the revisions shows; all that it does not show is V(unknown). Where squawk (C(squawk-cli) on
+        knows only what the SQL of the revisions shows, and on PostgreSQL the catalogue and the statement plans of the real
+        database; all that they do not show is V(unknown). Where C(pglast) is installed in the application's Python or in the one
+        that the module runs in, PostgreSQL's own parser takes the SQL apart, else a reader of ours. Where squawk (C(squawk-cli) on
         PyPI) is installed beside the application's Python or in the C(PATH), it reads the SQL for PostgreSQL too.
       - V(rehearse) fails where nothing can be rehearsed.
       - V(static) rehearses nothing.
@@ -338,10 +340,11 @@ revisions:
 databases:
   description:
     - One entry for each database or tenant, with C(database), C(initialised), C(current), C(mode), C(mode_reason), C(copy),
-      C(second_opinion) and C(revisions).
+      C(second_opinion), C(parser) and C(revisions).
     - C(copy) says where it was rehearsed, in a C(database) of the same server, in the one that was C(given), in a throw-away
       C(cluster), or on a C(file).
-    - C(second_opinion) is the name and version of squawk, where it read the SQL.
+    - C(second_opinion) is the name and version of squawk, where it read the SQL. C(parser) is those of pglast, where it took
+      the SQL apart, null where that was our own reader or nothing was read.
   returned: success
   type: list
   elements: dict

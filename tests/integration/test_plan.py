@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any, Iterator
 
+import psycopg2
 import pytest
 
 from support.application import Application, failed, ok
@@ -490,6 +492,37 @@ def test_the_real_rows_are_asked(newest: Application, own: Any) -> None:
     assert plan["route"] == "refuse" and "NULL in 1 rows" in plan["reason"]
     unasked = ok(newest.run("plan", project, data_checks=False))
     assert all(item["source"] != "data" for step in unasked["revisions"] for item in step["findings"])
+
+
+#: Table, and revision → what is done to it, and whether an INSERT that leaves its column out fails afterwards.
+FILLED = {
+    "checked": ("ALTER TABLE checked ADD CONSTRAINT there CHECK (v IS NOT NULL) NOT VALID", True),
+    "required": ("ALTER TABLE required ALTER v SET NOT NULL", True),
+    "given": ("ALTER TABLE given ALTER v SET DEFAULT 1; ALTER TABLE given ALTER v SET NOT NULL", False),
+    "helped": (
+        "CREATE TRIGGER give BEFORE UPDATE OR INSERT ON helped FOR EACH ROW EXECUTE FUNCTION give(); "
+        "ALTER TABLE helped ALTER v SET NOT NULL",
+        False,
+    ),
+    "looser": ("ALTER TABLE looser ADD CONSTRAINT loose CHECK (v IS NOT NULL OR id > 0)", False),
+}
+
+
+def test_a_column_that_nothing_fills_breaks_an_insert_that_leaves_it_out(newest: Application, own: Any) -> None:
+    give = "CREATE FUNCTION give() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.v := 1; RETURN NEW; END'"
+    base = sql(give, *(f"CREATE TABLE {name} (id serial, v int)" for name in FILLED))
+    project = written(newest, own, {"root": (base, ""), **{name: (sql(body), "") for name, (body, _fails) in FILLED.items()}})
+    ok(newest.upgrade(project, "root"))
+    plan = ok(newest.run("plan", project))
+    found = {name: rules(plan, name, *GATING) for name in FILLED}
+    assert found == {name: [f"C15:public.{name}.v"] if fails else [] for name, (_body, fails) in FILLED.items()}
+    for name in FILLED:
+        own.fetch(f"insert into {name} default values")
+        own.fetch(f"truncate {name}")
+    ok(newest.upgrade(project))
+    for name, (_body, fails) in FILLED.items():
+        with pytest.raises(psycopg2.IntegrityError) if fails else contextlib.nullcontext():
+            own.fetch(f"insert into {name} default values")
 
 
 def test_no_other_database_is_reached(newest: Application, own: Any, pg: Any) -> None:

@@ -19,8 +19,9 @@ from ansible_collections.dbops.alembic.plugins.module_utils._core.plan import (
     route,
 )
 from ansible_collections.dbops.alembic.plugins.module_utils._rehearsal.columns import verdict
+from ansible_collections.dbops.alembic.plugins.module_utils._rehearsal.rendered import Rendered
 from ansible_collections.dbops.alembic.plugins.module_utils._rehearsal.seen import Large
-from ansible_collections.dbops.alembic.plugins.module_utils._rehearsal.static import Rendered, findings, statements
+from ansible_collections.dbops.alembic.plugins.module_utils._rehearsal.static import findings, statements
 from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal import catalog, declared, mysql_catalog
 from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal.access import endpoint, redirected
 from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal.mysql_copy import Elsewhere
@@ -276,6 +277,7 @@ def test_what_takes_an_old_name_is_told() -> None:
 
 SIZES = {"public.big": {"rows": 1000000, "bytes": 1000000000}, "public.small": {"rows": 3, "bytes": 8192}}
 
+SET_NOT_NULL = "ALTER TABLE big ALTER n SET NOT NULL"
 NOT_NULL = "ALTER TABLE big ADD CONSTRAINT c CHECK (n IS NOT NULL)"
 
 
@@ -297,8 +299,9 @@ NOT_NULL = "ALTER TABLE big ADD CONSTRAINT c CHECK (n IS NOT NULL)"
         ("ALTER TABLE big RENAME name TO full_name", ["C04"]),
         ("ALTER TABLE big RENAME TO large", ["C03"]),
         ("ALTER TABLE big ALTER COLUMN n TYPE BIGINT", ["U06"]),
-        ("ALTER TABLE big ALTER COLUMN n SET NOT NULL", ["B01"]),
-        ("ALTER TABLE small ALTER COLUMN n SET NOT NULL", []),
+        ("ALTER TABLE big ALTER COLUMN n SET NOT NULL", ["B01", "C15"]),
+        ("ALTER TABLE small ALTER COLUMN n SET NOT NULL", ["C15"]),
+        ("ALTER TABLE small ALTER n SET DEFAULT 1; ALTER TABLE small ALTER COLUMN n SET NOT NULL", ["M02"]),
         ("ALTER TABLE big ADD CONSTRAINT f FOREIGN KEY(a) REFERENCES b (id) NOT VALID", ["M01"]),
         ("ALTER TABLE big ADD CONSTRAINT f FOREIGN KEY(a) REFERENCES b (id)", ["B01"]),
         ("ALTER TABLE nowhere ADD CONSTRAINT f CHECK (a > 1)", ["B01"]),
@@ -312,9 +315,15 @@ NOT_NULL = "ALTER TABLE big ADD CONSTRAINT c CHECK (n IS NOT NULL)"
         ("ALTER TABLE big VALIDATE CONSTRAINT c", []),
         ("ALTER TABLE big ADD a int; ALTER TABLE big VALIDATE CONSTRAINT c", ["B01"]),
         ("BEGIN; ALTER TABLE big ADD a int; COMMIT; ALTER TABLE big VALIDATE CONSTRAINT c", []),
-        (f"COMMIT; {NOT_NULL} NOT VALID; ALTER TABLE big VALIDATE CONSTRAINT c; ALTER TABLE big ALTER n SET NOT NULL", ["M01"]),
-        (f"{NOT_NULL} NOT VALID; ALTER TABLE big ALTER n SET NOT NULL", ["M01", "B01"]),
-        (f"COMMIT; {NOT_NULL}; ALTER TABLE big DROP CONSTRAINT c; ALTER TABLE big ALTER n SET NOT NULL", ["B01", "B01"]),
+        (
+            f"COMMIT; {NOT_NULL} NOT VALID; ALTER TABLE big VALIDATE CONSTRAINT c; ALTER TABLE big ALTER n SET NOT NULL",
+            ["C15", "C15"],
+        ),
+        (f"{NOT_NULL} NOT VALID; ALTER TABLE big ALTER n SET NOT NULL", ["C15", "B01", "C15"]),
+        (
+            f"COMMIT; {NOT_NULL}; ALTER TABLE big DROP CONSTRAINT c; ALTER TABLE big ALTER n SET NOT NULL",
+            ["B01", "C15", "B01", "C15"],
+        ),
         ("ALTER TABLE small ADD a int; ALTER TABLE big VALIDATE CONSTRAINT c", ["B01"]),
         ("REINDEX TABLE big", ["B01"]),
         ("REINDEX TABLE CONCURRENTLY big", ["T01"]),
@@ -326,7 +335,7 @@ NOT_NULL = "ALTER TABLE big ADD CONSTRAINT c CHECK (n IS NOT NULL)"
         ("ALTER TABLE big SET SCHEMA other", ["C03"]),
         ("ALTER TYPE mood RENAME TO temper", ["C03"]),
         ("ALTER INDEX ix RENAME TO ix2", []),
-        ("CREATE TABLE n AS SELECT * FROM big", ["U06"]),
+        ("CREATE TABLE n AS SELECT * FROM big", []),
         ("DO $$ BEGIN; DROP TABLE big; END $$", ["U06"]),
         ("UPDATE big SET a = 1", ["B02"]),
         ("SELECT backfill()", ["U06"]),

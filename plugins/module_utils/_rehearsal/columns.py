@@ -1,7 +1,7 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""C05, C09, C11, M01, M02, M05, M09: a column takes or gives other values than before."""
+"""C05, C09, C11, C15, M01, M02, M05, M09: a column takes or gives other values than before."""
 
 from __future__ import annotations
 
@@ -169,9 +169,27 @@ def _default(old: Facts, new: Facts) -> Iterator[Finding]:
         yield Finding("M02", "may_break", old["name"], message, "Check that the old code can read and wants that value.", DEFAULTS)
 
 
+def required(seen: Seen, column: Facts, what: str) -> Finding:
+    """Old code may leave out of its INSERT what it need not give, and nothing gives it now."""
+    short = column["name"].rpartition(".")[2]
+    return Finding(
+        "C15",
+        "breaks",
+        column["name"],
+        f"{what}, and neither a default nor a trigger gives it a value: an INSERT of the old code that leaves it out fails.",
+        "Release code that always writes the column first, and declare this revision contract; or give it a default in the same "
+        f"revision: op.alter_column('{plain(column['table'])}', '{short}', server_default='…').",
+        "Making a column NOT NULL",
+        lock="AccessExclusive",
+        rows=seen.rows(column["relation"]),
+    )
+
+
 def _null(seen: Seen, old: Facts, new: Facts) -> Iterator[Finding]:
     name = plain(old["name"])
-    if new["not_null"] and not old["not_null"]:
+    if new["not_null"] and not old["not_null"] and seen.leaves_out(new):
+        yield required(seen, new, f"The column {name} becomes NOT NULL")
+    elif new["not_null"] and not old["not_null"]:
         yield Finding(
             "M01",
             "may_break",

@@ -1,16 +1,19 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""C07, M01, M07: what may be written, what ON CONFLICT relies on, and what is found by an index."""
+"""C07, C15, M01, M07: what may be written, what ON CONFLICT relies on, and what is found by an index."""
 
 from __future__ import annotations
 
+import re
 from typing import Iterator
 
 from .._core.plan import Finding
+from .columns import required
 from .seen import Facts, Seen, plain
 
 SECTION = "Adding a constraint"
+_NOT_NULL = re.compile(r"^CHECK \(+(?:\"[^\"]+\"|\w+) IS NOT NULL\)+(?: NOT VALID)?$")
 _WORDS = {"c": "check", "f": "foreign key", "u": "unique constraint", "x": "exclusion constraint", "p": "primary key"}
 
 
@@ -50,6 +53,10 @@ def _constraint(seen: Seen, change: Facts, old: Facts | None, new: Facts | None)
         return  # validated, renamed, or made again as it was
     if not _is_about_old_columns(seen, new):
         return
+    column = _kept_from_null(seen, new)
+    if column is not None and seen.leaves_out(column):
+        yield required(seen, column, f"The check {plain(new['name'])} refuses NULL in {plain(column['name'])}")
+        return
     yield Finding(
         "M01",
         "may_break",
@@ -59,6 +66,14 @@ def _constraint(seen: Seen, change: Facts, old: Facts | None, new: Facts | None)
         SECTION,
         rows=seen.rows(new["relation"]),
     )
+
+
+def _kept_from_null(seen: Seen, new: Facts) -> Facts | None:
+    """Return the column that a check keeps from being NULL and does nothing else to, where it could be NULL before."""
+    if new["type"] != "c" or not _NOT_NULL.match(new["definition"]):
+        return None
+    checked = (column for column in seen.facts.get("checked") or () if not column["not_null"])
+    return next((column for column in checked if column["table"] == new["table"] and column["number"] in new["columns"]), None)
 
 
 def _is_about_old_columns(seen: Seen, new: Facts) -> bool:

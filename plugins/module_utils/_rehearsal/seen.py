@@ -102,6 +102,11 @@ class Seen:
             if change["before"] and change["after"] and change["named"] and change["named"]["oid"] in known
         }
 
+    def leaves_out(self, column: Facts) -> bool:
+        """Tell whether an INSERT that does not name this column writes NULL: no default and no trigger gives a value."""
+        given = column["default"] is not None or column["identity"] or column["generated"]
+        return not given and column["table"] not in (self.facts.get("filled") or ())
+
     @property
     def knows_roles(self) -> bool:
         """Whether what the roles of running code may do was compared, so that a change of privileges says no more."""

@@ -3,29 +3,28 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """U05, U06 and what the SQL of a revision shows by itself: the verdict where nothing could be rehearsed.
 
-Only statements that are understood as a whole are judged. All else is unknown, which a reader of SQL has to say aloud.
+Only statements that are understood as a whole are judged. All else is unknown, which a reader of SQL has to say aloud. What the
+statements are is said by PostgreSQL's own parser where there is one, else by a reader of ours, which takes apart no ALTER TABLE.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any, Iterator, Mapping, NamedTuple
 
 from .._core.plan import Finding
-from . import second_opinion, static_mysql
-from .seen import Large
+from . import second_opinion, static_mysql, static_postgresql
+from .judged import JUDGES, Case
+from .rendered import SECTION, Rendered, unquoted
 
-SECTION = "When nothing can be rehearsed"
 _WORD = r'(?:"[^"]+"|\w+)'
 _QUALIFIED = rf"{_WORD}(?:\.{_WORD})?"
 _NAME = rf"(?:ONLY\s+)?(?P<table>{_QUALIFIED})"
-_COLUMN = rf"(?P<column>{_WORD})"
 #: Where a statement ends: a semicolon that is in no string, identifier, comment or dollar quote.
 _PIECE = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/|(\$\w*\$).*?\1|;|[^'\"`$;/-]+|.", re.S)
 _ADD_CONSTRAINT = re.compile(r"\bADD\s+CONSTRAINT\s+(\"[^\"]+\"|`[^`]+`|\w+)", re.I)
 _DROP_CONSTRAINT = re.compile(r"\bDROP\s+CONSTRAINT\s+(?:IF\s+EXISTS\s+)?(\"[^\"]+\"|`[^`]+`|\w+)", re.I)
-_STABLE = r"(?:now\s*\(\s*\)|CURRENT_\w+|'(?:[^']|'')*'(?:::[\w ]+)?|-?[\d.]+|true|false|NULL)"
 #: The types whose values need no check; any other may be a domain, and adding a column of one may read the table.
 _TYPES = re.compile(
     r"(?:small|big)?int|int[248]|integer|float[48]?|real|double|numeric|decimal|money|bool(?:ean)?|bit|varbit|bytea|uuid|xml|jsonb?|"
@@ -40,25 +39,6 @@ _REFERENCED = re.compile(rf"\bREFERENCES\s+({_QUALIFIED})", re.I)
 _NOT_NULL_CHECK = re.compile(
     rf"\bADD\s+CONSTRAINT\s+(\S+)\s+CHECK\s*\(+\s*({_WORD})\s+IS\s+NOT\s+NULL\s*\)+(?:\s+NOT\s+VALID)?$", re.I
 )
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """One revision as SQL that nobody has run.
-
-    :param sql: None where it could not be rendered, for ``problem``.
-    :param tables: table → {rows, bytes} of the real database.
-    :param squawk: what squawk found in it: rule, line and column (from 0), message.
-    """
-
-    revision: str
-    sql: str | None
-    problem: str | None
-    tables: Mapping[str, Any]
-    version_tables: tuple[str, ...]
-    large: Large
-    dialect: str = "postgresql"
-    squawk: Sequence[Mapping[str, Any]] = ()
 
 
 def not_seen(revision: str, why: str = "") -> list[Finding]:
@@ -86,135 +66,38 @@ def _split(text: str) -> list[tuple[str, int]]:
     return [(statement, end) for statement, end in [*found, (current.strip(), len(text))] if statement]
 
 
-# Pattern, rule, class ("" is harmless, "large" blocks on a large table), message. The first that matches decides.
-# These are PostgreSQL's.
-_ADDED = r"(?!CONSTRAINT\b|PRIMARY\b|UNIQUE\b|FOREIGN\b|CHECK\b|EXCLUDE\b)"
-_ONE = r"(?!.*,\s*(?:ADD|DROP|ALTER|RENAME|SET|VALIDATE)\b)"  # an ALTER TABLE with several actions is not understood
-_TYPE = r'(?P<type>"[^"]+"|[\w.]+)'
-_ALTER_ANY = rf"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?{_NAME}\s"
-_ALTER = rf"{_ALTER_ANY}\s*{_ONE}"
-_ADD_COLUMN = rf"{_ALTER}ADD\s+(?:COLUMN\s+)?(?:IF\s+NOT\s+EXISTS\s+)?{_ADDED}{_COLUMN}\s+"
-_KNOWN: tuple[tuple[str, str, str, str], ...] = (
-    (r"(?:BEGIN|COMMIT|SET\s|COMMENT\s+ON\s|SELECT\s+1$|ANALYZE\b)", "", "", ""),
-    (r"CREATE\s+(?:TYPE|SEQUENCE|SCHEMA|EXTENSION|DOMAIN|STATISTICS)\b", "", "", ""),
-    (r"CREATE\s+TABLE\b(?!.*\bAS\s+(?:SELECT|WITH)\b)(?!.*\bPARTITION\s+OF\b)", "", "", ""),
-    (
-        rf"CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\b.*?\sON\s+{_NAME}",
-        "T01",
-        "not_transactional",
-        "An index is built outside a transaction",
-    ),
-    (rf"CREATE\s+(?:UNIQUE\s+)?INDEX\b.*?\sON\s+{_NAME}", "B01", "large", "An index is built while writes are kept out"),
-    (r"REINDEX\b(?=.*\bCONCURRENTLY\b)", "T01", "not_transactional", "An index is built anew outside a transaction"),
-    (rf"REINDEX\s+(?:\([^)]*\)\s*)?TABLE\s+{_NAME}", "B01", "large", "Its indexes are built anew while writes are kept out"),
-    (
-        rf"VACUUM\s*(?:\([^)]*\bFULL\b[^)]*\)|\sFULL(?:\s+(?:FREEZE|VERBOSE|ANALYZE)\b)*)\s*{_NAME}",
-        "B01",
-        "large",
-        "The table is rewritten",
-    ),
-    (rf"CLUSTER\s+(?:VERBOSE\s+)?{_NAME}\s+USING\s", "B01", "large", "The table is rewritten"),
-    (r"ALTER\s+INDEX\s+(?:IF\s+EXISTS\s+)?\S+\s+RENAME\s+TO\s", "", "", ""),
-    (r"DROP\s+INDEX\s+CONCURRENTLY\b", "T01", "not_transactional", "An index is dropped outside a transaction"),
-    (rf"DROP\s+INDEX\s+(?:IF\s+EXISTS\s+)?{_NAME}$", "M07", "may_break", "An index is dropped"),
-    (
-        _ADD_COLUMN + r"(?!.*\b(?:DEFAULT|GENERATED|SERIAL|BIGSERIAL|REFERENCES|CHECK|UNIQUE|PRIMARY)\b)[^,]*\bNOT\s+NULL[^,]*$",
-        "C11",
-        "breaks",
-        "The new column {column} is NOT NULL and has no default",
-    ),
-    (
-        _ADD_COLUMN + r"(?!.*\b(?:GENERATED|SERIAL|BIGSERIAL|REFERENCES|CHECK|UNIQUE|PRIMARY)\b)"
-        rf"{_TYPE}(?:(?!\bDEFAULT\b)[^,])*(?:\bDEFAULT\s+{_STABLE}(?:\s+NOT\s+NULL)?)?$",
-        "",
-        "",
-        "",
-    ),
-    # a column that is NULL all over points to nothing, so nothing is checked
-    (
-        _ADD_COLUMN + rf"(?!.*\b(?:GENERATED|SERIAL|BIGSERIAL|CHECK|UNIQUE|PRIMARY|DEFAULT|NOT\s+NULL)\b){_TYPE}.*\bREFERENCES\b",
-        "",
-        "",
-        "",
-    ),
-    (_ALTER + rf"ADD\s+(?:COLUMN\s+)?{_ADDED}[^,]*\bCHECK\b", "B01", "large", "A column is added whose check reads the table"),
-    (
-        _ALTER + rf"ADD\s+(?:COLUMN\s+)?{_ADDED}[^,]*\b(?:DEFAULT|GENERATED|SERIAL|BIGSERIAL)\b[^,]*$",
-        "B01",
-        "large",
-        "A column is added that may rewrite the table",
-    ),
-    (
-        _ALTER + rf"DROP\s+(?:COLUMN\s+)?(?!CONSTRAINT\b)(?:IF\s+EXISTS\s+)?{_COLUMN}(?:\s+CASCADE)?$",
-        "C02",
-        "breaks",
-        "The column {column} is dropped",
-    ),
-    (_ALTER + rf"RENAME\s+(?:COLUMN\s+)?(?!TO\b|CONSTRAINT\b){_COLUMN}\s+TO\s", "C04", "breaks", "The column {column} is renamed"),
-    (_ALTER + r"RENAME\s+TO\s", "C03", "breaks", "The table is renamed"),
-    (
-        _ALTER + rf"VALIDATE\s+CONSTRAINT\s+(?P<validated>{_WORD})$",
-        "B01",
-        "large",
-        "The table is scanned while a lock of this transaction keeps writers out",
-    ),
-    (_ALTER + r"SET\s+SCHEMA\s", "C03", "breaks", "The table moves to another schema"),
-    (_ALTER + r"SET\s+(?:LOGGED|UNLOGGED|TABLESPACE|ACCESS\s+METHOD)\b", "B01", "large", "The table is rewritten"),
-    (_ALTER + r"(?:ALTER\s+(?:COLUMN\s+)?\S+\s+SET\s+(?:STATISTICS|STORAGE)\s|(?:RE)?SET\s*\()", "", "", ""),
-    (_ALTER + rf"ALTER\s+(?:COLUMN\s+)?{_COLUMN}\s+DROP\s+DEFAULT$", "C09", "breaks", "The column {column} loses its default"),
-    (
-        _ALTER + rf"ALTER\s+(?:COLUMN\s+)?{_COLUMN}\s+SET\s+DEFAULT\s",
-        "M02",
-        "may_break",
-        "The column {column} gets another default",
-    ),
-    (_ALTER + rf"ALTER\s+(?:COLUMN\s+)?{_COLUMN}\s+DROP\s+NOT\s+NULL$", "M05", "may_break", "The column {column} may be NULL"),
-    (
-        _ALTER + rf"ALTER\s+(?:COLUMN\s+)?{_COLUMN}\s+SET\s+NOT\s+NULL$",
-        "B01",
-        "large",
-        "The table is scanned while everybody is kept out",
-    ),
-    (
-        _ALTER + r"ADD\s+CONSTRAINT\b.*\b(?:NOT\s+VALID|USING\s+INDEX\s+\S+)$",
-        "M01",
-        "may_break",
-        "A new constraint refuses rows that old code may write",
-    ),
-    (
-        _ALTER + r"ADD\s+(?:CONSTRAINT\b|PRIMARY\b|UNIQUE\b|FOREIGN\b|CHECK\b|EXCLUDE\b)",
-        "B01",
-        "large",
-        "A new constraint is checked under a lock",
-    ),
-    (_ALTER + r"DROP\s+CONSTRAINT\b", "C07", "breaks", "A constraint is dropped that ON CONFLICT may rely on"),
-    (rf"DROP\s+(?:TABLE|VIEW|MATERIALIZED\s+VIEW|SEQUENCE)\s+(?:IF\s+EXISTS\s+)?{_NAME}", "C01", "breaks", "It is dropped"),
-    (rf"DROP\s+(?:TYPE|FUNCTION|PROCEDURE|EXTENSION|SCHEMA|DOMAIN)\s+(?:IF\s+EXISTS\s+)?{_NAME}", "C08", "breaks", "It is dropped"),
-    (rf"ALTER\s+TYPE\s+{_NAME}\s+(?:RENAME\s+TO|SET\s+SCHEMA)\s", "C03", "breaks", "The type gets another name"),
-    (rf"ALTER\s+TYPE\s+{_NAME}\s+ADD\s+VALUE\b", "M03", "may_break", "The enum gets a label that old code may not know"),
-    (rf"ALTER\s+TYPE\s+{_NAME}\s+RENAME\s+VALUE\b", "C10", "breaks", "A label of the enum is renamed"),
-    (
-        rf"CREATE\s+(?:OR\s+REPLACE\s+)?(?:VIEW|FUNCTION|PROCEDURE)\s+{_NAME}",
-        "M04",
-        "may_break",
-        "It may do something else for old code",
-    ),
-    (
-        rf"CREATE\s+(?:OR\s+REPLACE\s+)?(?:CONSTRAINT\s+)?TRIGGER\b.*?\sON\s+{_NAME}",
-        "M04",
-        "may_break",
-        "Writes of old code do something else",
-    ),
-    (rf"INSERT\s+INTO\s+{_NAME}[^;]*?\bVALUES\b(?!.*\bSELECT\b)", "", "", ""),
-    (rf"UPDATE\s+{_NAME}\s", "B02", "large", "Rows are changed by one statement"),
-    (rf"DELETE\s+FROM\s+{_NAME}", "B02", "large", "Rows are deleted by one statement"),
-)
 _PATTERNS = {
     dialect: tuple((re.compile(pattern, re.I | re.S), rule, kind, message) for pattern, rule, kind, message in known)
-    for dialect, known in (("postgresql", _KNOWN), ("mysql", static_mysql.KNOWN), ("mariadb", static_mysql.KNOWN))
+    for dialect, known in (("postgresql", static_postgresql.KNOWN), ("mysql", static_mysql.KNOWN), ("mariadb", static_mysql.KNOWN))
 }
 #: The kinds of database whose SQL is read.
 DIALECTS = tuple(_PATTERNS)
+_ALTERED = re.compile(rf"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?{_NAME}\s", re.I)
+#: What keeps writers out of a table that was there until the transaction ends. PostgreSQL manual, "Explicit Locking".
+_LOCKS = tuple(
+    re.compile(pattern, re.I | re.S)
+    for pattern in (
+        rf"CREATE\s+(?:UNIQUE\s+)?INDEX\b(?!\s+CONCURRENTLY).*?\sON\s+{_NAME}",
+        rf"(?:CREATE|DROP|ALTER)\s+(?:OR\s+REPLACE\s+)?(?:CONSTRAINT\s+)?(?:TRIGGER|POLICY|RULE)\b.*?\sON\s+{_NAME}",
+        rf"(?:TRUNCATE|LOCK)\s+(?:TABLE\s+)?{_NAME}",
+        rf"DROP\s+(?:TABLE|VIEW|MATERIALIZED\s+VIEW|SEQUENCE)\s+(?:IF\s+EXISTS\s+)?{_NAME}",
+        rf"REFRESH\s+MATERIALIZED\s+VIEW\s+(?!CONCURRENTLY){_NAME}",
+        rf"CREATE\s+TABLE\b.*?\bREFERENCES\s+(?P<table>{_QUALIFIED})",
+    )
+)
+_FUNCTION = re.compile(rf"CREATE\s+(?:OR\s+REPLACE\s+)?(?:FUNCTION|PROCEDURE)\s+(?P<name>{_QUALIFIED})", re.I)
+_RAISES = re.compile(r"\bRAISE\s+(?:EXCEPTION\b|SQLSTATE\b|USING\b|'|[a-z_]+\s*;)", re.I)
+_LABEL = re.compile(r"ALTER\s+TYPE\s+\S+\s+ADD\s+VALUE\s+(?:IF\s+NOT\s+EXISTS\s+)?('(?:[^']|'')*')", re.I)
+_VALUE_AGAIN = re.compile(
+    rf"{_ALTERED.pattern}\s*ALTER\s+(?:COLUMN\s+)?(?P<column>{_WORD})\s+(?:SET\s+DEFAULT|ADD\s+GENERATED)\s", re.I
+)
+
+
+class Statement(NamedTuple):
+    """:param end: where it ends in the text that it is part of."""
+
+    text: str
+    end: int
 
 
 def findings(rendered: Rendered) -> list[Finding]:
@@ -223,17 +106,25 @@ def findings(rendered: Rendered) -> list[Finding]:
         return not_seen(rendered.revision, rendered.problem or "its SQL could not be rendered")
     reader = _Reader(rendered)
     found: list[Finding] = []
-    start = 0
-    for statement, end in _split(rendered.sql):
-        begin, start = start, end
-        if any(re.search(rf"\b{re.escape(name)}\b", statement) for name in rendered.version_tables):
-            continue
-        judged = reader.read(statement)
+    begin = 0
+    for end, texts in groupby(_statements(rendered), lambda statement: statement.end):
+        judged: list[Finding] = []
+        own = False
+        for text, _end in texts:
+            if not any(re.search(rf"\b{re.escape(name)}\b", text) for name in rendered.version_tables):
+                judged += reader.read(text)
+                own = own or any(re.search(rf"\b{re.escape(name)}\b", text) for name in reader.made)
         found += judged
-        if not any(re.search(rf"\b{re.escape(name)}\b", statement) for name in reader.made):
-            said = [item for item in rendered.squawk if begin <= _position(rendered.sql, item) < end]
-            found += second_opinion.of_statement(statement, said, rendered.revision, {finding.kind for finding in judged})
-    return found
+        said = [item for item in rendered.squawk if not own and begin <= _position(rendered.sql, item) < end]
+        found += second_opinion.of_statement(rendered.sql[begin:end], said, rendered.revision, {item.kind for item in judged})
+        begin = end
+    return [finding for finding in found if finding.rule not in ("C09", "C15") or finding.target not in reader.valued]
+
+
+def _statements(rendered: Rendered) -> list[Statement]:
+    if rendered.parsed is not None:
+        return [Statement(str(item["sql"]), int(item["end"])) for item in rendered.parsed]
+    return [Statement(*each) for each in _split(str(rendered.sql))]
 
 
 def _position(text: str, item: Mapping[str, Any]) -> int:
@@ -253,7 +144,10 @@ class _Reader:
         self.made: set[str] = set()
         self.held: set[str] = set()
         self.proved: set[tuple[str, str]] = set()
+        self.valued: set[str] = set()  # columns that get a value again, as "table.column"
         self._checks: dict[str, tuple[str, str]] = {}
+        self._functions: dict[str, bool] = {}
+        self._labels: list[str] = []
         self._alone = False  # each statement commits, as in an autocommit_block; a transaction may have begun with another revision
 
     def read(self, statement: str) -> list[Finding]:
@@ -261,8 +155,11 @@ class _Reader:
         text = " ".join(statement.split())
         created = re.match(rf"CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{_NAME}", text, re.I)
         if created:
-            self.made.add(_plain(created.group("table")))
-        self.made |= {_plain(name) for pattern in (_ADD_CONSTRAINT, _CREATE_ENUM) for name in pattern.findall(text)}
+            self.made.add(unquoted(created.group("table")))
+        self.made |= {unquoted(name) for pattern in (_ADD_CONSTRAINT, _CREATE_ENUM) for name in pattern.findall(text)}
+        again = _VALUE_AGAIN.match(text)
+        if again:
+            self.valued.add(f"{unquoted(again.group('table'))}.{unquoted(again.group('column'))}")
         found = list(self._judged(text))
         self._remember(text)
         return found
@@ -271,69 +168,73 @@ class _Reader:
         if re.match(r"(?:BEGIN|COMMIT|ROLLBACK)\b", text, re.I):
             self._alone = not re.match("BEGIN", text, re.I)
             self.held.clear()
-        altered = re.match(_ALTER_ANY, text, re.I)
+            self._labels.clear()
+        function, label = _FUNCTION.match(text), _LABEL.match(text)
+        if function:
+            name = unquoted(function.group("name")).rpartition(".")[2].lower()
+            self._functions[name] = self._functions.get(name, False) or bool(_RAISES.search(text))
+        if not self._alone:
+            self._labels += [label.group(1)] if label else []
+            locked = (match for match in (pattern.match(text) for pattern in _LOCKS) if match)
+            self.held |= {unquoted(match.group("table")) for match in locked} - self.made
+        altered = _ALTERED.match(text)
         if not altered:
             return
-        table = _plain(altered.group("table"))
+        table = unquoted(altered.group("table"))
         if not self._alone and not _GENTLE.search(text):
-            self.held |= {table, *(_plain(name) for name in _REFERENCED.findall(text))} - self.made
+            self.held |= {table, *(unquoted(name) for name in _REFERENCED.findall(text))} - self.made
         dropped = _DROP_CONSTRAINT.search(text)
         if dropped:
-            self.proved.discard(self._checks.get(_plain(dropped.group(1)), ("", "")))
+            self.proved.discard(self._checks.get(unquoted(dropped.group(1)), ("", "")))
         check = _NOT_NULL_CHECK.search(text)
         if check:
-            self._checks[_plain(check.group(1))] = (table, _plain(check.group(2)))
+            self._checks[unquoted(check.group(1))] = (table, unquoted(check.group(2)))
             if not re.search(r"\bNOT\s+VALID$", text, re.I):
-                self.proved.add((table, _plain(check.group(2))))
+                self.proved.add((table, unquoted(check.group(2))))
         validated = re.search(r"\bVALIDATE\s+CONSTRAINT\s+(\S+)$", text, re.I)
-        if validated and _plain(validated.group(1)) in self._checks:
-            self.proved.add(self._checks[_plain(validated.group(1))])
+        if validated and unquoted(validated.group(1)) in self._checks:
+            self.proved.add(self._checks[unquoted(validated.group(1))])
 
     def _judged(self, text: str) -> Iterator[Finding]:
-        rendered = self.rendered
-        for pattern, rule, kind, message in _PATTERNS[rendered.dialect]:
+        case = self._case(text, {}, "", "")
+        used = next((label for label in self._labels if label in text), None)
+        if used is not None:
+            yield case.unknown(f"It uses the label {used}, which PostgreSQL refuses in the transaction that adds it")
+        for pattern, rule, kind, message in _PATTERNS[self.rendered.dialect]:
             match = pattern.match(text)
             if match is None:
                 continue
-            groups = {name: _plain(value or "") for name, value in match.groupdict().items()}
-            table = groups.get("table", "")
-            if not rule and self._may_be_of_a_domain(groups):
+            groups = {name: unquoted(value or "") for name, value in match.groupdict().items()}
+            if kind == "column" and self._may_be_of_a_domain(groups):
                 break  # harmless, had the text shown the type
-            if not rule or not self._is_told(groups, text):
+            if kind in ("", "column") or (kind not in ("rows", "reads") and not self._is_told(groups, text)):
                 return
-            rows = _size(rendered, table).get("rows")
-            told = f"{message.format(column=groups.get('column'))}{' (' + table + ')' if table else ''}: {text[:100]}"
-            if kind != "large":
-                target = f"{table}.{groups['column']}" if groups.get("column") else table or rendered.revision
-                yield Finding(rule, kind, target, told + ".", "Rehearse it to know more.", SECTION, rows=rows, source="sql")
-            elif rendered.large.has(_size(rendered, table)):
-                yield Finding(rule, "blocks", table, told + ".", "Rehearse it to know more.", SECTION, rows=rows, source="sql")
+            case = self._case(text, groups, rule, message)
+            if kind in JUDGES:
+                yield from JUDGES[kind](case)
+            else:
+                yield case.found(kind)
             return
-        message = f"Nobody has run this, and its text does not show what it does: {text[:100]}."
-        fix = "Rehearse it, or look by hand and allow it."
-        yield Finding("U06", "unknown", rendered.revision, message, fix, SECTION, source="sql")
+        yield case.unknown()
+
+    def _case(self, text: str, groups: Mapping[str, str], rule: str, message: str) -> Case:
+        held, made = frozenset(self.held), frozenset(self.made)
+        proved = (groups.get("table", ""), groups.get("column", "")) in self.proved
+        return Case(self.rendered, text, groups, rule, message, held, made, dict(self._functions), proved)
 
     def _may_be_of_a_domain(self, groups: Mapping[str, str]) -> bool:
         """Tell whether the type of a new column may have a check, which the rows that are there have to pass."""
         kept = groups.get("type", "")
-        return bool(kept) and groups["table"] not in self.made and kept not in self.made and not _TYPES.fullmatch(kept)
+        if not kept or groups["table"] in self.made or kept in self.made or _TYPES.fullmatch(kept):
+            return False
+        known = self.rendered.known
+        return not known.there or any(entry["typtype"] == "d" for entry in known.all("type", kept))
 
     def _is_told(self, groups: Mapping[str, str], text: str) -> bool:
         """Tell whether what the pattern says of this statement is worth a finding, given the statements before it."""
         table, dropped = groups.get("table", ""), _DROP_CONSTRAINT.search(text)
-        if table in self.made or (dropped and _plain(dropped.group(1)) in self.made):
+        if table in self.made or (dropped and unquoted(dropped.group(1)) in self.made):
             return False
         if "validated" in groups:
             return bool(self.held)
-        return (table, groups.get("column", "")) not in self.proved or not re.search(r"\bSET\s+NOT\s+NULL$", text, re.I)
-
-
-def _plain(name: str) -> str:
-    return name.replace('"', "").replace("`", "")
-
-
-def _size(rendered: Rendered, table: str) -> Mapping[str, Any]:
-    """Return the size of a table; one that the real database does not have counts as large, since it is not known."""
-    unknown = {"rows": None, "bytes": rendered.large.bytes}
-    names = [table] if "." in table else [name for name in rendered.tables if name.rpartition(".")[2] == table]
-    return max((rendered.tables.get(name, unknown) for name in names), key=lambda size: size["bytes"], default=unknown)
+        return True

@@ -108,12 +108,31 @@ def _unrendered(previewable: bool, reason: str | None) -> dict[str, Any]:
     return {"sql": None, "previewable": previewable, "reason": reason}
 
 
+@contextlib.contextmanager
+def _noting(entry: dict[str, Any]) -> Iterator[None]:
+    """Note as ``asks`` when a revision looks whether there is a database: with one it may do something else."""
+    from alembic.runtime.environment import EnvironmentContext
+
+    original = EnvironmentContext.is_offline_mode
+
+    def asked(*args: Any, **keywords: Any) -> bool:
+        entry["asks"] = True
+        return bool(original(*args, **keywords))
+
+    EnvironmentContext.is_offline_mode = asked  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        EnvironmentContext.is_offline_mode = original  # type: ignore[method-assign]
+
+
 def _guarded(upgrade: Callable[..., None], entry: dict[str, Any]) -> Callable[..., None]:
     """Keep one revision that needs a database from ending the rendering of those after it."""
 
     def run(**keywords: Any) -> None:
         try:
-            upgrade(**keywords)
+            with _noting(entry):
+                upgrade(**keywords)
         except (Exception, SystemExit) as exc:
             entry.update(previewable=False, reason=f"it can not be rendered without the database: {describe(exc)['message']}")
 

@@ -111,6 +111,7 @@ where r.rulename <> '_RETURN' and {_OURS}""",
 }
 #: Facts that hold OIDs or depend on who made the object: they are no difference between an object and the same one made anew.
 _NOT_COMPARED = ("relation", "function", "parent", "foreign", "columns", "foreign_columns", "acl", "roles", "language")
+_BEFORE_INSERT = re.compile(r"\bBEFORE\b(?:\s+\w+(?:\s+OF\s[^()]*?)?\s+OR)*\s+INSERT\b", re.I)
 _CAST = re.compile(r"\(([a-z_0-9\" ]+)\)::[a-z ]+")  # ALTER COLUMN … TYPE writes casts into what it makes again
 
 
@@ -173,6 +174,23 @@ def _covered(entry: Entry, others: Catalog, catalog: Catalog) -> bool:
         if (other["unique"] and sorted(there) == sorted(columns)) if unique else there[: len(columns)] == columns:
             return True
     return False
+
+
+def fills(entry: Entry) -> bool:
+    """Tell whether this is a trigger that can give a new row what an INSERT left out."""
+    return entry["kind"] == "trigger" and entry["enabled"] in ("O", "A") and bool(_BEFORE_INSERT.search(entry["definition"]))
+
+
+def checked(changes: Iterable[dict[str, Any]], after: Catalog) -> list[Entry]:
+    """Return the columns that new checks are about, with their numbers in the table."""
+    found = []
+    for change in changes:
+        entry = change["after"]
+        if change["kind"] == "constraint" and entry and entry["type"] == "c":
+            for number in entry["columns"] or ():
+                column = after.get(("column", f"{entry['relation']}/{number}"))
+                found += [dict(column, number=number)] if column else []
+    return found
 
 
 def residue(before: Catalog, after: Catalog) -> list[dict[str, str]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Iterator, Mapping
 
 from .. import server
 from .access import Session, drive, quoted
@@ -93,6 +93,17 @@ class Real:
         touched = sum(float(below.get("Plan Rows") or 0) for below in change.get("Plans") or ())
         return round(int(rows) * min(1.0, touched / max(1.0, float(every.get("Plan Rows") or 0))))
 
+    def estimate(self, statement: str) -> dict[str, Any] | None:
+        """Return how many ``rows`` an UPDATE or DELETE changes, and which tables a statement ``scans`` from end to end.
+
+        None where the server does not plan it, as for what a pending revision makes.
+        """
+        plan = self._plan(statement, None)
+        if plan is None:
+            return None
+        change = re.match(r"(?:UPDATE|DELETE)\b", statement, re.I)
+        return {"rows": self.affected(statement, None) if change else None, "scans": sorted(set(_scanned(plan)))}
+
     def answer(self, dbapi: Any, statement: str, parameters: Any, description: Any) -> str | None:
         """Return a query that gives the rows which the real database has for ``statement``; None where they may not be asked for.
 
@@ -124,6 +135,14 @@ def _changing(node: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if node.get("Node Type") == "ModifyTable":
         return node
     return next((found for below in node.get("Plans") or () for found in [_changing(below)] if found), None)
+
+
+def _scanned(node: Mapping[str, Any]) -> Iterator[str]:
+    whole = ("Seq Scan", "Index Scan", "Index Only Scan", "Foreign Scan")  # an index that is read for its order is read whole
+    if node.get("Node Type") in whole and not node.get("Index Cond"):
+        yield f"{node.get('Schema')}.{node.get('Relation Name')}"
+    for below in node.get("Plans") or ():
+        yield from _scanned(below)
 
 
 def _has_no_effect(node: Any) -> bool:

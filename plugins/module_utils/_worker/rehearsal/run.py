@@ -13,7 +13,7 @@ from .. import preview, project
 from ..environment import Send
 from ..failure import Failure, describe
 from ..server import MYSQL
-from . import catalog, declared, replay, rights, squawk
+from . import catalog, declared, reading, replay, rights, squawk
 from .access import Access, access_to
 from .checks import Checks
 from .cluster import Cluster
@@ -128,6 +128,7 @@ class Rehearsal:
             "reason": None,
             "copy": None,
             "second_opinion": None,
+            "parser": None,
             "differences": [],
             "revisions": [],
         }
@@ -141,7 +142,17 @@ class Rehearsal:
             for step in report["pending"]:
                 step.update(found.get(step["revision"], {}))
             if looked.database["dialect"] == "postgresql":
+                self._read(report, looked)
                 self._ask_squawk(report)
+
+    def _read(self, report: dict[str, Any], looked: Looked) -> None:
+        report["known"] = reading.known(looked, self.request)
+        real = self._real(looked) if report["known"] else None
+        for step in report["pending"]:
+            reading.read(step, real)
+            report["parser"] = report["parser"] or (step.get("parsed") or {}).get("parser")
+        if real is not None:
+            real.close()
 
     def _ask_squawk(self, report: dict[str, Any]) -> None:
         try:
@@ -216,7 +227,7 @@ class Rehearsal:
             base = before = kind.look(session, self.version_tables, None)
         observed = self._observed(looked, scratch)
         roles, held = self._rights(looked, scratch)
-        real = self._real(looked, scratch)
+        real = self._real(looked)
         reports: list[dict[str, Any]] = []
         undone: list[tuple[Any, ...]] = []  # what is still to be undone, where there is no copy to do it on
         checks = Checks(access, looked.database["database"], base, float(self.request.get("data_checks_timeout") or 0))
@@ -247,6 +258,8 @@ class Rehearsal:
                         report["today"] = session.value("select current_date::text")
                         held = {key: what for key, what in now.items() if key in held}  # what is new, old code can not use
                 observed = [text for text in observed if text not in report["broken"]]
+                report["filled"] = sorted({each["table"] for each in after.values() if catalog.fills(each)})
+                report["checked"] = catalog.checked(changes, after)
                 report["default_partitions"] = [each["parent"] for each in after.values() if each.get("bound") == "DEFAULT"]
                 if scratch.copies:
                     report["downgrade"] = self._back(looked, scratch, step, before, after)
@@ -291,13 +304,14 @@ class Rehearsal:
         with scratch.connect().closing() as session:
             return found, rights.look(session, found)
 
-    def _real(self, looked: Looked, scratch: Any) -> Real | None:
-        if looked.database["dialect"] != "postgresql":
+    def _real(self, looked: Looked) -> Real | None:
+        access = looked.access
+        if looked.database["dialect"] != "postgresql" or access is None:
             return None
         seconds = float(self.request.get("data_checks_timeout") or 0)
         name = looked.database["database"]
         return Real(
-            lambda: scratch.access.connect(name, "rehearsal: checks", reading=True),
+            lambda: access.connect(name, "rehearsal: checks", reading=True),
             looked.tables,
             seconds,
             self.request.get("data_checks", True),
