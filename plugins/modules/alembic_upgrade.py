@@ -440,7 +440,8 @@ state:
   description:
     - Where the database stands; with several, the worst of them.
     - V(from_revision) is where it was, V(to_revision) is where it should be, V(between) has some of the planned revisions and
-      nothing else, V(dirty) holds a part of a revision that failed, V(unknown) could not be read.
+      nothing else, V(dirty) holds a part of a revision that failed, V(unknown) could not be read;
+      RV(applied) then has what the run saw committed.
   returned: when the database was looked at
   type: str
   sample: to_revision

@@ -67,6 +67,8 @@ def test_what_is_committed_is_told(app: Application, database: Any, when: str) -
     assert again["failed"] and not again["changed"] and (again["before"], again["after"]) == (["r005"], ["r005"])
     back = app.downgrade(project, "r003")
     assert (back["failed"], back["state"], back["after"]) == (True, "to_revision", ["r003"]) and heads(database) == ["r003"]
+    stamped = app.stamp(project, "r004")
+    assert (stamped["failed"], stamped["state"], stamped["after"], stamped["changed"]) == (True, "to_revision", ["r004"], True)
 
 
 @pytest.mark.parametrize("when", ["at its end", "beside the connection"])

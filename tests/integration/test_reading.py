@@ -136,11 +136,20 @@ def test_engines_of_each_driver(drivers: Application, request: pytest.FixtureReq
     assert database.tables() == []
 
 
-@pytest.mark.parametrize("how", ["psycopg2", "psycopg"])
+POOLED = (
+    *("psycopg2", "psycopg", "asyncpg", "asyncpg fetch", "asyncpg pooled transaction", "asyncpg pool"),
+    *("pg8000", "pg8000 autocommit", "pg8000 native"),
+)
+
+
+@pytest.mark.parametrize("how", POOLED)
 def test_behind_a_pooler_by_hand(drivers: Application, pg: Any, pgbouncer: Any, how: str) -> None:
+    pg.fetch("create table kept (id int)")
+    pg.fetch(f"alter table kept owner to {pg.role}")
     project = drivers.project("linear", pg.url(port=pgbouncer.port))
-    failed(drivers.info(project, prelude=by_hand.prelude(pg, how, pgbouncer.port)), "environment_writes")
-    assert pg.tables() == [] and seen_by_others(pg, pgbouncer.port) == {"off"}
+    result = failed(drivers.info(project, prelude=by_hand.prelude(pg, how, pgbouncer.port)), "environment_writes")
+    assert "read-only transaction" in str(result), result
+    assert pg.tables() == ["kept"] and pg.fetch("select * from kept") == [] and seen_by_others(pg, pgbouncer.port) == {"off"}
 
 
 def seen_by_others(database: Any, port: int) -> set[str]:

@@ -52,6 +52,22 @@ import asyncio, asyncpg
 async def main():
     await (await asyncpg.connect(DSN)).execute(WRITE)
 asyncio.run(main())
+## asyncpg fetch
+import asyncio, asyncpg
+async def main():
+    c = await asyncpg.connect(DSN, statement_cache_size=0)
+    assert await c.fetchval('select $1::int', 7) == 7 and await c.fetch('select 1 from pg_class limit 2')
+    await c.fetch('insert into kept values ($1) returning id', 2)
+asyncio.run(main())
+## asyncpg pooled transaction
+import asyncio, asyncpg
+async def main():
+    c = await asyncpg.connect(DSN, statement_cache_size=0)
+    async with c.transaction(isolation='serializable'):
+        async with c.transaction():
+            assert await c.fetchval('select 1') == 1
+        await c.execute(WRITE)
+asyncio.run(main())
 ## asyncpg pool
 import asyncio, asyncpg
 async def main():
@@ -64,6 +80,14 @@ import pg8000.dbapi
 c = pg8000.dbapi.connect(**PARTS)
 c.cursor().execute(WRITE)
 c.commit()
+## pg8000 autocommit
+import pg8000.dbapi
+c = pg8000.dbapi.connect(**PARTS)
+c.autocommit = True
+cursor = c.cursor()
+cursor.execute('select %s', (7,))
+assert cursor.fetchall()
+cursor.execute('insert into kept values (%s)', (2,))
 ## pg8000 native
 import pg8000.native
 pg8000.native.Connection(**PARTS).run(WRITE)

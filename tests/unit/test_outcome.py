@@ -156,6 +156,23 @@ def test_what_was_seen_committed_counts_where_nothing_can_be_read():
     assert [item["revision"] for item in result["applied"]] == ["a1"] and result["rolled_back"] == []
 
 
+@pytest.mark.parametrize(
+    ("to", "after", "state"),
+    [
+        ("a2", ["a2"], "to_revision"),
+        ("a2", ["a1"], "from_revision"),
+        ("base", [], "to_revision"),
+        ("base", ["a1"], "from_revision"),
+    ],
+)
+def test_a_stamp_after_which_env_py_failed(to, after, state):
+    planned = {"revision": to, "message": "stamp", "down_revision": ["a1"], "path": None}
+    answer = reply(["a1"], after, [], [], error={"kind": "environment_failed", "message": "no", "revision": None})
+    answer["contexts"][0]["planned"] = [planned]
+    result = migration(answer, "stamp").as_result()
+    assert (result["state"], result["changed"], result["pending"] == []) == (state, after != ["a1"], after != ["a1"])
+
+
 def test_the_failure_says_what_where_and_how_it_stands():
     outcome = migration(reply(["a2"], ["a2"], ["a3"], [ran("a3", False)], ERROR), "upgrade")
     assert outcome.failure.message == (

@@ -167,12 +167,19 @@ def _done(context: Mapping[str, Any], graph: Graph, operation: str, after: Seque
         kept = {entry["revision"] for entry in context["ran"] if entry.get("kept")}
         return frozenset(revision for revision in planned if revision in kept)
     if operation == "stamp":
-        return frozenset(planned if ok else ())
+        return frozenset(planned if ok else (step["revision"] for step in context["planned"] if _stamped(step, after)))
     there = ancestors(graph, after)
     stamps = {step["revision"] for step in context["planned"] if step.get("message") == "stamp" and step.get("path") is None}
     return frozenset(
         revision for revision in planned if (revision in there) == (operation == "upgrade") or (revision in stamps and ok)
     )
+
+
+def _stamped(step: Mapping[str, Any], after: Sequence[str]) -> bool:
+    """Tell whether the version table holds what a stamp was to write, and no more what it was to replace."""
+    wanted = [] if step["revision"] == "base" else step["revision"].split(",")
+    replaced = set(step.get("down_revision") or ()) - set(wanted)
+    return set(wanted) <= set(after) and not replaced & set(after)
 
 
 def _state(context: Mapping[str, Any], done: frozenset[str], after: Sequence[str] | None, ended_well: bool) -> str:

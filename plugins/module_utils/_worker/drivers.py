@@ -19,6 +19,8 @@ import sys
 from typing import Any, Callable, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from . import pooled
+
 OPTION = "-c default_transaction_read_only=on"
 READ_ONLY = {"default_transaction_read_only": "on"}
 #: Both say who answers, and whether the option has arrived: behind a pooler another process answers, or none of ours listened.
@@ -192,11 +194,15 @@ def _asyncpg(module: Any, keeper: Keeper) -> None:
             return await original(**keywords)
         settings = dict(keywords.get("server_settings") or {}, **READ_ONLY)
         try:
-            return await original(**dict(keywords, server_settings=settings))
+            connection = await original(**dict(keywords, server_settings=settings))
         except Exception as exc:
             if not _refused(exc):
                 raise
-        return await original(**keywords)
+            connection = await original(**keywords)
+        where = f"select 1 where pg_backend_pid() = {int(connection.get_server_pid())}"
+        if str(await connection._protocol.query(where, None)) != "SELECT 1":  # the tag says how many rows there are
+            connection._protocol = pooled.Protocol(connection._protocol)
+        return connection
 
     module._connect = _connect
 
@@ -208,16 +214,18 @@ def _pg8000(module: Any, keeper: Keeper) -> None:
     def initialise(self: Any, *args: Any, **keywords: Any) -> None:
         if keeper.writable:
             return original(self, *args, **keywords)  # type: ignore[no-any-return]
-        if knows:
-            params = dict(keywords.get("startup_params") or {}, **READ_ONLY)
-            try:
-                return original(self, *args, **dict(keywords, startup_params=params))  # type: ignore[no-any-return]
-            except Exception as exc:
-                if not _refused(exc):
-                    raise
-        original(self, *args, **keywords)
+        params = dict(keywords.get("startup_params") or {}, **READ_ONLY)
+        try:
+            original(self, *args, **(dict(keywords, startup_params=params) if knows else keywords))
+        except Exception as exc:
+            if not _refused(exc):
+                raise
+            original(self, *args, **keywords)
         announced = struct.unpack("!i", self._backend_key_data[:4])[0]
-        if int(self.execute_simple("select pg_backend_pid()").rows[0][0]) == announced:
+        pid, setting = self.execute_simple(ASK).rows[0]
+        if int(pid) != announced:
+            pooled.pg8000(self)
+        elif setting != "on":
             self.execute_simple(SET_POSTGRESQL)
         return None
 
