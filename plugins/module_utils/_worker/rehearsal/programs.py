@@ -10,12 +10,18 @@ import os
 import re
 import shutil
 import subprocess
+from typing import Iterable
 
-from ..failure import Failure
+from ..failure import Failure, describe
 from .access import Access
 
 _FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/lib64/pgsql/bin", "/opt/homebrew/opt/postgresql@*/bin")
 LOCK_WAIT_MILLISECONDS = 5000
+#: What pg_dump would fail at, since it locks each table that it reads.
+_UNREADABLE = """
+select quote_ident(n.nspname) || '.' || quote_ident(c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+  and not (has_table_privilege(c.oid, 'SELECT') and has_schema_privilege(n.oid, 'USAGE')) order by 1"""
 #: What a role may often not make again, and no migration needs.
 _NEEDLESS = ("pg_stat_statements", "extension plpgsql")
 
@@ -47,13 +53,36 @@ def find(name: str, folder: str | None, major: int) -> str:
 
 
 def copy_schema(source: Access, database: str, target: Access, copy: str, folder: str | None, major: int) -> list[str]:
-    """Carry the schema of ``database`` to ``copy``; return what could not be restored, a line for each.
+    """Carry the schema of ``database`` to ``copy``; return what could not be read or restored, a line for each.
 
     :raises Failure: pg_dump failed.
     """
     dump = find("pg_dump", folder, major)
+    try:
+        return _carried(dump, source, database, target, copy, {})
+    except Failure as exc:
+        refused = _refused(source, database) if exc.kind == "insufficient_privilege" else {}
+        if not refused:
+            raise
+        return [*refused.values(), *_carried(dump, source, database, target, copy, refused)]
+
+
+def _refused(source: Access, database: str) -> dict[str, str]:
+    """Return the tables that this role may not read, as pg_dump wants them named → the server's own words."""
+    found = {}
+    with source.connect(database, "rehearsal", reading=True).closing() as original:
+        for (name,) in original.rows(_UNREADABLE):
+            try:
+                original.rows(f"select from {name} limit 0")
+            except Exception as exc:
+                found[str(name)] = f"{name}: {str(describe(exc)['message']).splitlines()[0].rstrip('.')}"
+    return found
+
+
+def _carried(dump: str, source: Access, database: str, target: Access, copy: str, without: Iterable[str]) -> list[str]:
     restore = os.path.join(os.path.dirname(dump), "pg_restore")
-    command = [dump, "--schema-only", "--format=custom", f"--lock-wait-timeout={LOCK_WAIT_MILLISECONDS}"]
+    command = [dump, *(f"--exclude-table={name}" for name in without), "--schema-only", "--format=custom"]
+    command += [f"--lock-wait-timeout={LOCK_WAIT_MILLISECONDS}"]
     command += ["--no-publications", "--no-subscriptions", "--no-security-labels", "--no-tablespaces"]
     with subprocess.Popen(  # pylint: disable=ansible-bad-function  # there is no Ansible here
         command, env=_environment(source, database), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
