@@ -108,7 +108,9 @@ options:
         type: dict
         default: {}
       resources:
-        description: Requests and limits. Unless told otherwise 100m of CPU and 128Mi of memory are requested, and 1Gi is the limit.
+        description:
+          - Requests and limits. Unless told otherwise 100m of CPU and 128Mi of memory are requested, and 2 CPUs and 1Gi are the
+            limits, so that a quota on any of them accepts the Job.
         type: dict
         default: {}
       pod:

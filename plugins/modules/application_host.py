@@ -169,6 +169,11 @@ log:
   returned: when something did not start, or is not healthy
   type: str
   sample: "2026-03-01T22:03:11+0000 app1 shop[812]: DATABASE_URL is not set"
+untouched:
+  description: That nothing was done to the host, because its services could not be looked at or can not be handled.
+  returned: failure, where it is so
+  type: bool
+  sample: true
 error_kind:
   description: What kind of failure it was.
   returned: failure

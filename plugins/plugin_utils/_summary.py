@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-from ._text import WIDTH, joined, labelled, part, size, wrapped
+from ._text import LABEL, WIDTH, joined, labelled, part, size, wrapped
 
 Result = Mapping[str, Any]
 
@@ -19,11 +19,25 @@ def summary(result: Result, width: int = WIDTH) -> list[str]:
         found += lines(result, width)
     for warning in result.get("warnings") or ():
         found += labelled("Warning", warning, width=width)
+    found += _next(result, width)
     return (
         found
         + labelled("Record", result.get("record") or "", width=width)
         + labelled("Report", result.get("report") or "", width=width)
     )
+
+
+def _next(result: Result, width: int) -> list[str]:
+    """How it goes on. A command stays on one line, so that it can be copied."""
+    found: list[str] = []
+    for step in result.get("next") or ():
+        label = " " * LABEL if found else "Go on with".ljust(LABEL)
+        if step["command"]:
+            found.append(label + step["command"])
+            found += wrapped(step["does"], width, " " * (LABEL + 2), " " * (LABEL + 2))
+        else:
+            found += wrapped(step["does"], width, label, " " * LABEL)
+    return found
 
 
 def _release(result: Result, width: int) -> list[str]:

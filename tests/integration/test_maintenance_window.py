@@ -27,6 +27,26 @@ ORDER = """
 """
 
 
+#: A hook after which nobody can ask supervisor any more.
+CUT_OFF = """
+- name: Take the socket of supervisor away
+  ansible.builtin.command: mv supervisor.sock supervisor.gone
+  args: {chdir: FOLDER, removes: supervisor.sock}
+"""
+
+#: A hook after which there is a row that the upgrade did not bring.
+WRITE = """
+- name: Write a row
+  ansible.builtin.command:
+    argv:
+      - PYTHON
+      - -c
+      - |
+        import os, sqlalchemy
+        with sqlalchemy.create_engine(os.environ["SHOP_DATABASE_URL"]).begin() as connection:
+            connection.execute(sqlalchemy.text("insert into orders (customer_id, amount_cents) values (1, 7)"))
+"""
+
 #: A revision that is fine until two customers share a name.
 CLASHING = """
 from alembic import op
@@ -138,6 +158,39 @@ def test_a_foreign_session_that_stays_keeps_the_window_shut(stage: Stage) -> Non
     assert run.status == 2 and "night job" in run.output
     assert serves(stage, "1.1") and stage.contents() == before
     assert (stage.records()[-1]["status"], stage.records()[-1]["failure"]["step"]) == ("reverted", "stopping")
+
+
+def test_a_run_that_stopped_nothing_closes_its_record_and_claims_no_downtime(stage: Stage) -> None:
+    """Nobody can ask supervisor, so no stop begins, and no start would be possible: what serves is left alone."""
+    hook = stage.folder / "cut_off.yml"
+    hook.write_text(CUT_OFF.replace("FOLDER", str(stage.folder)))
+    before = stage.contents()
+    run = stage.play("maintenance_window", release_version="1.2", deployment_hooks={"before_stop": str(hook)})
+    (stage.folder / "supervisor.gone").rename(stage.folder / "supervisor.sock")
+    assert run.status == 2, run.output
+    assert (run.result["outcome"], run.result["downtime_seconds"], run.result["next"]) == ("reverted", 0, []), run.output
+    assert "shop: nothing was stopped; release 1.1 serves on." in run.output, run.output
+    for never in ("Downtime  ", "did not go through: ", "waiting for you", "was put back"):
+        assert never not in run.output, run.output
+    assert stage.records()[-1]["status"] == "reverted" and serves(stage, "1.1") and stage.contents() == before
+
+
+def test_a_halted_run_prints_the_commands_that_go_on(stage: Stage) -> None:
+    hook = stage.folder / "write.yml"
+    hook.write_text(WRITE.replace("PYTHON", str(stage.app)))
+    before = stage.contents()
+    run = stage.play("maintenance_window", release_version="unhealthy", deployment_hooks={"before_start": str(hook)})
+    assert run.status == 2 and run.result["outcome"] == "halted", run.output
+    assert "did not go through: " not in run.output and "waiting for you" not in run.output, run.output
+    told = {step["command"]: step["does"] for step in run.result["next"]}
+    prefix = f"ansible-playbook -i {stage.folder}/inventory.json dbops.alembic."
+    assert all(command.startswith(prefix) and command in run.output and told[command] in run.output for command in told), told
+    (gives_up,) = [command for command in told if "deployment_rows_given_up=" in command]
+    assert told[gives_up] == f"gives up {gives_up.rpartition('=')[2]} rows, puts the backup back and starts release 1.1."
+    playbook, *arguments = gives_up.removeprefix(prefix).split()
+    recovered = stage.play(playbook, *arguments)
+    assert recovered.status == 0, recovered.output
+    assert serves(stage, "1.1") and stage.contents() == before
 
 
 def test_new_rows_are_not_lost_unless_they_are_given_up(stage: Stage) -> None:

@@ -101,14 +101,31 @@ def test_a_worker_that_never_ran_has_touched_nothing(lab: Lab, job: dict[str, An
     )
 
 
-def test_a_quota_is_told(lab: Lab) -> None:
+@pytest.mark.parametrize(("module", "patience"), [("alembic_info", 4), ("alembic_upgrade", 20)])
+def test_a_quota_is_told(lab: Lab, module: str, patience: int) -> None:
+    """Also by a module that follows its Job in calls that are shorter than the patience."""
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
     lab.stage.apply(quota)
     try:
-        failed = lab.fails("alembic_info")
+        failed = lab.fails(module, job={"patience": patience})
     finally:
         lab.stage.kubectl("delete", "resourcequota", "none")
     assert failed["error_kind"] == "job_failed" and "exceeded quota" in failed["msg"]
+
+
+def test_a_service_account_that_is_missing_is_told(lab: Lab) -> None:
+    failed = lab.fails("alembic_upgrade", job={"service_account": "nobody-here", "patience": 20})
+    assert failed["error_kind"] == "job_failed" and 'serviceaccount "nobody-here" not found' in failed["msg"], failed["msg"]
+    assert lab.revision == BASE
+
+
+def test_a_quota_on_everything_accepts_the_job(lab: Lab) -> None:
+    hard = {"pods": "20", "requests.cpu": "4", "requests.memory": "8Gi", "limits.cpu": "8", "limits.memory": "16Gi"}
+    lab.stage.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "usual"}, "spec": {"hard": hard}})
+    try:
+        assert lab.run("alembic_info").ok().result()["current"] == [BASE]
+    finally:
+        lab.stage.kubectl("delete", "resourcequota", "usual")
 
 
 def test_a_pod_without_enough_memory_is_told(lab: Lab) -> None:

@@ -76,6 +76,17 @@ def test_what_else_there_may_be(more, lines):
     assert [line for line in shown if line in lines] == lines, shown
 
 
+def test_a_command_that_goes_on_stays_on_one_line():
+    command = "ansible-playbook -i " + "long/" * 40 + "hosts.yml dbops.alembic.recover"
+    steps = [{"command": "", "does": "Mend it."}, {"command": command, "does": "looks again."}]
+    assert summary({"application": "shop", "message": "halted.", "next": steps}) == [
+        "shop: halted.",
+        "Go on with    Mend it.",
+        f"              {command}",
+        "                looks again.",
+    ]
+
+
 def test_a_summary_of_next_to_nothing_has_no_empty_line():
     assert summary({"application": "shop", "message": "nothing to do."}) == ["shop: nothing to do."]
     assert archive({}) == []

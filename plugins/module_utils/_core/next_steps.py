@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping
 
 _COMMAND = re.compile(r"(dbops\.alembic\.[a-z_]+(?: -e \S+)*): (.+)", re.DOTALL)
 #: What a put back or a second try does with the database.
@@ -37,12 +37,11 @@ def _step(remedy: str, program: str) -> dict[str, str]:
 
 
 def _goes_on(decision: Mapping[str, Any], record: Mapping[str, Any]) -> str:
-    release = record.get("from_release" if decision.get("code") == "from" else "to_release") or "the application"
-    parts: Sequence[str] = [
-        part for part in (_DATABASE.get(str(decision.get("database"))), f"starts {release} where it does not serve") if part
-    ]
+    release = record.get("from_release" if decision.get("code") == "from" else "to_release")
+    starts = f"starts {'release ' + str(release) if release else 'the application'} where it does not serve"
+    parts = ", ".join(part for part in (_DATABASE.get(str(decision.get("database"))), starts) if part)
     if decision.get("action") == "revert":
-        return f"goes on with the way back, once what failed is put right: {', '.join(parts)}."
+        return f"goes on with the way back, once what failed is put right: {parts}."
     if decision.get("action") == "finish":
-        return f"goes on, once what failed is put right: {', '.join(parts)}."
+        return f"goes on, once what failed is put right: {parts}."
     return "looks at database and hosts, and finishes or puts back."

@@ -43,8 +43,7 @@ class Wish:
 
 def stop_host(manager: Manager, services: Sequence[str], dry: bool) -> dict[str, Any]:
     """Stop everything, wait until it has ended, and return what there was before and is now."""
-    before = manager.look()
-    _refuse(before)
+    before = _found(manager)
     running = [item for item in before if item.runs and item.part != "neighbour"]
     if dry or not running:
         after = [_stopped(item) if dry and item in running else item for item in before]
@@ -63,8 +62,7 @@ def stop_host(manager: Manager, services: Sequence[str], dry: bool) -> dict[str,
 
 def serve(manager: Manager, wish: Wish, dry: bool, clock: Clock = Clock()) -> dict[str, Any]:
     """Make the host serve a release, and wait until it does."""
-    before = manager.look()
-    _refuse(before)
+    before = _found(manager)
     link = plan_link(wish.link, wish.release or "") if wish.link else Link("", "", "")
     plan = turns(wish.services, before, recorded_from(wish.recorded))
     runs = {item.name for item in before if item.runs}
@@ -209,10 +207,17 @@ def _with_logs(exc: MigrationError, manager: Manager, wish: Wish, since: float, 
     return MigrationError(message, exc.kind, facts=facts)
 
 
-def _refuse(found: Sequence[Service]) -> None:
+def _found(manager: Manager) -> list[Service]:
+    """What is there before anything is done. A failure here has touched nothing, and says so to who has to put things back."""
+    try:
+        found = manager.look()
+    except MigrationError as exc:
+        exc.facts["untouched"] = True
+        raise
     wrong = problems(found)
     if wrong:
-        raise MigrationError(f"Nothing was touched. {' '.join(wrong)}", "service_refused")
+        raise MigrationError(f"Nothing was touched. {' '.join(wrong)}", "service_refused", facts={"untouched": True})
+    return found
 
 
 def _neighbours(after: Sequence[Service]) -> list[str]:

@@ -35,7 +35,7 @@ START = (
     "b={'__name__':'boot'};exec(p['boot'],b);sys.meta_path.insert(0,b['Sources'](p['sources']));"
     "__import__(b['PACKAGE']+'.pod',fromlist=['serve']).serve(p)"
 )
-RESOURCES = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}}
+RESOURCES = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "2", "memory": "1Gi"}}
 
 
 def worker_variables(request: Mapping[str, Any], mark: str) -> list[Object]:

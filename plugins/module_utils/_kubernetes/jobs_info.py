@@ -12,7 +12,7 @@ from .._core.outcome import migration
 from .._errors import MigrationError
 from .._worker.operations import MIGRATIONS
 from .cluster import Cluster, Object, cluster_spec
-from .job import APPLICATION, DEPLOYMENT, MANAGED, OPERATION, end_of, label_value, stuck
+from .job import APPLICATION, DEPLOYMENT, MANAGED, OPERATION, end_of, label_value
 from .runner import JobBridge, Seen
 
 
@@ -58,9 +58,8 @@ def _end(bridge: JobBridge, name: str, until: float, wait: bool) -> Seen:
                 f"The Job {name} still runs.", "worker_timeout", "Wait for it, or delete it and run recover again.", {"job": name}
             )
     found: Seen = seen
-    problems = stuck(found.pod)
-    if wait and problems:
-        why = "; ".join(problem.text for problem in problems)
+    if wait and found.problems:
+        why = "; ".join(problem.text for problem in found.problems)
         raise MigrationError(
             f"The Job {name} waits to start: {why}.", "worker_timeout", "Delete it and run recover again.", {"job": name}
         )

@@ -34,6 +34,7 @@ from .job import (
     stuck,
     without_frames,
 )
+from .pods import Problem
 
 #: Seconds between two looks at a Job.
 PAUSE = 0.7
@@ -52,6 +53,8 @@ class Seen:
     messages: list[Object] = field(default_factory=list)
     printed: str = ""
     replaced: bool = False
+    #: What keeps its pod from starting, or from being made at all.
+    problems: list[Problem] = field(default_factory=list)
 
     @property
     def reply(self) -> Object | None:
@@ -165,11 +168,12 @@ class JobBridge(Bridge):
                 seen.pod, seen.replaced = None, True
                 yield seen
                 return
+            if seen.reply is None:
+                seen.problems = stuck(seen.pod) or ([] if seen.pod else self._not_made(name))
+            since = {problem.key: since.get(problem.key, self.now()) for problem in seen.problems}
             yield seen
             if seen.reply is not None:
                 return
-            problems = stuck(seen.pod) or ([] if seen.pod else self._not_made(name))
-            since = {problem.key: since.get(problem.key, self.now()) for problem in problems}
             if any(self.now() - start >= self.options["patience"] for start in since.values()):
                 return
             if end_of(seen.job, seen.pod) is not None:
@@ -187,9 +191,7 @@ class JobBridge(Bridge):
         made = [text for text in events_of(self.cluster, self.options["namespace"], [name]) if ": SuccessfulCreate: " in text]
         return len(set(made)) > 1
 
-    def _not_made(self, name: str) -> list[Any]:
-        from .pods import Problem
-
+    def _not_made(self, name: str) -> list[Problem]:
         told = [text for text in events_of(self.cluster, self.options["namespace"], [name]) if ": FailedCreate: " in text]
         return [Problem("", "", "FailedCreate", told[-1])] if told else []
 
@@ -203,7 +205,7 @@ class JobBridge(Bridge):
         """Return the failure of a Job without a reply, and end it if it might still begin."""
         namespace = self.options["namespace"]
         ran = started(seen.pod) or bool(seen.messages) or seen.replaced
-        problems = stuck(seen.pod) or ([] if seen.pod else self._not_made(name))
+        problems = seen.problems
         if problems and not ran:
             self.delete(name)
         gone = ("PodGone", "its pod was deleted while it ran, and its log with it") if seen.replaced else None
@@ -275,7 +277,8 @@ class JobBridge(Bridge):
         for seen in self.watch(name):
             fresh = [message for message in seen.messages[cursor or 0 :] if message["event"] in PROGRESS]
             waited = until is not None and ((fresh and cursor is not None) or self.now() >= until)
-            if waited and seen.reply is None and end_of(seen.job, seen.pod) is None and not stuck(seen.pod) and not seen.replaced:
+            # While it can not start, the wait goes on in this call: the next one would begin with its patience anew.
+            if waited and seen.reply is None and end_of(seen.job, seen.pod) is None and not seen.problems and not seen.replaced:
                 return Unfinished(job, tuple(fresh), len(seen.messages))
         return self.ended(seen, name)
 
