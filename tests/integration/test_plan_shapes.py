@@ -1,12 +1,14 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Histories that are no line, two databases of one env.py, and a table that the role may not read: the plan of each, rehearsed."""
+"""Histories that are no line, two databases of one env.py, a table that the role may not read, and looks at the catalogue."""
 
 from __future__ import annotations
 
 from typing import Any, Iterator
 
 import pytest
+from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal import catalog, changed
+from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal.access import access_to
 
 from support.application import Application, failed, ok
 from support.planned import rules, scratches, sql, written
@@ -108,3 +110,43 @@ def test_a_table_that_may_not_be_read_leaves_the_rest_to_be_rehearsed(newest: Ap
     assert plan["mode"] == "rehearsal" and rules(plan, "one", *GATING) == ["C02:public.t.old"]
     assert rules(plan, "two", *GATING) == ["X01:two"] and plan["route"] == "refuse"
     own.server.fetch('drop table "Se cret", secret', name=own.name)
+
+
+#: What each does to the catalogue has to be seen by a look that reads only what has changed.
+CHANGES = (
+    "CREATE TABLE a (id serial PRIMARY KEY, n int DEFAULT 1, s text); CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a (id))",
+    "ALTER TABLE a ADD COLUMN x int NOT NULL DEFAULT 3",
+    "CREATE VIEW v AS SELECT id, n FROM a; CREATE MATERIALIZED VIEW m AS SELECT count(*) FROM v",
+    "ALTER TABLE a RENAME COLUMN n TO k",
+    "CREATE TYPE mood AS ENUM ('good'); ALTER TABLE b ADD m mood",
+    "ALTER TYPE mood RENAME VALUE 'good' TO 'fine'; ALTER TYPE mood RENAME TO temper",
+    "CREATE INDEX i ON a (s); CREATE UNIQUE INDEX j ON b (a)",
+    "ALTER INDEX i RENAME TO i2; DROP INDEX j",
+    "ALTER TABLE b ADD CONSTRAINT c CHECK (a > 0) NOT VALID",
+    "ALTER TABLE b VALIDATE CONSTRAINT c; ALTER TABLE b RENAME CONSTRAINT c TO d",
+    "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; "
+    "CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION f()",
+    "ALTER TABLE a DISABLE TRIGGER t; ALTER FUNCTION f() RENAME TO g",
+    "ALTER TABLE a ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON a USING (true)",
+    "CREATE SEQUENCE free; GRANT SELECT (id) ON a TO PUBLIC",
+    "ALTER SEQUENCE free OWNED BY b.id",
+    "ALTER SEQUENCE free OWNED BY NONE; ALTER SEQUENCE a_id_seq RENAME TO ids",
+    "CREATE TABLE whole (id int) PARTITION BY LIST (id); CREATE TABLE part PARTITION OF whole FOR VALUES IN (1)",
+    "ALTER TABLE whole DETACH PARTITION part; CREATE RULE r AS ON DELETE TO part DO INSTEAD NOTHING",
+    "CREATE SCHEMA s2; ALTER TABLE b SET SCHEMA s2",
+    "ALTER SCHEMA s2 RENAME TO s3; ALTER TABLE a SET (fillfactor = 70)",
+    "DROP TABLE part, s3.b; ALTER TABLE a ALTER COLUMN k DROP DEFAULT",
+)
+
+
+def test_a_look_at_what_has_changed_sees_what_a_whole_look_sees(own: Any) -> None:
+    session = access_to(own.url()).connect(own.name, "test")
+    previous = changed.look(session, ["alembic_version"])
+    for statements in CHANGES:
+        session.rows(statements)
+        now = changed.look(session, ["alembic_version"], previous)
+        assert dict(now) == catalog.look(session, ["alembic_version"]), statements
+        assert dict(now) != dict(previous), statements
+        previous = now
+    assert changed.look(session, ["alembic_version"], previous) == previous
+    session.close()

@@ -87,7 +87,7 @@ select t.oid::text, n.nspname || '.' || c.relname || '.' || t.tgname, json_build
   'relation', c.oid::text, 'table', n.nspname || '.' || c.relname,
   'function', t.tgfoid::text, 'definition', pg_get_triggerdef(t.oid), 'enabled', t.tgenabled)::text
 from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
-where not t.tgisinternal and {_OURS}""",
+where not t.tgisinternal and {_OURS} and {{c}}""",
     "function": f"""
 select p.oid::text, n.nspname || '.' || p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')', json_build_object(
   'arguments', oidvectortypes(p.proargtypes), 'procedure', to_jsonb(p) ->> 'prokind' = 'p',
@@ -100,13 +100,14 @@ where {_OURS} and {_NOT_EXTENSION.format(oid="p.oid", table="pg_proc")}""",
 select p.oid::text, n.nspname || '.' || c.relname || '.' || p.polname, json_build_object(
   'relation', c.oid::text, 'table', n.nspname || '.' || c.relname, 'command', p.polcmd, 'permissive', p.polpermissive,
   'roles', p.polroles::text, 'using', pg_get_expr(p.polqual, p.polrelid), 'check', pg_get_expr(p.polwithcheck, p.polrelid))::text
-from pg_policy p join pg_class c on c.oid = p.polrelid join pg_namespace n on n.oid = c.relnamespace where {_OURS}""",
+from pg_policy p join pg_class c on c.oid = p.polrelid join pg_namespace n on n.oid = c.relnamespace
+where {_OURS} and {{c}}""",
     "rule": f"""
 select r.oid::text, n.nspname || '.' || c.relname || '.' || r.rulename, json_build_object(
   'relation', c.oid::text, 'table', n.nspname || '.' || c.relname,
   'definition', pg_get_ruledef(r.oid), 'enabled', r.ev_enabled)::text
 from pg_rewrite r join pg_class c on c.oid = r.ev_class join pg_namespace n on n.oid = c.relnamespace
-where r.rulename <> '_RETURN' and {_OURS}""",
+where r.rulename <> '_RETURN' and {_OURS} and {{c}}""",
     "extension": "select oid::text, extname::text, json_build_object('version', extversion)::text from pg_extension",
 }
 #: Facts that hold OIDs or depend on who made the object: they are no difference between an object and the same one made anew.
@@ -115,13 +116,21 @@ _BEFORE_INSERT = re.compile(r"\bBEFORE\b(?:\s+\w+(?:\s+OF\s[^()]*?)?\s+OR)*\s+IN
 _CAST = re.compile(r"\(([a-z_0-9\" ]+)\)::[a-z ]+")  # ALTER COLUMN … TYPE writes casts into what it makes again
 
 
-def look(session: Session, version_tables: Iterable[str]) -> Catalog:
-    """Return every object of the database that is not the server's own or an Alembic version table."""
+def look(
+    session: Session, version_tables: Iterable[str], kinds: Iterable[str] = tuple(QUERIES), relations: Iterable[str] | None = None
+) -> Catalog:
+    """Return every object of the database that is not the server's own or an Alembic version table.
+
+    :param kinds: of objects, if not all.
+    :param relations: OIDs of the tables, views and sequences that are looked at, if not all are.
+    """
     names = ", ".join("'" + name.replace("'", "''") + "'" for name in sorted(set(version_tables))) or "''"
     parts = {name: f"{name}.relname not in ({names})" for name in ("c", "r")}
+    if relations is not None:
+        parts = {name: f"{part} and {name}.oid = any('{{{','.join(sorted(relations))}}}'::oid[])" for name, part in parts.items()}
     found: Catalog = {}
-    for kind, query in QUERIES.items():
-        for oid, name, facts in session.rows(query.replace("{c}", parts["c"]).replace("{r}", parts["r"])):
+    for kind in kinds:
+        for oid, name, facts in session.rows(QUERIES[kind].replace("{c}", parts["c"]).replace("{r}", parts["r"])):
             found[(kind, str(oid))] = {"kind": kind, "oid": str(oid), "name": name, **json.loads(facts)}
     return found
 
@@ -199,6 +208,8 @@ def residue(before: Catalog, after: Catalog) -> list[dict[str, str]]:
     found = []
     for kind, name in sorted(set(first) | set(second)):
         old, now = first.get((kind, name)), second.get((kind, name))
+        if old is now:
+            continue
         if old is None or now is None:
             found.append({"what": "left over" if old is None else "missing", "kind": kind, "name": name})
         elif _compared(old) != _compared(now):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, NamedTuple
 
-from . import catalog, mysql_catalog, sqlite_catalog
+from . import changed, mysql_catalog, sqlite_catalog
 from .catalog import Catalog
 from .mysql_copy import MysqlCopy
 from .mysql_watch import MysqlWatch
@@ -22,13 +22,13 @@ from .watching import Watcher
 
 class Kind(NamedTuple):
     """:param copy: makes the copies, as :class:`.scratch.Scratch` does.
-    :param look: reads a catalogue, after the statements of a watch.
+    :param look: reads a catalogue, after the statements of a watch; what is as in an earlier look need not be read again.
     :param watch: watches one step from a catalogue on.
     :param rows: the copy has the rows of the original, so nothing has to be asked of that.
     """
 
     copy: Callable[..., Any]
-    look: Callable[[Any, list[str], Any], Catalog]
+    look: Callable[..., Catalog]
     watch: Callable[..., Any]
     rows: bool
 
@@ -52,15 +52,15 @@ def _watch_sqlite(
     return SqliteWatch(running, autocommit, version_tables, before)
 
 
-def _look_postgresql(session: Any, version_tables: list[str], watch: Any) -> Catalog:
-    return catalog.look(session, version_tables)
+def _look_postgresql(session: Any, version_tables: list[str], watch: Any, previous: Catalog | None = None) -> Catalog:
+    return changed.look(session, version_tables, previous)
 
 
-def _look_sqlite(session: Any, version_tables: list[str], watch: Any) -> Catalog:
+def _look_sqlite(session: Any, version_tables: list[str], watch: Any, previous: Catalog | None = None) -> Catalog:
     return sqlite_catalog.look(session, version_tables, watch.identities if watch else Identities({}))
 
 
-def _look_mysql(session: Any, version_tables: list[str], watch: Any) -> Catalog:
+def _look_mysql(session: Any, version_tables: list[str], watch: Any, previous: Catalog | None = None) -> Catalog:
     return mysql_catalog.look(session, version_tables, watch.identities if watch else Identities({}))
 
 

@@ -24,6 +24,7 @@ class Looked:
         self.steps = steps
         self.pending = [target.describe_step(step) for step in steps]
         self.access, self.tables = access, tables
+        self.revision_map: Any = None  # what was read of the revisions' files, which does not change while they are rehearsed
 
     @property
     def version_table(self) -> tuple[str, str, list[str]]:
@@ -43,6 +44,8 @@ def look(request: dict[str, Any], send: Send, redirection: Redirection) -> list[
 
     environment = EnvironmentRun(request, project.load(request, "upgrade"), lambda visit, heads: [], send, prepare)
     environment.run()
+    for each in found:
+        each.revision_map = environment.script.revision_map
     return found
 
 

@@ -240,7 +240,7 @@ class Rehearsal:
             if number == 0 and up.error and not up.began and not self.redirection.refused:
                 raise _Impossible(Failure("environment_failed", f"env.py can not be led to the copy: {up.error['message']}"))
             with scratch.connect().closing() as session:
-                after = kind.look(session, self.version_tables, up.watch)
+                after = kind.look(session, self.version_tables, up.watch, before)
             changes = catalog.changes(base, before, after)
             report = self._seen(looked, step["revision"], up, changes)
             if up.error is None:
@@ -337,7 +337,7 @@ class Rehearsal:
                 found.update(residue=[], again=None)
                 if down.error is None:
                     with scratch.connect(copy).closing() as session:
-                        back = KINDS[looked.database["dialect"]].look(session, self.version_tables, down.watch)
+                        back = KINDS[looked.database["dialect"]].look(session, self.version_tables, down.watch, after)
                     found["residue"] = catalog.residue(before, back)
                     again = Step(self, looked, step["revision"], True, back).run()
                     found["again"] = again.error

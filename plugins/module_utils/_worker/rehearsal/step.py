@@ -36,6 +36,8 @@ class Step:
         self.environment = EnvironmentRun(
             request, project.load(request, "upgrade"), self._work, self._send, self._prepare, writing=True
         )
+        if looked.revision_map is not None:
+            self.environment.script.revision_map = looked.revision_map
         self.environment.asked = []  # it is the copy that it connects to
         statements = self.environment.statements
         self.watch = KINDS[looked.database["dialect"]].watch(
