@@ -718,7 +718,7 @@ def test_a_pipeline_fails_by_policy_and_keeps_reports(newest: Application, own: 
     left = check(plan_check_reports=str(tmp_path))
     assert (
         left.returncode != 0
-        and "plan.md is left alone" in left.stdout
+        and "plan.md' is left alone" in left.stdout
         and (tmp_path / "plan.md").read_text().startswith("# What I")
     )
     assert before == [(tmp_path / f"plan.{end}").read_bytes() for end in ("html", "sarif", "xml")]
