@@ -44,7 +44,12 @@ CASES: dict[str, tuple[str, str, list[str], str]] = {
     "checked": (sql("ALTER TABLE big ADD COLUMN age INTEGER CHECK (age > 0)"), "", ["B01:big"], "blocking"),
     "index": ("op.create_index('ix_n', 'big', ['note'])", "op.drop_index('ix_n')", ["B01:big"], "blocking"),
     "index_small": ("op.create_index('ix_o', 'small', ['old'])", "op.drop_index('ix_o')", [], "expand"),
-    "batch": (batch("big", "alter_column('note', nullable=False)"), batch("big", "alter_column('note')"), ["B01:big"], "blocking"),
+    "batch": (
+        batch("big", "alter_column('note', nullable=False)"),
+        batch("big", "alter_column('note')"),
+        ["B01:big", "C15:big.note"],
+        "blocking",
+    ),
     "batch_small": (
         batch("filled", "create_unique_constraint('u_n', ['n'])"),
         batch("filled", "drop_constraint('u_n', type_='unique')"),
