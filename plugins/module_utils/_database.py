@@ -114,7 +114,8 @@ def run_program(params: Mapping[str, Any], run: Callable[..., Any]) -> dict[str,
     """
     environment = {str(name): str(value) for name, value in params["environment"].items()}
     status, output, errors = run(params["argv"], environ_update=environment, cwd=params.get("chdir"))
-    shown = redactor_for({"environment": environment}).clean({"stdout": output.rstrip("\n"), "stderr": errors.rstrip("\n")})
+    told = {"cmd": [str(word) for word in params["argv"]], "stdout": output.rstrip("\n"), "stderr": errors.rstrip("\n")}
+    shown = redactor_for({"environment": environment}).clean(told)
     facts = dict(shown, rc=status, changed=True)
     if status:
         said = "\n".join((shown["stderr"] or shown["stdout"]).splitlines()[-10:]) or "it printed nothing"

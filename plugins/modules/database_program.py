@@ -49,6 +49,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+cmd:
+  description: The program and its arguments.
+  returned: when the program ran
+  type: list
+  elements: str
+  sample: [pg_restore, --list, /var/backups/shop/20261128.dump]
 rc:
   description: Exit status.
   returned: when the program ran

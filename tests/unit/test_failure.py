@@ -101,6 +101,16 @@ def test_a_command_is_told_with_its_end_and_each_line_once() -> None:
         ({"msg": "It printed:\nno", "stderr": "no\nnever\n", "error_kind": "command_failed"}, "It printed:\nno\nnever"),
         ({"msg": "Permission denied", "error_kind": "not_ours"}, "Permission denied"),
         (
+            {
+                "msg": "pip ended with status 1: no",
+                "error_kind": "command_failed",
+                "cmd": ["pip", "install"],
+                "rc": 1,
+                "stderr": "no",
+            },
+            "pip install ended with exit status 1.\nIts errors, at the end:\n  no",
+        ),
+        (
             {"msg": "fatal: no", "cmd": "git clone x", "rc": 128, "stderr": "fatal: no\n"},
             "git clone x ended with exit status 128.\nIts errors, at the end:\n  fatal: no",
         ),

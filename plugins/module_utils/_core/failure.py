@@ -30,17 +30,18 @@ _EMPTY = (
 def told(result: Mapping[str, Any], task: str = "") -> str:
     """Return the lines that tell why a task failed, from its ``result``; of a loop each item that failed.
 
-    A module of this collection says all of it in its message. Of anything else the command, its exit status, the last lines
-    of both outputs and the remedy are told too. No line is told twice.
+    A module of this collection says all of it in its message, unless it ran a program. Of that and of anything else the
+    command, its exit status, the last lines of both outputs and the remedy are told too. No line is told twice.
     """
     items = [item for item in result.get("results") or [] if isinstance(item, Mapping) and item.get("failed")]
     if items:
         return "\n".join(dict.fromkeys(told(item, task) for item in items))
     message = str(result.get("msg") or "").strip()
-    if result.get("error_kind"):
+    program = bool(result.get("error_kind")) and "cmd" in result  # of our own module that runs one
+    if result.get("error_kind") and not program:
         return "\n".join([message, *_new(_tail(result.get("stderr")), message)])
     head = _head(result, task)
-    says_nothing = message.startswith(_EMPTY) or (bool(head) and message in _text(result))
+    says_nothing = program or message.startswith(_EMPTY) or (bool(head) and message in _text(result))
     lines = [*([head] if head else []), *([] if says_nothing else _shortened(message))]
     lines += _outputs(result, "\n".join(lines))
     lines = lines or [f"{task}: no reason was given" if task else "no reason was given"]
