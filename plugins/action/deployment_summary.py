@@ -38,7 +38,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         names = [list(WRITERS)]
-        _, options = self.validate_argument_spec({name: {"type": "dict"} for name in WRITERS}, names, required_one_of=names)
+        _result, options = self.validate_argument_spec({name: {"type": "dict"} for name in WRITERS}, names, required_one_of=names)
         lines = [line for name, writer in WRITERS.items() if options[name] is not None for line in writer(clean(options[name]))]
         if not self._task.no_log and not told_by_callback():
             display.display("\n".join(["", *lines]))

@@ -25,7 +25,7 @@ class Known:
         found = []
         for entry in self.entries:
             if entry["kind"] == kind:
-                there = str(entry["name"]).split("(")[0] if kind == "function" else str(entry["name"])
+                there = str(entry["name"]).partition("(")[0] if kind == "function" else str(entry["name"])
                 if there == name or ("." not in name and there.rpartition(".")[2] == name):
                     found.append(entry)
         return found
