@@ -71,7 +71,7 @@ from ansible_collections.dbops.alembic.plugins.plugin_utils._story import Story,
 from ansible_collections.dbops.alembic.plugins.plugin_utils._story_layout import Line, note
 from ansible_collections.dbops.alembic.plugins.plugin_utils._story_terminal import Terminal, log_path
 from ansible_collections.dbops.alembic.plugins.plugin_utils._story_words import SUMMARY, next_command
-from ansible_collections.dbops.alembic.plugins.plugin_utils._text import labelled
+from ansible_collections.dbops.alembic.plugins.plugin_utils._text import LABEL, labelled
 
 ROOT = os.path.realpath(Path(__file__).parents[2])
 PLACES = tuple(os.path.join(ROOT, name, "") for name in ("roles", "playbooks"))
@@ -233,7 +233,8 @@ class CallbackModule(Default):
         failed = bool(stats.failures or stats.dark)
         inventories = [str(path) for path in context.CLIARGS.get("inventory") or ()]
         command = next_command(self._playbook, inventories, str(reported.get("outcome") or ""), failed)
-        told = labelled("Next", command) + labelled("Log", self._log)
+        told = [f"{'Next'.ljust(LABEL)}{command}"] if command else []  # on one line, so that it can be copied
+        told += labelled("Log", self._log)
         return [*lines, *(Line(line, "text") for line in told)]
 
 

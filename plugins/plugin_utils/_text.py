@@ -60,7 +60,8 @@ def table(rows: Sequence[Sequence[Any]], width: int = WIDTH) -> list[str]:
     used = [number for number in range(len(cells[0])) if any(row[number] for row in cells[1:])]
     widths = {number: max(len(row[number]) for row in cells) for number in used}
     found: list[str] = []
-    if sum(widths[number] + 2 for number in used[:-1]) <= width * 3 // 4:
+    before = sum(widths[number] + 2 for number in used[:-1])
+    if before <= width * 3 // 4 or before + widths[used[-1]] <= width:
         for row in cells:
             head = "".join(row[number].ljust(widths[number] + 2) for number in used[:-1])
             last = row[used[-1]] if used else ""
