@@ -33,16 +33,12 @@ options:
     description: How long to keep them; V(0) is for ever.
     type: float
     default: 0
+extends_documentation_fragment:
+  - dbops.alembic.attributes
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
-    support: full
-  platform:
-    description: Target OS/families that can be operated against.
-    platforms: posix
     support: full
 seealso:
   - module: dbops.alembic.kubernetes_archive

@@ -89,16 +89,12 @@ options:
       - A value that holds a URL with a password, or a key that names a secret, is refused. In messages secrets are masked.
     type: dict
     default: {}
+extends_documentation_fragment:
+  - dbops.alembic.attributes
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
-    support: full
-  platform:
-    description: Target OS/families that can be operated against.
-    platforms: posix
     support: full
 seealso:
   - module: dbops.alembic.deployment_record_info

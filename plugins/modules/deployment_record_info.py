@@ -74,17 +74,13 @@ options:
     description: How many rows may be lost by going back; V(-1) is any number.
     type: int
     default: 0
+extends_documentation_fragment:
+  - dbops.alembic.attributes
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
     support: none
-  platform:
-    description: Target OS/families that can be operated against.
-    platforms: posix
-    support: full
 seealso:
   - module: dbops.alembic.deployment_record
 author:

@@ -25,17 +25,13 @@ options:
   archive:
     description: The fact C(backup_archive) of the role P(dbops.alembic.backup#role); empty in check mode.
     type: dict
+extends_documentation_fragment:
+  - dbops.alembic.attributes
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
     support: none
-  platform:
-    description: Target OS/families that can be operated against.
-    platforms: posix
-    support: full
 seealso:
   - plugin: dbops.alembic.deployment
     plugin_type: callback

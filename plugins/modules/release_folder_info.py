@@ -18,17 +18,13 @@ options:
   version:
     description: The release to look for.
     type: str
+extends_documentation_fragment:
+  - dbops.alembic.attributes
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
     support: none
-  platform:
-    description: Target OS/families that can be operated against.
-    platforms: posix
-    support: full
 seealso:
   - module: dbops.alembic.release_folder
 author:

@@ -11,6 +11,7 @@ run is the same. The demo, the tests of packaging and those on real hosts take a
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import shutil
@@ -63,8 +64,9 @@ def compiled(archive: Any) -> None:
             archive.writestr(f"{name}c", packed._code_to_hash_pyc(code, source_hash(source), False))
 
 
+@functools.cache
 def preload() -> None:
-    """Load what nearly every task's process needs."""
+    """Load what nearly every task's process needs, once; it is called before each play."""
     import ansible.plugins.loader
 
     loader: Any = ansible.plugins.loader
