@@ -79,6 +79,35 @@ def test_an_application_that_migrates_by_itself_is_refused(newest: Application, 
     assert database.tables() == [] and "<prelude>" not in str(result.get("file"))
 
 
+STARTS = {
+    "list": "subprocess.run([sys.executable, '-m', 'alembic', 'upgrade', 'head'], check=True)",
+    "system": "assert os.system(sys.executable + ' -m alembic -x a=b upgrade head') == 0",
+    "async": "asyncio.run(main())",
+}
+ASYNC = """async def main():
+    process = await asyncio.create_subprocess_shell(sys.executable + " -m alembic upgrade head")
+    assert await process.wait() == 0
+"""
+
+
+@pytest.mark.parametrize("name", ["list", pytest.param("system", marks=pytest.mark.slow), "async"])
+def test_a_program_that_migrates_is_not_started(newest: Application, sqlite: Any, name: str) -> None:
+    """It would have connections of its own, which nobody keeps from writing."""
+    prelude = f"import asyncio, os, subprocess, sys\n{ASYNC}{STARTS[name]}\n"
+    result = writes(newest.info(newest.project("linear", sqlite), prelude=prelude), "alembic")
+    assert "We stopped it" in result["msg"] and sqlite.tables() == []
+
+
+def test_a_move_that_nobody_can_keep_back_is_told(newest: Application, maria: Any) -> None:
+    """By a program that does not look like one that migrates."""
+    code = "from alembic.config import main; main(['upgrade', 'head'])"
+    prelude = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {code!r}], check=True)\n"
+    project = newest.project("linear", maria)
+    said = ok(newest.info(project, prelude=prelude, url=maria.url()))["warnings"]
+    assert any("moved from base to r005 while the project was looked at" in text for text in said), said
+    assert ok(newest.info(project, prelude=prelude, url=maria.url()))["warnings"] == []
+
+
 QUICK = ("psycopg2", "psycopg async", "asyncpg", "pg8000", "psql", "pymysql", "sqlite3", "sqlite3 attached")
 
 

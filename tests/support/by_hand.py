@@ -123,6 +123,25 @@ c.cursor().execute(WRITE)
 import mysql.connector
 c = mysql.connector.connect(use_pure=True, **PARTS)
 c.cursor().execute(WRITE)
+## mysql.connector pool
+import mysql.connector.pooling
+p = mysql.connector.pooling.MySQLConnectionPool(pool_size=1, **PARTS)
+p.get_connection().close()
+c = p.get_connection()
+c.cursor().execute(WRITE)
+## mysql.connector pure pool
+import mysql.connector.pooling
+p = mysql.connector.pooling.MySQLConnectionPool(pool_size=1, use_pure=True, **PARTS)
+p.get_connection().close()
+c = p.get_connection()
+c.cursor().execute(WRITE)
+## mysql.connector async
+import asyncio, mysql.connector.aio
+async def main():
+    c = await mysql.connector.aio.connect(ssl_disabled=True, **PARTS)
+    await c.reset_session()
+    await (await c.cursor()).execute(WRITE)
+asyncio.run(main())
 ## sqlite3
 import sqlite3
 c = sqlite3.connect(DSN)

@@ -15,7 +15,7 @@ import threading
 import traceback
 from typing import Any, Callable
 
-from . import learned, project, readonly
+from . import learned, moved, project, readonly
 from .channel import Sender
 from .failure import Failure, describe
 from .operations import find
@@ -30,6 +30,8 @@ def execute(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> 
             raise Failure("internal_error", f"The worker knows no operation {request.get('operation')!r}.")
         facts = operation(request, send)
         readonly.warn(send)
+        if request.get("operation") in readonly.READING:
+            moved.warn(send)
         _done(send, facts)
     except (Exception, SystemExit) as exc:
         url = request.get("url")

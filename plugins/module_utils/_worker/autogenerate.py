@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from . import history, project, target
+from . import history, moved, project, target
 from .environment import EnvironmentRun, Send, Visit
 from .failure import Failure
 
@@ -17,6 +17,7 @@ def check(request: dict[str, Any], send: Send) -> dict[str, Any]:
     """Return the operations that would bring the database to the models, as ``alembic check`` finds them."""
     project.enter(request)
     versions = project.versions()
+    moved.begin(request)
     environment, context = _comparing(request, send)
     environment.run()
     scripts = context.generated_revisions[-1]

@@ -232,6 +232,14 @@ def _pg8000(module: Any, keeper: Keeper) -> None:
     module.CoreConnection.__init__ = initialise
 
 
+def _all(*changes: Callable[[Any, Keeper], None]) -> Callable[[Any, Keeper], None]:
+    def change(module: Any, keeper: Keeper) -> None:
+        for one in changes:
+            one(module, keeper)
+
+    return change
+
+
 def _after(name: str, owner: str, run: Callable[[Any], Any]) -> Callable[[Any, Keeper], None]:
     """Return a change that runs something on each connection when the method ``name`` of the class ``owner`` has connected it."""
 
@@ -263,6 +271,15 @@ def _by_cursor(connection: Any) -> None:
         cursor.execute(SET_MYSQL)
     finally:
         cursor.close()
+
+
+async def _by_query(connection: Any) -> None:
+    await connection.cmd_query(SET_MYSQL)
+
+
+def _forgetting(owner: str, run: Callable[[Any], Any]) -> Callable[[Any, Keeper], None]:
+    """Return a change of mysql.connector for what begins a connection anew, as its pool does with each."""
+    return _all(*(_after(name, owner, run) for name in ("cmd_reset_connection", "cmd_change_user")))
 
 
 def _sqlite3(module: Any, keeper: Keeper) -> None:
@@ -330,6 +347,11 @@ CHANGES: dict[str, Callable[[Any, Keeper], None]] = {
     "asyncmy.connection": _after("connect", "Connection", lambda self: self.query(SET_MYSQL)),
     "MySQLdb.connections": _after("__init__", "Connection", _by_cursor),
     "mysql.connector.abstracts": _after("connect", "MySQLConnectionAbstract", _by_cursor),
+    "mysql.connector.connection": _forgetting("MySQLConnection", _by_cursor),
+    "mysql.connector.connection_cext": _forgetting("CMySQLConnection", _by_cursor),
+    "mysql.connector.aio.connection": _all(
+        _after("connect", "MySQLConnection", _by_query), _forgetting("MySQLConnection", _by_query)
+    ),
     "mariadb.connections": _after("__init__", "Connection", _by_cursor),
     "sqlite3": _sqlite3,
     "sqlite3.dbapi2": _sqlite3,

@@ -10,8 +10,9 @@ again when env.py hands over a context. Statements on a version table until then
 from __future__ import annotations
 
 import contextlib
+import os
 import re
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from . import project, server
 
@@ -166,8 +167,8 @@ def _look_first(request: dict[str, Any]) -> None:
 
     for url in project.asked_urls(request):
         with contextlib.suppress(Exception):  # what is wrong with it is told when the project connects
-            if url.get_backend_name() == "sqlite":
-                continue  # would make the file; nobody else has a session there
+            if url.get_backend_name() == "sqlite" and not os.path.isfile(url.database or ""):
+                continue  # it would be made
             engine = create_engine(url, poolclass=NullPool)
             if getattr(engine.dialect, "is_async", False):
 
@@ -187,3 +188,16 @@ def meet(visit: Any) -> None:
 def of(visit: Any) -> dict[str, Any] | None:
     """Return from where to where a context's database moved before we began, if it did and somebody watched."""
     return _WATCH[0].of(visit) if _WATCH else None
+
+
+def warn(send: Callable[[dict[str, Any]], None]) -> None:
+    """Tell whoever only looks that a database moved meanwhile; no connection of this process could write."""
+    for watch in _WATCH:
+        for moves in watch.moves.values():
+            for move in moves.values():
+                way = " to ".join(", ".join(move[end]) or "base" for end in ("from", "to"))
+                message = (
+                    f"The database moved from {way} while the project was looked at, and not through a connection of ours: the "
+                    "project starts a migration in another process, or somebody else migrated at that time."
+                )
+                send({"event": "warning", "message": message})

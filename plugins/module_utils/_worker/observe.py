@@ -115,6 +115,7 @@ def info(request: dict[str, Any], send: Send) -> dict[str, Any]:
     """Return databases, heads, bases, branches and the history of the scripts."""
     project.enter(request)
     versions = project.versions()
+    moved.begin(request)
     seen: list[dict[str, Any]] = []
     request = dict(request, observe_target=request.get("target") or "heads")
     try:

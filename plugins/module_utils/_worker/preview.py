@@ -11,7 +11,7 @@ import io
 import os
 from typing import Any, Callable, Iterator, Sequence
 
-from . import history, project, target
+from . import history, moved, project, target
 from .environment import EnvironmentRun, Send, Visit
 from .failure import describe
 from .migrate import PLANS, _Migration
@@ -39,6 +39,7 @@ def preview(request: dict[str, Any], send: Send) -> dict[str, Any]:
     """Announce what ``request`` would do, with SQL where it can be had; a revision that can't be rendered says why."""
     project.enter(request)
     send({"event": "versions", "versions": project.versions()})
+    moved.begin(request)
     wanted = dict(request, operation=request["preview_of"])
     look = _Look(wanted, send)
     try:

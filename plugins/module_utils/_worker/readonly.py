@@ -15,7 +15,7 @@ import os
 import traceback
 from typing import Any, Callable, Dict, Iterator
 
-from . import drivers, server
+from . import drivers, programs, server
 from .failure import sqlstate_of
 from .refused import (
     CONSEQUENCES,
@@ -59,6 +59,15 @@ class Keeper:
         # for programs that the project starts, and for bindings of libpq that we don't know
         os.environ["PGOPTIONS"] = f"{self.before or ''} {drivers.OPTION}".strip()
         drivers.install(self)
+        programs.install(self.stop)
+
+    def stop(self, command: str) -> None:
+        """Stop a program that would migrate; it has connections of its own, also where this process works on a copy.
+
+        :raises Failure: ``environment_writes``.
+        """
+        self.note(command)
+        raise failure(self.refused[-1], "We stopped it")
 
     def listen(self) -> None:
         """Watch SQLAlchemy, once it can be imported."""
