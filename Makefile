@@ -57,6 +57,9 @@ test-projects: ## Migrate projects from PyPI that nobody here wrote
 test-kubernetes: ## Whole deployments on a real cluster: DBOPS_KUBE names a program that starts one, else KUBECONFIG (tests/kubernetes/cluster.py)
 	@$(RUN) --slow kubernetes -- $(ARGS)
 
+pictures: dev ## The pictures of the report in README and guides; ARGS=FOLDER for every kind of report, to look at. Needs Chromium
+	@PYTHONPATH="$(CACHE)/tree:tests" $(DEV)/python tests/tooling/pictures.py $(ARGS)
+
 bench: dev ## Compare with doing it by hand
 	@PATH=$(abspath $(DEV)):"$$PATH" python tests/bench/run.py
 
@@ -71,4 +74,4 @@ clean: ## Remove all that was made, .cache included
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-all lint types format sanity unit integration packaging test-demo molecule test-projects test-kubernetes bench demo build clean
+.PHONY: help dev test test-all lint types format sanity unit integration packaging test-demo molecule test-projects test-kubernetes pictures bench demo build clean

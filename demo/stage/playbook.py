@@ -1,6 +1,6 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs a playbook of the collection: all that it prints goes to a file, and what tells the story goes to the terminal as well."""
+"""Runs a playbook of the collection. Its callback tells the story, and writes all the rest to a log, whose path it tells."""
 
 from __future__ import annotations
 
@@ -16,35 +16,28 @@ from pathlib import Path
 from support.paths import CACHE, ROOT, TREE
 
 from . import strays, terminal
-from .shown import Shown
 
 
 @dataclass(frozen=True)
 class Outcome:
     status: int
     seconds: float
-    log: Path
 
 
 class Player:
     def __init__(self, variables: Path, secrets: dict[str, str], logs: Path):
         self.variables, self.secrets, self.logs = variables, secrets, logs
 
-    def play(self, name: str, log_name: str, **variables: object) -> Outcome:
-        log = self.logs / f"{log_name}.log"
+    def play(self, name: str, **variables: object) -> Outcome:
         command = [str(Path(sys.executable).with_name("ansible-playbook")), name]
         given = [f"--extra-vars={name}={value}" for name, value in variables.items()]
         terminal.note(f"ansible-playbook {name} {' '.join(given)}")
-        terminal.quiet(f"all that it prints: {log}")
         command += [f"--extra-vars=@{self.variables}", *given]
         began = time.monotonic()
-        shown = Shown()
-        with open(log, "w") as file, self._started(command) as process:
+        with self._started(command) as process:
             for line in process.stdout:
-                file.write(line)
-                file.flush()
-                shown.line(line.rstrip())
-        return Outcome(process.returncode, time.monotonic() - began, log)
+                terminal.quoted(line.rstrip())
+        return Outcome(process.returncode, time.monotonic() - began)
 
     @contextmanager
     def _started(self, command: list[str]) -> Iterator[subprocess.Popen[str]]:
@@ -70,5 +63,6 @@ class Player:
             "ANSIBLE_COLLECTIONS_PATH": str(TREE),
             "ANSIBLE_HOME": str(CACHE / "ansible"),
             "ANSIBLE_NOCOLOR": "1",
+            "DBOPS_ALEMBIC_LOG_FOLDER": str(self.logs),
             "LC_ALL": "C.UTF-8",
         }

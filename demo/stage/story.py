@@ -80,7 +80,7 @@ class Story:
         before = self.contents()
         terminal.note(f"Before: {before.text}")
         with proof.Client(self.theatre.replicas) as client:
-            outcome = self.player.play(PLAYBOOK, f"{len(self.summary)}-{chapter.release}", release_version=chapter.release)
+            outcome = self.player.play(PLAYBOOK, release_version=chapter.release)
         after = self.contents()
         terminal.note(f"After:  {after.text}")
         self._check(chapter, outcome.status, before, after)
@@ -138,14 +138,14 @@ def main() -> int:
                 keep_open(theatre)
     except Disappointed as problem:
         terminal.bad(str(problem))
-        terminal.note(f"What the playbooks printed is in {CACHE / 'demo' / 'logs'}.")
+        terminal.note(f"The logs of the playbooks are in {CACHE / 'demo' / 'logs'}.")
         return 1
     except Unavailable as problem:
         terminal.bad(str(problem))
         return 1
     except KeyboardInterrupt:
         return 130
-    terminal.note(f"What the playbooks printed, and their reports: {CACHE / 'demo' / 'logs'}")
+    terminal.note(f"The logs of the playbooks, and their reports: {CACHE / 'demo' / 'logs'}")
     return 0
 
 

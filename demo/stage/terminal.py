@@ -38,8 +38,9 @@ def note(text: str) -> None:
     say("   " + text)
 
 
-def quiet(text: str) -> None:
-    say("   " + _paint(text, "2"))
+def quoted(text: str) -> None:
+    """A line that somebody else says."""
+    say(("   | " + text).rstrip())
 
 
 def good(text: str) -> None:

@@ -107,7 +107,7 @@ class Theatre:
 
     def last_record(self) -> dict:
         """What the collection wrote down about the last deployment; nothing, if there was none."""
-        records = sorted((self.folder / "deployments").glob("*.json"))
+        records = sorted((self.folder / "deployments").glob("2*.json"))
         return json.loads(records[-1].read_text()) if records else {}
 
     def ways_to_look(self) -> list[str]:

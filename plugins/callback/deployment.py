@@ -232,7 +232,7 @@ class CallbackModule(Default):
         reported = (stats.custom.get("_run") or {}).get("dbops_deployment") or {}
         failed = bool(stats.failures or stats.dark)
         inventories = [str(path) for path in context.CLIARGS.get("inventory") or ()]
-        command = next_command(self._playbook, inventories, str(reported.get("outcome") or ""), failed)
+        command = next_command(self._playbook, inventories, reported, failed)
         told = [f"{'Next'.ljust(LABEL)}{command}"] if command else []  # on one line, so that it can be copied
         told += labelled("Log", self._log)
         return [*lines, *(Line(line, "text") for line in told)]

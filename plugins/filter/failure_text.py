@@ -51,35 +51,16 @@ _value:
     What to do: the package index of that host has no such version. …
 """
 
-import re
 from typing import Any, Callable, Mapping
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.dbops.alembic.plugins.module_utils._core import failure
-from ansible_collections.dbops.alembic.plugins.module_utils._worker.redaction import Redactor, cut
-
-#: All that is read of a result; of an output its end is enough.
-_READ = ("cmd", "rc", "msg", "error_kind", "failed")
-_OUTPUTS = ("stdout", "stderr", "module_stdout", "module_stderr")
-_KEPT = 20_000
-#: A token that stands where a URL of git has its user; it is no password to anybody else.
-_TOKEN = re.compile(r"(https?://)[^\s/@:]{16,}@")
+from ansible_collections.dbops.alembic.plugins.plugin_utils._failure_text import text
 
 
 def failure_text(result: Any, task: str = "") -> str:
     if not isinstance(result, Mapping):
         raise AnsibleFilterError(f"failure_text: the input is of type {type(result).__name__}, not the result of a task")
-    return _TOKEN.sub(r"\1***@", failure.told(Redactor().clean(_read(result)), str(task)))
-
-
-def _read(result: Mapping[str, Any]) -> dict[str, Any]:
-    found = {key: result[key] for key in _READ if key in result}
-    found |= {key: cut(str(result[key]), -_KEPT) for key in _OUTPUTS if result.get(key)}
-    if isinstance(result.get("extract_results"), Mapping):
-        found["extract_results"] = dict(result["extract_results"])
-    if isinstance(result.get("results"), list):
-        found["results"] = [_read(item) for item in result["results"] if isinstance(item, Mapping)]
-    return found
+    return text(result, str(task))
 
 
 class FilterModule:

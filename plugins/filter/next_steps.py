@@ -26,17 +26,23 @@ options:
       - The record of the deployment.
     type: dict
     required: true
-  program:
+  inventories:
     description:
-      - The program with what it needs to find the inventory, to which the playbook is added.
-    type: str
-    default: ansible-playbook
+      - The inventories that the commands are given.
+    type: list
+    elements: str
+    default: []
+  variables:
+    description:
+      - Extra variables that the commands are given, such as the names of the groups.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
 - name: Say how it goes on
   ansible.builtin.debug:
-    msg: "{{ found.decision | dbops.alembic.next_steps(found.record, 'ansible-playbook -i hosts.yml') }}"
+    msg: "{{ found.decision | dbops.alembic.next_steps(found.record, inventories=['hosts.yml']) }}"
 """
 
 RETURN = r"""
@@ -55,11 +61,12 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.dbops.alembic.plugins.module_utils._core import next_steps as core
 
 
-def next_steps(decision: Any, record: Any, program: str = "ansible-playbook") -> list[dict[str, str]]:
-    for what, given in (("the input", decision), ("record", record)):
+def next_steps(decision: Any, record: Any, inventories: Any = (), variables: Any = None) -> list[dict[str, str]]:
+    for what, given in (("the input", decision), ("record", record), ("variables", variables or {})):
         if not isinstance(given, Mapping):
             raise AnsibleFilterError(f"next_steps: {what} is of type {type(given).__name__}, not a dictionary")
-    return core.next_steps(decision, record, str(program))
+    given = {str(name): str(value) for name, value in (variables or {}).items()}
+    return core.next_steps(decision, record, core.program([str(path) for path in inventories], given))
 
 
 class FilterModule:

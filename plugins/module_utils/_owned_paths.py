@@ -19,6 +19,8 @@ from ._owned import checked, demand, file_at, look, read, remove, usable
 
 #: What a report of ours has in its first lines, and what those of the first version have instead.
 REPORT = '<meta name="generator" content="dbops.alembic">'
+#: The same in those for machines: JSON, JUnit XML, and metrics of Prometheus.
+_REPORTS = (REPORT, '"generator": "dbops.alembic"', "<!-- dbops.alembic -->", "# dbops.alembic\n")
 #: What the reports on a plan have there: Markdown, SARIF and JUnit XML.
 _PLANS = ("<!-- dbops.alembic -->", '"name": "dbops.alembic"', '<testsuite name="alembic_plan"')
 _FIRST_REPORT = ('<!doctype html>\n<html lang="en">', "<tr><th>Deployment</th><td>", "<tr><th>Revision</th>")
@@ -72,7 +74,7 @@ def _archive(path: str, params: Mapping[str, Any]) -> str:
 
 def _report(path: str, params: Mapping[str, Any]) -> str:
     text = (read(path) or "").lstrip()
-    return "what it holds" if REPORT in text[:1000] or all(part in text for part in _FIRST_REPORT) else ""
+    return "what it holds" if any(mark in text[:1000] for mark in _REPORTS) or all(part in text for part in _FIRST_REPORT) else ""
 
 
 def _plan(path: str, params: Mapping[str, Any]) -> str:

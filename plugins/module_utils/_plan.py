@@ -147,6 +147,7 @@ class _Database:
             "copy": self.facts["copy"],
             "second_opinion": self.facts["second_opinion"],
             "parser": self.parser,
+            "tables": {name: {"rows": _rows(table)} for name, table in (self.facts.get("tables") or {}).items()},
             "revisions": [self._shown(step, pending) for step, pending in zip(self.steps, self.facts["pending"])],
         }
 
@@ -162,6 +163,12 @@ class _Database:
             findings=[finding.as_result() for finding in step.findings],
             reversible=step.reversal.as_result(),
         )
+
+
+def _rows(table: Mapping[str, Any]) -> int | None:
+    """The rows that the server counts as they come and go; without that what it saw when it analysed the table."""
+    rows: int | None = table.get("live") or table["rows"]
+    return rows
 
 
 def _statement(seen: Seen, statement: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,12 @@ from ._errors import MigrationError
 from ._owned import checked, read, usable
 
 _SUFFIX = ".json"
+#: Ends the files beside the records that hold what a deployment came to, for machines; they are no records.
+_RESULT = ".result.json"
+
+
+def _is_record(name: str) -> bool:
+    return name.endswith(_SUFFIX) and not name.startswith(".") and not name.endswith(_RESULT)
 
 
 def utc_now() -> str:
@@ -66,7 +72,7 @@ class RecordStore:
         """Return every record, oldest first; one that can not be read is an error."""
         self.check_folder()
         try:
-            names = sorted(name for name in os.listdir(self.directory) if name.endswith(_SUFFIX) and not name.startswith("."))
+            names = sorted(name for name in os.listdir(self.directory) if _is_record(name))
         except FileNotFoundError:
             return []
         return sorted((self.read(name[: -len(_SUFFIX)]) for name in names), key=lambda record: (record.created_at, record.id))

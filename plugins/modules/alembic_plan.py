@@ -340,7 +340,9 @@ revisions:
 databases:
   description:
     - One entry for each database or tenant, with C(database), C(initialised), C(current), C(mode), C(mode_reason), C(copy),
-      C(second_opinion), C(parser) and C(revisions).
+      C(second_opinion), C(parser), C(tables) and C(revisions).
+    - C(tables) has each table of the real database with its number of C(rows) as the server's statistics have it, null where they
+      do not; SQLite has none.
     - C(copy) says where it was rehearsed, in a C(database) of the same server, in the one that was C(given), in a throw-away
       C(cluster), or on a C(file).
     - C(second_opinion) is the name and version of squawk, where it read the SQL. C(parser) is those of pglast, where it took

@@ -8,6 +8,9 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, Mapping
 
+from ansible_collections.dbops.alembic.plugins.module_utils._core import next_steps
+
+from ._failure_text import shortened, text
 from ._text import joined, part, size
 
 Result = Mapping[str, Any]
@@ -105,31 +108,25 @@ _TOLD: dict[str, Callable[[Result], str]] = {
 
 
 def cause(result: Result, lines: int) -> list[str]:
-    """Return why a task failed: its message and the end of what the program said, ``lines`` of that at most."""
+    """Return why a task failed, as the filter failure_text tells it, with ``lines`` at most of each log."""
     if result.get("censored"):
         return ["The result is hidden, as no_log of the task asks for."]
-    failed = [entry for entry in result.get("results") or () if isinstance(entry, Mapping) and entry.get("failed")]
-    texts = [str(entry.get("msg") or "") for entry in failed] or [str(result.get("msg") or "")]
-    said = str(result.get("stderr") or result.get("module_stderr") or "").rstrip().splitlines()
-    found = [line for text in dict.fromkeys(texts) for line in text.rstrip().splitlines()]
-    hint = str(result.get("hint") or "")
-    return [line for line in found if line.strip()] + said[-lines:] + ([hint] if hint and hint not in "\n".join(found) else []) or [
-        "No reason was given."
-    ]
+    return shortened([line for line in text(result).splitlines() if line.strip()], lines)
 
 
-def next_command(playbook: str, inventories: list[str], outcome: str, failed: bool) -> str:
-    """Return the command that is next after a run; empty where none is.
+def next_command(playbook: str, inventories: list[str], reported: Mapping[str, Any], failed: bool) -> str:
+    """Return the command that is next after a run; empty where none is, or where the summary has told the commands that go on.
 
     :param playbook: the name of the playbook as it was called; the others of this collection are called in the same way.
-    :param outcome: of ``dbops_deployment``; empty where no deployment was reported.
+    :param reported: ``dbops_deployment``; empty where no deployment was reported.
     """
-    if not playbook.startswith(OURS) or not (failed or outcome):
+    outcome = str(reported.get("outcome") or "")
+    if not playbook.startswith(OURS) or not (failed or outcome) or reported.get("next"):
         return ""
     name = _NEXT.get(outcome, "status" if failed else "")
     if not name or name == playbook[len(OURS) :]:
         return ""
-    return " ".join(["ansible-playbook", *(f"-i {path}" for path in inventories), OURS + name])
+    return next_steps.command(OURS + name, next_steps.program(inventories))
 
 
 #: Outcome of a deployment → the playbook that says or does what is next.

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
+from ._failure_text import shortened
 from ._text import LABEL, WIDTH, joined, labelled, part, size, wrapped
 
 Result = Mapping[str, Any]
+
+#: Lines that are shown of the log of a host; the report and the log of the run have the rest.
+LOG_LINES = 5
 
 
 def summary(result: Result, width: int = WIDTH) -> list[str]:
     """Return the lines of the summary."""
     found = wrapped("{}: {}".format(result.get("application"), result.get("message")), width)
-    for lines in (_release, _route, _health, _way_back, _archive, _failure):
+    for lines in (_now, _release, _route, _health, _way_back, _archive, _failure):
         found += lines(result, width)
     for warning in result.get("warnings") or ():
         found += labelled("Warning", warning, width=width)
@@ -38,6 +42,19 @@ def _next(result: Result, width: int) -> list[str]:
         else:
             found += wrapped(step["does"], width, label, " " * LABEL)
     return found
+
+
+def _now(result: Result, width: int) -> list[str]:
+    """What serves, where the database is and what was lost, where that is not just what was asked for."""
+    if result.get("outcome") in ("finished", "nothing_to_do", "checked") or not result.get("verdict"):
+        return []
+    at = result.get("database_revision")
+    where = "where it stands is not known" if at is None else f"at {joined(at, 'base')}"
+    return (
+        labelled("Serves now", part(result["verdict"]).get("serves") or "", width=width)
+        + labelled("Database", where, width=width)
+        + labelled("Data", part(result.get("data")).get("text") or "", width=width)
+    )
 
 
 def _release(result: Result, width: int) -> list[str]:
@@ -101,4 +118,4 @@ def _failure(result: Result, width: int) -> list[str]:
         return []
     hosts = failure.get("hosts") or ()
     where = "{}{}".format(failure.get("step") or "an unknown step", f" on {', '.join(hosts)}" if hosts else "")
-    return labelled("Failed at", where, *str(failure.get("message") or "").splitlines(), width=width)
+    return labelled("Failed at", where, *shortened(str(failure.get("message") or "").splitlines(), LOG_LINES), width=width)

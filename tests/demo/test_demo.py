@@ -99,7 +99,15 @@ def test_the_whole_story(start: Any) -> None:
     assert said.count("all 3 replicas serve release 1.0") == 1  # before anything is deployed
     assert said.count("all 3 replicas serve release 1.1") == 3
     assert said.count("the playbook failed, and the database is as it was") == 2
-    assert "\033[" not in said
+    assert "\033[" not in said and "TASK [" not in said
+    told = [line.removeprefix("   | ") for line in said.splitlines() if line.startswith("   | ")]
+    assert sum(line.startswith("  ok  Prepare the release") for line in told) == 3, said
+    assert sum(line.startswith("  ok  Upgrade the database") for line in told) == 2
+    assert sum(line.startswith("  !!  Upgrade the database: failed on ") for line in told) == 1
+    assert sum(line.startswith("  ok  Put the snapshot back") for line in told) == 2
+    assert "shop: release 1.1 serves." in told and len(told) < 200
+    logs = [path for path in (demo.cache / "demo" / "logs").glob("*.log") if "PLAY RECAP" in path.read_text()]
+    assert len(logs) == 3 and all(str(path) in said for path in logs)
     for url in re.findall(r"curl (http://\S+/health)", said):
         assert json.load(urllib.request.urlopen(url))["release"] == "1.1"
     assert demo.left(), "the test looks in the wrong places"
@@ -111,7 +119,7 @@ def test_the_whole_story(start: Any) -> None:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_demo_that_is_stopped_in_a_deployment_leaves_nothing(start: Any, how: signal.Signals) -> None:
     demo = start()
-    demo.wait_for("· ")
+    demo.wait_for("| ")
     time.sleep(3)
     assert demo.left()
     demo.process.send_signal(how)
@@ -122,7 +130,7 @@ def test_a_demo_that_is_stopped_in_a_deployment_leaves_nothing(start: Any, how: 
 def test_a_demo_that_is_killed_leaves_no_server(start: Any) -> None:
     demo = start()
     demo.wait_for("starting supervisord")
-    demo.wait_for("· ")
+    demo.wait_for("| ")
     demo.process.kill()
     demo.process.wait()
     deadline = time.monotonic() + PATIENCE

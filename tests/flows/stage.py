@@ -232,7 +232,7 @@ class Stage:
         return {(host.active, status, said.get("release", "")) for host, status, said in answers}
 
     def records(self) -> list[dict[str, Any]]:
-        return [json.loads(path.read_text()) for path in sorted((self.folder / "records").glob("*.json"))]
+        return [json.loads(path.read_text()) for path in sorted((self.folder / "records").glob("2*.json"))]
 
     def close(self) -> None:
         self.supervisor.stop()

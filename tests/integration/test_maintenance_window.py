@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -75,7 +77,14 @@ def stage(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Itera
         first = made.play("maintenance_window", release_version="1.0")
         assert first.status == 0, first.output
         made.seed(500)
-        second = made.play("maintenance_window", release_version="1.1")
+        (made.folder / "metrics").mkdir()
+        second = made.play(
+            "maintenance_window",
+            release_version="1.1",
+            deployment_report_junit_path=f"{made.folder}/shop.junit.xml",
+            deployment_report_metrics_directory=f"{made.folder}/metrics",
+            deployment_report_fetch_directory=f"{made.folder}/artefacts",
+        )
         assert second.status == 0, second.output
         yield made
     finally:
@@ -95,9 +104,40 @@ def test_a_finished_deployment_leaves_a_record_an_archive_and_a_report(stage: St
     assert archive.stat().st_mode & 0o777 == 0o600
     assert not list(archive.parent.glob(".partial*"))
     report = (stage.folder / "records" / "shop.html").read_text()
-    assert "<svg" in report and "src=" not in report and "http" not in report.replace("http://127.0.0.1", "")
-    everything = [path for folder in ("records", "archives") for path in (stage.folder / folder).rglob("*") if path.is_file()]
+    assert "<script" not in report and "src=" not in report and "http" not in report.replace("http://127.0.0.1", "")
+    for told in (
+        "Deployed: release 1.1 serves.",
+        "Release 1.1 serves on shop1, shop2.",
+        "No data was given up",
+        "At c64b2e98d075.",
+        '<td>public.payments</td><td class="number">new</td>',
+        "locks <b>public.orders</b> in AccessExclusive",
+        f"{archive.name}</a>",
+    ):
+        assert told in report, report
+    everything = [
+        path
+        for folder in ("records", "archives", "metrics", "artefacts")
+        for path in (stage.folder / folder).rglob("*")
+        if path.is_file()
+    ]
     assert not [path for path in everything if stage.database.password.encode() in path.read_bytes()]
+
+
+def test_the_result_is_there_for_machines_and_on_the_controller(stage: Stage) -> None:
+    record = stage.records()[-1]
+    result = json.loads((stage.folder / "records" / "shop.result.json").read_text())
+    assert (result["id"], result["outcome"], result["database_revision"]) == (record["id"], "finished", ["c64b2e98d075"])
+    assert {host["state"] for host in result["host_states"].values()} == {"serves"}
+    assert result["by"]["user"] and result["downtime"]["to"] and result["data"]["lost"] == "no"
+    cases = list(ElementTree.parse(stage.folder / "shop.junit.xml").iter("testcase"))
+    assert len(cases) == 1 + 2 + 2 * 3
+    metrics = (stage.folder / "metrics" / "dbops_shop_deployment.prom").read_text()
+    assert f'dbops_deployment_downtime_seconds{{application="shop"}} {result["downtime_seconds"]}' in metrics
+    assert "dbops_backup_created_timestamp_seconds" in (stage.folder / "metrics" / "dbops_shop_backup.prom").read_text()
+    here = stage.folder / "artefacts"
+    assert sorted(path.name for path in here.iterdir()) == ["shop.html", "shop.junit.xml", "shop.result.json"]
+    assert (here / "shop.html").read_text() == (stage.folder / "records" / "shop.html").read_text()
 
 
 def test_a_second_run_changes_nothing(stage: Stage) -> None:

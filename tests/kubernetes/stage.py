@@ -257,7 +257,7 @@ class Stage(Mortal):
             found = self.get("configmaps", "--field-selector=metadata.name=shop-deployments")["items"]
             texts = [text for item in found for _name, text in sorted(item["data"].items())]
         else:
-            texts = [path.read_text() for path in sorted((self.folder / "records").glob("*.json"))]
+            texts = [path.read_text() for path in sorted((self.folder / "records").glob("2*.json"))]
         return [json.loads(text) for text in texts]
 
     def close(self, keep_database: bool = False) -> None:

@@ -40,7 +40,7 @@ def halted() -> list[Decision]:
 
 @pytest.mark.parametrize("decision", halted(), ids=lambda decision: decision.reason[:60])
 def test_every_halt_has_commands_that_can_be_copied(decision: Decision) -> None:
-    steps = next_steps(decision.as_dict(), RECORD, PROGRAM)
+    steps = next_steps(decision.as_dict(), RECORD, ["hosts.yml"])
     commands = [step["command"] for step in steps if step["command"]]
     assert len(commands) >= 2 and len(set(commands)) == len(commands), steps
     assert commands[-1] == f"{PROGRAM} dbops.alembic.status"
@@ -50,7 +50,7 @@ def test_every_halt_has_commands_that_can_be_copied(decision: Decision) -> None:
 
 def test_the_variables_of_a_command_are_in_it() -> None:
     record = Record(**HOW, kind="maintenance_window", step="starting", failure={"message": "no"})
-    steps = next_steps(decide(record, Observed(("c",), False, "complete", False, 3), Policy()).as_dict(), RECORD, PROGRAM)
+    steps = next_steps(decide(record, Observed(("c",), False, "complete", False, 3), Policy()).as_dict(), RECORD, ["hosts.yml"])
     assert steps[0] == {
         "command": f"{PROGRAM} dbops.alembic.recover -e deployment_rows_given_up=3",
         "does": "gives up 3 rows, puts the backup back and starts release 1.",
@@ -77,6 +77,13 @@ def test_the_variables_of_a_command_are_in_it() -> None:
     ],
 )
 def test_where_nothing_else_is_told_recover_goes_on(decision: dict[str, Any], does: str) -> None:
-    steps = next_steps(decision, RECORD, PROGRAM)
+    steps = next_steps(decision, RECORD, ["hosts.yml"])
     assert {"command": f"{PROGRAM} dbops.alembic.recover", "does": does} in steps
     assert [step["does"] for step in steps if not step["command"]] == decision.get("remedies", [])
+
+
+def test_inventories_and_groups_are_quoted_for_a_shell() -> None:
+    steps = next_steps({}, RECORD, ["my hosts.yml", "b.yml"], {"deployment_application_group": "web shop"})
+    assert steps[-1]["command"] == (
+        "ansible-playbook -i 'my hosts.yml' -i b.yml -e 'deployment_application_group=web shop' dbops.alembic.status"
+    )

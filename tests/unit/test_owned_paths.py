@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.dbops.alembic.plugins.filter.deployment_outcome import deployment_outcome
+from ansible_collections.dbops.alembic.plugins.filter.deployment_report import FORMATS, deployment_report
 from ansible_collections.dbops.alembic.plugins.module_utils._core import owned
 from ansible_collections.dbops.alembic.plugins.module_utils._core.archives import belongs
 from ansible_collections.dbops.alembic.plugins.module_utils._core.owned import Found
@@ -21,6 +23,8 @@ from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.archive 
 from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.archive_script import SCRIPT, URL
 from ansible_collections.dbops.alembic.plugins.module_utils._owned_paths import REPORT, run_archive_folder, run_owned_path
 from test_releases import tree
+
+from support import deployments
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = 1_800_000_000.0
@@ -110,8 +114,13 @@ def test_a_report_is_replaced_and_another_file_is_not(tmp_path: Path) -> None:
     assert refused(tmp_path / "linked.html", "report", "replaceable") == "not_ours"
 
 
-def test_the_report_says_what_it_is() -> None:
-    assert REPORT in (ROOT / "roles/deployment/templates/report.html.j2").read_text()[:800]
+@pytest.mark.parametrize("format", FORMATS)
+def test_each_form_of_a_report_says_what_it_is(tmp_path: Path, format: str) -> None:
+    written = tmp_path / "shop.report"
+    written.write_text(deployment_report(deployment_outcome(*deployments.good()), format))
+    assert call(written, "report", "replaceable")["exists"]
+    written.write_text("{}")
+    assert refused(written, "report", "replaceable") == "not_ours"
 
 
 def test_a_journal_goes_and_the_database_stays(tmp_path: Path) -> None:

@@ -182,3 +182,11 @@ def test_a_writer_that_is_killed_leaves_a_whole_record(tmp_path: Path) -> None:
         writer.wait()
         assert longest > before
         assert RecordStore(str(tmp_path)).read("d1").step == "stopping"
+
+
+def test_the_result_of_a_deployment_beside_the_records_is_none(tmp_path: Path) -> None:
+    call(tmp_path, state="begun", facts=FACTS)
+    (tmp_path / "shop.result.json").write_text("{}")
+    assert [record["id"] for record in info(tmp_path)["records"]] == ["d1"]
+    call(tmp_path, state="closed", status="finished")
+    assert kind_of(call, tmp_path, "1.0.result", state="begun", facts=FACTS) == "options_invalid"

@@ -77,7 +77,7 @@ def test_every_variable_of_the_role_that_its_files_use_is_known(role: str) -> No
         | set(options(role))
         | set(load(role, "vars", "main.yml") if (ROLES / role / "vars").exists() else {})
     )
-    for path in [*(ROLES / role).glob("tasks/*.yml"), *(ROLES / role).glob("templates/*"), *(ROLES / role).glob("vars/*.yml")]:
+    for path in [*(ROLES / role).glob("tasks/*.yml"), *(ROLES / role).glob("templates/*.j2"), *(ROLES / role).glob("vars/*.yml")]:
         text = re.sub(r"#.*|dbops\.alembic\.\w+|'[^']*'", "", path.read_text())
         used = set(re.findall(rf"(?<![\w.'/])(_?{role}_[a-z_]+)\b", text))
         assert used <= known, f"{path}: {sorted(used - known)}"
@@ -133,7 +133,7 @@ def test_switches_and_numbers_are_made_of_what_a_command_line_gives(role: str) -
     names = re.compile(
         rf"(~ ?)?(?<![\w.])({'|'.join(makes)})\b(?! is (?:not )?defined)( ?~)?(?: ?\| ?default\([^()]*\))?(?: ?\| ?(\w+))?"
     )
-    for path in [*(ROLES / role).glob("tasks/*.yml"), *(ROLES / role).glob("templates/*"), *(ROLES / role).glob("vars/*.yml")]:
+    for path in [*(ROLES / role).glob("tasks/*.yml"), *(ROLES / role).glob("templates/*.j2"), *(ROLES / role).glob("vars/*.yml")]:
         for expression in expressions(path):
             for before, name, after, made in names.findall(expression):
                 shown = makes[name] != "bool" and (before or after)  # a number in a text

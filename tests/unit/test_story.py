@@ -217,9 +217,16 @@ def test_what_is_told_of_a_result(action, result, text):
             {"results": [{"failed": True, "msg": "one"}, {"msg": "fine"}, {"failed": True, "msg": "one"}], "msg": "All items"},
             ["one"],
         ),
-        ({"msg": "rc 1", "stderr": "1\n2\n3"}, ["rc 1", "2", "3"]),
-        ({"msg": "no", "hint": "try this"}, ["no", "try this"]),
-        ({}, ["No reason was given."]),
+        (
+            {"msg": "non-zero return code", "cmd": ["psql", "-c", "select 1"], "rc": 1, "stderr": "1\n2\n3"},
+            ["psql -c 'select 1' ended with exit status 1.", "Its errors, at the end:", "…", "  2", "  3"],
+        ),
+        (
+            {"msg": "not healthy\nThe end of its log:\n1\n2\n3\nWhat to do: look", "error_kind": "unhealthy"},
+            ["not healthy", "The end of its log:", "…", "2", "3", "What to do: look"],
+        ),
+        ({"msg": "postgresql://shop:hunter2@db/shop is not there"}, ["postgresql://shop:***@db/shop is not there"]),
+        ({}, ["no reason was given"]),
     ],
 )
 def test_the_cause_of_a_failure(result, lines):
@@ -239,7 +246,15 @@ def test_the_cause_of_a_failure(result, lines):
     ],
 )
 def test_the_next_command(playbook, outcome, failed, command):
-    assert next_command(playbook, ["hosts"], outcome, failed) == command
+    assert next_command(playbook, ["hosts"], {"outcome": outcome}, failed) == command
+
+
+def test_the_next_command_is_told_once():
+    told = {"outcome": "halted", "next": [{"command": "ansible-playbook dbops.alembic.recover", "does": "x"}]}
+    assert next_command("dbops.alembic.rolling", ["hosts"], told, True) == ""
+    assert next_command("dbops.alembic.rolling", ["my hosts"], {"outcome": "halted"}, True).startswith(
+        "ansible-playbook -i 'my hosts' "
+    )
 
 
 def test_what_a_debug_says():

@@ -53,6 +53,19 @@ def test_a_good_deployment():
     [
         ({"from_release": "", "from_revision": []}, ["Release       none -> 1.2 on shop1, shop2", "Revision      base -> b2"]),
         ({"applied": [], "pending": [{"revision": "c3", "message": None}]}, ["              c3"]),
+        (
+            {
+                "outcome": "reverted",
+                "verdict": {"serves": "Release 1.1 serves on shop1, shop2."},
+                "database_revision": ["a1"],
+                "data": {"text": "No data was lost."},
+            },
+            ["Serves now    Release 1.1 serves on shop1, shop2.", "Database      at a1", "Data          No data was lost."],
+        ),
+        (
+            {"outcome": "halted", "verdict": {"serves": "Stopped: shop1."}, "database_revision": None, "data": {"text": "x"}},
+            ["Database      where it stands is not known"],
+        ),
         ({"warnings": ["look at it"]}, ["Warning       look at it"]),
         ({"unasked_hosts": ["shop2"]}, ["Health        nobody looked whether it serves on shop2: neither health_url nor"]),
         (

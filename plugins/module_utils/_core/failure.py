@@ -16,6 +16,8 @@ TAIL = 10
 WIDTH = 400
 #: Begins the line that says what to do, and is looked for by :func:`brief`.
 TO_DO = "What to do: "
+#: How the lines above the end of a log begin, here and where a host tells its own.
+MARKS = ("The end of its log", "It printed, at the end:", "Its errors, at the end:")
 
 # What modules say when they mean "look at the rest of my result".
 _EMPTY = (

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Mapping
+import shlex
+from typing import Any, Mapping, Sequence
 
 _COMMAND = re.compile(r"(dbops\.alembic\.[a-z_]+(?: -e \S+)*): (.+)", re.DOTALL)
 #: What a put back or a second try does with the database.
@@ -17,6 +18,17 @@ def recover(does: str, **variables: object) -> str:
     """Return a remedy that is a command: the playbook recover with ``variables``, and what it ``does``."""
     given = "".join(f" -e {name}={value}" for name, value in variables.items())
     return f"dbops.alembic.recover{given}: {does}"
+
+
+def program(inventories: Sequence[str], variables: Mapping[str, str] | None = None) -> str:
+    """Return the program as a shell takes it, with what it needs to find the same hosts: inventories and extra ``variables``."""
+    given = [f"-e {shlex.quote(f'{name}={value}')}" for name, value in (variables or {}).items()]
+    return " ".join(["ansible-playbook", *(f"-i {shlex.quote(path)}" for path in inventories), *given])
+
+
+def command(playbook: str, program: str) -> str:
+    """Return the command that runs ``playbook``, which may have variables behind it."""
+    return f"{program} {playbook}"
 
 
 def next_steps(decision: Mapping[str, Any], record: Mapping[str, Any], program: str) -> list[dict[str, str]]:
@@ -33,7 +45,7 @@ def next_steps(decision: Mapping[str, Any], record: Mapping[str, Any], program: 
 
 def _step(remedy: str, program: str) -> dict[str, str]:
     found = _COMMAND.fullmatch(remedy)
-    return {"command": f"{program} {found.group(1)}", "does": found.group(2)} if found else {"command": "", "does": remedy}
+    return {"command": command(found.group(1), program), "does": found.group(2)} if found else {"command": "", "does": remedy}
 
 
 def _goes_on(decision: Mapping[str, Any], record: Mapping[str, Any]) -> str:

@@ -175,11 +175,11 @@ def serialise(record: Record) -> str:
 
 def begin(identity: Mapping[str, str], facts: Mapping[str, Any], step: str, now: str) -> Record:
     """Return a new open record. ``identity`` holds id, kind and owner; ``facts`` what the deployment set out to do."""
-    if not _ID.fullmatch(identity["id"]):
+    if not _ID.fullmatch(identity["id"]) or identity["id"].endswith(".result"):
         raise MigrationError(
             f"{identity['id']!r} can not be the name of a deployment record.",
             "options_invalid",
-            "Use letters, digits, '.', '_' and '-'.",
+            "Use letters, digits, '.', '_' and '-', and another end than .result, which the results of deployments have.",
         )
     data = {**_changes(facts), **identity, "created_at": now, "updated_at": now, "step": step, "schema_version": SCHEMA_VERSION}
     data["timeline"] = [{"step": step, "at": now}]

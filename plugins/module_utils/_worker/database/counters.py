@@ -20,7 +20,8 @@ from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
 order by 1, 2"""
 _WRITTEN = f"""
-select n.nspname::text, c.relname::text, c.reltuples::float8, c.oid::text || '/' || c.relfilenode::text,
+select n.nspname::text, c.relname::text, coalesce(nullif(pg_stat_get_live_tuples(c.oid), 0), c.reltuples)::float8,
+       c.oid::text || '/' || c.relfilenode::text,
        pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_tuples_updated(c.oid) + pg_stat_get_tuples_deleted(c.oid)
 {TABLES}"""
 # A database's counters start again when somebody resets them and after a crash; the latter shows in the server's own statistics.

@@ -130,6 +130,7 @@ class Rehearsal:
             "second_opinion": None,
             "parser": None,
             "differences": [],
+            "tables": looked.tables,
             "revisions": [],
         }
 
@@ -138,7 +139,6 @@ class Rehearsal:
         self.redirection.aim({})  # from here on nothing is connected to
         request = dict(self.request, operation="upgrade")
         for report, looked, found in zip(reports, self.looked, preview.render(request, self.looked, lambda message: None)):
-            report["tables"] = looked.tables
             for step in report["pending"]:
                 step.update(found.get(step["revision"], {}))
             if looked.database["dialect"] == "postgresql":

@@ -15,10 +15,11 @@ with recursive tree(root, oid) as (
   select c.oid, c.oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where c.relkind in ('r', 'p', 'm') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
   union all select t.root, i.inhrelid from tree t join pg_inherits i on i.inhparent = t.oid),
-leaf as (select t.root, c.reltuples, pg_table_size(c.oid) as bytes, pg_relation_size(c.oid) as own
+leaf as (select t.root, c.reltuples, pg_table_size(c.oid) as bytes, pg_relation_size(c.oid) as own,
+                pg_stat_get_live_tuples(c.oid) as live
          from tree t join pg_class c on c.oid = t.oid where c.relkind in ('r', 'm'))
 select n.nspname || '.' || c.relname, coalesce(sum(greatest(l.reltuples, 0)), 0)::bigint, coalesce(sum(l.bytes), 0)::bigint,
-       coalesce(bool_and(l.reltuples > 0 or (l.reltuples = 0 and l.own = 0)), true)
+       coalesce(bool_and(l.reltuples > 0 or (l.reltuples = 0 and l.own = 0)), true), coalesce(sum(l.live), 0)::bigint
 from (select distinct root from tree) t join pg_class c on c.oid = t.root join pg_namespace n on n.oid = c.relnamespace
 left join leaf l on l.root = t.root group by 1"""
 
@@ -29,7 +30,10 @@ where table_schema = database() and table_type <> 'VIEW'"""
 
 
 def of_tables(dialect: str, dbapi: Any) -> dict[str, dict[str, Any]]:
-    """Return table → {rows, bytes}; ``rows`` is None where the statistics do not say."""
+    """Return table → {rows, bytes}; ``rows`` is None where the statistics do not say.
+
+    PostgreSQL has the ``live`` ones besides, which it counts as they come and go.
+    """
     if dialect in server.MYSQL:
         with server.looking(dbapi):
             return {str(name): {"rows": int(rows), "bytes": int(size)} for name, rows, size in server.rows(dbapi, _MYSQL)}
@@ -37,4 +41,7 @@ def of_tables(dialect: str, dbapi: Any) -> dict[str, dict[str, Any]]:
         return {}
     with server.looking(dbapi):
         found = server.rows(dbapi, _POSTGRESQL)
-    return {name: {"rows": int(rows) if known else None, "bytes": int(size)} for name, rows, size, known in found}
+    return {
+        name: {"rows": int(rows) if known else None, "bytes": int(size), "live": int(live)}
+        for name, rows, size, known, live in found
+    }

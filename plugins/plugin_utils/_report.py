@@ -1,0 +1,335 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The HTML report of a deployment: what its page shows, in plain values, and the page itself.
+
+The page is made of the pieces in the folder ``templates/report`` of the role deployment. Everything in it is escaped.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Mapping, Sequence
+
+from ansible_collections.dbops.alembic.plugins.module_utils._core.failure import MARKS, TO_DO
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from . import _times
+from ._text import joined, part, size
+from ._verdict import BACK
+
+Result = Mapping[str, Any]
+
+TEMPLATES = Path(__file__).parents[2] / "roles" / "deployment" / "templates" / "report"
+#: More revisions or tables than these are folded.
+MANY = 12
+#: Pass → what it is called where there are several.
+PASSES = {
+    "earlier": "The run that was cut off",
+    "observe": "Looking",
+    "first": "There",
+    "rolling": "There",
+    "second": "Back",
+    "returning": "Back",
+}
+STEPS = {"stop": "stop", "start": "start and check", "undrain": "traffic", "roll": "roll over"}
+HOST_STATES = {
+    "serves": ("good", "serves"),
+    "started": ("back", "runs, no traffic yet"),
+    "failed": ("halted", "did not come up"),
+    "stopped": ("halted", "stopped"),
+    "nothing": ("back", "nothing serves, as before"),
+    "unknown": ("halted", "not known"),
+}
+REVISION_STATES = {
+    "applied": ("good", "applied"),
+    "put_back": ("back", "ran, put back"),
+    "not_kept": ("back", "ran, not kept"),
+    "ran": ("back", "ran"),
+    "failed": ("halted", "failed"),
+    "not_run": ("quiet", "not run"),
+}
+
+
+def page(result: Result) -> str:
+    """Return the report as one page of HTML that needs nothing else."""
+    return str(_environment().get_template("page.html.j2").render(view(result)))
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(str(TEMPLATES)), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    made.filters["lasted"] = _times.lasted
+    return made
+
+
+def view(result: Result) -> dict[str, Any]:
+    """Return what the pieces of the page show."""
+    verdict = part(result.get("verdict"))
+    revisions = [_revision(item) for item in result.get("revisions") or ()]
+    return {
+        "application": str(result.get("application") or ""),
+        "id": str(result.get("id") or ""),
+        "colour": str(verdict.get("colour") or "halted"),
+        "headline": str(verdict.get("text") or result.get("message") or ""),
+        "day": str(result.get("started_at") or "")[:10],
+        "facts": facts(result),
+        "failure": failure(result),
+        "next": list(result.get("next") or ()),
+        "warnings": [str(text) for text in result.get("warnings") or ()],
+        "timeline": timeline(result),
+        "hosts": [_host(name, part(found)) for name, found in part(result.get("host_states")).items()],
+        "revisions": revisions,
+        "revisions_folded": len(revisions) > MANY,
+        "revisions_seconds": sum(item["seconds"] or 0 for item in revisions),
+        "rows": rows(result),
+        "rows_after": any(part(table).get("after") is not None for table in part(result.get("rows")).values()),
+        "rows_estimated": any(not part(table).get("exact") for table in part(result.get("rows")).values()),
+        "run": run(result),
+    }
+
+
+def facts(result: Result) -> list[dict[str, str]]:
+    """What has to be seen first: what serves, where the database is, what was lost, how long nobody was served."""
+    verdict, data, at = part(result.get("verdict")), part(result.get("data")), result.get("database_revision")
+    states = {str(part(host).get("state")) for host in part(result.get("host_states")).values()}
+    where = "Where it stands is not known." if at is None else f"At {joined(at, 'base')}."
+    lost = str(data.get("lost") or "unknown")
+    return [
+        _fact("Serves now", verdict.get("serves"), "good" if states <= {"serves"} else "halted"),
+        _fact("Data", data.get("text"), {"no": "good"}.get(lost, "halted")),
+        _fact("Database", where, "good" if at is not None else "halted"),
+        _fact("Downtime", *_downtime(result)),
+    ]
+
+
+def _fact(label: str, text: Any, tone: str) -> dict[str, str]:
+    return {"label": label, "text": str(text or ""), "tone": tone}
+
+
+def _downtime(result: Result) -> tuple[str, str]:
+    down = part(result.get("downtime"))
+    if not down:
+        rolling = result.get("kind") == "rolling"
+        return ("Not measured: the hosts left their traffic batch by batch." if rolling else "None."), "good"
+    began = str(down["from"])[11:19]
+    if not down.get("to"):
+        return f"Since {began} UTC, and not over.", "halted"
+    return f"{_times.lasted(down['seconds'])}, from {began} to {str(down['to'])[11:19]} UTC.", "good"
+
+
+def failure(result: Result) -> dict[str, Any] | None:
+    """What failed: where, in a few lines, what to do, and the logs of hosts, those that are alike once."""
+    found = part(result.get("failure"))
+    if not found:
+        return None
+    whole = str(found.get("message") or "")
+    named = {name: str(part(host).get("message") or "").strip() for name, host in part(result.get("host_states")).items()}
+    texts = {name: text for name, text in named.items() if text and text in whole}
+    texts |= {name: _of(name, whole) for name in found.get("hosts") or () if texts and name not in texts}
+    texts = texts or {"": whole}
+    alike: dict[str, list[str]] = {}
+    for name, text in texts.items():
+        alike.setdefault(text, []).append(name)
+    entries = []
+    for text, hosts in alike.items():
+        brief, log = _parted(text)
+        entries.append({"hosts": ", ".join(filter(None, hosts)), "brief": brief, "log": log})
+    decision = part(result.get("decision"))
+    return {
+        "step": str(found.get("step") or "an unknown step"),
+        "revision": str(found.get("revision") or ""),
+        "entries": entries,
+        "decision": str(decision.get("reason") or ""),
+    }
+
+
+def _of(host: str, whole: str) -> str:
+    """What is said of a host that said nothing itself."""
+    lines = [line.partition(": ")[2] for line in whole.splitlines() if host in line.partition(": ")[0].split(", ")]
+    return lines[0] if lines else "it did not take the step"
+
+
+def _parted(text: str) -> tuple[list[str], str]:
+    """Part what is said from the log below it. What to do is said."""
+    said: list[str] = []
+    log: list[str] = []
+    for line in text.splitlines():
+        if line.startswith(TO_DO):
+            said.append(line)
+        elif log or line.startswith(MARKS) or len(said) >= 4:
+            log.append(line)
+        elif line.strip():
+            said.append(line)
+    return said, "\n".join(log)
+
+
+def timeline(result: Result) -> dict[str, Any]:
+    """The steps with their places in per cent of the whole; the ones of an earlier run have none, as hours may lie between."""
+    steps = [step for step in result.get("timeline") or () if step.get("seconds")]
+    own = [step for step in steps if step.get("pass") != "earlier"]
+    if not own:
+        return {"steps": [], "down": None, "total": 0, "several": False}
+    first = float(own[0]["at"])
+    total = max(float(own[-1]["at"]) + float(own[-1]["seconds"]) - first, 0.01)
+    named = PASSES if own == steps and own[0]["pass"] != "observe" else {**PASSES, "first": "Doing it", "rolling": "Doing it"}
+    names = list(dict.fromkeys(named.get(str(step["pass"]), str(step["pass"])) for step in steps))
+    shown, last = [], ""
+    for step in steps:
+        name = named.get(str(step["pass"]), str(step["pass"]))
+        left = (float(step["at"]) - first) / total * 100
+        shown.append(
+            {
+                "heading": name if name != last and len(names) > 1 else "",
+                "clock": _times.clock(float(step["at"])),
+                "text": str(step["text"]),
+                "seconds": _times.lasted(step["seconds"]),
+                "kind": "back" if step["pass"] in BACK else "own",
+                "left": None if step["pass"] == "earlier" else round(min(left, 99.5), 2),
+                "width": round(max(float(step["seconds"]) / total * 100, 0.5), 2),
+            }
+        )
+        last = name
+    return {"steps": shown, "down": _band(result, first, total), "total": total, "several": len(names) > 1}
+
+
+def _band(result: Result, first: float, total: float) -> dict[str, Any] | None:
+    down = part(result.get("downtime"))
+    if not down:
+        return None
+    begins = _times.seconds(down.get("from"))
+    ends = _times.seconds(down["to"]) if down.get("to") else first + total
+    left = min(max((begins - first) / total * 100, 0), 100)
+    right = min(max((ends - first) / total * 100, left + 0.5), 100)
+    return {
+        "left": round(left, 2),
+        "width": round(right - left, 2),
+        "clock": _times.clock(begins),
+        "text": _times.lasted(down.get("seconds")) if down.get("to") else "not over",
+    }
+
+
+def _host(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    tone, text = HOST_STATES.get(str(found.get("state")), HOST_STATES["unknown"])
+    steps: list[Mapping[str, Any]] = list(found.get("steps") or ())
+    named = len({PASSES.get(str(step["pass"])) for step in steps}) > 1
+    passes: dict[str, list[dict[str, str]]] = {}
+    for step in steps:
+        shown = {"text": STEPS.get(str(step["step"]), str(step["step"])), "state": str(step["state"])}
+        passes.setdefault(PASSES.get(str(step["pass"]), "") if named else "", []).append(shown)
+    return {
+        "name": name,
+        "manager": str(found.get("manager") or ""),
+        "tone": tone,
+        "text": text,
+        "release": str(found.get("release") or ""),
+        "way": "{} → {}".format(found.get("from_release") or "none", found.get("to_release") or "none"),
+        "passes": passes,
+    }
+
+
+def _revision(item: Mapping[str, Any]) -> dict[str, Any]:
+    tone, text = REVISION_STATES.get(str(item.get("state")), ("quiet", str(item.get("state"))))
+    seconds = item.get("seconds")
+    return {
+        **item,
+        "tone": tone,
+        "state_text": text,
+        "seconds": seconds,
+        "took": "" if seconds is None else _times.lasted(seconds),
+        "file": posixpath.basename(str(item.get("path") or "")),
+    }
+
+
+def rows(result: Result) -> list[dict[str, Any]]:
+    """The tables, those whose number of rows changed first."""
+    found = []
+    for name, table in part(result.get("rows")).items():
+        before, after = table.get("before"), table.get("after")
+        then = 0 if table.get("new") else before
+        found.append(
+            {
+                "table": name,
+                "before": "new" if table.get("new") else _count(before, table),
+                "after": "gone" if table.get("gone") else _count(after, table),
+                "change": f"{after - then:+d}" if None not in (then, after) and after != then else "",
+            }
+        )
+    return sorted(found, key=lambda row: (not (row["change"] or "new" in row["before"] or "gone" in row["after"]), row["table"]))
+
+
+def _count(value: Any, table: Mapping[str, Any]) -> str:
+    return "not known" if value is None else f"{'' if table.get('exact') else '≈ '}{int(value):,}".replace(",", " ")
+
+
+def run(result: Result) -> list[dict[str, Any]]:
+    """Who ran it, from where, on what, and where the rest is."""
+    by, archive = part(result.get("by")), part(result.get("archive"))
+    way = "{} → {}".format(result.get("from_release") or "none", result.get("to_release") or "none")
+    revision = "{} → {}".format(joined(result.get("from_revision") or (), "base"), joined(result.get("to_revision") or (), "base"))
+    user = " at ".join(filter(None, (str(by.get("user") or ""), str(by.get("controller") or ""))))
+    took = " to ".join(filter(None, (str(result.get("started_at") or ""), str(result.get("ended_at") or "")[11:])))
+    found = [
+        _line(
+            "Deployment",
+            "{} ({}, {})".format(result.get("id"), str(result.get("kind") or "").replace("_", " "), result.get("outcome")),
+        ),
+        _line("When", took),
+        _line("Who, from where", user + (f", job {by['job']}" if by.get("job") else "")),
+        _line("Migrator", by.get("migrator")),
+        _line("Database", _server(part(result.get("database")))),
+        _line("Was to do", f"release {way}"),
+        _line("", f"revision {revision}"),
+        _line("Route", _route(result)),
+        *[
+            _line("" if number > 1 else "Batches", f"{number}: {', '.join(batch)}")
+            for number, batch in enumerate(result.get("batches") or (), 1)
+        ],
+        _line("Health", _unasked(result)),
+        _line("Way back", " ".join(filter(None, (str(result.get("way_back") or ""), str(result.get("snapshot") or ""))))),
+        _line("Record", result.get("record"), _link(result, result.get("record"))),
+        _line("Archive", archive.get("path"), _link(result, archive.get("path"))),
+        _line("", f"{size(archive.get('bytes'))}, sha256 {archive.get('sha256')}" if archive.get("sha256") else ""),
+        _line("", part(archive.get("proof")).get("message")),
+    ]
+    return [line for line in found if line["text"]]
+
+
+def _line(label: str, text: Any, link: str = "") -> dict[str, str]:
+    return {"label": label, "text": str(text or ""), "link": link}
+
+
+def _link(result: Result, path: Any) -> str:
+    """Return where a file of the migrator is, seen from the report; nothing where one of them is no file there."""
+    report, target = str(result.get("report") or ""), str(path or "")
+    if not (report.startswith("/") and target.startswith("/")):
+        return ""
+    return posixpath.relpath(target, posixpath.dirname(report))
+
+
+def _server(database: Mapping[str, Any]) -> str:
+    if not database:
+        return ""
+    kind = " ".join(filter(None, (str(database.get("dialect") or ""), str(database.get("server_version") or ""))))
+    where = str(database.get("host") or "")
+    where += f":{database['port']}" if where and database.get("port") else ""
+    as_user = f" as {database['user']}" if database.get("user") else ""
+    return "{}{}{}; {}".format(database.get("database") or "", f" at {where}" if where else "", as_user, kind)
+
+
+def _route(result: Result) -> str:
+    plan = part(result.get("plan"))
+    accepted: Sequence[Any] = plan.get("accepted") or ()
+    over = f" Overridden for {joined(accepted, '')}." if accepted else ""
+    return (
+        "{}: {}{}".format(str(result.get("route")).replace("_", " "), plan.get("reason") or "", over) if result.get("route") else ""
+    )
+
+
+def _unasked(result: Result) -> str:
+    hosts = result.get("unasked_hosts")
+    return f"nobody looked whether it serves on {', '.join(hosts)}: neither health_url nor health_command is set" if hosts else ""
