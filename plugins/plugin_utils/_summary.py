@@ -76,7 +76,9 @@ def _route(result: Result, width: int) -> list[str]:
     plan = part(result.get("plan"))
     if not plan:
         seconds = result.get("downtime_seconds")
-        parts = [step["text"] for step in result.get("timeline") or () if step.get("seconds")]
+        steps = list(result.get("timeline") or ())
+        last = max((number for number, step in enumerate(steps) if step.get("step") == "done"), default=len(steps))
+        parts = list(dict.fromkeys(step["text"] for step in steps[:last] if step.get("seconds")))
         return labelled("Downtime", "{} s: {}".format(seconds, ", ".join(parts)), width=width) if seconds else []
     overridden = [f"overridden for {accepted}" for accepted in plan.get("accepted") or ()]
     batches = [f"{number}: {', '.join(batch)}" for number, batch in enumerate(result.get("batches") or (), 1)]

@@ -19,7 +19,7 @@ from xml.etree import ElementTree
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.dbops.alembic.plugins.filter.deployment_outcome import deployment_outcome
-from ansible_collections.dbops.alembic.plugins.filter.deployment_report import deployment_report
+from ansible_collections.dbops.alembic.plugins.filter.deployment_report import FORMATS, deployment_report
 from ansible_collections.dbops.alembic.plugins.plugin_utils import _times
 
 from support import deployments
@@ -218,3 +218,44 @@ def test_what_is_no_deployment_and_no_format_is_refused(given: Any, format: str)
 )
 def test_how_long(seconds: Any, told: str) -> None:
     assert _times.lasted(seconds) == told
+
+
+NOTHING = {"marks": [], "reached": {}, "failed": {}, "decision": {}, "now": 0, "step": ""}
+
+
+@pytest.mark.parametrize("kind", ["", "maintenance_window", "rolling", "rollback", "restore"])
+@pytest.mark.parametrize("outcome", ["finished", "reverted", "halted", "open", "nothing_to_do", "checked"])
+@pytest.mark.parametrize("way", ["keep", "upgrade", "downgrade", "restore"])
+def test_whatever_it_came_to_can_be_told(kind: str, outcome: str, way: str) -> None:
+    """A run that is over must not fail because of its report, however little is known."""
+    hosts = {"shop1": {"from_release": "", "to_release": "1.0"}, "shop2": {}}
+    bare = {"outcome": outcome, "kind": kind, "application": "shop", "hosts": hosts}
+    for made in ({"outcome": outcome}, bare, {**deployments.result(outcome), "kind": kind}):
+        for recovering in (False, True):
+            found = deployment_outcome(made, {**NOTHING, "recovering": recovering, "decision": {"database": way}})
+            for format in FORMATS:
+                assert deployment_report(found, format)
+
+
+@pytest.mark.parametrize(
+    ("kind", "way", "rows", "told"),
+    [
+        ("rollback", "restore", 12, "12 rows were lost"),
+        ("rollback", "restore", None, "How many rows were lost is not known"),
+        ("rollback", "restore", 0, "No data was lost: no row was written"),
+        ("restore", "restore", 1, "1 row was lost, which was written after the backup."),
+        ("rollback", "downgrade", 0, "No data was given up"),
+    ],
+)
+def test_what_a_rollback_and_a_restore_give_up(kind: str, way: str, rows: int | None, told: str) -> None:
+    made, more = deployments.good()
+    found = deployment_outcome({**made, "kind": kind}, {**more, "rows_given_up": rows, "decision": {"database": way}})
+    assert found["data"]["text"].startswith(told)
+
+
+def test_the_first_deployment_that_is_put_back_leaves_nothing() -> None:
+    made, more = deployments.failed()
+    hosts = {"shop1": {"from_release": "", "to_release": "1.4"}}
+    found = deployment_outcome({**made, "hosts": hosts, "from_release": ""}, more)
+    assert found["verdict"]["text"] == "Not deployed: it was put back, and nothing serves, as before."
+    assert found["verdict"]["serves"] == "Nothing serves, as before, on shop1."

@@ -14,6 +14,8 @@ from ansible_collections.dbops.alembic.plugins.plugin_utils._text import labelle
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=timezone.utc)
 LONG = "shop-worker-with-a-name-that-somebody-generated.region-1.internal.example.com"
 
+AFTER = {"text": "decide", "step": "done", "seconds": 0.7}  # it is no downtime any more
+
 GOOD = {
     "application": "shop",
     "outcome": "finished",
@@ -25,7 +27,7 @@ GOOD = {
     "hosts": {"shop1": {}, "shop2": {}},
     "applied": [{"revision": "b2", "message": "add customers.country", "seconds": 0.126}],
     "downtime_seconds": 7.1,
-    "timeline": [{"text": "stop", "seconds": 2.0}, {"text": "done", "seconds": 0}, {"text": "upgrade", "seconds": 5.1}],
+    "timeline": [{"text": "stop", "seconds": 2.0}, {"text": "upgrade", "seconds": 5.1}, AFTER],
     "way_back": "snapshot",
     "snapshot": "shop__1",
     "archive": {"path": "/var/a.pgc", "bytes": 2048, "sha256": "0123456789abcdef", "remarks": ["one remark"]},
