@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,8 +27,13 @@ def test_a_backup_is_restored_to_the_last_byte(stocked: Shop) -> None:
     before = stocked.database.dump()
     stocked.passes("backup", "--check")
     assert not stocked.archives(), "check mode wrote an archive"
-    stocked.passes("backup")
+    metrics = stocked.folder / "metrics"
+    metrics.mkdir()
+    stocked.passes("backup", deployment_report_metrics_directory=str(metrics))
     (archive,) = stocked.archives()
+    told = re.findall(r"^(\w+)\{application=.*\} (\d+)$", (metrics / "dbops_shop_backup.prom").read_text(), re.M)
+    assert [name for name, value in told] == [f"dbops_backup_{name}" for name in ("created_timestamp_seconds", "bytes", "proved")]
+    assert int(told[1][1]) == archive.stat().st_size
     described = json.loads(Path(f"{archive}.json").read_text())
     assert (described["path"], described["revisions"]) == (str(archive), ["r005"])
     assert archive.stat().st_mode & 0o077 == 0
