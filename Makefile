@@ -24,7 +24,7 @@ test: ## Everything that this machine allows, but for what takes very long; says
 test-all: ## Everything, in shards of about an hour; SHARD=2/7 for one of seven. What is green for this commit is not run again
 	@$(PYTHON) tests/tooling/whole.py $(SHARD)
 
-lint: ## ansible-lint, ruff, antsibull-docs, changelog, shellcheck, mypy
+lint: ## ansible-lint, ruff, antsibull-docs, changelog, shellcheck, REUSE, mypy
 	@$(RUN) lint types
 
 types: ## mypy alone
@@ -32,6 +32,9 @@ types: ## mypy alone
 
 format: dev ## Format the Python code as make lint wants it
 	@$(DEV)/ruff check --fix --quiet; $(DEV)/ruff format
+
+readmes: dev ## Write the README of every role from its argument specs
+	@$(DEV)/python tests/tooling/role_readmes.py
 
 sanity: ## ansible-test sanity on the oldest and the newest Python of this machine
 	@$(RUN) sanity
@@ -74,4 +77,4 @@ clean: ## Remove all that was made, .cache included
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-all lint types format sanity unit integration packaging test-demo molecule test-projects test-kubernetes pictures bench demo build clean
+.PHONY: help dev test test-all lint types format readmes sanity unit integration packaging test-demo molecule test-projects test-kubernetes pictures bench demo build clean

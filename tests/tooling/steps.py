@@ -52,6 +52,7 @@ LINT = [
     ),
     Command("changelog", ("antsibull-changelog", "lint")),
     Command("shell", ("python", "tests/tooling/shell.py")),
+    Command("licences", ("python", "tests/tooling/licences.py")),
 ]
 
 STEPS: dict[str, list[Command]] = {
