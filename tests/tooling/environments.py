@@ -76,7 +76,7 @@ def made_once(folder: Path, recipe: str) -> Iterator[bool]:
 
 def virtual_environment(name: str, python: Path, requirements: str | None = None) -> Path:
     """The Python of .cache/venvs/<name>, from tests/requirements/<name>.txt or the requirements given."""
-    folder = VENVS / name
+    folder = (VENVS / name).resolve()  # its programs name it, and a link to it may be gone tomorrow
     if requirements is None:
         requirements = (REQUIREMENTS / f"{name}.txt").read_text()
     with made_once(folder, f"{python}\n{requirements}") as missing:
