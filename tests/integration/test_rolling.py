@@ -90,6 +90,11 @@ def test_a_batch_that_fails_is_reverted_and_those_before_it_too(stage: BalancedS
     record = last(stage)
     assert (record["status"], record["failure"]["hosts"], record["batches_begun"]) == ("reverted", ["shop2"], 2), run.output
     assert "shop2" in record["failure"]["message"]
+    told = run.result
+    assert told["verdict"]["text"] == "Not deployed: it was put back, and release 1.1 serves again."
+    assert {(host["state"], host["release"]) for host in told["host_states"].values()} == {("serves", "1.1")}
+    assert (told["database_revision"], told["data"]["lost"], told["downtime"]) == (["4ea17030c8dd"], "no", {})
+    assert {"pass": "rolling", "step": "roll", "state": "failed"} in told["host_states"]["shop2"]["steps"]
     assert load.unharmed and load.releases == {"1.1", "wont_start"}, load
     assert serves(stage, "1.1") and stage.contents()[0] == "4ea17030c8dd"  # the expanded schema stays
     stage.downgrade("wont_start", HEAD["1.1"])
