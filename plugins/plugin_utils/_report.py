@@ -13,10 +13,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Mapping
 
-from ansible_collections.dbops.alembic.plugins.module_utils._core.failure import MARKS, TO_DO
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from . import _times
+from . import _failed, _times
 from ._report_run import run
 from ._text import joined, part
 from ._verdict import BACK
@@ -128,45 +127,12 @@ def failure(result: Result) -> dict[str, Any] | None:
     found = part(result.get("failure"))
     if not found:
         return None
-    whole = str(found.get("message") or "")
-    named = {name: str(part(host).get("message") or "").strip() for name, host in part(result.get("host_states")).items()}
-    texts = {name: text for name, text in named.items() if text and text in whole}
-    texts |= {name: _of(name, whole) for name in found.get("hosts") or () if texts and name not in texts}
-    texts = texts or {"": whole}
-    alike: dict[str, list[str]] = {}
-    for name, text in texts.items():
-        alike.setdefault(text, []).append(name)
-    entries = []
-    for text, hosts in alike.items():
-        brief, log = _parted(text)
-        entries.append({"hosts": ", ".join(filter(None, hosts)), "brief": brief, "log": log})
-    decision = part(result.get("decision"))
     return {
         "step": str(found.get("step") or "an unknown step"),
         "revision": str(found.get("revision") or ""),
-        "entries": entries,
-        "decision": str(decision.get("reason") or ""),
+        "entries": _failed.entries(result, most=4),
+        "decision": str(part(result.get("decision")).get("reason") or ""),
     }
-
-
-def _of(host: str, whole: str) -> str:
-    """What is said of a host that said nothing itself."""
-    lines = [line.partition(": ")[2] for line in whole.splitlines() if host in line.partition(": ")[0].split(", ")]
-    return lines[0] if lines else "it did not take the step"
-
-
-def _parted(text: str) -> tuple[list[str], str]:
-    """Part what is said from the log below it. What to do is said."""
-    said: list[str] = []
-    log: list[str] = []
-    for line in text.splitlines():
-        if line.startswith(TO_DO):
-            said.append(line)
-        elif log or line.startswith(MARKS) or len(said) >= 4:
-            log.append(line)
-        elif line.strip():
-            said.append(line)
-    return said, "\n".join(log)
 
 
 def timeline(result: Result) -> dict[str, Any]:

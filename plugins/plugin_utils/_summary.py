@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-from ._failure_text import shortened
+from . import _failed
 from ._text import LABEL, WIDTH, joined, labelled, part, size, wrapped
 
 Result = Mapping[str, Any]
-
-#: Lines that are shown of the log of a host; the report and the log of the run have the rest.
-LOG_LINES = 5
 
 
 def summary(result: Result, width: int = WIDTH) -> list[str]:
@@ -115,9 +112,14 @@ def archive(found: Mapping[str, Any], width: int = WIDTH) -> list[str]:
 
 
 def _failure(result: Result, width: int) -> list[str]:
+    """Where and why. The logs of hosts are in the report, and were told when it happened."""
     failure = part(result.get("failure"))
     if not failure:
         return []
     hosts = failure.get("hosts") or ()
     where = "{}{}".format(failure.get("step") or "an unknown step", f" on {', '.join(hosts)}" if hosts else "")
-    return labelled("Failed at", where, *shortened(str(failure.get("message") or "").splitlines(), LOG_LINES), width=width)
+    lines = [where]
+    for entry in _failed.entries(result):
+        first, *others = entry["brief"] or [""]
+        lines += [f"{entry['hosts']}: {first}" if entry["hosts"] else first, *others]
+    return labelled("Failed at", *lines, width=width)

@@ -68,6 +68,17 @@ def test_a_good_deployment():
             {"outcome": "halted", "verdict": {"serves": "Stopped: shop1."}, "database_revision": None, "data": {"text": "x"}},
             ["Database      where it stands is not known"],
         ),
+        (
+            {
+                "failure": {
+                    "step": "starting",
+                    "hosts": ["shop1", "shop2"],
+                    "message": "shop1, shop2: no\nThe end of its log:\n1\n2",
+                },
+                "host_states": {name: {"message": "no\nThe end of its log:\n1\n2"} for name in ("shop1", "shop2")},
+            },
+            ["Failed at     starting on shop1, shop2", "              shop1, shop2: no"],
+        ),
         ({"warnings": ["look at it"]}, ["Warning       look at it"]),
         ({"unasked_hosts": ["shop2"]}, ["Health        nobody looked whether it serves on shop2: neither health_url nor"]),
         (
@@ -221,3 +232,9 @@ def test_lines_are_broken_at_spaces_only():
     assert wrapped(f"see {LONG}-{LONG} there", 40) == ["see", f"{LONG}-{LONG}", "there"]
     assert labelled("Label", "", "two") == ["Label         two"]
     assert labelled("Record", "/" + LONG, width=40)[-1].split()[-1] == "/" + LONG
+
+
+def test_a_log_is_not_in_the_summary():
+    failure = {"step": "starting", "message": "no\nThe end of its log:\nsomething\nWhat to do: look"}
+    told = summary({**GOOD, "failure": failure})
+    assert "              What to do: look" in told and not [line for line in told if "something" in line or "its log" in line]
