@@ -229,9 +229,17 @@ def test_a_halted_run_prints_the_commands_that_go_on(stage: Stage) -> None:
     assert all(command.startswith(prefix) and command in run.output and told[command] in said for command in told), run.output
     (gives_up,) = [command for command in told if "deployment_rows_given_up=" in command]
     assert told[gives_up] == f"gives up {gives_up.rpartition('=')[2]} rows, puts the backup back and starts release 1.1."
+    rows = gives_up.rpartition("=")[2]
+    assert {(host["state"], host["release"]) for host in run.result["host_states"].values()} == {("failed", "unhealthy")}
+    assert run.result["data"]["text"].endswith(f"putting the backup back would give up {rows} rows.")
+    assert run.result["downtime"]["from"] and not run.result["downtime"]["to"]
     playbook, *arguments = gives_up.removeprefix(prefix).split()
     recovered = stage.play(playbook, *arguments)
     assert recovered.status == 0, recovered.output
+    now = recovered.result
+    assert now["verdict"]["text"] == "Not deployed: it was put back, and release 1.1 serves again."
+    assert (now["data"]["lost"], now["data"]["rows"], now["database_revision"]) == ("yes", int(rows), run.result["from_revision"])
+    assert now["downtime"]["to"] and now["downtime"]["from"] <= run.result["downtime"]["from"]
     assert serves(stage, "1.1") and stage.contents() == before
 
 
