@@ -114,6 +114,17 @@ def tree(python: Path | None = None) -> Path:
     return TREE
 
 
+def apart(collection: str) -> Path:
+    """The folder above ansible_collections with one that ours uses and does not depend on."""
+    folder = CACHE / "apart" / collection
+    with made_once(folder, BUNDLE) as missing:
+        if missing:
+            shutil.rmtree(folder, ignore_errors=True)
+            found = download(BUNDLE, virtual_environment("dev", controller_python()))
+            unpack(found, folder / "ansible_collections", (collection,))
+    return folder
+
+
 def download(requirement: str, python: Path) -> Path:
     folder = CACHE / "downloads"
     folder.mkdir(parents=True, exist_ok=True)
@@ -124,8 +135,8 @@ def download(requirement: str, python: Path) -> Path:
     return next(folder.glob(pattern))
 
 
-def unpack(bundle: Path, collections: Path) -> None:
-    folders = tuple(f"ansible_collections/{name.replace('.', '/')}/" for name in WANTED)
+def unpack(bundle: Path, collections: Path, wanted: tuple[str, ...] = WANTED) -> None:
+    folders = tuple(f"ansible_collections/{name.replace('.', '/')}/" for name in wanted)
     with zipfile.ZipFile(bundle) as archive:
         archive.extractall(collections.parent, [name for name in archive.namelist() if name.startswith(folders)])
 
