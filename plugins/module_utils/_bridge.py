@@ -9,6 +9,7 @@ is ever in an argument, a file or the initial environment, and what the applicat
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import os
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
-from typing import IO, Any, Callable, Dict, Iterator, Mapping, cast
+from typing import IO, Any, Callable, Dict, Iterator, Mapping, Sequence, cast
 
 from ._errors import MigrationError
 from ._worker import boot, supervisor
@@ -30,7 +31,8 @@ _START = "import json,sys;exec(json.loads(sys.stdin.buffer.readline()))"
 Event = Dict[str, Any]
 
 
-def worker_sources(operation: str) -> dict[str, str]:
+@functools.lru_cache(maxsize=None)  # read once: a module that goes on by itself loses the archive that it came in
+def worker_sources(operation: str) -> Mapping[str, str]:
     """Return module name → source of the files that ``operation`` needs, under the names that they have in the worker."""
     find(operation)  # loads what it needs
     package = supervisor.__name__.rpartition(".")[0]
@@ -42,9 +44,13 @@ def worker_sources(operation: str) -> dict[str, str]:
     return found
 
 
-def payload(request: Mapping[str, Any], descriptor: int) -> bytes:
-    """Return what a worker is sent on standard input."""
-    body = {"sources": worker_sources(str(request.get("operation"))), "request": dict(request), "descriptor": descriptor}
+def payload(request: Mapping[str, Any], descriptor: int, entry: str = "supervisor") -> bytes:
+    """Return what a worker is sent on standard input.
+
+    :param entry: the worker's file whose ``serve`` takes the request.
+    """
+    sources = worker_sources(str(request.get("operation")))
+    body = {"sources": sources, "request": dict(request), "descriptor": descriptor, "entry": entry}
     return b"\n".join(json.dumps(part).encode() for part in (inspect.getsource(boot), body))
 
 
@@ -63,9 +69,18 @@ class Bridge:
         """Return the bridge that a module's ``python`` or ``virtualenv`` names."""
         return cls(interpreter(module.params), module.warn)
 
-    def start(self, request: Mapping[str, Any], descriptor: int, errors: IO[bytes] | int) -> subprocess.Popen[bytes]:
+    def start(
+        self,
+        request: Mapping[str, Any],
+        descriptor: int,
+        errors: IO[bytes] | int,
+        own: Sequence[int] = (),
+        entry: str = "supervisor",
+    ) -> subprocess.Popen[bytes]:
         """Start a worker that writes to ``descriptor``.
 
+        :param own: further descriptors that it inherits.
+        :param entry: as for :func:`payload`.
         :raises MigrationError: ``python_missing``.
         """
         given = {str(name): str(value) for name, value in (request.get("environment") or {}).items()}
@@ -77,7 +92,7 @@ class Bridge:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
-                pass_fds=(descriptor,),
+                pass_fds=(descriptor, *own),
                 env=environment,
                 start_new_session=True,
             )
@@ -89,7 +104,7 @@ class Bridge:
             ) from exc
         pipe = cast("IO[bytes]", process.stdin)
         try:
-            pipe.write(payload(request, descriptor))
+            pipe.write(payload(request, descriptor, entry))
             pipe.close()
         except BrokenPipeError:
             pass  # it died at once; the missing reply says so
@@ -109,7 +124,7 @@ class Bridge:
                 os.close(writing)
             reply: dict[str, Any] | None = None
             outlives = request.get("operation") in OUTLIVING
-            for message in _messages(_lines(replies, lambda: outlives or not _is_alone())):
+            for message in messages_of(lines_of(replies, lambda: outlives or not _is_alone())):
                 if message["event"] == "reply":
                     reply = message
                     break  # not the end of the stream: a process that a migration left behind may hold it open
@@ -121,7 +136,7 @@ class Bridge:
         return checked(reply)
 
 
-def _lines(pipe: IO[bytes], goes_on: Callable[[], bool]) -> Iterator[bytes]:
+def lines_of(pipe: IO[bytes], goes_on: Callable[[], bool]) -> Iterator[bytes]:
     """Yield the lines of a pipe while ``goes_on``; otherwise end this process, which closes the pipe and so ends the worker."""
     buffer = b""
     while goes_on():
@@ -143,7 +158,7 @@ def _is_alone() -> bool:
         return False
 
 
-def _messages(lines: Iterator[bytes] | IO[bytes]) -> Iterator[dict[str, Any]]:
+def messages_of(lines: Iterator[bytes] | IO[bytes]) -> Iterator[dict[str, Any]]:
     for line in lines:
         try:
             yield json.loads(line)

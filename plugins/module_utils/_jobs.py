@@ -17,9 +17,9 @@ import re
 import stat
 import time
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Protocol, runtime_checkable
+from typing import IO, Any, Mapping, Protocol, runtime_checkable
 
-from ._bridge import Bridge, checked, death
+from ._bridge import checked, death
 from ._errors import MigrationError
 from ._worker.journal import PROGRESS, Journal
 
@@ -61,6 +61,12 @@ class Follower(Protocol):
     def follow(self, request: Mapping[str, Any], job: str, cursor: int | None, wait: float) -> Unfinished | Followed: ...
 
 
+class Starter(Protocol):
+    """What a job is started with; :class:`Bridge` is one."""
+
+    def start(self, request: Mapping[str, Any], descriptor: int, errors: IO[bytes]) -> Any: ...
+
+
 @dataclass(frozen=True)
 class Jobs:
     """The jobs of one user on one host."""
@@ -84,7 +90,7 @@ class Jobs:
         )
 
     def follow(
-        self, bridge: Bridge, request: Mapping[str, Any], job: str, cursor: int | None, wait: float
+        self, bridge: Starter, request: Mapping[str, Any], job: str, cursor: int | None, wait: float
     ) -> Unfinished | Followed:
         """Start the job, or attach to it if it was started before, and wait for its end or its next events.
 
@@ -113,7 +119,7 @@ class Jobs:
                 return Unfinished(job, tuple(fresh), end)
             time.sleep(0.1)
 
-    def _start(self, bridge: Bridge, request: Mapping[str, Any], path: str) -> None:
+    def _start(self, bridge: Starter, request: Mapping[str, Any], path: str) -> None:
         self._prune()
         mine = f"{path}.{os.getpid()}"
         descriptor = os.open(mine, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)

@@ -83,7 +83,7 @@ def _migrate(bridge: Bridge, params: Params, operation: str, dry: bool, diff: bo
         followed = _follow(bridge, request, params)
         if isinstance(followed, Unfinished):
             return followed
-        reply = followed.reply or _after_death(bridge, request, followed.journal, followed.death)
+        reply = followed.reply or after_death(bridge, request, followed.journal, followed.death)
     else:
         journal = Journal()
         try:
@@ -91,7 +91,7 @@ def _migrate(bridge: Bridge, params: Params, operation: str, dry: bool, diff: bo
         except MigrationError as exc:
             if exc.kind != "worker_died":
                 raise
-            reply = _after_death(bridge, request, journal, exc)
+            reply = after_death(bridge, request, journal, exc)
     return _result(bridge, migration(reply, operation, dry), diff)
 
 
@@ -111,7 +111,7 @@ def _result(bridge: Bridge, outcome: Migration, diff: bool) -> Result:
     return Result(values)
 
 
-def _after_death(bridge: Bridge, request: Mapping[str, Any], journal: Journal, death: MigrationError | None) -> dict[str, Any]:
+def after_death(bridge: Bridge, request: Mapping[str, Any], journal: Journal, death: MigrationError | None) -> dict[str, Any]:
     """Look with a new worker where the database stands, after one died that could not say so itself."""
     running = journal.running or {}
     error: dict[str, Any] = {

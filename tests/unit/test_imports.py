@@ -20,6 +20,9 @@ ABOVE = {
     "_bridge": ("_jobs", "_operations", "_records", "_kubernetes", "_host"),
     "_jobs": ("_operations", "_records", "_kubernetes", "_host"),
     "_operations": ("_kubernetes", "_host"),
+    "_warm": ("_jobs", "_operations", "_records", "_kubernetes", "_host", "_steps", "_background"),
+    "_background": ("_jobs", "_operations", "_records", "_kubernetes", "_host", "_steps", "_warm"),
+    "_steps": ("_kubernetes", "_host"),
     "_records": ("_bridge", "_jobs", "_operations", "_kubernetes", "_host"),
     "_host": ("_bridge", "_jobs", "_operations", "_records", "_kubernetes"),
 }

@@ -42,7 +42,8 @@ def main() -> None:
     os.dup2(null, 0)
     os.dup2(2, 1)  # a print in env.py can not reach the reply
     sys.meta_path.insert(0, Sources(payload["sources"]))
-    __import__(PACKAGE + ".supervisor", fromlist=["serve"]).serve(payload["request"], payload["descriptor"])
+    entry = PACKAGE + "." + payload["entry"]
+    __import__(entry, fromlist=["serve"]).serve(payload["request"], payload["descriptor"])
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ MAXIMUM_OUTPUT = 20000
 MAXIMUM_DELAY = 30.0
 OBSERVE_TIMEOUT = 120.0
 CLEAN_TIMEOUT = 20.0
+#: Descriptors of the worker that are no business of the processes in which a project runs.
+OWN: list[int] = []
 
 
 def serve(request: dict[str, Any], descriptor: int) -> None:
@@ -150,7 +152,7 @@ class Supervisor:
         sys.stderr.flush()
         child = os.fork()
         if child == 0:
-            for descriptor in (messages, printed, own_end, self.sender.descriptor):
+            for descriptor in (messages, printed, own_end, self.sender.descriptor, *OWN):
                 os.close(descriptor)
             attempts.child(request, message_end, output_end, lifeline)
         for descriptor in (message_end, output_end, lifeline):

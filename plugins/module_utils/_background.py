@@ -1,0 +1,73 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Work of a module that goes on by itself when the module, or the connection that it came over, is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import traceback
+from dataclasses import dataclass
+from typing import IO, Any, Callable, Mapping
+
+from ._errors import MigrationError
+from ._worker.redaction import redactor_for
+from ._worker.supervisor import PROTOCOL
+
+Tell = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Background:
+    """A process of its own that does ``work`` and writes to a job's file what it tells, and the reply.
+
+    :param work: gets the descriptor of the file, which it may hand on, and what to tell events with; returns the result's values.
+    """
+
+    work: Callable[[int, Tell], Mapping[str, Any]]
+
+    def start(self, request: Mapping[str, Any], descriptor: int, errors: IO[bytes]) -> None:
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+            return
+        try:
+            os.setsid()
+            if os.fork() == 0:
+                self._serve(request, descriptor, errors.fileno())
+        finally:
+            os._exit(0)  # nothing of the module ends twice
+
+    def _serve(self, request: Mapping[str, Any], descriptor: int, errors: int) -> None:
+        null = os.open(os.devnull, os.O_RDWR)
+        for number, target in ((0, null), (1, null), (2, errors)):
+            os.dup2(target, number)
+        clean = redactor_for(request, os.environ).clean
+
+        def tell(message: Mapping[str, Any]) -> None:
+            os.write(descriptor, (json.dumps(clean(dict(message)), default=str) + "\n").encode())
+
+        tell({"event": "reply", "protocol": PROTOCOL, **reply_of(lambda: self.work(descriptor, tell))})
+
+
+def reply_of(work: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """Do the work; return its values, or why it failed."""
+    try:
+        return {"values": dict(work()), "error": None}
+    except MigrationError as exc:
+        return {"values": exc.facts, "error": {"kind": exc.kind, "message": exc.msg, "hint": exc.hint}}
+    except Exception as exc:  # ours: say so instead of dying silently
+        text = traceback.format_exc()
+        return {"values": {"exception": text}, "error": {"kind": "internal_error", "message": f"{type(exc).__name__}: {exc}"}}
+
+
+def values_of(reply: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a reply.
+
+    :raises MigrationError: what it says went wrong.
+    """
+    error = reply["error"]
+    if error:
+        raise MigrationError(error["message"], error["kind"], error.get("hint"), reply["values"])
+    return dict(reply["values"])

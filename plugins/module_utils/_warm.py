@@ -1,0 +1,111 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""One worker for several requests: it is started with the first, and imports only once what they need."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from dataclasses import dataclass, field
+from typing import IO, Any, Callable, Iterator, Mapping
+
+from ._bridge import Bridge, Event, checked, death, lines_of, messages_of, worker_sources
+from ._worker import several
+
+OPERATION = "database_steps"
+
+
+@dataclass
+class _Worker:
+    """A running worker.
+
+    :param commands: where it reads requests from.
+    """
+
+    process: subprocess.Popen[bytes]
+    commands: int
+    replies: IO[bytes]
+    errors: IO[bytes]
+    messages: Iterator[dict[str, Any]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.messages = messages_of(lines_of(self.replies, lambda: True))
+
+    def ask(self, request: Mapping[str, Any]) -> None:
+        data = (json.dumps(dict(request)) + "\n").encode()
+        try:
+            while data:
+                data = data[os.write(self.commands, data) :]
+        except BrokenPipeError:
+            pass  # it died; the missing reply says so
+
+    def close(self) -> tuple[int, bytes]:
+        """Let it end; return its status and what it printed."""
+        os.close(self.commands)
+        self.replies.close()
+        status = self.process.wait()
+        self.errors.seek(0)
+        printed = self.errors.read()
+        self.errors.close()
+        return status, printed
+
+
+@dataclass(frozen=True)
+class WarmBridge(Bridge):
+    """A bridge whose requests go to one worker. One that died is started again with the next request.
+
+    :param first: what all requests have in common: the environment and the URL.
+    :param own: descriptors that the worker keeps open for as long as it lives.
+    :param listeners: called with each event as well.
+    """
+
+    first: Mapping[str, Any] = field(default_factory=dict)
+    own: tuple[int, ...] = ()
+    listeners: list[Callable[[Event], None]] = field(default_factory=list)
+    _running: list[_Worker] = field(default_factory=list)
+
+    def call(self, request: Mapping[str, Any], on_event: Callable[[Event], None] = lambda event: None) -> dict[str, Any]:
+        """Carry out ``request`` and return the reply.
+
+        :raises MigrationError: as those of :class:`Bridge`.
+        """
+        if not self._running:
+            self._running.append(self._start())
+        worker = self._running[0]
+        worker.ask(request)
+        for message in worker.messages:
+            if message["event"] == "reply":
+                return checked(message)
+            on_event(message)
+            for listener in self.listeners:
+                listener(message)
+        raise death(request, *self.close())
+
+    def _start(self) -> _Worker:
+        reading, writing = os.pipe()
+        asked, commands = os.pipe()
+        errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the worker
+        request = dict(self.first, operation=OPERATION, commands=asked, own=[asked, *self.own])
+        try:
+            process = self.start(request, writing, errors, (asked, *self.own), several.__name__.rpartition(".")[2])
+        except BaseException:
+            for descriptor in (reading, commands):
+                os.close(descriptor)
+            errors.close()
+            raise
+        finally:
+            for descriptor in (writing, asked):
+                os.close(descriptor)
+        return _Worker(process, commands, os.fdopen(reading, "rb"), errors)
+
+    def close(self) -> tuple[int, bytes]:
+        """Let the worker end, if there is one; return its status and what it printed."""
+        return self._running.pop().close() if self._running else (0, b"")
+
+
+def load() -> None:
+    """Read the worker's sources now: later the archive that this module came in may be gone."""
+    worker_sources(OPERATION)

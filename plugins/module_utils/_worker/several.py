@@ -1,0 +1,46 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Several requests one after the other: each runs in a child of a process that has imported what all of them need."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from typing import Any
+
+from . import project, supervisor
+
+#: What every request imports sooner or later; the application's own code is left to each.
+NEEDED = ("sqlalchemy", "alembic.command", "alembic.config", "alembic.autogenerate", "alembic.runtime.migration")
+
+
+def serve(request: dict[str, Any], descriptor: int) -> None:
+    """Carry out the requests that come as lines on the descriptor ``request["commands"]``, until it is closed.
+
+    Each is answered on ``descriptor`` with its events and one reply.
+    """
+    supervisor.OWN.extend(request["own"])
+    _import(request)
+    with os.fdopen(request["commands"], "rb") as commands:
+        for line in commands:
+            supervisor.serve(json.loads(line), descriptor)
+
+
+def _import(request: dict[str, Any]) -> None:
+    """Import under the environment that the requests have. What can't be imported is said by the request that needs it."""
+    os.environ.update({str(name): str(value) for name, value in (request.get("environment") or {}).items()})
+    if sys.path and sys.path[0] == "":  # python -c puts the folder there, the alembic program doesn't
+        del sys.path[0]
+    for name in NEEDED:
+        try:
+            importlib.import_module(name)
+        except (Exception, SystemExit):
+            return
+    try:
+        dialect = project.usable_url(str(request.get("url") or "")).get_dialect()
+        (getattr(dialect, "import_dbapi", None) or dialect.dbapi)()  # the latter is SQLAlchemy 1.4's
+    except (Exception, SystemExit):
+        return
