@@ -27,6 +27,7 @@ DEEDS: dict[str, str] = {
     "alembic_stamp": "Stamp the database",
     "alembic_check": "Compare the models with the database",
     "backfill": "Fill rows",
+    "database_steps": "Bring the database to the release",
     "database_sessions": "Prove that no session is left",
     "database_snapshot": "Snapshot the database",
     "database_archive": "Write the archive",
@@ -100,6 +101,7 @@ def _filled(result: Result) -> str:
 _TOLD: dict[str, Callable[[Result], str]] = {
     "alembic_upgrade": _moved,
     "alembic_downgrade": _moved,
+    "database_steps": _moved,
     "alembic_plan": _planned,
     "database_archive": _written,
     "kubernetes_archive": _written,

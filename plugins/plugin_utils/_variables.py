@@ -41,7 +41,7 @@ RESULTS = (
         "schema_init_container",
         "schema_migration",
     ),
-    *("schema_plan", "schema_rehearsal", "schema_rendered", "schema_rows", "schema_rows_written"),
+    *("schema_plan", "schema_rehearsal", "schema_rendered", "schema_rows", "schema_rows_written", "schema_steps_taken"),
 )
 #: The list of the names and patterns that are the user's own.
 OWN = "deployment_own_variables"

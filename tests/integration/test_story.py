@@ -33,9 +33,7 @@ GOOD = [
     ("Prepare the release", "2 hosts"),
     ("Rehearse the pending revisions", "shop1"),
     ("Stop the application", "2 hosts"),
-    ("Prove that no session is left", "shop1"),
-    ("Snapshot the database", "shop1"),
-    ("Upgrade the database", "shop1"),
+    ("Bring the database to the release", "shop1"),
     ("Start the application", "2 hosts"),
     ("Write the archive", "shop1"),
     ("Remove old snapshots", "shop1"),
@@ -99,7 +97,7 @@ def test_everything_else_is_in_the_log(stage: Stage, good: Run) -> None:
 def test_a_failed_migration_says_why_and_what_is_next(stage: Stage, good: Run) -> None:
     bad = stage.play("maintenance_window", release_version="broken_migration")
     assert bad.status == 2, bad.output
-    assert bad.output.count("  !!  Upgrade the database: failed on shop1") == 1, bad.output
+    assert bad.output.count("  !!  Bring the database to the release: failed on shop1") == 1, bad.output
     assert bad.output.count("DETAIL:  Key (name)=") == 2, bad.output  # where it happened, and in the summary
     assert ("Put the snapshot back", "shop1") in steps(bad.output)
     assert steps(bad.output).count(("Start the application", "2 hosts")) == 1
