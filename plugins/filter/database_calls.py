@@ -64,7 +64,7 @@ _value:
 
 from typing import Any, Callable, Iterable
 
-from ansible_collections.dbops.alembic.plugins.module_utils._core import database_calls as core
+from ansible_collections.dbops.alembic.plugins.module_utils._core import calls as core
 
 
 def database_calls(hooks: Iterable[str], pending: bool, way_back: str) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ author:
   - dbops.alembic contributors (@dbops)
 description:
   - Returns the migrator, which is the first host of its group or else of the application's, and then the hosts of the application.
-positional: _input, migrator_group, application_group
+positional: _input, migrator_group, application_group, hostvars, run
 options:
   _input:
     description:
@@ -30,6 +30,16 @@ options:
       - The group of the application's hosts. It may be empty or missing, as where the application is in a cluster alone.
     type: str
     default: application
+  hostvars:
+    description:
+      - The variables of all hosts, for a play that belongs to one pass of a deployment. Needs O(run).
+    type: dict
+  run:
+    description:
+      - The pass that the play belongs to, as V(first) or V(second). Where the migrator's facts say that another one runs, or none,
+        a pattern that no host matches is returned, so that the play prints and does nothing.
+    type: str
+    default: ''
 notes:
   - Each task of a run is a process of its own, forked from the one that reads the playbook. A filter in the C(hosts) of a play
     is loaded by that one, so that not every task has to load the filters again.
@@ -38,6 +48,9 @@ notes:
 EXAMPLES = r"""
 - name: Look at the hosts of the application and the migrator
   hosts: "{{ groups | dbops.alembic.deployment_hosts }}"
+
+- name: Go back, where that is what runs
+  hosts: "{{ groups | dbops.alembic.deployment_hosts(hostvars=hostvars, run='second') }}"
 """
 
 RETURN = r"""
@@ -51,11 +64,26 @@ _value:
 from typing import Any, Callable, Mapping, Sequence
 
 
+NOBODY = "all:!all"
+
+
 def deployment_hosts(
-    groups: Mapping[str, Sequence[str]], migrator_group: str = "migrator", application_group: str = "application"
+    groups: Mapping[str, Sequence[str]],
+    migrator_group: str = "migrator",
+    application_group: str = "application",
+    hostvars: Mapping[str, Mapping[str, Any]] | None = None,
+    run: str = "",
 ) -> list[str]:
     migrators = [str(host) for host in groups.get(migrator_group) or ()]
-    return list(dict.fromkeys([*migrators[:1], *map(str, groups.get(application_group) or ())]))
+    hosts = list(dict.fromkeys([*migrators[:1], *map(str, groups.get(application_group) or ())]))
+    if run and (not hosts or _runs(hostvars or {}, hosts[0]) != run):
+        return [NOBODY]
+    return hosts
+
+
+def _runs(hostvars: Mapping[str, Mapping[str, Any]], migrator: str) -> str:
+    state = hostvars[migrator].get("_deployment_state") if migrator in hostvars else None
+    return str((state or {}).get("run") or "")
 
 
 class FilterModule:

@@ -25,3 +25,19 @@ def test_the_migrator_is_first_and_each_is_there_once(groups, expected):
 
 def test_groups_of_another_name():
     assert deployment_hosts({"m": ["x"], "web": ["y"], "application": ["z"]}, "m", "web") == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ({"run": "second"}, ["db", "a"]),
+        ({"run": "first"}, ["all:!all"]),
+        ({"run": ""}, ["all:!all"]),
+        (None, ["all:!all"]),
+    ],
+)
+def test_a_play_of_a_pass_is_for_nobody_where_another_runs(state: dict[str, str] | None, expected: list[str]) -> None:
+    groups = {"migrator": ["db"], "application": ["a"]}
+    facts = {"db": {"_deployment_state": state} if state is not None else {}, "a": {"_deployment_state": {"run": "second"}}}
+    assert deployment_hosts(groups, hostvars=facts, run="second") == expected
+    assert deployment_hosts({}, hostvars={}, run="second") == ["all:!all"]

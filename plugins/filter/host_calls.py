@@ -1,0 +1,83 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter host_calls."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: host_calls
+short_description: Say what a step of a deployment does on a host
+version_added: 0.1.0
+author:
+  - dbops.alembic contributors (@dbops)
+description:
+  - Takes the names of the hooks that are defined, and returns what is done on a host in one step of the flow, in its order. What does
+    not apply is not in it.
+positional: _input
+options:
+  _input:
+    description:
+      - Names of the hooks that are defined, or a dictionary with them as keys.
+    type: raw
+    required: true
+  step:
+    description:
+      - The step, as V(stop), V(start), V(undrain), V(exchange) or V(exchange_workload). Another step is one call with its own name.
+    type: str
+    required: true
+  balanced:
+    description:
+      - Whether traffic is taken away from the host and given back to it.
+    type: bool
+    default: false
+  released:
+    description:
+      - Whether the host has a release to go to.
+    type: bool
+    default: true
+  alone:
+    description:
+      - What takes a call of its own, of V(init_container) and V(activate).
+    type: list
+    elements: str
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: Show what is done to stop a host
+  ansible.builtin.debug:
+    msg: "{{ ['before_stop'] | dbops.alembic.host_calls(step='stop', balanced=true) }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - What is to be done one after the other.
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: What is done, or V(hook).
+      type: str
+      sample: drain
+    hook:
+      description: Name of the hook.
+      type: str
+      sample: before_stop
+"""
+
+from typing import Any, Callable, Iterable
+
+from ansible_collections.dbops.alembic.plugins.module_utils._core import calls as core
+
+
+def host_calls(
+    hooks: Iterable[str], step: str, balanced: bool = False, released: bool = True, alone: Iterable[str] = ()
+) -> list[dict[str, Any]]:
+    return core.host_calls(step, {str(name) for name in hooks}, bool(balanced), bool(released), {str(name) for name in alone})
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"host_calls": host_calls}

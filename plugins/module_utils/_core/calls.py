@@ -1,0 +1,91 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a flow does on a host and with the database, as calls that are as few as the operator's own tasks between them allow."""
+
+from __future__ import annotations
+
+from typing import Any, Collection, Iterator
+
+#: In these orders; a name that begins with before_ or after_ is a hook.
+DATABASE = (
+    "prove",
+    "before_snapshot",
+    "copy",
+    "archive",
+    "after_snapshot",
+    "upgrading",
+    "before_upgrade",
+    "upgrade",
+    "verify",
+    "count",
+    "after_upgrade",
+    "starting",
+)
+_DRAIN = ("before_drain", "drain", "after_drain")
+_ACTIVATE = ("before_activate", "init_container", "activate", "after_activate")
+_START = ("before_start", "start", "after_start")
+_UNDRAIN = ("before_undrain", "undrain", "after_undrain")
+HOST: dict[str, tuple[str, ...]] = {
+    "stop": (*_DRAIN, "before_stop", "stop", "after_stop"),
+    "start": (*_ACTIVATE, *_START),
+    "undrain": _UNDRAIN,
+    "exchange": (*_DRAIN, *_ACTIVATE, *_START, *_UNDRAIN),
+    "exchange_workload": (*_ACTIVATE, *_START),
+}
+
+
+def database_calls(pending: bool, way_back: str, hooks: Collection[str]) -> list[dict[str, Any]]:
+    """Return what is to be done one after the other: ``kind`` steps (with the ``steps``), hook (with its ``hook``), or archive.
+
+    :param pending: whether any revision is.
+    :param way_back: snapshot, archive, or what takes no step.
+    :param hooks: names of those that the operator has defined.
+    """
+    left_out = {"snapshot": {"archive"}, "archive": {"copy"}}.get(way_back, {"copy", "archive"})
+    left_out = left_out if pending else {name for name in DATABASE if not _is_hook(name)} - {"starting"}
+    found: list[dict[str, Any]] = []
+    for call in _taken(DATABASE, hooks, left_out):
+        if call["kind"] in ("hook", "archive"):
+            found.append(call)
+        elif found and found[-1]["kind"] == "steps":
+            found[-1]["steps"].append(call["kind"])
+        else:
+            found.append({"kind": "steps", "steps": [call["kind"]]})
+    return found
+
+
+def host_calls(step: str, hooks: Collection[str], balanced: bool, released: bool, alone: Collection[str]) -> list[dict[str, Any]]:
+    """Return what a step of the flow does on a host: each with its ``kind``, and a hook with its ``hook``. Other steps are one call.
+
+    :param step: of the flow.
+    :param hooks: names of those that the operator has defined.
+    :param balanced: whether something is told to take the traffic away and to give it back.
+    :param released: whether the host has a release to go to; without one nothing starts, and what is exchanged is stopped.
+    :param alone: what of init_container and activate takes a call of its own.
+    """
+    if step not in HOST:
+        return [{"kind": step}]
+    order = HOST[step]
+    left_out = {"init_container", "activate"} - set(alone)
+    if not balanced:
+        left_out |= {"drain", "undrain"}
+    if not released:
+        left_out |= set(_START) if step == "start" else {"undrain"}
+    calls = list(_taken(order, hooks, left_out))
+    stops = step.startswith("exchange") and not released
+    return [{"kind": "stop"} if stops and call["kind"] == "start" else call for call in calls]
+
+
+def _taken(order: Collection[str], hooks: Collection[str], left_out: Collection[str]) -> Iterator[dict[str, Any]]:
+    for name in order:
+        if name in left_out:
+            continue
+        if not _is_hook(name):
+            yield {"kind": name}
+        elif name in hooks:
+            yield {"kind": "hook", "hook": name}
+
+
+def _is_hook(name: str) -> bool:
+    return name.startswith(("before_", "after_"))
