@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: database_calls
-short_description: Say which steps on the database a maintenance window takes in one call
+short_description: Say which steps on the database a maintenance window, or its way back, takes in one call
 version_added: 0.1.0
 author:
   - dbops.alembic contributors (@dbops)
@@ -21,16 +21,33 @@ options:
       - Names of the hooks that are defined, or a dictionary with them as keys.
     type: raw
     required: true
+  move:
+    description:
+      - What is done with the database.
+    type: str
+    choices: [upgrade, restore, downgrade]
+    default: upgrade
   pending:
     description:
-      - Whether any revision is pending.
+      - For an upgrade, whether any revision is pending.
     type: bool
-    required: true
+    default: true
   way_back:
     description:
-      - How the database would be put back. V(snapshot) makes one, V(archive) writes one, anything else takes no step.
+      - For an upgrade, how the database would be put back. V(snapshot) makes one, V(archive) writes one, anything else takes no
+        step.
     type: str
-    required: true
+    default: ''
+  counted:
+    description:
+      - For a restore, whether the rows that would be lost are counted once more, now that nobody writes.
+    type: bool
+    default: false
+  stays:
+    description:
+      - On the way back, whether it is the new release that starts.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -67,8 +84,15 @@ from typing import Any, Callable, Iterable
 from ansible_collections.dbops.alembic.plugins.module_utils._core import calls as core
 
 
-def database_calls(hooks: Iterable[str], pending: bool, way_back: str) -> list[dict[str, Any]]:
-    return core.database_calls(pending, way_back, {str(name) for name in hooks})
+def database_calls(
+    hooks: Iterable[str],
+    move: str = "upgrade",
+    pending: bool = True,
+    way_back: str = "",
+    counted: bool = False,
+    stays: bool = False,
+) -> list[dict[str, Any]]:
+    return core.database_calls(move, {str(name) for name in hooks}, bool(pending), way_back, bool(counted), bool(stays))
 
 
 class FilterModule:

@@ -63,7 +63,6 @@ _value:
 
 from typing import Any, Callable, Mapping, Sequence
 
-
 NOBODY = "all:!all"
 
 

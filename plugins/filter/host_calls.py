@@ -12,8 +12,8 @@ version_added: 0.1.0
 author:
   - dbops.alembic contributors (@dbops)
 description:
-  - Takes the names of the hooks that are defined, and returns what is done on a host in one step of the flow, in its order. What does
-    not apply is not in it.
+  - Takes the names of the hooks that are defined, and returns what is done on a host in one step of the flow, in its order. What
+    does not apply is not in it.
 positional: _input
 options:
   _input:

@@ -67,6 +67,7 @@ ERROR_KINDS = {
     "right_missing": "A right in the Kubernetes namespace is missing.",
     "rollout_failed": "The workload did not come up.",
     "serialization_failure": "The database could not serialize a transaction of the migration, in every attempt.",
+    "rows_written": "Rows were written since, and going back would lose more of them than are given up.",
     "service_refused": "A service is unknown to its manager, masked, or can not be loaded.",
     "snapshot_refused": "A snapshot or swap would break something that the database has.",
     "start_failed": "A service did not start, or did not stay up.",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: database_steps
-short_description: Prove, copy, upgrade, verify and count a database in one call
+short_description: Prove, copy, upgrade, verify and count a database, or put it back, in one call
 author:
   - dbops.alembic contributors (@dbops)
 version_added: 0.1.0
@@ -235,13 +235,127 @@ options:
             description: Seconds to wait for what the server's counters do not show yet.
             type: float
             default: 2
+      recount:
+        description:
+          - Count what was written since, as M(dbops.alembic.database_rows) does, and refuse to lose more than is given up, with the
+            error kind V(rows_written).
+        type: dict
+        suboptions:
+          since:
+            description: What was counted then.
+            type: dict
+            required: true
+          given_up:
+            description: Rows that may be lost.
+            type: int
+            default: 0
+          count:
+            description: How to count.
+            type: str
+            choices: [exact, estimate, written]
+            default: written
+          checksum:
+            description: Whether to sum up the content too.
+            type: bool
+            default: true
+          exclude:
+            description: Shell patterns of tables to leave out.
+            type: list
+            elements: str
+            default: []
+          statement_timeout:
+            description: Seconds for each table; V(0) means no limit.
+            type: float
+            default: 0
+          wait:
+            description: Seconds to wait for what the server's counters do not show yet.
+            type: float
+            default: 2
+      restore:
+        description: Put a snapshot back, as M(dbops.alembic.database_snapshot) does.
+        type: dict
+        suboptions:
+          name:
+            description: Name of the snapshot.
+            type: str
+            required: true
+          accept:
+            description: Reasons against it that do not count.
+            type: list
+            elements: str
+            choices: [logical_replication_slots, subscriptions, security_labels, insufficient_space, pooler, database_missing]
+            default: []
+          wait:
+            description: Seconds to wait for sessions to go.
+            type: float
+            default: 30
+          terminate:
+            description: Whether to terminate the sessions that are left after that.
+            type: bool
+            default: false
+          maintenance_database:
+            description: Database to connect to meanwhile.
+            type: str
+      downgrade:
+        description: Downgrade the database, as M(dbops.alembic.alembic_downgrade) does, to one revision after the other.
+        type: dict
+        suboptions:
+          revisions:
+            description: Revisions to end at; an empty list means before all.
+            type: list
+            elements: str
+            required: true
+          lock:
+            description: Whether to take the migration lock.
+            type: bool
+            default: true
+          lock_wait:
+            description: Seconds to wait for the migration lock.
+            type: float
+            default: 300
+          lock_timeout:
+            description: Seconds that a statement waits for a lock.
+            type: float
+            default: 5
+          statement_timeout:
+            description: Seconds that a statement may take; V(0) means no limit.
+            type: float
+            default: 0
+          retries:
+            description: How often to try again after a lock timeout.
+            type: int
+            default: 5
+          retry_delay:
+            description: Seconds before the first of these, doubled for each further one.
+            type: float
+            default: 1
+      stand:
+        description: Look where the database stands, and end with the error kind V(verification_failed) where it is elsewhere.
+        type: dict
+        suboptions:
+          revisions:
+            description: Revisions that it has to be at; an empty list means none.
+            type: list
+            elements: str
+            required: true
+          retries:
+            description: How often to look again while it does not answer.
+            type: int
+            default: 5
+          delay:
+            description: Seconds between two looks.
+            type: float
+            default: 2
 attributes:
   check_mode:
     support: full
     details:
       - Each step says what it would do. Later steps see the database as it is, not as the earlier ones would leave it.
   diff_mode:
-    support: none
+    support: full
+    details:
+      - Shows the revisions of the database before and after, and the SQL of each revision, as M(dbops.alembic.alembic_upgrade)
+        does.
 notes:
   - O(timeout) holds for each step by itself.
   - When the process that takes the steps is killed, no further step begins. One that runs is brought to its end if it is a copy or
@@ -265,6 +379,16 @@ EXAMPLES = r"""
       - copy: {name: orders__snapshot_1}
       - upgrade: {expect_current: [27c6a30d7c24]}
       - verify: {models: true}
+
+- name: Put it back, once nobody is connected
+  dbops.alembic.database_steps:
+    chdir: /srv/orders/current
+    virtualenv: /srv/orders/current/.venv
+    url: "{{ orders_database_url }}"
+    steps:
+      - prove: {users: [orders_app]}
+      - restore: {name: orders__snapshot_1}
+      - stand: {revisions: [27c6a30d7c24]}
 """
 
 RETURN = r"""
@@ -318,6 +442,17 @@ rows:
   returned: success and failure
   type: dict
   sample: {tables: {public.orders: {rows: 3, exact: true, checksum: "17"}}}
+rows_written:
+  description: How many rows were written since, as the step C(recount) found; nothing where that is not known, or nobody asked.
+  returned: success and failure
+  type: int
+  sample: 0
+current:
+  description: The revisions that the step C(stand) found the database at; nothing where nobody looked.
+  returned: success and failure
+  type: list
+  elements: str
+  sample: [27c6a30d7c24]
 record:
   description: The deployment record as it was last written.
   returned: success and failure
@@ -326,13 +461,14 @@ record:
 """
 
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
-from ansible_collections.dbops.alembic.plugins.module_utils._steps import steps_spec, take_steps
+from ansible_collections.dbops.alembic.plugins.module_utils._steps.run import take_steps
+from ansible_collections.dbops.alembic.plugins.module_utils._steps.spec import steps_spec
 
 
 def main() -> None:
     module = steps_spec().create_module()
     try:
-        result = take_steps(module.params, module.check_mode)
+        result = take_steps(module.params, module.check_mode, module._diff)
     except MigrationError as exc:
         exc.fail(module)
     module.exit_json(**result)

@@ -27,7 +27,7 @@ DEEDS: dict[str, str] = {
     "alembic_stamp": "Stamp the database",
     "alembic_check": "Compare the models with the database",
     "backfill": "Fill rows",
-    "database_steps": "Bring the database to the release",
+    "database_steps": "Bring the database where it has to be",
     "database_sessions": "Prove that no session is left",
     "database_snapshot": "Snapshot the database",
     "database_archive": "Write the archive",
@@ -85,6 +85,15 @@ def _moved(result: Result) -> str:
     return f"{count}, now at {joined(dict.fromkeys(after), 'base')}" if applied else ""
 
 
+def _stepped(result: Result) -> str:
+    kinds = {step["step"] for step in result.get("steps") or ()}
+    if "restore" in kinds:
+        return "the snapshot is back"
+    if "downgrade" in kinds:
+        return "downgraded"
+    return _moved(result)
+
+
 def _planned(result: Result) -> str:
     return str(result.get("route") or "").replace("_", " ")
 
@@ -101,7 +110,7 @@ def _filled(result: Result) -> str:
 _TOLD: dict[str, Callable[[Result], str]] = {
     "alembic_upgrade": _moved,
     "alembic_downgrade": _moved,
-    "database_steps": _moved,
+    "database_steps": _stepped,
     "alembic_plan": _planned,
     "database_archive": _written,
     "kubernetes_archive": _written,

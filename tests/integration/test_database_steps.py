@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator
@@ -23,11 +24,11 @@ from support.whole_database import made
 #: Imported by the Python of the module: kills the process that takes the steps, before or after one of them.
 KILLER = """
 import builtins, os, signal, sys
-real, name = builtins.__import__, "ansible_collections.dbops.alembic.plugins.module_utils._steps"
+real, name = builtins.__import__, "ansible_collections.dbops.alembic.plugins.module_utils._steps.kinds"
 
 def load(*arguments, **options):
     module = real(*arguments, **options)
-    steps = getattr(sys.modules.get(name), "_STEPS", None)
+    steps = getattr(sys.modules.get(name), "STEPS", None)
     if steps and "killer" not in os.environ:
         os.environ["killer"] = "is here"
         number = {"number": 0}
@@ -70,6 +71,16 @@ class Window:
             "way_back": "snapshot" if copies else "none",
         }
         ok(run("deployment_record", {**self.place, "state": "begun", "facts": facts}))
+        copy = [{"copy": {"name": self.snapshot, "revisions": ["r001"], "note": "2"}}] if copies else []
+        self.steps: list[dict[str, Any]] = [
+            {"prove": {"wait": 1}},
+            *copy,
+            {"record": {"step": "upgrading"}},
+            {"upgrade": {"expect_current": ["r001"]}},
+            {"verify": {}},
+            {"count": {}},
+            {"record": {"step": "starting"}},
+        ]
 
     @property
     def head(self) -> list[str]:
@@ -82,19 +93,6 @@ class Window:
     @property
     def record(self) -> dict[str, Any]:
         return json.loads(Path(self.place["directory"], self.place["id"] + ".json").read_text())  # type: ignore[no-any-return]
-
-    @property
-    def steps(self) -> list[dict[str, Any]]:
-        copy = [{"copy": {"name": self.snapshot, "revisions": ["r001"], "note": "2"}}] if self.copies else []
-        return [
-            {"prove": {"wait": 1}},
-            *copy,
-            {"record": {"step": "upgrading"}},
-            {"upgrade": {"expect_current": ["r001"]}},
-            {"verify": {}},
-            {"count": {}},
-            {"record": {"step": "starting"}},
-        ]
 
     def take(self, check: bool = False, variables: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
         given = {"python": str(self.app.python), **self.project.parameters(), "url": self.database.url(), "record": self.place}
@@ -232,3 +230,105 @@ def test_the_worker_alone_is_killed(window: Window, tmp_path: Path, number: int)
     result = failed(window.job(), "worker_died")
     assert result["failed_step"] == "upgrade" and result["migration"]["after"] == window.at
     assert window.record["step"] == "upgrading"
+
+
+BACK = ["recount", "restoring", "restore", "stand", "restarting"]
+
+
+class WayBack(Window):
+    """The same database after the steps, with those that put it back."""
+
+    def __init__(self, app: Application, database: Any, copies: bool) -> None:
+        super().__init__(app, database, copies)
+        self.before = database.dump()
+        rows = ok(self.job())["rows"]
+        self.steps = [
+            {"recount": {"since": rows["tables"]}},
+            {"record": {"step": "restoring", "facts": {"decision": {"database": "restore", "source": "snapshot"}}}},
+            {"restore": {"name": self.snapshot}},
+            {"stand": {"revisions": ["r001"]}},
+            {"record": {"step": "restarting"}},
+        ]
+
+
+@pytest.fixture
+def way_back(newest: Application, postgres: Postgres) -> Iterator[WayBack]:
+    with made(postgres) as database:
+        yield WayBack(newest, database, copies=True)
+
+
+def put_back(window: WayBack, result: dict[str, Any]) -> None:
+    assert result["changed"] and [step["name"] for step in result["steps"]] == BACK
+    assert window.at == ["r001"] == result["current"] and window.database.dump() == window.before
+    assert window.record["step"] == "restarting" and result["rows_written"] == 0
+    assert revisions(window.record["applied"]) != [], "what was undone stays written down"
+
+
+def test_all_is_put_back_in_one_call(way_back: WayBack) -> None:
+    put_back(way_back, ok(way_back.job()))
+
+
+def test_sqlite_is_put_back(newest: Application, tmp_path: Path) -> None:
+    window = WayBack(newest, SqliteDatabase(tmp_path / "shop.sqlite"), copies=True)
+    put_back(window, ok(window.job()))
+
+
+def test_rows_that_were_written_since_are_not_lost(way_back: WayBack) -> None:
+    with contextlib.closing(way_back.database.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("insert into journal (revision) values ('a customer')")
+        connection.commit()
+    after = way_back.database.dump()
+    result = failed(way_back.job(), "rows_written")
+    assert result["failed_step"] == "recount" and "deployment_rows_given_up=1" in result["msg"], result["msg"]
+    assert way_back.database.dump() == after and way_back.record["step"] == "starting"
+    way_back.steps[0]["recount"]["given_up"] = 1
+    assert ok(way_back.job())["rows_written"] == 1 and way_back.database.dump() == way_back.before
+
+
+def test_a_database_that_is_elsewhere_afterwards_is_told(way_back: WayBack) -> None:
+    way_back.steps[3]["stand"]["revisions"] = ["r002"]
+    result = failed(way_back.job(), "verification_failed")
+    assert result["failed_step"] == "stand" and "at r001 and not at r002" in result["msg"]
+    assert way_back.record["step"] == "restoring"
+
+
+def test_the_way_back_in_check_mode_touches_nothing(way_back: WayBack) -> None:
+    before, record = way_back.database.dump(), way_back.record
+    assert ok(way_back.take(check=True))["changed"]
+    assert way_back.database.dump() == before and way_back.record == record
+
+
+def test_downgrades_are_steps_too(newest: Application, postgres: Postgres) -> None:
+    with made(postgres) as database:
+        window = WayBack(newest, database, copies=True)
+        window.steps = [
+            {"record": {"step": "restoring"}},
+            {"downgrade": {"revisions": ["r001"]}},
+            {"record": {"step": "restarting"}},
+        ]
+        applied = window.record["applied"]
+        result = ok(window.job())
+        assert window.at == ["r001"] == result["migration"]["after"] and window.record["step"] == "restarting"
+        assert result["applied"] == [] and window.record["applied"] == applied
+
+
+@pytest.mark.parametrize("when", ["after", pytest.param("before", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", range(1, 6))
+def test_killed_at_every_step_of_the_way_back(way_back: WayBack, tmp_path: Path, number: int, when: str) -> None:
+    """Whenever it dies, what is decided from what is found brings the database back."""
+    (tmp_path / "sitecustomize.py").write_text(KILLER)
+    path = os.pathsep.join([str(tmp_path), os.environ.get("ANSIBLE_COLLECTIONS_PATH", "")])
+    result = failed(way_back.job(variables={"PYTHONPATH": path, "KILL_AT": str(number), "KILL_WHEN": when}), "worker_died")
+    taken = number if when == "after" else number - 1
+    assert result["record"] == way_back.record
+    assert way_back.record["step"] == ("starting" if taken < 2 else "restoring" if taken < 5 else "restarting")
+    assert way_back.at == (["r001"] if taken >= 3 else way_back.head)
+    if taken < 2:
+        failure = {"failure": {"step": "starting", "message": "no"}}
+        ok(run("deployment_record", {**way_back.place, "step": "starting", "facts": failure}))
+    decision = way_back.decision()
+    assert decision["action"] == "revert", decision
+    if decision["database"] == "restore":
+        assert taken < 3, "it was put back already"
+        ok(run("database_snapshot", {**way_back.server_place, "state": "restored", "name": way_back.snapshot}))
+    assert way_back.at == ["r001"] and way_back.database.dump() == way_back.before

@@ -59,6 +59,26 @@ def test_calls(case: str) -> None:
     assert [shown[call["kind"]](call) for call in found] == expected
 
 
+BACK: dict[str, tuple[dict[str, Any], list[str], str]] = {
+    "a restore": ({"move": "restore"}, [], "restoring restore stand restarting"),
+    "a restore that may lose rows": ({"move": "restore", "counted": True}, [], "recount restoring restore stand restarting"),
+    "a restore with hooks": (
+        {"move": "restore", "counted": True},
+        ["before_restore", "after_restore", "before_upgrade"],
+        "recount restoring | -before_restore | restore stand | -after_restore | restarting",
+    ),
+    "a downgrade": ({"move": "downgrade", "counted": True}, [], "restoring downgrade restarting"),
+    "a database that goes back alone": ({"move": "downgrade", "stays": True}, [], "restoring downgrade starting"),
+}
+
+
+@pytest.mark.parametrize("case", BACK)
+def test_calls_on_the_way_back(case: str) -> None:
+    options, hooks, expected = BACK[case]
+    found = database_calls.FilterModule().filters()["database_calls"](hooks, **options)
+    assert " | ".join(" ".join(call["steps"]) if call["kind"] == "steps" else f"-{call['hook']}" for call in found) == expected
+
+
 BOTH = ["init_container", "activate"]
 HOST_CASES: dict[str, tuple[str, list[str], dict[str, Any], str]] = {
     "stop": ("stop", [], {}, "stop"),

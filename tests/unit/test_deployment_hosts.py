@@ -29,12 +29,7 @@ def test_groups_of_another_name():
 
 @pytest.mark.parametrize(
     ("state", "expected"),
-    [
-        ({"run": "second"}, ["db", "a"]),
-        ({"run": "first"}, ["all:!all"]),
-        ({"run": ""}, ["all:!all"]),
-        (None, ["all:!all"]),
-    ],
+    [({"run": "second"}, ["db", "a"]), ({"run": "first"}, ["all:!all"]), ({"run": ""}, ["all:!all"]), (None, ["all:!all"])],
 )
 def test_a_play_of_a_pass_is_for_nobody_where_another_runs(state: dict[str, str] | None, expected: list[str]) -> None:
     groups = {"migrator": ["db"], "application": ["a"]}

@@ -22,6 +22,11 @@ DATABASE = (
     "after_upgrade",
     "starting",
 )
+#: On the way back, from a copy inside the server or by the revisions' own downgrades.
+DATABASE_BACK = {
+    "restore": ("recount", "restoring", "before_restore", "restore", "stand", "after_restore", "restarting"),
+    "downgrade": ("restoring", "before_restore", "downgrade", "after_restore", "restarting"),
+}
 _DRAIN = ("before_drain", "drain", "after_drain")
 _ACTIVATE = ("before_activate", "init_container", "activate", "after_activate")
 _START = ("before_start", "start", "after_start")
@@ -35,17 +40,28 @@ HOST: dict[str, tuple[str, ...]] = {
 }
 
 
-def database_calls(pending: bool, way_back: str, hooks: Collection[str]) -> list[dict[str, Any]]:
+def database_calls(
+    move: str, hooks: Collection[str], pending: bool = True, way_back: str = "", counted: bool = False, stays: bool = False
+) -> list[dict[str, Any]]:
     """Return what is to be done one after the other: ``kind`` steps (with the ``steps``), hook (with its ``hook``), or archive.
 
-    :param pending: whether any revision is.
-    :param way_back: snapshot, archive, or what takes no step.
+    :param move: upgrade, restore or downgrade.
     :param hooks: names of those that the operator has defined.
+    :param pending: of an upgrade, whether any revision is.
+    :param way_back: of an upgrade: snapshot, archive, or what takes no step.
+    :param counted: of a restore, whether the rows that would be lost are counted once more.
+    :param stays: on the way back, whether the new release is what starts.
     """
+    order: Collection[str] = DATABASE_BACK.get(move, DATABASE)
     left_out = {"snapshot": {"archive"}, "archive": {"copy"}}.get(way_back, {"copy", "archive"})
-    left_out = left_out if pending else {name for name in DATABASE if not _is_hook(name)} - {"starting"}
+    if not pending:
+        left_out = {name for name in DATABASE if not _is_hook(name)} - {"starting"}
+    if not counted:
+        left_out |= {"recount"}
     found: list[dict[str, Any]] = []
-    for call in _taken(DATABASE, hooks, left_out):
+    for call in _taken(order, hooks, left_out):
+        if stays and call["kind"] == "restarting":
+            call = {"kind": "starting"}
         if call["kind"] in ("hook", "archive"):
             found.append(call)
         elif found and found[-1]["kind"] == "steps":
@@ -56,7 +72,7 @@ def database_calls(pending: bool, way_back: str, hooks: Collection[str]) -> list
 
 
 def host_calls(step: str, hooks: Collection[str], balanced: bool, released: bool, alone: Collection[str]) -> list[dict[str, Any]]:
-    """Return what a step of the flow does on a host: each with its ``kind``, and a hook with its ``hook``. Other steps are one call.
+    """Return what a step of the flow does on a host: each with its ``kind``, a hook with its ``hook``. Others are one call.
 
     :param step: of the flow.
     :param hooks: names of those that the operator has defined.
