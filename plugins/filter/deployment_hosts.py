@@ -32,7 +32,8 @@ options:
     default: application
   hostvars:
     description:
-      - The variables of all hosts, for a play that belongs to one pass of a deployment. Needs O(run).
+      - The variables of all hosts, for a play that belongs to one pass of a deployment. Needs O(run). Where there are none, as when
+        a playbook is only listed, all hosts are returned.
     type: dict
   run:
     description:
@@ -75,7 +76,7 @@ def deployment_hosts(
 ) -> list[str]:
     migrators = [str(host) for host in groups.get(migrator_group) or ()]
     hosts = list(dict.fromkeys([*migrators[:1], *map(str, groups.get(application_group) or ())]))
-    if run and (not hosts or _runs(hostvars or {}, hosts[0]) != run):
+    if run and hostvars is not None and (not hosts or _runs(hostvars, hosts[0]) != run):  # none where a playbook is only listed
         return [NOBODY]
     return hosts
 

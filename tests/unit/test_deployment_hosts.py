@@ -36,3 +36,4 @@ def test_a_play_of_a_pass_is_for_nobody_where_another_runs(state: dict[str, str]
     facts = {"db": {"_deployment_state": state} if state is not None else {}, "a": {"_deployment_state": {"run": "second"}}}
     assert deployment_hosts(groups, hostvars=facts, run="second") == expected
     assert deployment_hosts({}, hostvars={}, run="second") == ["all:!all"]
+    assert deployment_hosts(groups, hostvars=None, run="second") == ["db", "a"]

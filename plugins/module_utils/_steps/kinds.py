@@ -12,7 +12,8 @@ from typing import Any, Callable, Mapping, Sequence
 from .._background import Tell
 from .._database import run_database
 from .._errors import MigrationError
-from .._operations import Result, Unfinished, run_check, run_downgrade, run_info, run_upgrade
+from .._jobs import Unfinished
+from .._operations import Result, run_check, run_downgrade, run_info, run_upgrade
 from .._records import RecordStore, write_record
 from .._warm import WarmBridge
 
