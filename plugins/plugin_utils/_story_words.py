@@ -27,7 +27,7 @@ DEEDS: dict[str, str] = {
     "alembic_stamp": "Stamp the database",
     "alembic_check": "Compare the models with the database",
     "backfill": "Fill rows",
-    "database_steps": "Bring the database where it has to be",
+    "database_steps": "Work on the database",
     "database_sessions": "Prove that no session is left",
     "database_snapshot": "Snapshot the database",
     "database_archive": "Write the archive",

@@ -33,7 +33,7 @@ GOOD = [
     ("Prepare the release", "2 hosts"),
     ("Rehearse the pending revisions", "shop1"),
     ("Stop the application", "2 hosts"),
-    ("Bring the database where it has to be", "shop1"),
+    ("Work on the database", "shop1"),
     ("Start the application", "2 hosts"),
     ("Write the archive", "shop1"),
     ("Remove old snapshots", "shop1"),
@@ -97,9 +97,9 @@ def test_everything_else_is_in_the_log(stage: Stage, good: Run) -> None:
 def test_a_failed_migration_says_why_and_what_is_next(stage: Stage, good: Run) -> None:
     bad = stage.play("maintenance_window", release_version="broken_migration")
     assert bad.status == 2, bad.output
-    assert bad.output.count("  !!  Bring the database where it has to be: failed on shop1") == 1, bad.output
+    assert bad.output.count("  !!  Work on the database: failed on shop1") == 1, bad.output
     assert bad.output.count("DETAIL:  Key (name)=") == 2, bad.output  # where it happened, and in the summary
-    assert "  ok  Bring the database where it has to be: the snapshot is back " in bad.output, bad.output
+    assert "  ok  Work on the database: the snapshot is back " in bad.output, bad.output
     assert steps(bad.output).count(("Start the application", "2 hosts")) == 1
     end = bad.output[bad.output.index("\nFailed at     upgrading") :]
     assert "\nNext          ansible-playbook -i " in end and "dbops.alembic.status" in end, end
