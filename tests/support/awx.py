@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """As much of AWX's API as the modules of awx.awx ask for when they make something: objects with names, associations, surveys.
 
-It keeps what it is given and judges nothing. DBOPS_AWX_HOST and DBOPS_AWX_TOKEN name a real one to run the same tests against.
+It keeps what it is given and judges nothing: what a real AWX refuses is not seen here.
 """
 
 from __future__ import annotations
