@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
@@ -240,6 +241,20 @@ def test_a_halted_run_prints_the_commands_that_go_on(stage: Stage) -> None:
     assert now["verdict"]["text"] == "Not deployed: it was put back, and release 1.1 serves again."
     assert (now["data"]["lost"], now["data"]["rows"], now["database_revision"]) == ("yes", int(rows), run.result["from_revision"])
     assert now["downtime"]["to"] and now["downtime"]["from"] <= run.result["downtime"]["from"]
+    assert serves(stage, "1.1") and stage.contents() == before
+
+
+def test_a_run_that_was_killed_before_the_upgrade_is_recovered_with_everything_stopped(stage: Stage) -> None:
+    """Somebody has started a host by hand meanwhile: nothing may run while it is found out where the database stands."""
+    before, hook = stage.contents(), stage.folder / "die.yml"
+    hook.write_text(f"- name: Die\n  ansible.builtin.shell: pkill -KILL -f '{stage.folder}/inventory.json dbops[.]'\n")
+    killed = stage.play("maintenance_window", release_version="1.2", deployment_hooks={"before_upgrade": str(hook)})
+    assert killed.status < 0 and stage.records()[-1]["step"] == "upgrading", killed.output
+    subprocess.run([*stage.ctl, "start", "shop1"], check=True, capture_output=True)
+    run = stage.play("recover", release_version="1.2")
+    assert run.status == 0 and run.result["outcome"] == "reverted" and "fatal: [" not in run.output, run.output
+    stopping = run.output.split("PLAY [Stop what may run in the middle of a change]")[1].split("PLAY [")[0]
+    assert "changed: [shop1]" in stopping, stopping
     assert serves(stage, "1.1") and stage.contents() == before
 
 
