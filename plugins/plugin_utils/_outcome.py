@@ -7,22 +7,12 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Sequence
 
+from ansible_collections.dbops.alembic.plugins.module_utils._rehearsal.seen import LOCKS
+
 from . import _times, _verdict
 from ._text import part
 
 Facts = Mapping[str, Any]
-
-#: Locks of PostgreSQL from the weakest to the strongest (its manual, "Explicit Locking"), as alembic_plan writes them.
-LOCKS = (
-    "AccessShare",
-    "RowShare",
-    "RowExclusive",
-    "ShareUpdateExclusive",
-    "Share",
-    "ShareRowExclusive",
-    "Exclusive",
-    "AccessExclusive",
-)
 
 
 def complete(result: Facts, known: Facts) -> dict[str, Any]:

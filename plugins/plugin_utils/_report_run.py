@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 from typing import Any, Mapping, Sequence
 
+from ._summary import unasked
 from ._text import joined, part, size
 
 Result = Mapping[str, Any]
@@ -36,7 +37,7 @@ def run(result: Result) -> list[dict[str, Any]]:
             _line("" if number > 1 else "Batches", f"{number}: {', '.join(batch)}")
             for number, batch in enumerate(result.get("batches") or (), 1)
         ],
-        _line("Health", _unasked(result)),
+        _line("Health", unasked(result)),
         _line("Way back", " ".join(filter(None, (str(result.get("way_back") or ""), str(result.get("snapshot") or ""))))),
         _line("Record", result.get("record"), _link(result, result.get("record"))),
         _line("Archive", archive.get("path"), _link(result, archive.get("path"))),
@@ -75,8 +76,3 @@ def _route(result: Result) -> str:
     return (
         "{}: {}{}".format(str(result.get("route")).replace("_", " "), plan.get("reason") or "", over) if result.get("route") else ""
     )
-
-
-def _unasked(result: Result) -> str:
-    hosts = result.get("unasked_hosts")
-    return f"nobody looked whether it serves on {', '.join(hosts)}: neither health_url nor health_command is set" if hosts else ""

@@ -87,11 +87,14 @@ def _route(result: Result, width: int) -> list[str]:
 
 
 def _health(result: Result, width: int) -> list[str]:
-    unasked = result.get("unasked_hosts")
-    if not (unasked and result.get("record") and result.get("outcome") == "finished"):
-        return []
-    text = f"nobody looked whether it serves on {', '.join(unasked)}: neither health_url nor health_command is set"
-    return labelled("Health", text, width=width)
+    shown = result.get("record") and result.get("outcome") == "finished"
+    return labelled("Health", unasked(result) if shown else "", width=width)
+
+
+def unasked(result: Result) -> str:
+    """Return the sentence that says where nobody looked whether it serves; empty where somebody did everywhere."""
+    hosts = result.get("unasked_hosts")
+    return f"nobody looked whether it serves on {', '.join(hosts)}: neither health_url nor health_command is set" if hosts else ""
 
 
 def _way_back(result: Result, width: int) -> list[str]:

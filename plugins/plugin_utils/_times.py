@@ -8,8 +8,6 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any, Mapping, Sequence
 
-from ._verdict import BACK
-
 Mark = Mapping[str, Any]
 
 #: Step → what is said of the time from its mark to the next one.
@@ -103,10 +101,6 @@ def recorded(entries: Sequence[Mark], first: float) -> list[dict[str, Any]]:
     """Return the steps that an earlier run has written into the record, before ``first``, as marks."""
     found = [{"pass": "earlier", "step": entry["step"], "at": seconds(entry["at"])} for entry in entries]
     return [mark for mark in found if mark["at"] < first and mark["step"] not in ("taken_over", "halted")]
-
-
-def goes_back(name: str) -> bool:
-    return name in BACK
 
 
 def seconds(text: Any) -> float:
