@@ -15,7 +15,7 @@ from support.paths import CACHE, ROOT
 QUICK = {
     "window_good": "",
     "migration_fails": "",
-    "killed_controller": "^killed when all are stopped and the snapshot is complete$",
+    "killed_controller": "^killed when all are stopped and the steps on the database have just begun$",
     "faults": "^host unreachable after the stop$",
 }
 #: In make test-all a controller is killed at every point: of which playbook, and in how many tests.

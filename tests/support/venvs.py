@@ -33,7 +33,7 @@ def application(name: str, version: str | None = None) -> Path:
 
 def environment(folder: Path, requirements: Path, base: Path | None = None) -> Path:
     """The Python of the environment in `folder`, made again when its requirements or its interpreter have changed."""
-    base = base or interpreter()
+    folder, base = folder.resolve(), base or interpreter()  # its programs name it, and a link to it may be gone tomorrow
     stamp = hashlib.sha256(requirements.read_bytes() + str(base).encode()).hexdigest()
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(f"{folder}.lock", "w") as lock:
