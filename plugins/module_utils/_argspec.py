@@ -10,7 +10,7 @@ from typing import Any, Mapping, NoReturn, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ._worker.redaction import MASK, Redactor, is_secret, redactor_for
+from ._worker.redaction import MASK, Redactor, is_secret, redactor_for, teach
 
 Names = Sequence[str]
 
@@ -87,16 +87,44 @@ class Module(AnsibleModule):
 
     def _redactor(self) -> Redactor:
         """Return what knows the secrets of the options; an option of the wrong type, about to be refused, is left out."""
-        types = {"url": str, "scratch_url": str, "urls": dict, "environment": dict, "x_arguments": list}
-        return redactor_for({name: value for name, value in self.params.items() if isinstance(value, types.get(name, ()))})
+        redactor = redactor_for(_telling(self.params))
+        for target in self._targets():
+            teach(redactor, _telling(target))
+        return redactor
+
+    def _targets(self) -> list[Mapping[str, Any]]:
+        """Return those of many databases that have options of their own."""
+        given = self.params.get("targets")
+        return [target for target in given if isinstance(target, dict)] if isinstance(given, list) else []
 
     def _shown(self) -> dict[str, Any]:
         hidden = {name for name, option in self.argument_spec.items() if option.get("no_log")}  # Ansible shows none of these
-        shown = {name: value if name in hidden else self._redactor().clean(value) for name, value in self.params.items()}
-        if isinstance(self.params.get("environment"), dict):  # by its name also one that no text could be searched for
-            for name, value in self.params["environment"].items():
-                shown["environment"][name] = MASK if is_secret(str(name), str(value)) else shown["environment"].get(name)
+        own = {name: value for name, value in self.params.items() if name != "targets"}
+        redactor = redactor_for(_telling(own))
+        shown = {name: value if name in hidden else redactor.clean(value) for name, value in own.items()}
+        _mask_environment(shown, own)
+        if "targets" in self.params:
+            shown["targets"] = [_shown_target(target) for target in self._targets()]
         return shown
+
+
+def _telling(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that may hold secrets."""
+    types = {"url": str, "scratch_url": str, "urls": dict, "environment": dict, "x_arguments": list}
+    return {name: value for name, value in params.items() if isinstance(value, types.get(name, ()))}
+
+
+def _shown_target(target: Mapping[str, Any]) -> dict[str, Any]:
+    shown: dict[str, Any] = redactor_for(_telling(target)).clean(target)
+    _mask_environment(shown, target)
+    return shown
+
+
+def _mask_environment(shown: dict[str, Any], params: Mapping[str, Any]) -> None:
+    """Mask what is secret by its name, also one that no text could be searched for."""
+    if isinstance(params.get("environment"), dict):
+        for name, value in params["environment"].items():
+            shown["environment"][name] = MASK if is_secret(str(name), str(value)) else shown["environment"].get(name)
 
 
 def kubernetes_spec() -> ArgumentSpec:

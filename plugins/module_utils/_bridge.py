@@ -124,7 +124,7 @@ class Bridge:
                 os.close(writing)
             reply: dict[str, Any] | None = None
             outlives = request.get("operation") in OUTLIVING
-            for message in messages_of(lines_of(replies, lambda: outlives or not _is_alone())):
+            for message in messages_of(lines_of(replies, lambda: outlives or not is_alone())):
                 if message["event"] == "reply":
                     reply = message
                     break  # not the end of the stream: a process that a migration left behind may hold it open
@@ -150,7 +150,7 @@ def lines_of(pipe: IO[bytes], goes_on: Callable[[], bool]) -> Iterator[bytes]:
     raise SystemExit(1)
 
 
-def _is_alone() -> bool:
+def is_alone() -> bool:
     """Tell whether nobody waits for this module's answer: the controller, or the connection to it, is gone."""
     try:
         return is_abandoned(1)

@@ -73,6 +73,7 @@ ERROR_KINDS = {
     "start_failed": "A service did not start, or did not stay up.",
     "statement_timeout": "A statement ran longer than statement_timeout.",
     "target_invalid": "The target is not one that this operation can move to.",
+    "targets_failed": "Some of many databases failed; each of them says why.",
     "too_many_pending": "More revisions are pending than max_pending allows.",
     "unexpected_revision": "The database is not at the revision that expect_current names.",
     "unhealthy": "The application did not answer as it should in the time that it had.",

@@ -52,6 +52,7 @@ class Followed:
     reply: dict[str, Any] | None
     journal: Journal = field(default_factory=Journal)
     death: MigrationError | None = None
+    messages: list[dict[str, Any]] = field(default_factory=list)
 
 
 @runtime_checkable
@@ -143,7 +144,7 @@ class Jobs:
     def _ended(self, path: str, request: Mapping[str, Any], messages: list[dict[str, Any]]) -> Followed:
         if messages and messages[-1]["event"] == "reply":
             return Followed(checked(messages[-1]))
-        found = Followed(None)
+        found = Followed(None, messages=messages)
         for message in messages:
             found.journal.take(message)
         printed = b""

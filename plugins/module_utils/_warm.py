@@ -106,6 +106,6 @@ class WarmBridge(Bridge):
         return self._running.pop().close() if self._running else (0, b"")
 
 
-def load() -> None:
+def load(operation: str = OPERATION) -> None:
     """Read the worker's sources now: later the archive that this module came in may be gone."""
-    worker_sources(OPERATION)
+    worker_sources(operation)

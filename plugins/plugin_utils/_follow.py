@@ -142,7 +142,19 @@ def unseen(result: Mapping[str, Any], seen: Sequence[Event]) -> list[Event]:
             }
             if _key(event) not in ended:
                 found.append(event)
-    return found
+    return found + _unseen_targets(result, seen)
+
+
+def _unseen_targets(result: Mapping[str, Any], seen: Sequence[Event]) -> list[Event]:
+    """Return an event for each of many databases whose end is not among those seen."""
+    told = {event["entry"]["name"] for event in seen if event.get("event") == "target_end"}
+    entries = [entry for entry in result.get("targets") or () if entry["outcome"] != "not_begun"]
+    fresh = [entry for entry in entries if entry["name"] not in told]
+    total = len(result.get("targets") or ())
+    return [
+        {"event": "target_end", "number": number, "total": total, "entry": entry}
+        for number, entry in enumerate(fresh, len(told) + 1)
+    ]
 
 
 def _key(event: Event) -> tuple[Any, ...]:
@@ -177,12 +189,24 @@ def _initialise(event: Event) -> str:
     return "the database is new: running the application's own initialisation command"
 
 
+def _target_end(event: Event) -> str:
+    entry = event["entry"]
+    head = "[{}/{}] {}".format(event["number"], event["total"], entry["name"])
+    if entry["failure"]:
+        return "{} failed ({}): {}".format(head, entry["failure"]["kind"], str(entry["failure"]["message"]).split("\n", 1)[0])
+    if entry["outcome"] == "unchanged":
+        return f"{head}: nothing to do"
+    before, after = (", ".join(item[:12] for item in entry[key] or ()) or "base" for key in ("before", "after"))
+    return f"{head}: {before} → {after}"
+
+
 _WRITERS: dict[str, Callable[[Event], str]] = {
     "revision_start": _revision_start,
     "revision_end": _revision_end,
     "lock_wait": _lock_wait,
     "retry": _retry,
     "initialise": _initialise,
+    "target_end": _target_end,
 }
 
 

@@ -24,6 +24,7 @@ DEEDS: dict[str, str] = {
     "alembic_plan": "Rehearse the pending revisions",
     "alembic_upgrade": "Upgrade the database",
     "alembic_downgrade": "Downgrade the database",
+    "alembic_fleet": "Work on many databases",
     "alembic_stamp": "Stamp the database",
     "alembic_check": "Compare the models with the database",
     "backfill": "Fill rows",
@@ -94,6 +95,11 @@ def _stepped(result: Result) -> str:
     return _moved(result)
 
 
+def _counted(result: Result) -> str:
+    counts = part(result.get("counts")) or {}
+    return ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in ("changed", "unchanged", "failed") if counts.get(name))
+
+
 def _planned(result: Result) -> str:
     return str(result.get("route") or "").replace("_", " ")
 
@@ -111,6 +117,7 @@ _TOLD: dict[str, Callable[[Result], str]] = {
     "alembic_upgrade": _moved,
     "alembic_downgrade": _moved,
     "database_steps": _stepped,
+    "alembic_fleet": _counted,
     "alembic_plan": _planned,
     "database_archive": _written,
     "kubernetes_archive": _written,

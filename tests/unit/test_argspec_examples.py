@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.dbops.alembic.plugins.module_utils import _argspec as specs
+from ansible_collections.dbops.alembic.plugins.module_utils._fleet.spec import fleet_spec
 
 from support.paths import ROOT
 
@@ -41,13 +42,19 @@ def calls(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
             yield from calls(item)
 
 
+def spec_of(name: str) -> Any:
+    if name.startswith("group/"):
+        return specs.project_spec()
+    return fleet_spec() if name == "dbops.alembic.alembic_fleet" else getattr(specs, name[len(PREFIX) :] + "_spec")()
+
+
 TEXTS = [*guide(), *examples()]
 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_options_exist(text):
     for name, given in calls(yaml.safe_load(text)):
-        spec = specs.project_spec() if name.startswith("group/") else getattr(specs, name[len(PREFIX) :] + "_spec")()
+        spec = spec_of(name)
         assert set(given) <= set(spec.options), name
         for option, value in given.items():
             choices = spec.options[option].get("choices")
@@ -57,4 +64,4 @@ def test_options_exist(text):
 def test_there_is_something_to_look_at():
     used = {name for text in TEXTS for name, _given in calls(yaml.safe_load(text))}
     assert {PREFIX + path.stem[len("alembic_") :] for path in MODULES} <= used
-    assert len(guide()) > 8 and len(MODULES) == 7
+    assert len(guide()) > 8 and len(MODULES) == 8

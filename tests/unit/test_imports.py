@@ -13,16 +13,17 @@ OURS = "ansible_collections.dbops.alembic.plugins."
 UTILS = "module_utils."
 #: Room → the rooms of module_utils that it must not know of.
 ABOVE = {
-    "_errors": ("_core", "_bridge", "_jobs", "_operations", "_records", "_kubernetes", "_rehearsal", "_host"),
-    "_core": ("_bridge", "_jobs", "_operations", "_records", "_kubernetes", "_rehearsal", "_host"),
-    "_worker": ("_core", "_errors", "_bridge", "_jobs", "_operations", "_records", "_kubernetes", "_rehearsal", "_host"),
+    "_errors": ("_core", "_bridge", "_jobs", "_operations", "_records", "_kubernetes", "_rehearsal", "_host", "_fleet"),
+    "_core": ("_bridge", "_jobs", "_operations", "_records", "_kubernetes", "_rehearsal", "_host", "_fleet"),
+    "_worker": ("_core", "_errors", "_bridge", "_jobs", "_operations", "_records", "_kubernetes", "_rehearsal", "_host", "_fleet"),
     "_rehearsal": ("_bridge", "_jobs", "_operations", "_records", "_kubernetes", "_host"),
-    "_bridge": ("_jobs", "_operations", "_records", "_kubernetes", "_host"),
-    "_jobs": ("_operations", "_records", "_kubernetes", "_host"),
-    "_operations": ("_kubernetes", "_host"),
-    "_warm": ("_jobs", "_operations", "_records", "_kubernetes", "_host", "_steps", "_background"),
-    "_background": ("_jobs", "_operations", "_records", "_kubernetes", "_host", "_steps", "_warm"),
-    "_steps": ("_kubernetes", "_host"),
+    "_bridge": ("_jobs", "_operations", "_records", "_kubernetes", "_host", "_fleet"),
+    "_jobs": ("_operations", "_records", "_kubernetes", "_host", "_fleet"),
+    "_operations": ("_kubernetes", "_host", "_fleet"),
+    "_warm": ("_jobs", "_operations", "_records", "_kubernetes", "_host", "_steps", "_background", "_fleet"),
+    "_background": ("_jobs", "_operations", "_records", "_kubernetes", "_host", "_steps", "_warm", "_fleet"),
+    "_steps": ("_kubernetes", "_host", "_fleet"),
+    "_fleet": ("_kubernetes", "_host", "_steps", "_records"),
     "_records": ("_bridge", "_jobs", "_operations", "_kubernetes", "_host"),
     "_host": ("_bridge", "_jobs", "_operations", "_records", "_kubernetes"),
 }

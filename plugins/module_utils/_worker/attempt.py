@@ -58,7 +58,7 @@ def child(request: dict[str, Any], descriptor: int, output: int, lifeline: int) 
     for stream in (sys.stdout, sys.stderr):  # what a killed process printed is not lost; Python 3.8 buffers both
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     descriptor, lifeline = (_out_of_reach(number) for number in (descriptor, lifeline))
-    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+    threading.Thread(target=end_with, args=(lifeline,), daemon=True).start()
     status = 1
     try:
         execute(request, Sender(descriptor))
@@ -85,7 +85,8 @@ def _out_of_reach(descriptor: int) -> int:
     return int(moved)
 
 
-def _end_with(lifeline: int) -> None:
+def end_with(lifeline: int) -> None:
+    """End this process and its group when the other end of ``lifeline`` is closed."""
     try:
         while os.read(lifeline, 1):
             pass

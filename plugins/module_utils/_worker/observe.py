@@ -112,7 +112,7 @@ def _end_orphans(request: dict[str, Any], visit: Visit) -> None:
 
 
 def info(request: dict[str, Any], send: Send) -> dict[str, Any]:
-    """Return databases, heads, bases, branches and the history of the scripts."""
+    """Return databases, heads, bases, branches and the history of the scripts; the last two unless ``request["brief"]``."""
     project.enter(request)
     versions = project.versions()
     moved.begin(request)
@@ -128,12 +128,12 @@ def info(request: dict[str, Any], send: Send) -> dict[str, Any]:
         raise Failure(error["kind"], error["message"], error["hint"], **facts, databases=seen) from exc
     script = found["script"]
     target.check_project(script)
-    history = [target.describe_revision(revision) for revision in script.walk_revisions()]
+    history = [] if request.get("brief") else [target.describe_revision(revision) for revision in script.walk_revisions()]
     return {
         "versions": versions,
         "databases": found["databases"],
         "heads": sorted(script.get_heads()),
         "bases": sorted(script.get_bases()),
         "history": history,
-        "branches": [revision.revision for revision in script.walk_revisions() if revision.is_branch_point],
+        "branches": [] if request.get("brief") else [item.revision for item in script.walk_revisions() if item.is_branch_point],
     }

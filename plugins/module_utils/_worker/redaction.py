@@ -207,6 +207,12 @@ def redactor_for(request: Mapping[str, Any], environment: Mapping[str, str] | No
     :param environment: what the process that carries it out has in its environment besides.
     """
     redactor = Redactor()
+    teach(redactor, request, environment)
+    return redactor
+
+
+def teach(redactor: Redactor, request: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> None:
+    """Let ``redactor`` know the secrets of ``request`` as well."""
     for url in [request.get("url"), request.get("scratch_url"), *(request.get("urls") or {}).values()]:
         redactor.add_url(str(url or ""))
     arguments = [str(item) for item in request.get("x_arguments") or ()]
@@ -218,4 +224,3 @@ def redactor_for(request: Mapping[str, Any], environment: Mapping[str, str] | No
         for value in known.values():
             redactor.add_url(value)
         redactor.add(environment_secrets(known))
-    return redactor

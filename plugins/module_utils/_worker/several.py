@@ -23,13 +23,13 @@ def serve(request: dict[str, Any], descriptor: int) -> None:
     Each is answered on ``descriptor`` with its events and one reply.
     """
     supervisor.OWN.extend(request["own"])
-    _import(request)
+    prepare(request)
     with os.fdopen(request["commands"], "rb") as commands:
         for line in commands:
             supervisor.serve(json.loads(line), descriptor)
 
 
-def _import(request: dict[str, Any]) -> None:
+def prepare(request: dict[str, Any]) -> None:
     """Import under the environment that the requests have. What can't be imported is said by the request that needs it."""
     os.environ.update({str(name): str(value) for name, value in (request.get("environment") or {}).items()})
     if sys.path and sys.path[0] == "":  # python -c puts the folder there, the alembic program doesn't

@@ -1,0 +1,229 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Many databases in one call: one process with its imports done, a child for each, as many at a time as allowed."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import dataclass, field
+from typing import Any, Callable, Mapping, Sequence
+
+from .._background import Background, Tell, values_of
+from .._bridge import Bridge, Event, interpreter, is_alone
+from .._core import fleet
+from .._core import fleet_outcome as outcome
+from .._core.fleet_outcome import Entry
+from .._errors import MigrationError
+from .._jobs import Followed, Jobs, Unfinished
+from .._warm import load
+from .hub import Hub, TargetBridge
+from .targets import Params, Target, pace_of, targets_of
+from .work import planned_sql, work_on
+
+OPERATION = "fleet"
+#: Events of a target that are shown while it runs; its revisions are too many for that.
+SHOWN = ("lock_wait", "retry", "initialise")
+
+
+@dataclass
+class Fleet:
+    """The targets of one call, and what became of them so far.
+
+    :param tell: takes the events that are worth keeping.
+    :param goes_on: tells whether somebody still waits for the answer.
+    """
+
+    params: Params
+    targets: Mapping[str, Target]
+    pace: fleet.Pace
+    hub: Hub
+    check: bool
+    tell: Tell
+    goes_on: Callable[[], bool] = lambda: True
+    entries: dict[str, Entry] = field(default_factory=dict)
+    warnings: dict[str, list[str]] = field(default_factory=dict)
+    claimed: dict[str, str] = field(default_factory=dict)
+
+    def bridge(self, target: Target) -> TargetBridge:
+        def tell(event: Event) -> None:
+            if event["event"] in SHOWN:
+                self.tell({**event, "database": target.entry["name"]})
+
+        def warn(message: str) -> None:
+            self.warnings.setdefault(message, []).append(target.entry["name"])
+
+        return TargetBridge("", warn, self.hub, tell)
+
+    def each(self, names: Sequence[str], work: Callable[[Target], Any], taken: Callable[[str, Any], Sequence[str]]) -> None:
+        """Do ``work`` for ``names``, each in a thread of its own, and then for those that ``taken`` returns for what came of it."""
+        done: queue.Queue[tuple[str, Any]] = queue.Queue()
+        running: set[str] = set()
+
+        def run(target: Target) -> None:
+            done.put((target.name, work(target)))
+
+        while True:
+            for name in names:
+                running.add(name)
+                threading.Thread(target=run, args=(self.targets[name],), daemon=True).start()
+            if not running:
+                return
+            while True:
+                try:
+                    name, result = done.get(timeout=0.5)
+                    break
+                except queue.Empty:
+                    if not self.goes_on():
+                        raise SystemExit(1) from None  # which closes the pipes, and so ends what only reads
+            running.discard(name)
+            names = taken(name, result)
+
+    def work(self) -> None:
+        """Work on the targets in their order, until all are done or too many have failed."""
+        running: set[str] = set()
+
+        def begin() -> Sequence[str]:
+            failed = frozenset(name for name, entry in self.entries.items() if entry["outcome"] == "failed")
+            progress = fleet.Progress(frozenset(running), frozenset(self.entries), failed)
+            due = fleet.due(self.pace, progress)
+            running.update(due)
+            for name in due:
+                self.tell({"event": "target_start", "name": self.targets[name].entry["name"]})
+            return due
+
+        def work(target: Target) -> tuple[Entry, list[str]]:
+            bridge = self.bridge(target)
+            return work_on(target, self.params["state"], bridge, self.check), bridge.identities
+
+        def taken(name: str, result: tuple[Entry, list[str]]) -> Sequence[str]:
+            running.discard(name)
+            self._note(name, *result)
+            return begin()
+
+        self.each(begin(), work, taken)
+
+    def _note(self, name: str, entry: Entry, identities: Sequence[str]) -> None:
+        """Keep what came of a target; two that are the same database are a mistake, and one of them was never reached."""
+        other = next((self.claimed[item] for item in identities if self.claimed.get(item, name) != name), None)
+        if other is not None and entry["outcome"] != "failed":
+            entry = outcome.clashing(entry, self.targets[other].entry["name"])
+        self.claimed.update({item: name for item in identities if item not in self.claimed})
+        self.entries[name] = entry
+        self.tell({"event": "target_end", "number": len(self.entries), "total": len(self.targets), "entry": entry})
+
+    def sql(self) -> dict[str, list[dict[str, Any]]]:
+        """Render the SQL of the pending revisions, once for all targets that make the same move."""
+        first = {names[0] for names, _entry in outcome.moves(self.all())}
+        waiting = [name for name, target in self.targets.items() if target.entry["name"] in first]
+        found: dict[str, list[dict[str, Any]]] = {}
+
+        def taken(name: str, steps: list[dict[str, Any]]) -> Sequence[str]:
+            found[self.targets[name].entry["name"]] = steps
+            following, waiting[:1] = waiting[:1], []
+            return following
+
+        begun, waiting[: self.pace.parallel] = waiting[: self.pace.parallel], []
+        self.each(begun, lambda target: planned_sql(target, self.params["state"], self.bridge(target)), taken)
+        return found
+
+    def all(self) -> list[Entry]:
+        return [self.entries.get(name, target.entry) for name, target in self.targets.items()]
+
+    def stopped(self) -> str | None:
+        failed = frozenset(name for name, entry in self.entries.items() if entry["outcome"] == "failed")
+        return fleet.stopped(self.pace, fleet.Progress(failed=failed))
+
+
+def run_fleet(params: Params, check: bool, shows: bool, warn: Callable[[str], None]) -> dict[str, Any]:
+    """Do what ``params`` ask for, in this process or as a job in one that outlives it, and return the module's result.
+
+    :raises MigrationError: ``targets_failed`` with what became of each, or why nothing could be begun.
+    """
+    targets = targets_of(params)
+    reading = check or params["state"] == "current"
+    pace = pace_of(params, targets, reading)
+    bridge = Bridge(interpreter(params))
+    first = _first(params, targets)
+
+    def work(descriptor: int | None, tell: Tell) -> dict[str, Any]:
+        hub = Hub(bridge, first, () if descriptor is None else (descriptor,))
+        goes_on = (lambda: not is_alone()) if reading and descriptor is None else (lambda: True)
+        run = Fleet(params, targets, pace, hub, check, tell, goes_on)
+        run.work()
+        planned = run.sql() if check and shows else {}
+        hub.close()
+        return _values(run, planned, shows)
+
+    if reading or not params.get("job"):
+        return _answer(work(None, lambda message: None), warn)
+    load(OPERATION)
+    request = {name: params.get(name) for name in ("environment", "x_arguments", "urls", "url")}
+    job, cursor, wait = params["job"], params.get("cursor"), params.get("wait") or 0
+    followed = Jobs.default().follow(Background(work), request, job, cursor, wait)
+    if isinstance(followed, Unfinished):
+        return followed.as_result()
+    if followed.reply:
+        return _answer(values_of(followed.reply), warn)
+    return _answer(_left(params, targets, Hub(bridge, first), followed), warn)
+
+
+def _first(params: Params, targets: Mapping[str, Target]) -> dict[str, Any]:
+    """Return what the process that all are forked from is given: of the URL its kind alone."""
+    url = next((target.params["url"] for target in targets.values() if target.params["url"]), None) or ""
+    scheme, mark, _rest = url.partition("://")
+    return {"operation": OPERATION, "environment": params["environment"], "url": scheme + mark if mark else None}
+
+
+def _values(run: Fleet, planned: Mapping[str, Any], shows: bool) -> dict[str, Any]:
+    entries, stop = run.all(), run.stopped()
+    values: dict[str, Any] = {
+        "changed": any(entry["changed"] for entry in entries),
+        "targets": entries,
+        "counts": outcome.counted(entries),
+        "groups": outcome.grouped(entries),
+        "failed_targets": [entry["name"] for entry in entries if entry["outcome"] == "failed"],
+        "not_begun": [entry["name"] for entry in entries if entry["outcome"] == "not_begun"],
+        "stopped": stop,
+        "warnings_of_targets": [{"message": text, "targets": names} for text, names in run.warnings.items()],
+    }
+    if shows:
+        values["diff"] = outcome.diffs(entries, planned, run.check)
+    return values
+
+
+def _answer(values: dict[str, Any], warn: Callable[[str], None]) -> dict[str, Any]:
+    """Return the module's result.
+
+    :raises MigrationError: ``targets_failed``.
+    """
+    for warning in values.pop("warnings_of_targets"):
+        warn(f"{outcome.listed(warning['targets'])}: {warning['message']}")
+    if not values["failed_targets"]:
+        return values
+    message = outcome.sentence(values["targets"], values["stopped"])
+    hint = "Each of targets says why. Mend that and run the task again: it goes on with those that are not there yet."
+    raise MigrationError(message, "targets_failed", hint, values)
+
+
+def _left(params: Params, targets: Mapping[str, Target], hub: Hub, followed: Followed) -> dict[str, Any]:
+    """Return what a run that is gone had done; where a target stands that it had begun is read anew."""
+    lost = {"kind": "worker_died", "message": "The process that worked on the targets is gone.", "hint": None}
+    names = {target.entry["name"]: name for name, target in targets.items()}
+    run = Fleet(params, targets, pace_of(params, targets, True), hub, True, lambda message: None)
+    begun: list[str] = []
+    for message in followed.messages:
+        if message["event"] == "target_start":
+            begun.append(names[message["name"]])
+        elif message["event"] == "target_end":
+            run.entries[names[message["entry"]["name"]]] = message["entry"]
+    open_still = [name for name in begun if name not in run.entries]
+
+    def taken(name: str, entry: Entry) -> Sequence[str]:
+        run.entries[name] = {**entry, "outcome": "failed", "before": None, "failure": {**outcome.NO_FAILURE, **lost}}
+        return ()
+
+    run.each(open_still, lambda target: work_on(target, "current", run.bridge(target), False), taken)
+    hub.close()
+    return {**_values(run, {}, False), "stopped": "worker_died"}

@@ -1,0 +1,50 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The options of ``alembic_fleet``: those of the modules on one database, and which databases, in which order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._argspec import ArgumentSpec, follow_spec, kubernetes_spec, upgrade_request_spec
+
+OPERATIONS = {"current": "info", "upgraded": "upgrade", "downgraded": "downgrade", "stamped": "stamp"}
+LISTS = ("schemas", "databases", "rows")
+
+
+def _target() -> dict[str, Any]:
+    return dict(
+        name=dict(type="str", required=True),
+        url=dict(type="str", no_log=True),
+        environment=dict(type="dict", default={}, no_log=False),
+        x_arguments=dict(type="list", elements="str", default=[]),
+        schema=dict(type="str"),
+        labels=dict(type="list", elements="str", default=[]),
+    )
+
+
+def fleet_spec() -> ArgumentSpec:
+    """The options of ``alembic_fleet``."""
+    one = upgrade_request_spec()
+    options = {name: option for name, option in one.options.items() if name not in (*kubernetes_spec().options, "revision")}
+    own = ArgumentSpec(
+        options=dict(
+            state=dict(type="str", choices=list(OPERATIONS), required=True),
+            revision=dict(type="str"),
+            targets=dict(type="list", elements="dict", options=_target(), required=True),
+            url_variable=dict(type="str"),
+            url_x_argument=dict(type="str"),
+            schema_variable=dict(type="str"),
+            schema_x_argument=dict(type="str"),
+            schema_search_path=dict(type="bool", default=False),
+            parallel=dict(type="int", default=4),
+            parallel_per_server=dict(type="int"),
+            max_failures=dict(type="str", default="0"),
+            canary=dict(type="list", elements="str", default=[]),
+            batches=dict(type="list", elements="str", default=[]),
+        ),
+        required_if=(("state", "downgraded", ("revision",)), ("state", "stamped", ("revision",))),
+    )
+    rules = ArgumentSpec(options, one.mutually_exclusive, one.required_together, one.required_one_of, one.required_if)
+    return rules + follow_spec() + own

@@ -1,0 +1,411 @@
+#!/usr/bin/python
+# Copyright (c) 2026, dbops.alembic contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: alembic_fleet
+short_description: Upgrade many databases with the Alembic migrations of one application
+author:
+  - dbops.alembic contributors (@dbops)
+version_added: 0.1.0
+description:
+  - Upgrades, downgrades, stamps or reads many databases, or schemas of one, that belong to the same code. For an application with a
+    database or a schema for each customer.
+  - One process of the application's Python imports Alembic, SQLAlchemy and the driver once. A child of it works on each target,
+    and does what M(dbops.alembic.alembic_upgrade) does with one database, with its own lock, limits and retries.
+  - A target that fails stops nothing but itself, until more have failed than O(max_failures). A canary group goes first.
+  - Run again, it goes on with the targets that are not there yet.
+  - Shows each target when it has ended. A lost connection to the host neither ends the run nor loses its result.
+extends_documentation_fragment:
+  - dbops.alembic.application
+  - dbops.alembic.project
+  - dbops.alembic.migration
+  - dbops.alembic.migration.follow
+  - dbops.alembic.attributes
+  - dbops.alembic.attributes.alembic
+  - dbops.alembic.attributes.follow
+options:
+  state:
+    description:
+      - V(current) reads where each target stands, and changes nothing.
+      - V(upgraded) runs the pending revisions up to O(revision).
+      - V(downgraded) goes back to O(revision).
+      - V(stamped) records O(revision) without running anything.
+    type: str
+    choices: [current, upgraded, downgraded, stamped]
+    required: true
+  revision:
+    description:
+      - As in M(dbops.alembic.alembic_upgrade), M(dbops.alembic.alembic_downgrade) and M(dbops.alembic.alembic_stamp).
+      - Unless told, V(head) with O(state=upgraded), and V(heads) with O(state=current), where it says what counts as pending.
+      - Required with O(state=downgraded) and O(state=stamped).
+    type: str
+  targets:
+    description:
+      - The databases, in the order in which they are worked on.
+      - What a target does not say, O(url), O(environment) and O(x_arguments) of the module say for it.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the target in results and messages. No two are the same.
+        type: str
+        required: true
+      url:
+        description: As O(url), for this target.
+        type: str
+      environment:
+        description: More environment variables, on top of O(environment).
+        type: dict
+        default: {}
+      x_arguments:
+        description: More arguments for C(env.py), after O(x_arguments).
+        type: list
+        elements: str
+        default: []
+      schema:
+        description:
+          - The schema of this target. O(schema_variable), O(schema_x_argument) and O(schema_search_path) say how the project learns
+            of it; one of them is needed then.
+        type: str
+      labels:
+        description: Words to choose targets by, such as a region, for O(canary).
+        type: list
+        elements: str
+        default: []
+  url_variable:
+    description: Environment variable in which the project looks for its URL. It is set for each target that has one.
+    type: str
+  url_x_argument:
+    description: Name of the C(-x) argument in which the project looks for its URL, such as V(url).
+    type: str
+  schema_variable:
+    description: Environment variable in which the project looks for its schema.
+    type: str
+  schema_x_argument:
+    description: Name of the C(-x) argument in which the project looks for its schema, such as V(tenant).
+    type: str
+  schema_search_path:
+    description:
+      - Begin each session of a target with its schema as the only one in the search path, for a project that knows nothing of
+        schemas. It is a part of the URL then (PostgreSQL with psycopg or psycopg2, and no PgBouncer between).
+      - Types and functions of extensions that are in another schema have to be named with it.
+    type: bool
+    default: false
+  parallel:
+    description:
+      - How many targets are worked on at a time.
+      - Each takes two connections at most, one for the migration and one for its lock.
+    type: int
+    default: 4
+  parallel_per_server:
+    description:
+      - How many of them on the same server, by the host and port of the URL. No limit of its own unless told. SQLite has no server.
+      - Targets of which no URL is known, neither in O(url) nor in a variable nor in an argument, count as on one server.
+    type: int
+  max_failures:
+    description:
+      - How many targets may fail before no further one is begun, as a number or as a percentage of all targets, such as V(10%),
+        rounded down. V(100%) goes on whatever fails.
+      - Targets that are worked on at that moment are brought to their end.
+      - The task fails when any target has failed, also where it went on.
+      - With O(state=current) and in check mode all targets are read, whatever fails.
+    type: str
+    default: "0"
+  canary:
+    description:
+      - Names or labels of targets that go first. The others begin when all of these have ended well; when one fails, none of them
+        begins, whatever O(max_failures) says.
+    type: list
+    elements: str
+    default: []
+  batches:
+    description:
+      - Sizes of batches, as numbers or percentages, as C(serial) of a play has them. A batch begins when all targets of the one
+        before have ended. The last size is repeated. Without any, all targets are one batch.
+    type: list
+    elements: str
+    default: []
+  max_pending:
+    description: Refuse a target with more pending revisions than this, with the error kind V(too_many_pending).
+    type: int
+  initialise:
+    description: As in M(dbops.alembic.alembic_upgrade), for each target without a version table.
+    type: str
+    choices: [upgrade, command, stamp, refuse]
+    default: upgrade
+  initialise_command:
+    description: As in M(dbops.alembic.alembic_upgrade). Required with O(initialise=command).
+    type: list
+    elements: str
+  initialise_revision:
+    description: As in M(dbops.alembic.alembic_upgrade). Required with O(initialise=stamp).
+    type: str
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Each target is read, and what would be done is told. Nothing is written.
+  diff_mode:
+    support: full
+    details:
+      - Shows once for all targets that make the same move where they stand before and after. In check mode the SQL of each pending
+        revision too, rendered once for each such group.
+notes:
+  - O(timeout), the locks, the limits and the retries hold for each target by itself.
+  - Two targets that turn out to be the same database are a mistake, and the second one fails with the error kind
+    V(wrong_database). A variable that the project does not read would otherwise make all targets one.
+  - The deployments of this collection know one database. This module is what there is for many. It works on a host, and not in a
+    Job of Kubernetes.
+  - When the process on the host that works on the targets is killed, what it had begun is read anew, and the task fails and says
+    what was done, what was begun and what was not. Run it again then.
+seealso:
+  - module: dbops.alembic.alembic_upgrade
+  - module: dbops.alembic.alembic_info
+"""
+
+EXAMPLES = r"""
+- name: Upgrade a database for each customer, first that of our own company, and stop when more than 2 in 100 have failed
+  dbops.alembic.alembic_fleet:
+    state: upgraded
+    chdir: /srv/shop/current
+    virtualenv: /srv/shop/current/.venv
+    targets:
+      - name: our_own
+        url: "{{ shop_url_of_our_own }}"
+        labels: [first]
+      - name: acme
+        url: "{{ shop_url_of_acme }}"
+      - name: globex
+        url: "{{ shop_url_of_globex }}"
+    canary: [first]
+    parallel: 8
+    parallel_per_server: 4
+    max_failures: 2%
+
+- name: Upgrade a schema for each customer, of which env.py learns with -x tenant=...
+  dbops.alembic.alembic_fleet:
+    state: upgraded
+    chdir: /srv/shop/current
+    virtualenv: /srv/shop/current/.venv
+    url: "{{ shop_database_url }}"
+    schema_x_argument: tenant
+    targets:
+      - {name: acme, schema: acme}
+      - {name: globex, schema: globex}
+
+- name: Read where all of them stand
+  dbops.alembic.alembic_fleet:
+    state: current
+    chdir: /srv/shop/current
+    virtualenv: /srv/shop/current/.venv
+    url_variable: DATABASE_URL
+    parallel: 16
+    targets: "{{ shop_databases }}"
+  register: shop_where
+"""
+
+RETURN = r"""
+targets:
+  description: One entry for each target, in the order of O(targets).
+  returned: when the options could be used
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the target.
+      type: str
+      sample: acme
+    labels:
+      description: Its labels.
+      type: list
+      elements: str
+      sample: [eu]
+    server:
+      description: Host and port of its server; empty for a file.
+      type: str
+      sample: db1.example.com:5432
+    database:
+      description: The database that the project really connected to.
+      type: str
+      sample: shop_acme
+    schema:
+      description: Its schema.
+      type: str
+      sample: public
+    canary:
+      description: Whether it was one of O(canary).
+      type: bool
+      sample: false
+    outcome:
+      description:
+        - V(changed), V(unchanged), V(failed), or V(not_begun).
+        - In check mode V(changed) is what would be.
+      type: str
+      sample: changed
+    changed:
+      description: Whether anything of it is changed; that may be so where it failed.
+      type: bool
+      sample: true
+    state:
+      description:
+        - Where it stands, as RV(dbops.alembic.alembic_upgrade#module:state) has it.
+        - With O(state=current) one of V(at_target), V(behind), V(ahead), V(uninitialised) and V(unknown_revision).
+      type: str
+      sample: to_revision
+    before:
+      description: Revisions that it was at, those of all databases of the target; nothing where that is not known.
+      type: list
+      elements: str
+      sample: [27c6a30d7c24]
+    after:
+      description: Revisions that it is at now, read on a new connection after the work; nothing where that is not known.
+      type: list
+      elements: str
+      sample: [ae1027a6acf5]
+    planned:
+      description: Revisions that the run set out to run.
+      type: list
+      elements: dict
+      sample: [{revision: ae1027a6acf5, message: add orders.total}]
+    applied:
+      description: Revisions that were run and are there to stay.
+      type: list
+      elements: dict
+      sample: [{revision: ae1027a6acf5, message: add orders.total, seconds: 0.2}]
+    pending:
+      description: Revisions that are still to do.
+      type: list
+      elements: str
+      sample: []
+    attempts:
+      description: How many attempts it took. There are several only after lock timeouts, deadlocks and serialization failures.
+      type: int
+      sample: 1
+    failure:
+      description: Why it failed; nothing where it did not.
+      type: dict
+      contains:
+        kind:
+          description: What went wrong, as C(error_kind) of M(dbops.alembic.alembic_upgrade).
+          type: str
+          sample: migration_failed
+        message:
+          description: What happened, where, and where the database stands.
+          type: str
+          sample: "Revision ae1027a6acf5 (add orders.total) failed: …"
+        hint:
+          description: What to do next.
+          type: str
+          sample: null
+        revision:
+          description: Revision that was running.
+          type: str
+          sample: ae1027a6acf5
+        file:
+          description: File in which it happened.
+          type: str
+          sample: /srv/shop/current/migrations/versions/ae1027a6acf5_add_orders_total.py
+        line:
+          description: Line of it.
+          type: int
+          sample: 21
+        statement:
+          description: SQL statement that failed, without its parameters.
+          type: str
+          sample: ALTER TABLE orders ADD CONSTRAINT total_positive CHECK (total > 0)
+        sqlstate:
+          description: The database's own code of the error.
+          type: str
+          sample: "23514"
+      sample: null
+counts:
+  description: How many targets there are, and how many with each outcome.
+  returned: when the options could be used
+  type: dict
+  sample: {targets: 500, changed: 497, unchanged: 0, failed: 3, not_begun: 0}
+groups:
+  description: The targets by where they stand, the largest group first.
+  returned: when the options could be used
+  type: list
+  elements: dict
+  contains:
+    at:
+      description: Revisions that all of the group are at; nothing where that is not known.
+      type: list
+      elements: str
+      sample: [ae1027a6acf5]
+    state:
+      description: As RV(targets[].state); nothing for those that were not begun.
+      type: str
+      sample: to_revision
+    pending:
+      description: Revisions that are still to do.
+      type: list
+      elements: str
+      sample: []
+    count:
+      description: How many they are.
+      type: int
+      sample: 497
+    targets:
+      description: Their names.
+      type: list
+      elements: str
+      sample: [acme, globex]
+failed_targets:
+  description: Names of the targets that failed.
+  returned: when the options could be used
+  type: list
+  elements: str
+  sample: []
+not_begun:
+  description: Names of the targets that were not begun.
+  returned: when the options could be used
+  type: list
+  elements: str
+  sample: []
+stopped:
+  description:
+    - Why no further target was begun, V(canary), V(max_failures), or V(worker_died) when the process that worked on them was
+      killed; nothing when all were begun.
+  returned: when the options could be used
+  type: str
+  sample: null
+error_kind:
+  description: V(targets_failed) when targets failed, or why none was begun.
+  returned: failure
+  type: str
+  sample: targets_failed
+hint:
+  description: What to do next; it is in RV(ignore:msg) too.
+  returned: failure, where there is one
+  type: str
+  sample: Check host, port and database name, and that the server is up.
+job:
+  description: Name of the run, to attach to it by hand with O(job).
+  returned: when the host was lost during the run
+  type: str
+  sample: 0b6c6b1f4d0e4b0c8a4f8f1c9d0a7e55
+"""
+
+from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
+from ansible_collections.dbops.alembic.plugins.module_utils._fleet.run import run_fleet
+from ansible_collections.dbops.alembic.plugins.module_utils._fleet.spec import fleet_spec
+
+
+def main() -> None:
+    module = fleet_spec().create_module()
+    try:
+        result = run_fleet(module.params, module.check_mode, module._diff, module.warn)
+    except MigrationError as exc:
+        exc.fail(module)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
