@@ -108,7 +108,18 @@ def test_a_move_that_nobody_can_keep_back_is_told(newest: Application, maria: An
     assert ok(newest.info(project, prelude=prelude, url=maria.url()))["warnings"] == []
 
 
-QUICK = ("psycopg2", "psycopg async", "asyncpg", "pg8000", "psql", "pymysql", "sqlite3", "sqlite3 attached")
+QUICK = (
+    "psycopg2",
+    "psycopg async",
+    "asyncpg",
+    "pg8000",
+    "psql",
+    "pymysql",
+    "sqlite3",
+    "sqlite3 attached",
+    "sqlite3 class",
+    "sqlite3 copied into",
+)
 
 
 @pytest.fixture
@@ -209,12 +220,13 @@ def test_autocommit_behind_a_pooler(newest: Application, pg: Any, pgbouncer: Any
         "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
         "SET TRANSACTION READ WRITE",
         "select set_config('transaction_read_only', 'off', true)",
+        "select lo_create(0)",
     ],
 )
 def test_who_opens_it_to_writing_is_stopped(newest: Application, pg: Any, opens: str) -> None:
     project = with_first(newest.project("linear", pg), f"connection.execute(text({opens!r}))\nconnection.execute(text({WRITE!r}))")
     writes(newest.info(project), opens)
-    assert pg.tables() == []
+    assert pg.tables() == [] and pg.fetch("select count(*) from pg_largeobject_metadata") == [(0,)]
 
 
 @pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])

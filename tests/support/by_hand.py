@@ -156,6 +156,24 @@ import sqlite3
 c = sqlite3.connect(':memory:')
 c.execute('attach ? as other', [DSN])
 c.execute('create table other.written (id)')
+## sqlite3 class
+import sqlite3
+c = sqlite3.Connection(DSN)
+c.execute(WRITE)
+c.commit()
+## sqlite3 own class
+import sqlite3
+class Own(sqlite3.Connection):
+    pass
+c = sqlite3.connect(DSN, factory=Own)
+c.execute(WRITE)
+c.commit()
+## sqlite3 copied into
+import sqlite3
+sqlite3.connect(':memory:').backup(sqlite3.connect(DSN))
+## sqlite3 class copied into
+import sqlite3
+sqlite3.Connection(':memory:').backup(sqlite3.Connection(DSN))
 ## sqlite3 opened
 import sqlite3
 c = sqlite3.connect(DSN)

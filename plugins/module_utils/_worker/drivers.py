@@ -29,6 +29,7 @@ SET_POSTGRESQL = "set default_transaction_read_only = on"
 SET_MYSQL = "set session transaction read only"
 _REFUSED_BY_POOLER = "unsupported startup parameter"
 _MEMORY = ("", ":memory:")
+_FACTORY = 5  # where the class of the connection stands among the arguments of sqlite3.connect after the file
 
 
 class Keeper(Protocol):
@@ -283,25 +284,46 @@ def _forgetting(owner: str, run: Callable[[Any], Any]) -> Callable[[Any, Keeper]
 
 
 def _sqlite3(module: Any, keeper: Keeper) -> None:
-    import sqlite3
+    """Change the class too: a connection can be made by its class alone, and copied into by another one."""
+    import _sqlite3 as below
 
-    original = module.connect
+    if hasattr(below.Connection, "dbops_original"):  # another name of the same module
+        module.connect, module.Connection = below.connect, below.Connection
+        return
+    original: Any = below.Connection
+    connect_original: Any = below.connect
+
+    class Connection(original):  # type: ignore[misc]
+        dbops_original = original
+        dbops_keeps = False
+
+        def __init__(self, database: Any, *args: Any, **keywords: Any) -> None:
+            if keeper.writable:
+                super().__init__(database, *args, **keywords)
+                return
+            name, memory = os.fsdecode(database), False
+            if _would_make(name, bool(keywords.get("uri"))):
+                database, memory = ":memory:", True  # looking at a file that is not there must not make it
+            super().__init__(database, *args, **keywords)
+            self.dbops_keeps = memory or name not in _MEMORY
+            if self.dbops_keeps:
+                original.execute(self, "pragma query_only = on").close()
+            self.set_authorizer(_authorize(below, name not in _MEMORY))
+
+        def backup(self, target: Any, *args: Any, **keywords: Any) -> None:
+            if getattr(target, "dbops_keeps", False):  # SQLite copies pages, and asks neither the pragma nor the authorizer
+                raise below.OperationalError("attempt to write a readonly database")
+            super().backup(target, *args, **keywords)
 
     def connect(database: Any, *args: Any, **keywords: Any) -> Any:
-        if keeper.writable:
-            return original(database, *args, **keywords)
-        name, memory = os.fsdecode(database), False
-        if _would_make(name, bool(keywords.get("uri"))):
-            database, memory = ":memory:", True  # looking at a file that is not there must not make it
-        connection = original(database, *args, **keywords)
-        if memory or name not in _MEMORY:
-            sqlite3.Connection.execute(connection, "pragma query_only = on").close()
-        connection.set_authorizer(_authorize(sqlite3, name not in _MEMORY))
-        return connection
+        if len(args) < _FACTORY:
+            keywords.setdefault("factory", Connection)
+        return connect_original(database, *args, **keywords)
 
-    if not hasattr(original, "dbops_original"):
-        connect.dbops_original = original  # type: ignore[attr-defined]
-        module.connect = connect
+    Connection.__qualname__, Connection.__module__ = original.__qualname__, original.__module__
+    places: tuple[Any, ...] = (below, module)
+    for where in places:
+        where.connect, where.Connection = connect, Connection
 
 
 def _would_make(name: str, uri: bool) -> bool:

@@ -32,7 +32,9 @@ _OFF = r"\s*(?:=|to|,)\s*'?(?:off|false|no|0|f)\b"
 _OPENS = re.compile(
     rf"(transaction_read_only|tx_read_only|query_only)'?{_OFF}"
     r"|^\s*(set\b.*\btransaction|begin|start\s+transaction)\b.*\bread\s+write\b"
-    r"|^\s*reset\s+default_transaction_read_only\b|query_only\s*\(\s*'?(?:off|false|no|0)\b",
+    r"|^\s*reset\s+default_transaction_read_only\b|query_only\s*\(\s*'?(?:off|false|no|0)\b"
+    # large objects, which PostgreSQL lets a transaction that only reads write before version 16
+    r"|\b(lo_creat|lo_create|lo_from_bytea|lo_import|lo_put|lo_truncate|lo_truncate64|lo_unlink|lowrite)\s*\(",
     re.I | re.S,
 )
 _THERE = re.compile(
