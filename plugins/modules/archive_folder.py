@@ -7,9 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: archive_folder
-short_description: Remove old archives of a database
+short_description: Keep archives of a database in a folder of this host
 description:
-  - Removes archives that the role backup wrote into a folder of this host, the oldest first and never the last one.
+  - What the role backup does with the folder of its archives. What writes an archive does so under a temporary name in that folder,
+    C(.dbops-partial-) and O(name), so that one under its own name is always whole.
   - An archive is one that a file beside it describes, as that of this database. Other files, and archives of other databases, stay.
 options:
   directory:
@@ -21,10 +22,22 @@ options:
     type: str
     required: true
   state:
-    description: V(pruned) removes the archives that are too many or too old.
+    description:
+      - V(present) makes the folder with mode C(0700) when it is missing, and removes what a run that was ended has left under the
+        temporary name. A folder that is there keeps its mode; one that everybody may write to is refused.
+      - V(kept) gives the archive at the temporary name its own one, for its owner alone, and writes beside it what it is. An
+        archive of this database that has the name already is replaced.
+      - V(pruned) removes the archives that are too many or too old, the oldest first and never the last one.
     type: str
-    choices: [pruned]
+    choices: [present, kept, pruned]
     default: pruned
+  name:
+    description: The file name of the archive. Needed with O(state=present) and O(state=kept).
+    type: str
+  facts:
+    description: What is known of the archive and is written beside it with O(state=kept), such as its format and its revisions.
+    type: dict
+    default: {}
   keep_count:
     description: How many to keep; V(0) is any number.
     type: int
@@ -41,6 +54,7 @@ attributes:
   diff_mode:
     support: full
 seealso:
+  - module: dbops.alembic.archive_info
   - module: dbops.alembic.kubernetes_archive
   - module: dbops.alembic.owned_path
 author:
@@ -54,12 +68,53 @@ EXAMPLES = r"""
     directory: /var/backups/shop
     database: shop
     keep_seconds: 604800
+
+- name: Make room for an archive
+  dbops.alembic.archive_folder:
+    directory: /var/backups/shop
+    database: shop
+    state: present
+    name: shop-20260301.pgc
+  register: shop_place
+
+- name: Write it
+  ansible.builtin.command:
+    argv: [pg_dump, --format=custom, "--file={{ shop_place.partial }}", shop]
+
+- name: Keep it
+  dbops.alembic.archive_folder:
+    directory: /var/backups/shop
+    database: shop
+    state: kept
+    name: shop-20260301.pgc
+    facts: {format: custom}
 """
 
 RETURN = r"""
+archive:
+  description: What was kept, as it is written beside it. V(null) in check mode, where nothing has written it.
+  returned: success with O(state=kept)
+  type: dict
+  sample:
+    path: /var/backups/shop/shop-20260301.pgc
+    format: custom
+    database: shop
+    bytes: 104857
+    sha256: 5c1f0a7be2014c1f0a7be2014c1f0a7be2014c1f0a7be2014c1f0a7be2014c1f
+    created_at: "2026-03-01T22:00:09Z"
+partial:
+  description: The path to write the archive to.
+  returned: success with O(state=present)
+  type: str
+  sample: /var/backups/shop/.dbops-partial-shop-20260301.pgc
+free_bytes:
+  description: How much this user may still write there.
+  returned: success with O(state=present)
+  type: int
+  sample: 1073741824
 removed:
   description: The archives that were removed, or would be.
-  returned: success
+  returned: success with O(state=pruned)
   type: list
   elements: str
   sample: [/var/backups/shop/shop-20260301T220000Z.pgc]
@@ -77,8 +132,8 @@ hint:
 
 import time
 
+from ansible_collections.dbops.alembic.plugins.module_utils._archives import archive_folder_spec, run_archive_folder
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
-from ansible_collections.dbops.alembic.plugins.module_utils._owned_paths import archive_folder_spec, run_archive_folder
 
 
 def main() -> None:

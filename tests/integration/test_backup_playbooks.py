@@ -37,7 +37,7 @@ def test_a_backup_is_restored_to_the_last_byte(stocked: Shop) -> None:
     described = json.loads(Path(f"{archive}.json").read_text())
     assert (described["path"], described["revisions"]) == (str(archive), ["r005"])
     assert archive.stat().st_mode & 0o077 == 0
-    assert not list(archive.parent.glob(".partial*")), "a half-written archive is left"
+    assert not list(archive.parent.glob(".dbops-partial*")), "a half-written archive is left"
 
     stocked.database.fetch("delete from words where id = 1")
     stocked.database.fetch("update words set word = 'changed' where id = 2")

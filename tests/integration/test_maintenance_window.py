@@ -103,7 +103,7 @@ def test_a_finished_deployment_leaves_a_record_an_archive_and_a_report(stage: St
     assert [step["revision"] for step in record["applied"]] == ["a3f07d5e1c92", "c64b2e98d075"]
     archive = Path(record["archive"]["path"])
     assert archive.stat().st_mode & 0o777 == 0o600
-    assert not list(archive.parent.glob(".partial*"))
+    assert not list(archive.parent.glob(".dbops-partial*"))
     report = (stage.folder / "records" / "shop.html").read_text()
     assert "<script" not in report and "src=" not in report and "http" not in report.replace("http://127.0.0.1", "")
     for told in (

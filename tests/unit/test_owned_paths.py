@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from ansible_collections.dbops.alembic.plugins.filter.deployment_outcome import deployment_outcome
 from ansible_collections.dbops.alembic.plugins.filter.deployment_report import FORMATS, deployment_report
+from ansible_collections.dbops.alembic.plugins.module_utils._archives import run_archive_folder
 from ansible_collections.dbops.alembic.plugins.module_utils._core import owned
 from ansible_collections.dbops.alembic.plugins.module_utils._core.archives import belongs
 from ansible_collections.dbops.alembic.plugins.module_utils._core.owned import Found
@@ -21,7 +22,7 @@ from ansible_collections.dbops.alembic.plugins.module_utils._errors import Migra
 from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes import render
 from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.archive import ArchiveBridge, _proof
 from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.archive_script import SCRIPT, URL
-from ansible_collections.dbops.alembic.plugins.module_utils._owned_paths import REPORT, run_archive_folder, run_owned_path
+from ansible_collections.dbops.alembic.plugins.module_utils._owned_paths import REPORT, run_owned_path
 from test_releases import tree
 
 from support import deployments
@@ -48,6 +49,9 @@ DECIDED: list[tuple[owned.Thing, dict[str, Any], str]] = [
     (owned.RELEASE, {"proof": ""}, "nothing in it or beside it shows"),
     (owned.ARCHIVE, {"name": "shop-1.pgc", "file": "file", "folder_proof": "", "folder_is_link": True}, ""),
     (owned.ARCHIVE, {"name": ".partial-x", "file": "file"}, "no name of an archive"),
+    (owned.PARTIAL, {"name": ".dbops-partial-shop-1.pgc", "file": "file", "folder_proof": ""}, ""),
+    (owned.PARTIAL, {"name": ".dbops-partial-shop-1.pgc", "file": "link"}, "it is a symbolic link"),
+    (owned.PARTIAL, {"name": ".partial-shop-1.pgc", "file": "file"}, "no name of an archive that is still being written"),
     (owned.LINK, {"name": "current", "file": "link"}, ""),
     (owned.LINK, {"name": "current", "file": "folder"}, "it is a folder"),
     (owned.TEMPORARY, {"name": "dbops.abcdef", "folder": "/tmp", "real_folder": "/tmp"}, ""),

@@ -13,6 +13,8 @@ from .names import KINDS
 Object = Dict[str, Any]
 #: The end of the name of the text beside an archive.
 SUFFIX = ".json"
+#: The beginning of the name of one that is still being written; nobody else's file is called so.
+PARTIAL = ".dbops-partial-"
 _TEXTS = ("path", "sha256", "created_at", "database")
 
 

@@ -140,6 +140,13 @@ KINDS = {
         "a file name without folders, where it begins with neither - nor .",
         "Name the file alone; its folder is told otherwise.",
     ),
+    "partial": Kind(
+        r"\.dbops-partial-[^\x00-\x1f\x7f/\\{}]+",
+        255,
+        "an archive that is still being written",
+        "the file name of an archive behind .dbops-partial-",
+        "Remove another one by hand.",
+    ),
     "inner": Kind(r"(?!\.{1,2}$)[^\x00-\x1f\x7f/{}]+", 255, "a file in a release", "a file name", "Name the file alone."),
     "mark": Kind(
         r"\.dbops-[A-Za-z0-9._+~!-]+",

@@ -62,6 +62,7 @@ INNER_LINK = Thing("a link in a release", "inner", ("link", "file"), anywhere=Tr
 MARK = Thing("a mark of this collection", "mark", ("file",))
 TEMPORARY = Thing("a temporary folder", "temporary", ("folder",), anywhere=True)
 ARCHIVE = Thing("an archive", "archive", ("file", "folder"), anywhere=True)
+PARTIAL = Thing("an archive that is still being written", "partial", ("file", "folder"), anywhere=True)
 DESCRIPTION = Thing("what is written beside an archive", "archive", ("file",), anywhere=True)
 REPORT = Thing("a report", "archive", ("file",), anywhere=True)
 JOURNAL = Thing("a journal of SQLite", "archive", ("file",), anywhere=True)

@@ -1,0 +1,93 @@
+#!/usr/bin/python
+# Copyright (c) 2026, dbops.alembic contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: archive_info
+short_description: Find the archives of a database on this host
+description:
+  - Reads what M(dbops.alembic.archive_folder) has kept.
+options:
+  directory:
+    description: The folder of the archives. There are none in one that is missing.
+    type: path
+    required: true
+  database:
+    description: The database whose archives are wanted.
+    type: str
+  name:
+    description: The file name of an archive whose checksum is wanted.
+    type: str
+extends_documentation_fragment:
+  - dbops.alembic.attributes
+  - dbops.alembic.attributes.info
+seealso:
+  - module: dbops.alembic.archive_folder
+  - module: dbops.alembic.kubernetes_archive_info
+author:
+  - dbops.alembic contributors (@dbops)
+version_added: 0.2.0
+"""
+
+EXAMPLES = r"""
+- name: Look which archives there are
+  dbops.alembic.archive_info:
+    directory: /var/backups/shop
+    database: shop
+  register: found
+"""
+
+RETURN = r"""
+archives:
+  description: What is written beside each archive of O(database), the oldest first.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - path: /var/backups/shop/shop-20260301.pgc
+      format: custom
+      database: shop
+      revisions: [c64b2e98d075]
+      bytes: 104857
+      sha256: 5c1f0a7be2014c1f0a7be2014c1f0a7be2014c1f0a7be2014c1f0a7be2014c1f
+      created_at: "2026-03-01T22:00:09Z"
+sha256:
+  description: The checksum of the archive O(name) as it is now. Nothing where it is not there, or none was named.
+  returned: success
+  type: str
+  sample: 5c1f0a7be2014c1f0a7be2014c1f0a7be2014c1f0a7be2014c1f0a7be2014c1f
+bytes:
+  description: The size of the archive O(name) as it is now. Nothing where it is not there, or none was named.
+  returned: success
+  type: int
+  sample: 104857
+error_kind:
+  description: What kind of failure it was.
+  returned: failure
+  type: str
+  sample: folder_unusable
+hint:
+  description: What to do next.
+  returned: failure, where there is one
+  type: str
+  sample: Look whose it is, and whether this user may write to it.
+"""
+
+from ansible_collections.dbops.alembic.plugins.module_utils._archives import archive_info_spec, run_archive_info
+from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
+
+
+def main() -> None:
+    module = archive_info_spec().create_module()
+    try:
+        result = run_archive_info(module.params)
+    except MigrationError as exc:
+        exc.fail(module)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
