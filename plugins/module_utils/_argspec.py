@@ -90,21 +90,26 @@ class Module(AnsibleModule):
         redactor = redactor_for(_telling(self.params))
         for target in self._targets():
             teach(redactor, _telling(target))
+        query = self.params.get("query")
+        if isinstance(query, dict):
+            teach(redactor, _telling(query))
         return redactor
 
     def _targets(self) -> list[Mapping[str, Any]]:
-        """Return those of many databases that have options of their own."""
+        """Return what many databases have of options of their own."""
         given = self.params.get("targets")
         return [target for target in given if isinstance(target, dict)] if isinstance(given, list) else []
 
     def _shown(self) -> dict[str, Any]:
         hidden = {name for name, option in self.argument_spec.items() if option.get("no_log")}  # Ansible shows none of these
-        own = {name: value for name, value in self.params.items() if name != "targets"}
+        own = {name: value for name, value in self.params.items() if name not in ("targets", "query")}
         redactor = redactor_for(_telling(own))
         shown = {name: value if name in hidden else redactor.clean(value) for name, value in own.items()}
         _mask_environment(shown, own)
-        if "targets" in self.params:
-            shown["targets"] = [_shown_target(target) for target in self._targets()]
+        for name, parts in (("targets", self._targets()), ("query", self.params.get("query"))):
+            if name in self.params:
+                cleaned = [redactor.clean(_shown_part(part)) for part in (parts if isinstance(parts, list) else [parts]) if part]
+                shown[name] = cleaned if isinstance(parts, list) else (cleaned or [None])[0]
         return shown
 
 
@@ -114,9 +119,9 @@ def _telling(params: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in params.items() if isinstance(value, types.get(name, ()))}
 
 
-def _shown_target(target: Mapping[str, Any]) -> dict[str, Any]:
-    shown: dict[str, Any] = redactor_for(_telling(target)).clean(target)
-    _mask_environment(shown, target)
+def _shown_part(part: Mapping[str, Any]) -> dict[str, Any]:
+    shown: dict[str, Any] = redactor_for(_telling(part)).clean(part)
+    _mask_environment(shown, part)
     return shown
 
 

@@ -47,9 +47,9 @@ options:
     description:
       - The databases, in the order in which they are worked on.
       - What a target does not say, O(url), O(environment) and O(x_arguments) of the module say for it.
+      - Exactly one of O(targets) and O(query) is required.
     type: list
     elements: dict
-    required: true
     suboptions:
       name:
         description: Name of the target in results and messages. No two are the same.
@@ -77,6 +77,44 @@ options:
         type: list
         elements: str
         default: []
+  query:
+    description:
+      - Find the targets instead of listing them. RV(targets) shows what was found; look with O(state=current) first.
+      - A query that finds nothing fails.
+    type: dict
+    suboptions:
+      list:
+        description:
+          - V(schemas) are the schemas of the database (PostgreSQL), each a target with O(targets[].schema).
+          - V(databases) are the databases of the server (PostgreSQL, MySQL, MariaDB) that can be connected to, each a target whose
+            URL has that database. Those that belong to the server itself are left out, but for C(postgres).
+          - V(rows) are the rows that O(query.sql) gives.
+          - V(files) are SQLite databases on the host, by their paths.
+        type: str
+        choices: [schemas, databases, rows, files]
+        required: true
+      url:
+        description:
+          - Where to look. Unless told, O(url).
+          - Targets get O(url), with another database where they are databases, and this one only where there is no O(url).
+        type: str
+      match:
+        description:
+          - Patterns of the shell, such as V(tenant_*); a name has to match one of them. Without any, all names do.
+          - With O(query.list=files) the paths, such as V(/srv/tenants/*.sqlite). Required then.
+        type: list
+        elements: str
+        default: []
+      exclude:
+        description: Patterns of the shell of names to leave out.
+        type: list
+        elements: str
+        default: []
+      sql:
+        description:
+          - A statement that only reads, with the column C(name) and, if wanted, C(schema), C(database) and C(labels), the latter
+            separated by commas or an array. Required with O(query.list=rows).
+        type: str
   url_variable:
     description: Environment variable in which the project looks for its URL. It is set for each target that has one.
     type: str
@@ -197,6 +235,18 @@ EXAMPLES = r"""
     targets:
       - {name: acme, schema: acme}
       - {name: globex, schema: globex}
+
+- name: Upgrade a schema for each customer that the table of customers has, those of the smallest plan first
+  dbops.alembic.alembic_fleet:
+    state: upgraded
+    chdir: /srv/shop/current
+    virtualenv: /srv/shop/current/.venv
+    url: "{{ shop_database_url }}"
+    schema_x_argument: tenant
+    query:
+      list: rows
+      sql: SELECT slug AS name, schema_name AS schema, plan AS labels FROM public.customers WHERE active
+    canary: [trial]
 
 - name: Read where all of them stand
   dbops.alembic.alembic_fleet:
@@ -394,7 +444,7 @@ job:
 """
 
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
-from ansible_collections.dbops.alembic.plugins.module_utils._fleet.run import run_fleet
+from ansible_collections.dbops.alembic.plugins.module_utils._fleet.call import run_fleet
 from ansible_collections.dbops.alembic.plugins.module_utils._fleet.spec import fleet_spec
 
 

@@ -22,11 +22,13 @@ Target = dict[str, Any]
 class Fleet:
     """The module alembic_fleet on a project; ``home`` is where its jobs are."""
 
-    def __init__(self, app: Application, project: Project, targets: Sequence[Target], home: Path, **parameters: Any):
-        self.app, self.project, self.targets, self.home, self.parameters = app, project, list(targets), home, parameters
+    def __init__(self, app: Application, project: Project, targets: Sequence[Target] | None, home: Path, **parameters: Any):
+        self.app, self.project, self.targets, self.home, self.parameters = app, project, list(targets or ()), home, parameters
 
     def start(self, state: str = "upgraded", check: bool = False, diff: bool = False, **more: Any) -> Run:
-        common = {"python": str(self.app.python), **self.project.parameters(), "targets": self.targets, "state": state}
+        common = {"python": str(self.app.python), **self.project.parameters(), "state": state}
+        if self.targets:
+            common["targets"] = self.targets
         variables = {"HOME": str(self.home), "XDG_STATE_HOME": str(self.home)}
         return Run("alembic_fleet", {**common, **self.parameters, **more}, check, diff, variables)
 

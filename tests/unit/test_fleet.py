@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.dbops.alembic.plugins.module_utils import _errors
 from ansible_collections.dbops.alembic.plugins.module_utils._core import fleet, fleet_outcome
 from ansible_collections.dbops.alembic.plugins.module_utils._core.fleet import Pace, Progress
-from ansible_collections.dbops.alembic.plugins.module_utils._fleet import spec, targets
+from ansible_collections.dbops.alembic.plugins.module_utils._fleet import call, query, spec, targets
 from ansible_collections.dbops.alembic.plugins.plugin_utils import _follow
 
 
@@ -260,6 +260,41 @@ def test_options_that_can_not_be_used_are_refused(given: list[dict[str, Any]], m
         asked = params(*given, **more)
         targets.pace_of(asked, targets.targets_of(asked), False)
     assert caught.value.kind == "options_invalid" and told in f"{caught.value.msg} {caught.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("url", "name", "expected"),
+    [
+        ("postgresql://u:p%40@h:5/old?sslmode=require", "new", "postgresql://u:p%40@h:5/new?sslmode=require"),
+        ("postgresql://u:p/q@h/old", "new", "postgresql://u:p/q@h/new"),
+        ("mysql://h", "new one", "mysql://h/new one"),
+        ("postgresql:///old?host=/run", "new", "postgresql:///new?host=/run"),
+        ("postgresql://h/old", "a?b", None),
+        ("postgresql://h/old", "a/b", None),
+    ],
+)
+def test_a_url_gets_another_database(url: str, name: str, expected: str | None) -> None:
+    if expected is None:
+        with pytest.raises(_errors.MigrationError) as caught:
+            query.with_database(url, name)
+        assert caught.value.kind == "name_invalid"
+    else:
+        assert query.with_database(url, name) == expected
+
+
+def test_what_was_found_has_the_url_of_the_module_before_that_of_the_query() -> None:
+    found = [{"name": "a", "schema": "sa", "labels": ["x"]}, {"name": "b", "database": "bb", "labels": []}]
+    asked = {"url": "postgresql://owner@h/shop", "query": {"url": "postgresql://looker@h/postgres"}}
+    urls = [item["url"] for item in query.as_targets(found, asked)]
+    assert urls == ["postgresql://owner@h/shop", "postgresql://owner@h/bb"]
+    urls = [item["url"] for item in query.as_targets(found, {**asked, "url": None})]
+    assert urls == ["postgresql://looker@h/postgres", "postgresql://looker@h/bb"]
+    assert query.as_targets([{"name": "c", "file": "/srv/c.sqlite", "labels": []}], asked)[0]["url"] == "sqlite:////srv/c.sqlite"
+
+
+def test_no_target_at_all_is_refused() -> None:
+    with pytest.raises(_errors.MigrationError, match="targets is empty"):
+        call.run_fleet({**params(), "query": None, "python": None}, True, False, print)
 
 
 def entry(name: str, outcome: str = "changed", **more: Any) -> dict[str, Any]:

@@ -129,6 +129,25 @@ def clashing(entry: Entry, other: str) -> Entry:
     return {**entry, "outcome": "failed", "failure": _failure(failure, None)}
 
 
+def readable(state: str, revision: str) -> str:
+    """Return by which target a database is read whose run is gone: the revision itself, if it means the same from anywhere."""
+    return "heads" if state != "upgraded" or any(sign in revision for sign in "+-") else revision
+
+
+def lost(entry: Entry, state: str, revision: str) -> Entry:
+    """Return the entry of a target whose run is gone, from what was read of it afterwards: it has arrived, or it has failed."""
+    arrived = (
+        not entry["failure"] and entry["state"] == "at_target" and state == "upgraded" and readable(state, revision) == revision
+    )
+    if arrived:
+        return {**entry, "outcome": "changed", "changed": True, "before": None, "state": "to_revision"}
+    message = "The process that worked on it is gone."
+    if entry["failure"]:
+        message += f" Where it stands could not be read: {entry['failure']['message']}"
+    failure = {**NO_FAILURE, "kind": "worker_died", "message": message}
+    return {**entry, "outcome": "failed", "changed": True, "before": None, "failure": failure}
+
+
 def counted(entries: Iterable[Entry]) -> dict[str, int]:
     """Return how many targets there are, and how many with each outcome."""
     found = dict.fromkeys(("targets", *OUTCOMES), 0)
@@ -195,7 +214,7 @@ def sentence(entries: Sequence[Entry], stop: str | None) -> str:
     rest = [entry["name"] for entry in entries if entry["outcome"] == "not_begun"]
     shown = "; ".join(f"{entry['name']} ({entry['failure']['kind']}): {entry['failure']['message']}" for entry in failed[:SHOWN])
     more = f"; and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
-    text = f"{len(failed)} of {len(entries)} targets failed: {shown.rstrip('.')}{more}."
+    text = f"{len(failed)} of {len(entries)} targets failed" + (f": {shown.rstrip('.')}{more}." if failed else ".")
     if rest:
         why = WHY.get(str(stop), "the run was cut off")
         text += f" {len(rest)} were not begun, because {why}: {listed(rest)}."

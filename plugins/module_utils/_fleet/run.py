@@ -10,19 +10,15 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping, Sequence
 
-from .._background import Background, Tell, values_of
-from .._bridge import Bridge, Event, interpreter, is_alone
+from .._background import Tell
+from .._bridge import Event
 from .._core import fleet
 from .._core import fleet_outcome as outcome
 from .._core.fleet_outcome import Entry
-from .._errors import MigrationError
-from .._jobs import Followed, Jobs, Unfinished
-from .._warm import load
 from .hub import Hub, TargetBridge
-from .targets import Params, Target, pace_of, targets_of
+from .targets import Params, Target
 from .work import planned_sql, work_on
 
-OPERATION = "fleet"
 #: Events of a target that are shown while it runs; its revisions are too many for that.
 SHOWN = ("lock_wait", "retry", "initialise")
 
@@ -136,47 +132,7 @@ class Fleet:
         return fleet.stopped(self.pace, fleet.Progress(failed=failed))
 
 
-def run_fleet(params: Params, check: bool, shows: bool, warn: Callable[[str], None]) -> dict[str, Any]:
-    """Do what ``params`` ask for, in this process or as a job in one that outlives it, and return the module's result.
-
-    :raises MigrationError: ``targets_failed`` with what became of each, or why nothing could be begun.
-    """
-    targets = targets_of(params)
-    reading = check or params["state"] == "current"
-    pace = pace_of(params, targets, reading)
-    bridge = Bridge(interpreter(params))
-    first = _first(params, targets)
-
-    def work(descriptor: int | None, tell: Tell) -> dict[str, Any]:
-        hub = Hub(bridge, first, () if descriptor is None else (descriptor,))
-        goes_on = (lambda: not is_alone()) if reading and descriptor is None else (lambda: True)
-        run = Fleet(params, targets, pace, hub, check, tell, goes_on)
-        run.work()
-        planned = run.sql() if check and shows else {}
-        hub.close()
-        return _values(run, planned, shows)
-
-    if reading or not params.get("job"):
-        return _answer(work(None, lambda message: None), warn)
-    load(OPERATION)
-    request = {name: params.get(name) for name in ("environment", "x_arguments", "urls", "url")}
-    job, cursor, wait = params["job"], params.get("cursor"), params.get("wait") or 0
-    followed = Jobs.default().follow(Background(work), request, job, cursor, wait)
-    if isinstance(followed, Unfinished):
-        return followed.as_result()
-    if followed.reply:
-        return _answer(values_of(followed.reply), warn)
-    return _answer(_left(params, targets, Hub(bridge, first), followed), warn)
-
-
-def _first(params: Params, targets: Mapping[str, Target]) -> dict[str, Any]:
-    """Return what the process that all are forked from is given: of the URL its kind alone."""
-    url = next((target.params["url"] for target in targets.values() if target.params["url"]), None) or ""
-    scheme, mark, _rest = url.partition("://")
-    return {"operation": OPERATION, "environment": params["environment"], "url": scheme + mark if mark else None}
-
-
-def _values(run: Fleet, planned: Mapping[str, Any], shows: bool) -> dict[str, Any]:
+def values_of_run(run: Fleet, planned: Mapping[str, Any], shows: bool) -> dict[str, Any]:
     entries, stop = run.all(), run.stopped()
     values: dict[str, Any] = {
         "changed": any(entry["changed"] for entry in entries),
@@ -191,39 +147,3 @@ def _values(run: Fleet, planned: Mapping[str, Any], shows: bool) -> dict[str, An
     if shows:
         values["diff"] = outcome.diffs(entries, planned, run.check)
     return values
-
-
-def _answer(values: dict[str, Any], warn: Callable[[str], None]) -> dict[str, Any]:
-    """Return the module's result.
-
-    :raises MigrationError: ``targets_failed``.
-    """
-    for warning in values.pop("warnings_of_targets"):
-        warn(f"{outcome.listed(warning['targets'])}: {warning['message']}")
-    if not values["failed_targets"]:
-        return values
-    message = outcome.sentence(values["targets"], values["stopped"])
-    hint = "Each of targets says why. Mend that and run the task again: it goes on with those that are not there yet."
-    raise MigrationError(message, "targets_failed", hint, values)
-
-
-def _left(params: Params, targets: Mapping[str, Target], hub: Hub, followed: Followed) -> dict[str, Any]:
-    """Return what a run that is gone had done; where a target stands that it had begun is read anew."""
-    lost = {"kind": "worker_died", "message": "The process that worked on the targets is gone.", "hint": None}
-    names = {target.entry["name"]: name for name, target in targets.items()}
-    run = Fleet(params, targets, pace_of(params, targets, True), hub, True, lambda message: None)
-    begun: list[str] = []
-    for message in followed.messages:
-        if message["event"] == "target_start":
-            begun.append(names[message["name"]])
-        elif message["event"] == "target_end":
-            run.entries[names[message["entry"]["name"]]] = message["entry"]
-    open_still = [name for name in begun if name not in run.entries]
-
-    def taken(name: str, entry: Entry) -> Sequence[str]:
-        run.entries[name] = {**entry, "outcome": "failed", "before": None, "failure": {**outcome.NO_FAILURE, **lost}}
-        return ()
-
-    run.each(open_still, lambda target: work_on(target, "current", run.bridge(target), False), taken)
-    hub.close()
-    return {**_values(run, {}, False), "stopped": "worker_died"}

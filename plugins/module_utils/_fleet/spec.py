@@ -10,7 +10,7 @@ from typing import Any
 from .._argspec import ArgumentSpec, follow_spec, kubernetes_spec, upgrade_request_spec
 
 OPERATIONS = {"current": "info", "upgraded": "upgrade", "downgraded": "downgrade", "stamped": "stamp"}
-LISTS = ("schemas", "databases", "rows")
+LISTS = ("schemas", "databases", "rows", "files")
 
 
 def _target() -> dict[str, Any]:
@@ -24,6 +24,17 @@ def _target() -> dict[str, Any]:
     )
 
 
+def _query() -> dict[str, Any]:
+    options = dict(
+        list=dict(type="str", choices=list(LISTS), required=True),
+        url=dict(type="str", no_log=True),
+        match=dict(type="list", elements="str", default=[]),
+        exclude=dict(type="list", elements="str", default=[]),
+        sql=dict(type="str"),
+    )
+    return dict(type="dict", options=options, required_if=[["list", "rows", ["sql"]], ["list", "files", ["match"]]])
+
+
 def fleet_spec() -> ArgumentSpec:
     """The options of ``alembic_fleet``."""
     one = upgrade_request_spec()
@@ -32,7 +43,8 @@ def fleet_spec() -> ArgumentSpec:
         options=dict(
             state=dict(type="str", choices=list(OPERATIONS), required=True),
             revision=dict(type="str"),
-            targets=dict(type="list", elements="dict", options=_target(), required=True),
+            targets=dict(type="list", elements="dict", options=_target()),
+            query=_query(),
             url_variable=dict(type="str"),
             url_x_argument=dict(type="str"),
             schema_variable=dict(type="str"),
@@ -44,6 +56,8 @@ def fleet_spec() -> ArgumentSpec:
             canary=dict(type="list", elements="str", default=[]),
             batches=dict(type="list", elements="str", default=[]),
         ),
+        required_one_of=(("targets", "query"),),
+        mutually_exclusive=(("targets", "query"),),
         required_if=(("state", "downgraded", ("revision",)), ("state", "stamped", ("revision",))),
     )
     rules = ArgumentSpec(options, one.mutually_exclusive, one.required_together, one.required_one_of, one.required_if)

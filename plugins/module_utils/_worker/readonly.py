@@ -34,7 +34,13 @@ from .refused import (
 
 Send = Callable[[Dict[str, Any]], None]
 READING = ("info", "check", "revision", "preview", "plan", "plan_clean")
-DATABASE_READING = ("database_sessions_info", "database_snapshot_info", "database_rows", "database_restore_info")
+DATABASE_READING = (
+    "database_sessions_info",
+    "database_snapshot_info",
+    "database_rows",
+    "database_restore_info",
+    "database_targets",
+)
 #: Key, in what SQLAlchemy keeps of a connection, of how it is kept from writing; and what is there of one that may write.
 MARK = "dbops.alembic reading"
 WRITABLE = {"writable": True, "pooled": False, "told": False}

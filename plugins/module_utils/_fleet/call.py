@@ -1,0 +1,125 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The module alembic_fleet: its targets, the run in this process or in one that outlives it, and the answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Callable, Mapping, Sequence
+
+from .._background import Background, Tell, values_of
+from .._bridge import Bridge, interpreter, is_alone
+from .._core import fleet
+from .._core import fleet_outcome as outcome
+from .._core.fleet_outcome import Entry
+from .._errors import MigrationError
+from .._jobs import Followed, Jobs, Unfinished
+from .._warm import load
+from . import query
+from .hub import Hub
+from .run import Fleet, values_of_run
+from .targets import Params, Target, pace_of, refused, targets_of
+from .work import work_on
+
+OPERATION = "fleet"
+
+
+def run_fleet(params: Params, check: bool, shows: bool, warn: Callable[[str], None]) -> dict[str, Any]:
+    """Do what ``params`` ask for, in this process or as a job in one that outlives it, and return the module's result.
+
+    :raises MigrationError: ``targets_failed`` with what became of each, or why nothing could be begun.
+    """
+    reading = check or params["state"] == "current"
+    bridge = Bridge(interpreter(params))
+    if not params["query"]:
+        _prepared(params, [], reading)  # what can not be used is told at once
+
+    def work(descriptor: int | None, tell: Tell) -> dict[str, Any]:
+        found = query.found_targets(bridge, params) if params["query"] else []
+        targets, pace = _prepared(params, found, reading)
+        tell({"event": "targets", "found": found})
+        hub = Hub(bridge, _first(params, targets), () if descriptor is None else (descriptor,))
+        goes_on = (lambda: not is_alone()) if reading and descriptor is None else (lambda: True)
+        run = Fleet(params, targets, pace, hub, check, tell, goes_on)
+        run.work()
+        planned = run.sql() if check and shows else {}
+        hub.close()
+        return values_of_run(run, planned, shows)
+
+    if reading or not params.get("job"):
+        return _answer(work(None, lambda message: None), warn)
+    for operation in (OPERATION, query.OPERATION):
+        load(operation)
+    request = {name: params.get(name) for name in ("environment", "x_arguments", "urls", "url")}
+    job, cursor, wait = params["job"], params.get("cursor"), params.get("wait") or 0
+    followed = Jobs.default().follow(Background(work), request, job, cursor, wait)
+    if isinstance(followed, Unfinished):
+        return followed.as_result()
+    if followed.reply:
+        return _answer(values_of(followed.reply), warn)
+    return _answer(_left(params, bridge, followed), warn)
+
+
+def _prepared(params: Params, found: Sequence[query.Found], reading: bool) -> tuple[dict[str, Target], fleet.Pace]:
+    """Return the targets, and in which order they are worked on.
+
+    :raises MigrationError: ``options_invalid``.
+    """
+    given = {**params, "targets": query.as_targets(found, params)} if params["query"] else params
+    if not given["targets"]:
+        raise refused("targets is empty.", "Give one at least, or none of the tasks that need them.")
+    targets = targets_of(given)
+    return targets, pace_of(given, targets, reading)
+
+
+def _first(params: Params, targets: Mapping[str, Target]) -> dict[str, Any]:
+    """Return what the process that all are forked from is given: of the URL its kind alone."""
+    url = next((target.params["url"] for target in targets.values() if target.params["url"]), None) or ""
+    scheme, mark, _rest = url.partition("://")
+    return {"operation": OPERATION, "environment": params["environment"], "url": scheme + mark if mark else None}
+
+
+def _answer(values: dict[str, Any], warn: Callable[[str], None]) -> dict[str, Any]:
+    """Return the module's result.
+
+    :raises MigrationError: ``targets_failed``.
+    """
+    for warning in values.pop("warnings_of_targets"):
+        warn(f"{outcome.listed(warning['targets'])}: {warning['message']}")
+    if not values["failed_targets"] and not values["not_begun"]:
+        return values
+    message = outcome.sentence(values["targets"], values["stopped"])
+    hint = "Each of targets says why. Mend that and run the task again: it goes on with those that are not there yet."
+    raise MigrationError(message, "targets_failed", hint, values)
+
+
+def _left(params: Params, bridge: Bridge, followed: Followed) -> dict[str, Any]:
+    """Return what a run that is gone had done; where a target stands that it had begun is read anew.
+
+    :raises MigrationError: ``worker_died``, when it had not begun any.
+    """
+    found = next((message["found"] for message in followed.messages if message["event"] == "targets"), None)
+    if found is None:
+        raise followed.death or refused("The run is gone.")
+    targets, pace = _prepared(params, found, True)
+    wanted = outcome.readable(params["state"], str(params["revision"] or "head"))
+    reading = {name: replace(target, params={**target.params, "revision": wanted}) for name, target in targets.items()}
+    names = {target.entry["name"]: name for name, target in targets.items()}
+    hub = Hub(bridge, _first(params, targets))
+    run = Fleet(params, reading, pace, hub, True, lambda message: None)
+    begun: list[str] = []
+    for message in followed.messages:
+        if message["event"] == "target_start":
+            begun.append(names[message["name"]])
+        elif message["event"] == "target_end":
+            run.entries[names[message["entry"]["name"]]] = message["entry"]
+    open_still = [name for name in begun if name not in run.entries]
+
+    def taken(name: str, entry: Entry) -> Sequence[str]:
+        run.entries[name] = outcome.lost(entry, params["state"], str(params["revision"] or "head"))
+        return ()
+
+    run.each(open_still, lambda target: work_on(target, "current", run.bridge(target), False), taken)
+    hub.close()
+    return {**values_of_run(run, {}, False), "stopped": "worker_died"}
