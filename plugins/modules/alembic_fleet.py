@@ -427,7 +427,9 @@ stopped:
   type: str
   sample: null
 error_kind:
-  description: V(targets_failed) when targets failed, or why none was begun.
+  description: >-
+    V(targets_failed) when targets failed, or why none was begun;
+    R(Error kinds, ansible_collections.dbops.alembic.docsite.guide_error_kinds) has what to do.
   returned: failure
   type: str
   sample: targets_failed

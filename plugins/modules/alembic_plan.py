@@ -358,7 +358,7 @@ versions:
   sample: {alembic: 1.16.5, sqlalchemy: 2.0.44, python: 3.12.3}
 
 error_kind:
-  description: What went wrong, one of a closed list of words; see the guide.
+  description: The kind of the failure; R(Error kinds, ansible_collections.dbops.alembic.docsite.guide_error_kinds) has what to do.
   returned: failure
   type: str
   sample: connection_failed

@@ -65,7 +65,7 @@ bytes:
   type: int
   sample: 104857
 error_kind:
-  description: What kind of failure it was.
+  description: The kind of the failure; R(Error kinds, ansible_collections.dbops.alembic.docsite.guide_error_kinds) has what to do.
   returned: failure
   type: str
   sample: folder_unusable

@@ -106,7 +106,7 @@ database:
   type: str
   sample: orders
 error_kind:
-  description: What went wrong, one of a closed list of words; see the guide.
+  description: The kind of the failure; R(Error kinds, ansible_collections.dbops.alembic.docsite.guide_error_kinds) has what to do.
   returned: failure
   type: str
   sample: archive_failed

@@ -55,7 +55,7 @@ removed:
   elements: str
   sample: [dbops_rehearsal_1f0c9a3b_20261121063900_4711_9b1c22d0]
 error_kind:
-  description: Kind of the failure, from a closed list.
+  description: The kind of the failure; R(Error kinds, ansible_collections.dbops.alembic.docsite.guide_error_kinds) has what to do.
   returned: failure
   type: str
   sample: connection_failed

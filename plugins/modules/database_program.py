@@ -71,7 +71,7 @@ stderr:
   type: str
   sample: ""
 error_kind:
-  description: Kind of the failure, from a closed list.
+  description: The kind of the failure; R(Error kinds, ansible_collections.dbops.alembic.docsite.guide_error_kinds) has what to do.
   returned: failure
   type: str
   sample: command_failed

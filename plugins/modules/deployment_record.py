@@ -135,7 +135,7 @@ path:
   type: str
   sample: /var/lib/dbops/shop/deployments/20260301T220000Z-2.4.0.json
 error_kind:
-  description: What kind of failure it was.
+  description: The kind of the failure; R(Error kinds, ansible_collections.dbops.alembic.docsite.guide_error_kinds) has what to do.
   returned: failure
   type: str
   sample: record_conflict

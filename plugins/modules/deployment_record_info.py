@@ -136,7 +136,7 @@ decision:
     reason: The database is at ae1027a6, between the from-revision and the to-revision.
     remedies: []
 error_kind:
-  description: What kind of failure it was.
+  description: The kind of the failure; R(Error kinds, ansible_collections.dbops.alembic.docsite.guide_error_kinds) has what to do.
   returned: failure
   type: str
   sample: record_unreadable

@@ -163,7 +163,7 @@ removed:
   elements: str
   sample: [/archives/shop-20260101.pgc]
 error_kind:
-  description: What kind of failure it was.
+  description: The kind of the failure; R(Error kinds, ansible_collections.dbops.alembic.docsite.guide_error_kinds) has what to do.
   returned: failure
   type: str
   sample: archive_failed

@@ -76,7 +76,7 @@ migration:
   type: dict
   sample: {"state": "to_revision", "changed": true}
 error_kind:
-  description: What kind of failure it was.
+  description: The kind of the failure; R(Error kinds, ansible_collections.dbops.alembic.docsite.guide_error_kinds) has what to do.
   returned: failure
   type: str
   sample: worker_timeout

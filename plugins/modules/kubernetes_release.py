@@ -113,7 +113,7 @@ rollout_gaps:
   elements: str
   sample: ["no container has a readinessProbe, so a pod gets requests as soon as its process runs"]
 error_kind:
-  description: What kind of failure it was.
+  description: The kind of the failure; R(Error kinds, ansible_collections.dbops.alembic.docsite.guide_error_kinds) has what to do.
   returned: failure
   type: str
   sample: release_unknown

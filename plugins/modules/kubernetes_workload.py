@@ -122,7 +122,7 @@ pods:
   elements: str
   sample: [web-7d9c6f9b6-x2x7k]
 error_kind:
-  description: What kind of failure it was.
+  description: The kind of the failure; R(Error kinds, ansible_collections.dbops.alembic.docsite.guide_error_kinds) has what to do.
   returned: failure
   type: str
   sample: rollout_failed

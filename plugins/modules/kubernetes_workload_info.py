@@ -122,7 +122,7 @@ missing_rights:
   elements: str
   sample: [patch deployments.apps]
 error_kind:
-  description: What kind of failure it was.
+  description: The kind of the failure; R(Error kinds, ansible_collections.dbops.alembic.docsite.guide_error_kinds) has what to do.
   returned: failure
   type: str
   sample: right_missing

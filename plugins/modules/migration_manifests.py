@@ -122,7 +122,7 @@ manifests:
   type: dict
   sample: {"job.yaml": "apiVersion: batch/v1"}
 error_kind:
-  description: What kind of failure it was.
+  description: The kind of the failure; R(Error kinds, ansible_collections.dbops.alembic.docsite.guide_error_kinds) has what to do.
   returned: failure
   type: str
   sample: options_invalid

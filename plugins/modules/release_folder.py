@@ -112,7 +112,7 @@ removed:
   elements: str
   sample: [1.1.0]
 error_kind:
-  description: What kind of failure it was.
+  description: The kind of the failure; R(Error kinds, ansible_collections.dbops.alembic.docsite.guide_error_kinds) has what to do.
   returned: failure
   type: str
   sample: not_ours

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-from ansible_collections.dbops.alembic.plugins.module_utils._core.failure import MARKS, TO_DO
+from ansible_collections.dbops.alembic.plugins.module_utils._core.failure import MARKS, SAID
 
 from ._text import part
 
@@ -35,11 +35,11 @@ def _of(host: str, whole: str) -> str:
 
 
 def _parted(text: str, most: int) -> tuple[list[str], str]:
-    """Part what is said from the log below it. What to do is said."""
+    """Part what is said from the log below it. What to do, and the kind, is said."""
     said: list[str] = []
     log: list[str] = []
     for line in text.splitlines():
-        if line.startswith(TO_DO):
+        if line.startswith(SAID):
             said.append(line)
         elif log or line.startswith(MARKS) or (most and len(said) >= most):
             log.append(line)

@@ -31,7 +31,7 @@ def shortened(lines: Sequence[str], count: int) -> list[str]:
     in_log = False
     for line in lines:
         begins = line.startswith(failure.MARKS)
-        if begins or line.startswith(failure.TO_DO):
+        if begins or line.startswith(failure.SAID):
             found, log, in_log = [*found, *_end(log, count), line], [], begins
         elif in_log:
             log.append(line)

@@ -17,10 +17,11 @@ DATABASE = {
     "server_version": "16.4",
 }
 LOG = "The end of its log:\n" + "\n".join(f"12:00:{second:02d} ERROR column discount does not exist" for second in range(30))
-UNWELL = f"The application is not healthy: /health answered 500 and not 200.\n{LOG}"
+UNWELL = f'The application is not healthy: /health answered 500 and not 200.\n{LOG}\nKind: unhealthy (see the guide "Error kinds")'
 DUPLICATE = (
     'Revision b2 (unique names) failed: UniqueViolation: could not create unique index "customers_name_key"\n'
-    "DETAIL:  Key (name)=(Bela Berg) is duplicated (/srv/shop/releases/1.4/versions/b2.py:13)."
+    "DETAIL:  Key (name)=(Bela Berg) is duplicated (/srv/shop/releases/1.4/versions/b2.py:13).\n"
+    'Kind: migration_failed (see the guide "Error kinds")'
 )
 
 

@@ -72,6 +72,11 @@ def test_a_status_may_tell_what_no_output_tells(status: int, says: str) -> None:
     assert (says in found) if says else not found
 
 
+def kind(name: str) -> str:
+    """The line that names it."""
+    return f'Kind: {name} (see the guide "Error kinds")'
+
+
 COMMAND: dict[str, Any] = {
     "msg": "non-zero return code",
     "cmd": ["pip", "install", "a b"],
@@ -97,9 +102,12 @@ def test_a_command_is_told_with_its_end_and_each_line_once() -> None:
 @pytest.mark.parametrize(
     ("result", "told"),
     [
-        ({"msg": "It is so. Do that.", "error_kind": "not_ours"}, "It is so. Do that."),
-        ({"msg": "It printed:\nno", "stderr": "no\nnever\n", "error_kind": "command_failed"}, "It printed:\nno\nnever"),
-        ({"msg": "Permission denied", "error_kind": "not_ours"}, "Permission denied"),
+        ({"msg": "It is so. Do that.", "error_kind": "not_ours"}, f"It is so. Do that.\n{kind('not_ours')}"),
+        (
+            {"msg": "It printed:\nno", "stderr": "no\nnever\n", "error_kind": "command_failed"},
+            f"It printed:\nno\nnever\n{kind('command_failed')}",
+        ),
+        ({"msg": "Permission denied", "error_kind": "not_ours"}, f"Permission denied\n{kind('not_ours')}"),
         (
             {
                 "msg": "pip ended with status 1: no",
@@ -108,7 +116,7 @@ def test_a_command_is_told_with_its_end_and_each_line_once() -> None:
                 "rc": 1,
                 "stderr": "no",
             },
-            "pip install ended with exit status 1.\nIts errors, at the end:\n  no",
+            f"pip install ended with exit status 1.\nIts errors, at the end:\n  no\n{kind('command_failed')}",
         ),
         (
             {"msg": "fatal: no", "cmd": "git clone x", "rc": 128, "stderr": "fatal: no\n"},

@@ -223,7 +223,15 @@ def test_what_is_told_of_a_result(action, result, text):
         ),
         (
             {"msg": "not healthy\nThe end of its log:\n1\n2\n3\nWhat to do: look", "error_kind": "unhealthy"},
-            ["not healthy", "The end of its log:", "…", "2", "3", "What to do: look"],
+            [
+                "not healthy",
+                "The end of its log:",
+                "…",
+                "2",
+                "3",
+                "What to do: look",
+                'Kind: unhealthy (see the guide "Error kinds")',
+            ],
         ),
         ({"msg": "postgresql://shop:hunter2@db/shop is not there"}, ["postgresql://shop:***@db/shop is not there"]),
         ({}, ["no reason was given"]),

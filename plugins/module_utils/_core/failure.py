@@ -16,6 +16,10 @@ TAIL = 10
 WIDTH = 400
 #: Begins the line that says what to do, and is looked for by :func:`brief`.
 TO_DO = "What to do: "
+#: Begins the line that names the error kind of a module of ours; the guide "Error kinds" has each of them.
+KIND = "Kind: "
+#: Lines that stand alone, also below the end of a log.
+SAID = (TO_DO, KIND)
 #: How the lines above the end of a log begin, here and where a host tells its own.
 MARKS = ("The end of its log", "It printed, at the end:", "Its errors, at the end:")
 
@@ -32,16 +36,18 @@ _EMPTY = (
 def told(result: Mapping[str, Any], task: str = "") -> str:
     """Return the lines that tell why a task failed, from its ``result``; of a loop each item that failed.
 
-    A module of this collection says all of it in its message, unless it ran a program. Of that and of anything else the
-    command, its exit status, the last lines of both outputs and the remedy are told too. No line is told twice.
+    A module of this collection says all of it in its message, unless it ran a program, and its error kind is told below. Of a
+    program and of anything else the command, its exit status, the last lines of both outputs and the remedy are told too. No line
+    is told twice.
     """
     items = [item for item in result.get("results") or [] if isinstance(item, Mapping) and item.get("failed")]
     if items:
         return "\n".join(dict.fromkeys(told(item, task) for item in items))
     message = str(result.get("msg") or "").strip()
-    program = bool(result.get("error_kind")) and "cmd" in result  # of our own module that runs one
-    if result.get("error_kind") and not program:
-        return "\n".join([message, *_new(_tail(result.get("stderr")), message)])
+    kind = [f'{KIND}{result["error_kind"]} (see the guide "Error kinds")'] if result.get("error_kind") else []
+    program = bool(kind) and "cmd" in result  # of our own module that runs one
+    if kind and not program:
+        return "\n".join([message, *_new(_tail(result.get("stderr")), message), *kind])
     head = _head(result, task)
     says_nothing = program or message.startswith(_EMPTY) or (bool(head) and message in _text(result))
     lines = [*([head] if head else []), *([] if says_nothing else _shortened(message))]
@@ -49,7 +55,7 @@ def told(result: Mapping[str, Any], task: str = "") -> str:
     lines = lines or [f"{task}: no reason was given" if task else "no reason was given"]
     do = "" if TO_DO in message else remedy(_command(result), result.get("rc"), f"{message}\n{_text(result)}")
     named = f"{task}: " if task and do and not head else ""  # else the message is a sentence of its own, or the head has it
-    return named + "\n".join([*lines, *([TO_DO + do] if do else [])])
+    return named + "\n".join([*lines, *([TO_DO + do] if do else []), *kind])
 
 
 def by_host(reasons: Mapping[str, str]) -> list[str]:
