@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..failure import Failure
+from ..failure import Failure, describe
 from ..server import asking
 from .engine import MYSQL, Connection, open_server
 
@@ -49,8 +49,7 @@ def _listed(connection: Connection, dialect: str, wanted: str) -> list[dict[str,
 def _asked(connection: Connection, sql: str) -> list[dict[str, Any]]:
     cursor = connection.dbapi.cursor()
     try:
-        with asking():
-            cursor.execute(sql)
+        _execute(cursor, sql)
         names = [str(column[0]).lower() for column in cursor.description or ()]
         found = [dict(zip(names, row)) for row in cursor.fetchall()] if names else []
     finally:
@@ -63,6 +62,17 @@ def _asked(connection: Connection, sql: str) -> list[dict[str, Any]]:
             f"It has to give name, and may give {', '.join(COLUMNS[1:])}.",
         )
     return [_plain(row) for row in found]
+
+
+def _execute(cursor: Any, sql: str) -> None:
+    """Run a statement that is not ours: what the server says of it is about that statement, whatever else it may look like."""
+    try:
+        with asking():
+            cursor.execute(sql)
+    except Exception as exc:
+        told = describe(exc)
+        hint = "Look at sql of the query. It may only read, and with the rights of the role in the URL."
+        raise Failure("database_error", told["message"], hint, sqlstate=told["sqlstate"]) from exc
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
