@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Iterator, Mapping, Sequence
 
+from ansible_collections.dbops.alembic.plugins.module_utils._core.fleet_outcome import STATUSES
 from ansible_collections.dbops.alembic.plugins.module_utils._worker.printable import printable
 
 Event = Mapping[str, Any]
@@ -148,8 +149,8 @@ def unseen(result: Mapping[str, Any], seen: Sequence[Event]) -> list[Event]:
 def _unseen_targets(result: Mapping[str, Any], seen: Sequence[Event]) -> list[Event]:
     """Return an event for each of many databases whose end is not among those seen."""
     told = {event["entry"]["name"] for event in seen if event.get("event") == "target_end"}
-    entries = [entry for entry in result.get("targets") or () if entry["outcome"] != "not_begun"]
-    fresh = [entry for entry in entries if entry["name"] not in told]
+    entries = sorted(result.get("targets") or (), key=lambda entry: not entry["canary"])
+    fresh = [entry for entry in entries if entry["outcome"] != "not_begun" and entry["name"] not in told]
     total = len(result.get("targets") or ())
     return [
         {"event": "target_end", "number": number, "total": total, "entry": entry}
@@ -194,6 +195,9 @@ def _target_end(event: Event) -> str:
     head = "[{}/{}] {}".format(event["number"], event["total"], entry["name"])
     if entry["failure"]:
         return "{} failed ({}): {}".format(head, entry["failure"]["kind"], str(entry["failure"]["message"]).split("\n", 1)[0])
+    if entry["state"] in STATUSES:
+        where, count = ", ".join(item[:12] for item in entry["after"]) or "base", len(entry["pending"])
+        return f"{head}: {where}, {entry['state'].replace('_', ' ')}" + (f", {count} pending" if count else "")
     if entry["outcome"] == "unchanged":
         return f"{head}: nothing to do"
     before, after = (", ".join(item[:12] for item in entry[key] or ()) or "base" for key in ("before", "after"))

@@ -17,12 +17,13 @@ from ansible_collections.dbops.alembic.plugins.module_utils._fleet.spec import f
 from support.paths import ROOT
 
 PREFIX = "dbops.alembic.alembic_"
-GUIDE = ROOT / "docs" / "docsite" / "rst" / "guide_alembic.rst"
+GUIDES = [ROOT / "docs" / "docsite" / "rst" / f"guide_{name}.rst" for name in ("alembic", "many_databases")]
 MODULES = sorted((ROOT / "plugins" / "modules").glob("alembic_*.py"))
 
 
 def guide() -> list[str]:
-    blocks = re.findall(r"\.\. code-block:: yaml\n\n((?:   .*\n|\n)+)", GUIDE.read_text())
+    text = "\n".join(path.read_text() for path in GUIDES)
+    blocks = re.findall(r"\.\. code-block:: yaml\n\n((?:   .*\n|\n)+)", text)
     return [textwrap.dedent(block) for block in blocks]
 
 

@@ -354,10 +354,15 @@ def test_a_server_without_connections_is_told_as_that(text: str) -> None:
 
 
 def test_the_end_of_each_target_is_a_line() -> None:
-    entries = [entry("a"), entry("x", "failed"), entry("c", "unchanged", after=["r1"]), entry("z", "not_begun")]
+    entries = [entry("a"), entry("x", "failed"), entry("c", "unchanged", after=["r1"], canary=True), entry("z", "not_begun")]
     events = [{"event": "target_end", "number": 1, "total": 4, "entry": entries[0]}]
     assert list(_follow.lines(events)) == ["[1/4] a: r1 → r2"]
     assert list(_follow.lines(_follow.unseen({"targets": entries}, events))) == [
-        "[2/4] x failed (migration_failed): no x.",
-        "[3/4] c: nothing to do",
+        "[2/4] c: nothing to do",
+        "[3/4] x failed (migration_failed): no x.",
+    ]
+    read = [entry("a", "unchanged", state="behind", after=[], pending=["r1", "r2"]), entry("b", "unchanged", state="at_target")]
+    assert list(_follow.lines(_follow.unseen({"targets": read}, []))) == [
+        "[1/2] a: base, behind, 2 pending",
+        "[2/2] b: r2, at target",
     ]
