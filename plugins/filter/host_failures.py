@@ -17,7 +17,7 @@ positional: _input
 options:
   _input:
     description:
-      - Host and text. The text may have several lines, such as those of P(dbops.alembic.failure_text#filter).
+      - Host and text, or a list of texts. A text may have several lines, such as those of P(dbops.alembic.failure_text#filter).
     type: dict
     required: true
   brief:
@@ -52,7 +52,7 @@ def host_failures(reasons: Any, brief: bool = False) -> list[str]:
         raise AnsibleFilterError(
             f"host_failures: the input is of type {type(reasons).__name__}, not a dictionary of hosts and texts"
         )
-    texts = {str(host): str(text) for host, text in reasons.items()}
+    texts = {str(host): [str(item) for item in text] if isinstance(text, list) else str(text) for host, text in reasons.items()}
     return failure.brief(texts) if brief else failure.by_host(texts)
 
 

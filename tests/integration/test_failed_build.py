@@ -47,11 +47,6 @@ def python_without_ensurepip(folder: Path) -> str:
     return str(shutil.copy(real, folder / "bin" / real.name))
 
 
-def without_venv(stage: Stage) -> dict[str, Any]:
-    python = python_without_ensurepip(stage.folder / "home")
-    return {"release_version": "1.0", "release_python": python, "release_install": "auto"}
-
-
 def without_package(stage: Stage) -> dict[str, Any]:
     return {"release_version": "odd", "release_install": "auto", "release_pip_arguments": ["--no-index"]}
 
@@ -67,10 +62,17 @@ def without_reference(stage: Stage) -> dict[str, Any]:
     return {"release_version": "v9.9", "release_source": "git", "release_git_repository": f"file://{repository}"}
 
 
+def test_a_python_that_makes_no_environment_is_told_of_before_anything_is_built(stage: Stage) -> None:
+    python = python_without_ensurepip(stage.folder / "home")
+    run = stage.play("maintenance_window", release_version="1.0", release_python=python, release_install="auto")
+    assert run.status == 2, run.output
+    assert f"shop1, shop2: {python} has no ensurepip, so it can make no virtual environment. Install python3." in run.output
+    assert not any(list(host.root.iterdir()) for host in stage.hosts)
+
+
 @pytest.mark.parametrize(
     ("broken", "told"),
     [
-        (without_venv, ["Make the virtual environment: /", "-m venv", "What to do: that Python can make no virtual environment"]),
         (
             without_package,
             [

@@ -181,3 +181,13 @@ def test_hosts_that_say_the_same_are_told_together() -> None:
     first, second = host_failures(reasons, brief=True)
     assert first.startswith("a, b: Install: pip install 'a b' ended with exit status 1. What to do: the package index")
     assert "\n" not in first and second == "c: gone"
+
+
+def test_a_message_that_is_a_list_is_told_whole() -> None:
+    lines = [f"host{number}: no git" for number in range(30)]
+    assert failure_text({"failed": True, "msg": lines}).splitlines() == lines
+
+
+def test_hosts_may_say_several_things() -> None:
+    reasons = {"b": ["no git", "no room"], "a": ["no room"]}
+    assert host_failures(reasons) == host_failures(reasons, brief=True) == ["a, b: no room", "b: no git"]

@@ -43,14 +43,14 @@ def told(result: Mapping[str, Any], task: str = "") -> str:
     items = [item for item in result.get("results") or [] if isinstance(item, Mapping) and item.get("failed")]
     if items:
         return "\n".join(dict.fromkeys(told(item, task) for item in items))
-    message = str(result.get("msg") or "").strip()
+    message = _message(result.get("msg"))
     kind = [f'{KIND}{result["error_kind"]} (see the guide "Error kinds")'] if result.get("error_kind") else []
     program = bool(kind) and "cmd" in result  # of our own module that runs one
     if kind and not program:
         return "\n".join([message, *_new(_tail(result.get("stderr")), message), *kind])
     head = _head(result, task)
     says_nothing = program or message.startswith(_EMPTY) or (bool(head) and message in _text(result))
-    lines = [*([head] if head else []), *([] if says_nothing else _shortened(message))]
+    lines = [*([head] if head else []), *([] if says_nothing else _shortened(message, isinstance(result.get("msg"), list)))]
     lines += _outputs(result, "\n".join(lines))
     lines = lines or [f"{task}: no reason was given" if task else "no reason was given"]
     do = "" if TO_DO in message else remedy(_command(result), result.get("rc"), f"{message}\n{_text(result)}")
@@ -58,12 +58,17 @@ def told(result: Mapping[str, Any], task: str = "") -> str:
     return named + "\n".join([*lines, *([TO_DO + do] if do else []), *kind])
 
 
-def by_host(reasons: Mapping[str, str]) -> list[str]:
-    """Return the lines of what hosts say, sorted; what several say alike is told once."""
+def _message(said: Any) -> str:
+    """The text of a message, which a debug task may have as a list of lines."""
+    return "\n".join(str(line) for line in said) if isinstance(said, list) else str(said or "").strip()
+
+
+def by_host(reasons: Mapping[str, str | Sequence[str]]) -> list[str]:
+    """Return the lines of what hosts say, one text or several, sorted by host; what several say alike is told once."""
     return [line for hosts, text in _alike(reasons) for line in f"{hosts}: {text}".splitlines()]
 
 
-def brief(reasons: Mapping[str, str]) -> list[str]:
+def brief(reasons: Mapping[str, str | Sequence[str]]) -> list[str]:
     """Return one line for each thing that hosts say: how it begins, and what to do."""
     return [" ".join([f"{hosts}:", *_essence(text)]) for hosts, text in _alike(reasons)]
 
@@ -73,10 +78,12 @@ def _essence(text: str) -> list[str]:
     return [line.strip() for number, line in enumerate(lines) if number == 0 or line.startswith(TO_DO)]
 
 
-def _alike(reasons: Mapping[str, str]) -> list[tuple[str, str]]:
+def _alike(reasons: Mapping[str, str | Sequence[str]]) -> list[tuple[str, str]]:
     hosts: dict[str, list[str]] = {}
     for host in sorted(reasons):
-        hosts.setdefault(reasons[host].strip(), []).append(host)
+        said = reasons[host]
+        for text in [said] if isinstance(said, str) else said:
+            hosts.setdefault(text.strip(), []).append(host)
     return [(", ".join(names), text) for text, names in hosts.items()]
 
 
@@ -135,6 +142,7 @@ def _new(lines: Sequence[str], before: str) -> list[str]:
     return [line for line in lines if line.strip() not in known and not (line.strip() and before.endswith(line.strip()))]
 
 
-def _shortened(message: str) -> list[str]:
+def _shortened(message: str, listed: bool) -> list[str]:
+    """The lines of a message; those of a list are each of its own and are all told."""
     lines = [_line(line) for line in message.splitlines() if line.strip()]
-    return lines if len(lines) <= TAIL + 3 else [*lines[:3], "…", *lines[-TAIL:]]
+    return lines if listed or len(lines) <= TAIL + 3 else [*lines[:3], "…", *lines[-TAIL:]]

@@ -1,0 +1,135 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Looks at what a host brings. Changes nothing, and nothing that it finds is a failure."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shlex
+import shutil
+from typing import Any, Mapping, Sequence
+
+from .._core.host_needs import Folder, Found, Python, problems, warnings
+from .._errors import MigrationError
+from .._releases import read_releases
+from .reach import database_options, look_at, said
+from .services import problems as service_problems
+from .spec import info_options, manager_from
+from .starts import Started, starts
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_MODULES = (
+    "import sys, importlib.util as u;"
+    "print('%d.%d' % sys.version_info[:2], *[n for n in ('venv', 'ensurepip') if not u.find_spec(n)])"
+)
+
+
+def needs_options() -> dict[str, Any]:
+    """The options of the module."""
+    looked_at = ("manager", "services", "scope", "supervisor_config")
+    return dict(
+        {name: option for name, option in info_options().items() if name in looked_at},
+        unit_files_binding=dict(type="bool", default=True),
+        root=dict(type="path"),
+        version=dict(type="str"),
+        folders=dict(type="list", elements="path", default=[]),
+        python=dict(type="list", elements="str", default=[]),
+        programs=dict(type="list", elements="str", default=[]),
+        programs_directory=dict(type="path"),
+        database=dict(type="dict", options=database_options()),
+    )
+
+
+def look(params: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Return what is wrong with the host, and what is to be looked at."""
+    refused, started = _services(params)
+    there, built = _release(params)
+    usual = os.pathsep.join([os.environ.get("PATH", ""), PATH])
+    first = [params["programs_directory"]] if params["programs_directory"] else []
+    root = params["root"]
+    found = Found(
+        user=_user(),
+        told=[*refused, *there],
+        folders=_folders([*([root, os.path.join(root, "releases")] if root else []), *params["folders"]]),
+        python=_python(params["python"]) if params["python"] and not built else None,
+        programs={} if built else {name: bool(shutil.which(name, path=usual)) for name in params["programs"]},
+        starts={unit.name: unit.text for unit in started},
+        absent=[text for unit in started for text in unit.absent],
+        absent_binding=params["unit_files_binding"],
+        link=os.path.join(root, "current") if root else "",
+        database=look_at(params["database"], os.pathsep.join([*first, PATH])) if params["database"] else None,
+    )
+    return problems(found), warnings(found)
+
+
+def _services(params: Mapping[str, Any]) -> tuple[list[str], list[Started]]:
+    if not params["services"]:
+        return [], []
+    try:
+        found = manager_from(dict(params)).look()
+    except MigrationError as exc:
+        return [_told(exc)], []
+    names = [item.name for item in found if item.part == "member" and not item.refused]
+    below = os.path.join(params["root"], "current") if params["root"] else ""
+    return service_problems(found), starts(params["manager"], names, params["scope"], params["supervisor_config"], below)
+
+
+def _release(params: Mapping[str, Any]) -> tuple[list[str], bool]:
+    """Return what keeps a release from being built, and whether it is there already."""
+    if not params["root"]:
+        return [], False
+    try:
+        found = read_releases({"root": params["root"], "version": params["version"]})
+    except MigrationError as exc:
+        return [_told(exc)], False
+    except OSError:  # _folders tells of it
+        return [], False
+    return found["refused"], found["prepared"]
+
+
+def _told(exc: MigrationError) -> str:
+    return " ".join(part.rstrip(".") + "." for part in (exc.msg, exc.hint) if part)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
+
+
+def _folders(paths: Sequence[str]) -> list[Folder]:
+    """Look at folders; one that is made together with the one above it is not told of twice."""
+    found: list[Folder] = []
+    for path in dict.fromkeys(os.path.normpath(path) for path in paths):
+        folder = _folder(path)
+        if not any(path.startswith(other.path + os.sep) and other.nearest == folder.nearest for other in found):
+            found.append(folder)
+    return found
+
+
+def _folder(path: str) -> Folder:
+    nearest = path
+    while not os.path.lexists(nearest) and nearest != os.path.dirname(nearest):
+        nearest = os.path.dirname(nearest)
+    try:
+        space = os.statvfs(nearest)
+    except NotADirectoryError:
+        return Folder(path, nearest, False, False)
+    except OSError as exc:
+        return Folder(path, nearest, False, False, reason=str(exc.strerror or exc))
+    # File systems without a size, or without a table of files, tell 0 of them.
+    size = space.f_bavail * space.f_frsize if space.f_blocks else None
+    files = space.f_favail if space.f_files else None
+    return Folder(path, nearest, os.path.isdir(nearest), os.access(nearest, os.W_OK | os.X_OK), size, files)
+
+
+def _python(command: Sequence[str]) -> Python:
+    status, out, errors = said([*command, "-c", _MODULES])
+    if status:
+        lines = [line.strip() for line in (errors or out).splitlines() if line.strip()]
+        return Python(shlex.join(command), said=lines[-1].rstrip(".") if lines else f"it ended with exit status {status}")
+    words = out.split()
+    return Python(shlex.join(command), words[1:], version=words[0] if words else "")

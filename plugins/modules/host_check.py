@@ -1,0 +1,164 @@
+#!/usr/bin/python
+# Copyright (c) 2026, dbops.alembic contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_check
+short_description: Find out whether a host brings what a deployment needs
+description:
+  - Looks at everything at once, before anything is built or stopped, and returns all that is wrong, each with what to do.
+  - What is wrong with the host is returned and is no failure.
+extends_documentation_fragment:
+  - dbops.alembic.attributes
+  - dbops.alembic.attributes.info
+options:
+  manager:
+    description: What runs the services on this host.
+    type: str
+    choices: [systemd, supervisor]
+    default: systemd
+  services:
+    description:
+      - The services, as M(dbops.alembic.application_host) has them. Each has to be known to its manager, and not masked.
+    type: list
+    elements: str
+    default: []
+  scope:
+    description: Whose systemd it is. With V(user) it is that of the user who runs the task.
+    type: str
+    choices: [system, user, global]
+    default: system
+  supervisor_config:
+    description: The configuration file of supervisor.
+    type: path
+    default: /etc/supervisor/supervisord.conf
+  unit_files_binding:
+    description:
+      - Whether a unit of systemd whose user or environment file is not there is wrong, or is only to be looked at, since
+        something makes them before the start.
+      - Files in C(/run) and C(/tmp), and those of the active release, are never asked for.
+    type: bool
+    default: true
+  root:
+    description:
+      - The folder that holds C(releases/) and the link C(current). It has to be possible to build a release there.
+      - A service whose command, folder and environment do not name the link is to be looked at.
+    type: path
+  version:
+    description:
+      - The release that is to be built in O(root). Where it is there already, O(python) and O(programs) are not needed.
+    type: str
+  folders:
+    description: More folders that this user has to be able to write to, or to make, with some room on their file systems.
+    type: list
+    elements: path
+    default: []
+  python:
+    description: The Python that makes virtual environments. It has to have C(venv) and C(ensurepip).
+    type: list
+    elements: str
+    default: []
+  programs:
+    description: Programs that have to be there.
+    type: list
+    elements: str
+    default: []
+  programs_directory:
+    description: Where the programs of the database are looked for first.
+    type: path
+  database:
+    description:
+      - The database that has to be reached from here.
+      - A connection to its host and port is made. PostgreSQL is connected to as well where there is C(psql), and what it says of
+        a password, a role or a database counts; what could not be found out does not.
+    type: dict
+    suboptions:
+      dialect:
+        description: The kind of database, as P(dbops.alembic.database_url#filter) names it.
+        type: str
+        required: true
+      host:
+        description: The host. Without it and without O(database.socket) no connection is tried.
+        type: str
+      port:
+        description: The port; the usual one unless told otherwise.
+        type: int
+      socket:
+        description: The folder of PostgreSQL's Unix socket, or the path of MySQL's.
+        type: str
+      environment:
+        description: The environment of its own programs, without the password, as P(dbops.alembic.database_url#filter) gives it.
+        type: dict
+        default: {}
+      password:
+        description: The password for that.
+        type: str
+      connect:
+        description: Whether a connection is tried.
+        type: bool
+        default: true
+      dump:
+        description: Whether to look for the program that writes archives, which may not be older than PostgreSQL's server.
+        type: bool
+        default: false
+      dump_needed:
+        description:
+          - When it is wrong that this program is not there or too old. Else it is only to be looked at.
+          - V(without_snapshot) is where no snapshot can be made inside the server, since the role may create no database.
+        type: str
+        choices: [always, without_snapshot, never]
+        default: never
+seealso:
+  - module: dbops.alembic.application_host_info
+author:
+  - dbops.alembic contributors (@dbops)
+version_added: 0.1.0
+"""
+
+EXAMPLES = r"""
+- name: Look whether the host brings what is needed
+  dbops.alembic.host_check:
+    services: [shop-web]
+    root: /srv/shop
+    python: [python3.12]
+    programs: [git]
+  register: host
+
+- name: Refuse a host that does not
+  ansible.builtin.fail:
+    msg: "{{ host.problems | join('\n') }}"
+  when: host.problems | length > 0
+"""
+
+RETURN = r"""
+problems:
+  description: What is wrong, each with what to do. Empty where a deployment can begin.
+  returned: success
+  type: list
+  elements: str
+  sample: ["git is not there. Install it."]
+remarks:
+  description: What is to be looked at and keeps nothing from working. They are warnings too.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.dbops.alembic.plugins.module_utils._host.needs import look, needs_options
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=needs_options(), supports_check_mode=True)
+    problems, remarks = look(module.params)
+    for text in remarks:
+        module.warn(text)
+    module.exit_json(changed=False, problems=problems, remarks=remarks)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What hosts lack is found before anything is built: all of it, on all hosts, in one message."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.stage import Stage
+from support.postgres import Postgres
+from support.processes import free_port
+
+pytestmark = pytest.mark.timeout(1800)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Stage]:
+    """Hosts that lack one thing or another; nothing was deployed yet."""
+    if not shutil.which("supervisord"):
+        pytest.skip("supervisor is not installed")
+    made = Stage(tmp_path_factory.mktemp("stage") / "s", postgres)
+    made.archive("1.0")
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def old_programs(stage: Stage) -> Path:
+    """The programs of the server, with a pg_dump that is older than it."""
+    folder = stage.folder / "programs"
+    folder.mkdir()
+    for program in stage.server.binaries.iterdir():
+        (folder / program.name).symlink_to(program)
+    (folder / "pg_dump").unlink()
+    (folder / "pg_dump").write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 9.6.24'\n")
+    (folder / "pg_dump").chmod(0o755)
+    return folder
+
+
+def test_all_that_is_wrong_on_all_hosts_is_told_at_once(stage: Stage) -> None:
+    (stage.folder / "file").write_text("")
+    inventory = json.loads((stage.folder / "inventory.json").read_text())
+    hosts = inventory["all"]["children"]["application"]["hosts"]
+    hosts["shop1"] |= {"release_root": f"{stage.folder}/file/shop"}
+    hosts["shop2"] |= {"application_services": ["shop2", "no-such-program"], "release_python": "python3.99"}
+    hosts["gone"] = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": free_port()}
+    inventory["all"]["vars"] |= {"release_install": "auto", "backup_programs_directory": str(old_programs(stage))}
+    inventory["all"]["vars"] |= {"backup_restore_check_binding_enabled": True}
+    inventory["all"]["vars"] |= {"backup_archive_directory": f"{stage.folder}/file/archives"}
+    stage_inventory = stage.folder / "inventory.json"
+    kept = stage_inventory.read_text()
+    stage_inventory.write_text(json.dumps(inventory))
+    try:
+        run = stage.play("maintenance_window", release_version="1.0")
+    finally:
+        stage_inventory.write_text(kept)
+    assert run.status == 2, run.output
+    told = run.output[run.output.index("fatal: [shop1]: FAILED!") : run.output.index("PLAY RECAP")]
+    for host, text in (
+        ("shop1", f"{stage.folder}/file is no folder, so {stage.folder}/file/shop can not be made."),
+        ("shop1", f"{stage.folder}/file is no folder, so {stage.folder}/file/archives can not be made."),
+        ("shop1", "pg_dump is of version 9 and the server of version"),
+        ("shop2", "python3.99 can not be run: No such file or directory"),
+        ("shop2", "no-such-program"),
+        ("gone", "It can not be reached: "),
+    ):
+        assert any(f"{host}: " in line and text in line for line in told.splitlines()), told
+    assert "\\n" not in told and told.count("no-such-program") == told.count("Nothing was touched") == 1, told
+    # Its program starts from elsewhere, which is no reason to refuse.
+    assert f"shop1 names {stage.folder}/file/shop/current in neither" in " ".join(run.output.split()), run.output
+    assert not (stage.folder / "records").exists() and not list(stage.hosts[1].root.iterdir())
+
+
+def test_a_database_that_can_not_be_reached_is_told(stage: Stage) -> None:
+    away = f"postgresql://shop@/shop?host={stage.folder}"  # nobody listens there
+    run = stage.play("maintenance_window", release_version="1.0", schema_database_url=away)
+    assert run.status == 2, run.output
+    assert f"shop1: The database at {stage.folder} can not be reached: No such file or directory." in run.output, run.output
+    assert not list(stage.hosts[0].root.iterdir())
+
+
+def test_a_database_that_takes_no_connection_is_told(stage: Stage) -> None:
+    url, password = stage.database.url(), stage.database.password
+    wrong = url.replace(f"/{stage.database.name}", "/no_such_database")
+    assert wrong != url
+    run = stage.play("maintenance_window", release_version="1.0", schema_database_url=wrong)
+    assert run.status == 2 and "takes no connection: " in run.output and "no_such_database" in run.output, run.output
+    assert password not in run.output and not list(stage.hosts[0].root.iterdir())
+
+
+def test_what_a_deployment_needs_is_not_refused(stage: Stage) -> None:
+    """Last, since it deploys."""
+    run = stage.play("maintenance_window", release_version="1.0")
+    assert run.status == 0 and "in neither its command" not in run.output, run.output
