@@ -29,6 +29,7 @@ STEP = re.compile(r"^  ok  (.+?)(?::.*)?  +(\S+|\d+ hosts?) +[\d.]+ (?:s|min.*)$
 
 #: The steps of a deployment that has something to migrate, and how many hosts take each.
 GOOD = [
+    ("Check what the hosts bring", "2 hosts"),
     ("Look for an open deployment", "shop1"),
     ("Prepare the release", "2 hosts"),
     ("Rehearse the pending revisions", "shop1"),
