@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # Copyright (c) 2026, dbops.alembic contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""make bench: our tasks beside the plain command line, eight of each at once, and a maintenance window beside one by hand."""
+"""make bench: our tasks beside the plain command line, eight of each at once, many schemas beside a loop, and a
+maintenance window beside one by hand."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support.paths import TREE
 
 sys.path.insert(0, str(TREE))
-from bench import corpus, downtime, overhead, plan_cost, race
+from bench import corpus, downtime, many, overhead, plan_cost, race
 from support.postgres import Postgres
 
 
@@ -23,6 +24,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9, help="of each measurement; the median of them is shown")
     parser.add_argument("--races", type=int, default=3, help="of each kind")
     parser.add_argument("--revisions", type=int, nargs="*", default=(10, 1000), help="in the projects that are measured")
+    parser.add_argument("--schemas", type=int, nargs="*", default=(50, 200), help="numbers of schemas to upgrade in one run")
     parser.add_argument("--hosts", type=int, nargs="*", default=(1, 3, 10), help="numbers of hosts to compare downtime on")
     parser.add_argument("--megabytes", type=int, default=200, help="size of the database there")
     arguments = parser.parse_args()
@@ -32,6 +34,7 @@ def main() -> None:
             for revisions in arguments.revisions:
                 overhead.measure(server.database(), Path(folder) / str(revisions), revisions, arguments.rounds)
         race.measure(server, arguments.races)
+        many.measure(server, tuple(arguments.schemas))
         with tempfile.TemporaryDirectory(prefix="dbops-bench-") as folder:
             plan_cost.measure(server, Path(folder))
         corpus.measure(server)

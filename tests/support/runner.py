@@ -106,7 +106,7 @@ def cli(
         capture_output=True,
         text=True,
         errors="replace",
-        env={**_clean(), **(environment or {})},
+        env={**clean(), **(environment or {})},
         timeout=2 * PATIENCE,
     )
 
@@ -115,7 +115,7 @@ def cli_command(python: Path | None, *arguments: str) -> list[str]:
     return [str(python or venvs.application("alembic120")), "-m", "alembic.config", *arguments]
 
 
-def _clean() -> dict[str, str]:
+def clean() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "ANSIBLE"))}
 
 
