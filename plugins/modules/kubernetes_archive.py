@@ -30,10 +30,12 @@ options:
   state:
     description:
       - V(present) writes the archive O(name) unless it is there and whole.
+      - V(described) writes what O(about) says beside the archive O(name), in the place of what stands there, when the checksum of
+        the archive is O(sha256).
       - V(restored) checks the checksum and reads the archive into the database O(database), which is to be empty.
       - V(pruned) removes archives that are too many or too old, never the last one.
     type: str
-    choices: [present, restored, pruned]
+    choices: [present, described, restored, pruned]
     default: present
   name:
     description: The file name of the archive. Needed unless O(state=pruned).
@@ -54,6 +56,7 @@ options:
   database:
     description:
       - Another database of the same server than that of the URL.
+      - With O(state=described), the one that the archive is of.
       - With O(state=pruned), only archives of this database and of its snapshots are removed.
     type: str
   leave_out:
@@ -64,9 +67,20 @@ options:
     elements: str
     default: []
   about:
-    description: What else to write beside the archive.
+    description: What else to write beside the archive; all of it with O(state=described).
     type: dict
     default: {}
+  count:
+    description:
+      - Count the rows of every table in the same snapshot of the database that C(pg_dump) reads, while others go on writing, so
+        that a restore of the archive can be compared with them. Needs C(psql) in the image.
+      - An archive that is there and whole is written anew unless a proof stands beside it.
+    type: bool
+    default: false
+  checksum:
+    description: With O(count), sum up the content of the rows, too.
+    type: bool
+    default: false
   needed_bytes:
     description: Refuse to write an archive with less free space than this on the claim.
     type: int
@@ -77,7 +91,7 @@ options:
     elements: str
     default: []
   sha256:
-    description: The checksum that the archive was given. Needed for O(state=restored).
+    description: The checksum that the archive was given. Needed for O(state=restored) and O(state=described).
     type: str
   statements:
     description:
@@ -98,7 +112,9 @@ options:
 attributes:
   check_mode:
     support: partial
-    details: O(state=present) and O(state=restored) report a change without looking, since looking would be a Job of its own.
+    details:
+      - O(state=present), O(state=described) and O(state=restored) report a change without looking, since looking would be a Job of
+        its own.
   diff_mode:
     support: partial
     details: With O(state=pruned).
@@ -109,6 +125,8 @@ notes:
 seealso:
   - module: dbops.alembic.kubernetes_archive_info
   - module: dbops.alembic.database_snapshot
+  - plugin: dbops.alembic.archive_proof
+    plugin_type: filter
 author:
   - dbops.alembic contributors (@dbops)
 version_added: 0.1.0
@@ -156,6 +174,11 @@ archive:
     bytes: 104857
     sha256: 5c1f0a7be2014c1f0a7be2014c1f0a7be2014c1f0a7be2014c1f0a7be2014c1f
     created_at: "2026-03-01T22:00:09Z"
+tables:
+  description: What each table holds in the archive, as RV(dbops.alembic.database_rows#module:tables).
+  returned: success, with O(count), when the archive was written
+  type: dict
+  sample: {public.orders: {rows: 1000, exact: true, checksum: null}}
 removed:
   description: The paths of the archives that were removed, or in check mode would be.
   returned: success, with O(state=pruned)

@@ -4,10 +4,18 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import os
+import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes import archive as in_a_job
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.archive_script import SCRIPT, URL
 
 from support.application import failed, ok
 from support.postgres import PostgresDatabase
@@ -55,3 +63,102 @@ def test_sqlite_checks_the_whole_file(sqlite: SqliteDatabase) -> None:
     sqlite.path.write_bytes(content)
     assert ok(Caller(sqlite)("rows", checksum=True))["tables"]["t"]["rows"] == 500
     failed(Caller(sqlite)("rows", integrity=True), "archive_damaged")
+
+
+class Claim:
+    """A folder of this machine in the place of a claim, and a shell of this machine in the place of a Job's."""
+
+    def __init__(self, database: PostgresDatabase, folder: Path, monkeypatch: pytest.MonkeyPatch):
+        self.database, self.folder, self.programs = database, folder / "claim", folder / "programs"
+        self.folder.mkdir(), self.programs.mkdir()
+        for program in ("pg_dump", "pg_restore", "psql"):
+            (self.programs / program).symlink_to(database.server.binaries / program)
+        bridge = in_a_job.ArchiveBridge(python="", cluster=None, options={})  # type: ignore[arg-type]
+        monkeypatch.setattr(in_a_job.ArchiveBridge, "connect", lambda params: bridge)
+        monkeypatch.setattr(in_a_job.ArchiveBridge, "call", lambda _bridge, request: self.call(request))
+
+    def call(self, request: dict[str, Any]) -> dict[str, Any]:
+        fixed = {"PROTOCOL": "1", "MARK": "m", "DEADLINE_MINUTES": "1", "URL": URL, "DATABASE_URL": self.database.url("")}
+        variables = {**request["variables"], **fixed, "OPERATION": request["operation"].replace("archive_", "")}
+        given = {f"DBOPS_{key.upper()}": str(value) for key, value in variables.items()}
+        own = {**os.environ, **given, "PATH": "/usr/bin:/bin"}
+        done = subprocess.run(
+            ["sh", "-c", SCRIPT], env=own, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        pieces = re.findall(r"<m>:0:\d+/\d+:([^;]*);", done.stdout)
+        assert pieces and self.database.password not in done.stdout, done.stdout
+        return dict(json.loads(base64.b64decode("".join(pieces))))
+
+    def __call__(self, **options: Any) -> dict[str, Any]:
+        defaults = {name: given.get("default") for name, given in in_a_job.archive_spec().options.items()}
+        mine = {"claim": "c", "directory": str(self.folder), "programs": str(self.programs), "database": self.database.name}
+        return dict(in_a_job.run_archive({**defaults, **mine, **options}))
+
+    def written(self, name: str) -> dict[str, Any]:
+        return dict(json.loads((self.folder / f"{name}.json").read_text()))
+
+
+@pytest.fixture
+def claim(pg: PostgresDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Claim:
+    pg.fetch(f"""set role {pg.role}; create table ticks (id serial); insert into ticks default values; create schema "O'dd %";
+        create table "O'dd %"."a ""b"" \\ :c %s" (word text); insert into "O'dd %"."a ""b"" \\ :c %s" values ('1''2')""")
+    return Claim(pg, tmp_path, monkeypatch)
+
+
+def ticking(claim: Claim) -> None:
+    """Let somebody write after the snapshot was taken and before pg_dump reads."""
+    program = claim.programs / "pg_dump"
+    program.unlink()
+    binaries = claim.database.server.binaries
+    program.write_text(f"#!/bin/sh\n{binaries}/psql -qc 'insert into ticks default values'\nexec {binaries}/pg_dump \"$@\"\n")
+    program.chmod(0o755)
+
+
+@pytest.mark.parametrize("form", ["custom", "directory"])
+def test_a_job_counts_in_the_snapshot_of_its_archive(claim: Claim, form: str) -> None:
+    """While somebody writes, and as the worker counts; the name of a table has what a shell, psql or JSON could mistake."""
+    ticking(claim)
+    sums = ok(Caller(claim.database)("rows", checksum=True))["tables"]
+    made = claim(name="a-1", format=form, jobs=2, count=True, checksum=True)
+    assert made["changed"] and made["tables"] == sums and set(sums) == {"public.ticks", 'O\'dd %.a "b" \\ :c %s'}
+    assert claim.database.fetch("select count(*) from ticks") == [(2,)]
+    restored = claim.database.server.database()
+    restored.fetch(f"alter database {restored.name} owner to {claim.database.role}")
+    claim(state="restored", name="a-1", format=form, sha256=made["archive"]["sha256"], database=restored.name)
+    assert restored.fetch("select count(*) from ticks") == [(1,)]
+    restored.drop()
+
+
+def test_what_is_beside_an_archive_is_written_anew(claim: Claim) -> None:
+    made = claim(name="a-1", count=True)["archive"]
+    told = {"state": "described", "name": "a-1", "sha256": made["sha256"]}
+    about = {**made, "proof": {"proved": True, "counts": {"public.ticks": 1}}}
+    assert claim(**told, about=about)["changed"] and claim.written("a-1") == about
+    assert not claim(**told, about=about)["changed"]
+    assert claim(name="a-1", count=True) == {"changed": False, "archive": about}, "it is proved"
+    many = {f"public.table_{number}": number for number in range(9000)}
+    claim(**told, about={**made, "proof": {"proved": False, "counts": many}})
+    assert claim.written("a-1")["proof"] == {"proved": False}
+    assert claim(name="a-1", count=True)["changed"], "it was not proved"
+    for kind, other in (("archive_damaged", {"sha256": "0" * 64}), ("archive_missing", {"name": "a-2"})):
+        with pytest.raises(MigrationError) as caught:
+            claim(**{**told, **other}, about=about)
+        assert caught.value.kind == kind and claim.written("a-1").get("proof") is None
+    (claim.folder / "a-1.json").write_text("{}")
+    with pytest.raises(MigrationError) as caught:
+        claim(**told, about=about)
+    assert caught.value.kind == "not_ours" and claim.written("a-1") == {}
+
+
+def test_what_keeps_a_job_from_counting_is_told(claim: Claim) -> None:
+    claim.database.fetch("create table alien (id int)")
+    with pytest.raises(MigrationError, match="permission denied for table alien") as caught:
+        claim(name="a-1", count=True)
+    assert "pg_dump ended with status 1" in str(caught.value.msg)
+    claim.database.fetch("drop table alien")
+    (claim.programs / "psql").unlink()
+    (claim.programs / "psql").write_text("#!/bin/sh\necho out of luck >&2\nexit 3\n")
+    (claim.programs / "psql").chmod(0o755)
+    with pytest.raises(MigrationError, match="could not be counted: out of luck"):
+        claim(name="a-1", count=True)
+    assert list(claim.folder.iterdir()) == []

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -201,3 +203,79 @@ def test_an_archive_of_the_playbook_is_restored_by_the_playbook(stage: Claiming)
     run = stage.play("restore", deployment_restore_from=written["path"], deployment_rows_given_up=-1)
     assert run.status == 0, run.output
     assert stage.serves("1.0") and stage.contents() == before
+
+
+@contextmanager
+def written_to(stage: Stage) -> Iterator[None]:
+    """Somebody writes all the time: only counts of the very snapshot of the archive can be the same."""
+    over = threading.Event()
+    stage.database.fetch(f"set role {stage.database.role}; create table ticks (id serial primary key)")
+
+    def write() -> None:
+        while not over.wait(0.05):
+            stage.database.fetch("insert into ticks default values")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        over.set()
+        writer.join()
+        stage.database.fetch("drop table ticks")
+
+
+def scratch(stage: Stage) -> list[Any]:
+    return stage.database.fetch("select datname from pg_database where datname like %s", [f"{stage.database.name}\\_\\_%"])
+
+
+PROVED = {"backup_archive_enabled": True, "backup_proof_enabled": True, "backup_proof_checksum_enabled": True}
+
+
+def test_an_archive_is_proved_by_jobs_that_restore_it_while_others_write(stage: Claiming) -> None:
+    before = scratch(stage)
+    with written_to(stage):
+        made = stage.play("backup", **PROVED)
+    assert made.status == 0, made.output
+    written = json.JSONDecoder().raw_decode(made.output.split("RUN: ", 1)[1])[0]["dbops_archive"]
+    beside = json.loads((stage.claim / (Path(written["path"]).name + ".json")).read_text())
+    proof = beside["proof"]
+    orders = stage.database.fetch("select count(*) from orders")[0][0]
+    assert proof["proved"] and proof["counts"]["public.orders"] == orders and "public.ticks" in proof["counts"], proof
+    assert written["proof"] == proof and proof["at"] and proof["seconds"] > 0 and scratch(stage) == before
+    shown = stage.play("status")
+    assert shown.status == 0 and f"restored {proof['at'][:10]}" in shown.output, shown.output
+
+
+#: A check that finds its table by the search path, which pg_restore leaves empty: nothing but a restore tells.
+ONLY_A_RESTORE_TELLS = """set role {role};
+create table colours (name text primary key);
+create function is_colour(text) returns bool language sql as 'select exists (select from colours where name = $1)';
+create table shoes (colour text check (is_colour(colour)));
+insert into colours values ('red');
+insert into shoes values ('red')"""
+
+
+def test_one_that_can_not_be_restored_is_kept_and_not_called_a_backup(stage: Claiming) -> None:
+    before, there = scratch(stage), {path.name for path in stage.claim.iterdir()}
+    stage.database.fetch(ONLY_A_RESTORE_TELLS.format(role=stage.database.role))
+    try:
+        made = stage.play("backup", **PROVED)
+    finally:
+        stage.database.fetch("drop table shoes; drop function is_colour; drop table colours")
+    said = " ".join(made.output.split())
+    assert made.status != 0 and "is not proved" in said and 'relation "colours" does not exist' in said, made.output
+    (described,) = [path for path in stage.claim.iterdir() if path.name not in there and path.suffix == ".json"]
+    proof = json.loads(described.read_text())["proof"]
+    assert not proof["proved"] and "colours" in proof["message"] and described.with_suffix("").exists() and scratch(stage) == before
+
+
+def test_an_archive_of_the_migrator_is_proved_where_migrations_run_in_a_cluster(stage: Claiming) -> None:
+    """Rows are counted in Jobs, before and after pg_dump, which runs here: what was written to is named and not compared."""
+    host = {"backup_kubernetes_claim": "", "backup_kubernetes_image": "", "backup_archive_directory": f"{stage.folder}/here"}
+    with written_to(stage):
+        made = stage.play("backup", **PROVED, **host, backup_database_url=stage.url)
+    assert made.status == 0, made.output
+    (described,) = (stage.folder / "here").glob("*.json")
+    proof = json.loads(described.read_text())["proof"]
+    assert proof["proved"] and proof["counts"]["public.orders"] and proof["written"] == ["public.ticks"], proof

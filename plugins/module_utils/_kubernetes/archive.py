@@ -15,7 +15,7 @@ from .._core.archives import age, belongs, described, doomed
 from .._core.diff import text_diff
 from .._errors import MigrationError
 from .._owned import checked
-from .._worker import supervisor
+from .._worker import counting, supervisor
 from .archive_script import SCRIPT, URL
 from .cluster import Cluster, Object
 from .job import job_of, pod_of, process
@@ -23,6 +23,8 @@ from .runner import JobBridge
 
 #: Where the claim is in the pod of a Job.
 DIRECTORY = "/archives"
+#: Characters of what is written beside an archive; Linux takes 131072 bytes for one variable.
+_LONGEST = 100_000
 
 
 def archive_info_spec() -> ArgumentSpec:
@@ -40,7 +42,7 @@ def archive_info_spec() -> ArgumentSpec:
 def archive_spec() -> ArgumentSpec:
     own = ArgumentSpec(
         options=dict(
-            state=dict(type="str", choices=["present", "restored", "pruned"], default="present"),
+            state=dict(type="str", choices=["present", "described", "restored", "pruned"], default="present"),
             format=dict(type="str", choices=["custom", "directory"], default="custom"),
             jobs=dict(type="int", default=2),
             database=dict(type="str"),
@@ -50,11 +52,17 @@ def archive_spec() -> ArgumentSpec:
             statements=dict(type="str"),
             leave_out=dict(type="list", elements="str", default=[]),
             about=dict(type="dict", default={}),
+            count=dict(type="bool", default=False),
+            checksum=dict(type="bool", default=False),
             keep_count=dict(type="int", default=0),
             keep_seconds=dict(type="float", default=0),
             programs=dict(type="str"),
         ),
-        required_if=(("state", "present", ("name",)), ("state", "restored", ("name", "sha256"))),
+        required_if=(
+            ("state", "present", ("name",)),
+            ("state", "described", ("name", "sha256", "database")),
+            ("state", "restored", ("name", "sha256")),
+        ),
     )
     return archive_info_spec() + own
 
@@ -153,6 +161,10 @@ def run_archive(params: Mapping[str, Any], dry: bool = False) -> Object:
         bridge.do("archive_restore", params)
         return {"changed": True}
     path = f"{params['directory']}/{params['name']}"
+    if params["state"] == "described":
+        same = {"path": path, "claim": params["claim"], "database": params["database"], "sha256": params["sha256"]}
+        found = bridge.do("archive_describe", params, description=_short({**params["about"], **same}), proof=_proof(params))
+        return {"changed": found["made"]}
     description = {
         "path": path,
         "claim": params["claim"],
@@ -163,8 +175,19 @@ def run_archive(params: Mapping[str, Any], dry: bool = False) -> Object:
     }
     # The script adds size, checksum and time, and closes it.
     opened = json.dumps(description, separators=(",", ":"))[:-1]
-    found = bridge.do("archive", params, description=opened, proof=_proof(params))
-    return {"changed": found["made"], "archive": found["archive"]}
+    count = counting.script(params["checksum"]) if params["count"] else ""
+    found = bridge.do("archive", params, description=opened, proof=_proof(params), count=count)
+    tables = {"tables": found["tables"]} if "tables" in found else {}
+    return {"changed": found["made"], "archive": found["archive"], **tables}
+
+
+def _short(description: Mapping[str, Any]) -> str:
+    """Return it as JSON, without the rows of each table where those of very many are more than a variable of a process may hold."""
+    text = json.dumps(description, separators=(",", ":"))
+    if len(text) > _LONGEST:
+        proof = {name: value for name, value in (description.get("proof") or {}).items() if name != "counts"}
+        text = json.dumps({**description, "proof": proof}, separators=(",", ":"))
+    return text
 
 
 def _proof(params: Mapping[str, Any]) -> str:

@@ -160,10 +160,39 @@ is_ours() { # what is written beside the archive, or was about to be, names it a
   return 1
 }
 
+dump() { # options; into $partial
+  if [ -z "$DBOPS_COUNT" ]; then
+    run "Writing the archive" pg_dump "$@" "--file=$partial"
+    return
+  fi
+  command -v psql >/dev/null || fail options_invalid "The image has no psql in $PATH."
+  # psql holds the snapshot while pg_dump reads it, and counts in it afterwards
+  { printf 'set --'; printf " '%s'" "$@"; } >/tmp/dump
+  cat >>/tmp/dump <<'END'
+
+pg_dump "$@" "--snapshot=$DBOPS_SNAPSHOT" "--file=$partial" >/tmp/said 2>&1 </dev/null
+status=$?
+echo "$status" >/tmp/status
+[ "$status" = 0 ] && echo off || echo on
+END
+  rm -f /tmp/status
+  export partial
+  counted=0
+  printf '%s\n' "$DBOPS_COUNT" |
+    psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 >/tmp/counted 2>/tmp/unread || counted=$?
+  status=$(cat /tmp/status 2>/dev/null || echo 0)
+  [ "$status" = 0 ] || fail archive_failed "Writing the archive failed, pg_dump ended with status $status: $(tail -n 20 /tmp/said)"
+  [ "$counted" = 0 ] || fail archive_failed "The rows of the archive could not be counted: $(tail -n 20 /tmp/unread)"
+}
+
+is_proved() { # or nobody asked
+  [ -z "$DBOPS_COUNT" ] || grep -q '"proved":true' "$target.json"
+}
+
 archive() {
   is_plain "$DBOPS_NAME" || fail name_invalid "The name of an archive can not be '$DBOPS_NAME'. Nothing was touched."
   known=$(sed -n 's/.*"sha256":"\([0-9a-f]*\)".*/\1/p' "$target.json" 2>/dev/null)
-  if [ -n "$known" ] && [ "$(sum "$target")" = "$known" ]; then
+  if [ -n "$known" ] && is_proved && [ "$(sum "$target")" = "$known" ]; then
     reply true "{\"made\":false,\"archive\":$(described "$target.json")}" null
     return
   fi
@@ -182,9 +211,9 @@ archive() {
   connect pg_dump
   trap 'rm -rf "$partial"' EXIT
   if [ "$DBOPS_FORMAT" = directory ]; then
-    run "Writing the archive" pg_dump --format=directory "--jobs=$DBOPS_JOBS" "--file=$partial"
+    dump --format=directory "--jobs=$DBOPS_JOBS"
   else
-    run "Writing the archive" pg_dump --format=custom "--file=$partial"
+    dump --format=custom
   fi
   run "Reading the archive back" pg_restore --list "$partial"
   size=$(bytes "$partial") sha=$(sum "$partial")
@@ -195,7 +224,26 @@ archive() {
   mv "$partial" "$target" || fail archive_failed "The archive could not be renamed to $target."
   mv "$partial.json" "$target.json" || fail archive_failed "What $target is could not be written beside it."
   sync
-  reply true "{\"made\":true,\"archive\":$(described "$target.json")}" null
+  tables=
+  [ -z "$DBOPS_COUNT" ] || tables=",\"tables\":{$(awk '{ printf "%s%s", (NR > 1 ? "," : ""), $0 }' /tmp/counted)}"
+  reply true "{\"made\":true,\"archive\":$(described "$target.json")$tables}" null
+}
+
+describe() { # what is known of the archive by now, in the place of what stands beside it
+  is_plain "$DBOPS_NAME" || fail name_invalid "The name of an archive can not be '$DBOPS_NAME'. Nothing was touched."
+  sha=$(sum "$target")
+  [ -n "$sha" ] || fail archive_missing "The archive $target is not there. Nothing was touched."
+  is_ours || fail not_ours "$target.json is left alone: it does not say that $target was made by this collection."
+  [ "$sha" = "$DBOPS_SHA256" ] ||
+    fail archive_damaged "The archive $target is damaged: its checksum is $sha and was $DBOPS_SHA256. Nothing was touched."
+  if [ "$(cat "$target.json")" = "$DBOPS_DESCRIPTION" ]; then
+    reply true '{"made":false}' null
+    return
+  fi
+  printf '%s' "$DBOPS_DESCRIPTION" >"$partial.json" && mv "$partial.json" "$target.json" ||
+    fail archive_failed "What $target is could not be written beside it."
+  sync
+  reply true '{"made":true}' null
 }
 
 list() {

@@ -11,19 +11,15 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
+from .. import counting
 from .connected import postgresql, wait_for_none
 from .engine import Connection
 
-#: The tables whose rows count: what a query over them goes on with after its columns.
-TABLES = """
-from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
-order by 1, 2"""
 _WRITTEN = f"""
 select n.nspname::text, c.relname::text, coalesce(nullif(pg_stat_get_live_tuples(c.oid), 0), c.reltuples)::float8,
        c.oid::text || '/' || c.relfilenode::text,
        pg_stat_get_tuples_inserted(c.oid) + pg_stat_get_tuples_updated(c.oid) + pg_stat_get_tuples_deleted(c.oid)
-{TABLES}"""
+{counting.TABLES}"""
 # A database's counters start again when somebody resets them and after a crash; the latter shows in the server's own statistics.
 _EPOCH = """
 select coalesce((select stats_reset::text from pg_stat_database where datname = current_database()), '') || ' '

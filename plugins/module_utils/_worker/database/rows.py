@@ -12,26 +12,17 @@ import time
 from fnmatch import fnmatchcase
 from typing import Any, Callable, Dict, Iterator, Optional, Sequence, Tuple
 
+from .. import counting
 from ..failure import Failure
 from . import compare, counters, processes
 from .engine import MYSQL, Connection, Server, as_failure, identifier, open_server
 
 Table = Dict[str, Any]
 Count = Tuple[Optional[int], Optional[str]]
-#: How row values are written as text must not depend on who asks.
-_POSTGRESQL_SETTINGS = (
-    "datestyle = 'ISO, YMD'",
-    "intervalstyle = 'postgres'",
-    "timezone = 'UTC'",
-    "extra_float_digits = 1",
-    "bytea_output = 'hex'",
-    "row_security = off",
-)
 _POSTGRESQL_TABLES = f"""
 select n.nspname::text, c.relname::text, c.reltuples::float8,
        has_schema_privilege(n.oid, 'USAGE') and has_table_privilege(c.oid, 'SELECT')
-{counters.TABLES}"""
-_CHECKSUM = 'mod(coalesce(sum(hashtextextended(t::text collate "C", 0)::numeric), 0), 18446744073709551616)::text'
+{counting.TABLES}"""
 _MYSQL_TABLES = """
 select table_name, table_rows from information_schema.tables
 where table_schema = database() and table_type = 'BASE TABLE' order by 1"""
@@ -129,12 +120,12 @@ def postgresql(connection: Connection, request: dict[str, Any]) -> Reader:
     quoted = {name: f"{identifier(row[0])}.{identifier(row[1])}" for name, row in rows.items()}
     connection.run(
         "begin isolation level repeatable read read only",  # one state of the whole database; ended with the connection
-        *[f"set local {setting}" for setting in _POSTGRESQL_SETTINGS],
+        *[f"set local {setting}" for setting in counting.SETTINGS],
         f"set local statement_timeout = {_milliseconds(request)}",
     )
 
     def read(name: str, checksum: bool) -> Count | None:
-        sql = f"select count(*), {_CHECKSUM if checksum else 'null::text'} from only {quoted[name]} t"
+        sql = f"select count(*), {counting.CHECKSUM if checksum else counting.NONE} from only {quoted[name]} t"
         connection.run("savepoint one")
         try:
             row = connection.rows(sql)[0]
