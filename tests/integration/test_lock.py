@@ -41,12 +41,13 @@ def start_slow(app: Application, database: Any, slow: float | Gate, **parameters
 
 
 def found_it_taken(database: Any) -> bool:
-    """Whether a second upgrade is asking for the lock. On SQLite it leaves no trace, so it gets a while."""
+    """Whether a second upgrade is asking for the lock. Where its question leaves no trace, it gets a while."""
     if database.dialect == "postgresql":
         return len(database.sessions(LOCK_SESSION)) == 2
     if database.dialect == "mysql":  # the first has two sessions
         ((count,),) = database.server.fetch("select count(*) from information_schema.processlist where user = %s", [database.role])
-        return bool(count > 2)
+        if count <= 2:
+            return False
     time.sleep(6)
     return True
 

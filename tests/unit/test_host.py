@@ -485,3 +485,30 @@ def test_what_starts_again_and_again_already_is_not_taken_for_up() -> None:
     with pytest.raises(MigrationError, match="not all of it stays up: shop is BACKOFF") as failure:
         serve(Scripted(looping), wish(["shop"]), False, time.clock())
     assert failure.value.kind == "start_failed"
+
+
+class Ended:
+    """A manager whose only program has just ended by itself, and is started again by it unless it is stopped."""
+
+    def __init__(self, ended: bool):
+        self.item = program("web", "EXITED", "web", once=ended, restarting=True)
+
+    def look(self) -> list[Service]:
+        return [self.item]
+
+    def stop(self, found: Sequence[Service]) -> None:
+        self.item = replace(self.item, state="STOPPED", restarting=False)
+
+    def start(self, names: Sequence[str], wait: bool) -> None:
+        raise AssertionError
+
+    def logs(self, names: Sequence[str], since: float, lines: int) -> str:
+        raise AssertionError
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_one_between_its_end_and_its_next_start_is_stopped_and_runs_again_afterwards(ended: bool) -> None:
+    manager = Ended(ended)
+    result = stop_host(manager, ["web"], False)
+    assert result["changed"] is not ended and manager.item.state == ("EXITED" if ended else "STOPPED")
+    assert [item.runs for item in recorded_from(result["before"])] == [not ended]

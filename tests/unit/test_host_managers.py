@@ -289,6 +289,14 @@ def test_states_of_supervisor(
     assert (item.name, item.runs, item.waiting, item.ended, item.failed) == ("orders:web", runs, waiting, ended, failed)
 
 
+@pytest.mark.parametrize(
+    ("state", "ago", "restarting"), [("EXITED", 0, True), ("EXITED", 1, True), ("EXITED", 2, False), ("FATAL", 0, False)]
+)
+def test_one_that_has_just_ended_may_be_started_again(state: str, ago: int, restarting: bool) -> None:
+    info = {"group": "web", "name": "web", "statename": state, "exitstatus": 1, "stop": 1000, "now": 1000 + ago}
+    assert supervisor.service_from(info, {}, "web", True).restarting is restarting
+
+
 def test_a_program_that_ended_with_another_status_is_not_done() -> None:
     info = {"group": "job", "name": "job", "statename": "EXITED", "exitstatus": 2}
     assert not supervisor.service_from(info, {"startsecs": 0, "exitcodes": [0]}, "job", True).ended

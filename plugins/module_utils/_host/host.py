@@ -43,7 +43,7 @@ class Wish:
 
 def stop_host(manager: Manager, services: Sequence[str], dry: bool) -> dict[str, Any]:
     """Stop everything, wait until it has ended, and return what there was before and is now."""
-    before = _found(manager)
+    before = [_comes_back(item) if item.restarting and not item.ended else item for item in _found(manager)]
     running = [item for item in before if item.runs and item.part != "neighbour"]
     if dry or not running:
         after = [_stopped(item) if dry and item in running else item for item in before]
@@ -232,6 +232,10 @@ def _empty(plan: Sequence[Turn]) -> list[str]:
     return [
         f"Nothing of {turn.service} ran before, so nothing of it is started." for turn in plan if not turn.must and not turn.may
     ]
+
+
+def _comes_back(item: Service) -> Service:
+    return replace(item, runs=True, failed=False)
 
 
 def _stopped(item: Service) -> Service:

@@ -25,6 +25,7 @@ class Service:
     detail: str = ""
     runs: bool = False  # a process of it is there, or will be without anybody's doing
     waiting: bool = False  # on its way up, or about to be started again
+    restarting: bool = False  # it has just ended, and its manager may be about to start it again
     ended: bool = False  # it had its turn and is done, as a oneshot is
     failed: bool = False  # one of a group that its manager has given up; it may fail again
     starts_itself: bool = True

@@ -64,6 +64,7 @@ def service_from(info: Mapping[str, Any], config: Mapping[str, Any], service: st
         detail=said,
         runs=state in _LIVING,
         waiting=state in ("STARTING", "BACKOFF", "STOPPING"),
+        restarting=state == "EXITED" and info.get("now", 0) - info.get("stop", 0) < _RESTART_SECONDS,
         ended=once,
         failed=not exact and not once and state in ("EXITED", "FATAL"),
         starts_itself=bool(config.get("autostart", True)),
@@ -126,8 +127,8 @@ class Supervisor:
             self._stop_one(name)
         deadline, left = self.now() + self.limits.stop, len(names)
         while True:
-            living, restarting = self._living(names)
-            if not living and not restarting:
+            living = self._living(names)
+            if not living:
                 return
             for item in living:
                 if item.state != "STOPPING":
@@ -142,12 +143,11 @@ class Supervisor:
                 )
             self.sleep(_POLL_SECONDS)
 
-    def _living(self, names: Sequence[str]) -> tuple[list[Service], bool]:
-        """Return what is still there, and whether one that has just ended by itself may be started again."""
+    def _living(self, names: Sequence[str]) -> list[Service]:
+        """Return what is still there, or has just ended by itself and may be started again."""
         infos = [item for item in self._call("getAllProcessInfo") if full_name(item["group"], item["name"]) in names]
-        living = [service_from(item, {}, item["name"], True) for item in infos]
-        fresh = any(item["statename"] == "EXITED" and item["now"] - item["stop"] < _RESTART_SECONDS for item in infos)
-        return [item for item in living if item.runs], fresh
+        found = [service_from(item, {}, item["name"], True) for item in infos]
+        return [item for item in found if item.runs or item.restarting]
 
     def _stop_one(self, name: str) -> None:
         try:
