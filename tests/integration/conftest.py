@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fixtures of the integration tests. Which application environment a test runs in is its fixture `app`.
 
-Every test runs with the newest Alembic; those marked `core` with the oldest one too. With DBOPS_TEST_ALL=1 every test
-runs with all three, and the core ones with older and newer Pythons as well.
+Every test runs with the newest Alembic; those marked `core` with the oldest one too, unless they say that this is for later:
+`core(quick=False)`. With DBOPS_TEST_ALL=1 every test runs with all three, and the core ones with older and newer Pythons as well.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ PYTHONS = {"alembic18": ("3.8", "3.9"), "alembic113": ("3.8", "3.13"), "alembic1
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "core: runs with the oldest Alembic too, and in make test-all with each")
+    config.addinivalue_line("markers", "core(quick=True): runs with the oldest Alembic too, and in make test-all with each")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "app_environment" not in metafunc.fixturenames:
         return
-    core = metafunc.definition.get_closest_marker("core") is not None
+    marker = metafunc.definition.get_closest_marker("core")
+    core, oldest = marker is not None, marker is not None and marker.kwargs.get("quick", True)
     found = []
     for name in reversed(venvs.ALEMBICS):
-        quick = name == venvs.ALEMBICS[-1] or (core and name == venvs.ALEMBICS[0])
+        quick = name == venvs.ALEMBICS[-1] or (oldest and name == venvs.ALEMBICS[0])
         marks = [] if quick else [pytest.mark.slow]
         found.append(pytest.param((name, None), id=name, marks=marks))
         if core:

@@ -54,6 +54,7 @@ def test_a_backup_is_restored_to_the_last_byte(stocked: Shop) -> None:
     assert record["status"] == "finished"
 
 
+@pytest.mark.slow
 def test_a_damaged_archive_is_refused(stocked: Shop) -> None:
     stocked.passes("backup")
     (archive,) = stocked.archives()

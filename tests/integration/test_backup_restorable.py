@@ -56,7 +56,7 @@ def in_place(tmp_path: Path, newest: Application, postgres: Postgres) -> Iterato
     yield from stock(tmp_path, newest, postgres, "")
 
 
-@pytest.mark.parametrize("role", ["beside", "in_place"])
+@pytest.mark.parametrize("role", [pytest.param("beside", marks=pytest.mark.slow), "in_place"])
 def test_what_only_a_superuser_may_create_is_told_and_kept_by_a_restore(role: str, request: pytest.FixtureRequest) -> None:
     stocked = request.getfixturevalue(role)
     database = stocked.database

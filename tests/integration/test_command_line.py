@@ -133,6 +133,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterat
         made.close()
 
 
+@pytest.mark.slow
 def test_a_deployment_that_nobody_asks_whether_it_serves_says_so(bare: Stage) -> None:
     """Last, since it deploys."""
     plan = bare.play("plan", release_version="1.0", health_url="")

@@ -199,7 +199,14 @@ def test_a_disk_that_is_full(shop: SqliteDatabase, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "shop"), [("present", "wal"), ("restored", "wal"), ("restored", "delete"), ("absent", "delete")], indirect=["shop"]
+    ("state", "shop"),
+    [
+        ("restored", "wal"),
+        pytest.param("present", "wal", marks=pytest.mark.slow),
+        pytest.param("restored", "delete", marks=pytest.mark.slow),
+        ("absent", "delete"),
+    ],
+    indirect=["shop"],
 )
 def test_killed_before_every_step(shop: SqliteDatabase, tmp_path: Path, state: str) -> None:
     call, full, at = call_for(shop), shop.dump(), 1

@@ -145,6 +145,7 @@ def test_before_deployment_refuses_it(stage: Stage, tmp_path: Path) -> None:
     assert state(stage) == before
 
 
+@pytest.mark.slow
 def test_one_that_fails_does_not_bar_the_way_back(stage: Stage, tmp_path: Path) -> None:
     hooks, before = Hooks(tmp_path / "hooks"), state(stage)
     failing = ("after_failure", "before_restore", "before_undrain")

@@ -164,8 +164,8 @@ def test_check_mode_shows_the_sql_and_touches_nothing(stage: Stage) -> None:
     ("release", "step", "why"),
     [
         ("broken_migration", "upgrading", "customers_name_key"),
-        ("broken_autocommit", "upgrading", ""),
-        ("wont_start", "starting", ""),
+        pytest.param("broken_autocommit", "upgrading", "", marks=pytest.mark.slow),
+        pytest.param("wont_start", "starting", "", marks=pytest.mark.slow),
         ("unhealthy", "starting", 'column \\"discount\\" does not exist'),
     ],
 )

@@ -79,7 +79,7 @@ def servers(folder: Path) -> list[str]:
     return processes("postgres", str(folder))
 
 
-@pytest.mark.core
+@pytest.mark.core(quick=False)
 def test_a_role_without_rights_gets_a_whole_rehearsal(app: Application, pg: Any, temporary: Path) -> None:
     project = based(app, pg, list(CASES))
     before = pg.dump()

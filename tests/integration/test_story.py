@@ -95,6 +95,7 @@ def test_everything_else_is_in_the_log(stage: Stage, good: Run) -> None:
     assert log.stat().st_mode & 0o777 == 0o600 and stage.database.password not in text
 
 
+@pytest.mark.slow
 def test_a_failed_migration_says_why_and_what_is_next(stage: Stage, good: Run) -> None:
     bad = stage.play("maintenance_window", release_version="broken_migration")
     assert bad.status == 2, bad.output

@@ -14,7 +14,6 @@ from support.paths import CACHE, ROOT
 #: What make test takes: a deployment that goes through, one that fails, one whose controller dies, one that loses a host.
 QUICK = {
     "window_good": "",
-    "migration_fails": "",
     "killed_controller": "^killed when all are stopped and the steps on the database have just begun$",
     "faults": "^host unreachable after the stop$",
 }
