@@ -60,7 +60,7 @@ test-projects: ## Migrate projects from PyPI that nobody here wrote
 test-kubernetes: ## Whole deployments on a real cluster: DBOPS_KUBE names a program that starts one, else KUBECONFIG (tests/kubernetes/cluster.py)
 	@$(RUN) --slow kubernetes -- $(ARGS)
 
-pictures: dev ## The pictures of the report in README and guides; ARGS=FOLDER for every kind of report, to look at. Needs Chromium
+pictures: dev ## The drawings and the pictures of the report in README and guides; ARGS=FOLDER for every kind of report, to look at. Needs Chromium
 	@PYTHONPATH="$(CACHE)/tree:tests" $(DEV)/python tests/tooling/pictures.py $(ARGS)
 
 bench: dev ## Compare with doing it by hand

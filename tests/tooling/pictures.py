@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # Copyright (c) 2026, dbops.alembic contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes the pictures of the report for README and guides, from the deployments of its tests. Needs Chromium; see make pictures.
+"""Makes the pictures of README and guides: drawings, and the report, from the deployments of its tests. The latter needs Chromium.
 
-pictures.py           both pictures
+pictures.py           all of them, as make pictures does
 pictures.py FOLDER    every deployment, at 1100 and 390 pixels, dark, and on paper, to look at
 """
 
@@ -20,11 +20,10 @@ from typing import Any
 from ansible_collections.dbops.alembic.plugins.filter.deployment_outcome import deployment_outcome
 from ansible_collections.dbops.alembic.plugins.filter.deployment_report import deployment_report
 
+import drawings
+from drawings import IMAGES
 from support import deployments
 
-ROOT = Path(__file__).resolve().parents[2]
-ROOT = Path(__file__).resolve().parents[2]
-IMAGES = ROOT / "docs" / "docsite" / "rst" / "images"
 PICTURES = {"report_good": deployments.good, "report_put_back": deployments.failed}
 #: Chromium makes no window that is narrower than about 500 pixels, so a narrow page is shown in a frame.
 FRAME = '<body style="margin:0"><iframe src="page.html" style="width:390px;height:{height}px;border:0"></iframe>'
@@ -54,6 +53,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if len(sys.argv) == 1:
+            drawings.main()
             for title, case in PICTURES.items():
                 picture(page(case, folder), IMAGES / f"{title}.png", 1000, 760)
             return
