@@ -67,8 +67,8 @@ def run_archive_info(params: Mapping[str, Any]) -> dict[str, Any]:
     folder = os.path.normpath(params["directory"])
     result: dict[str, Any] = {"changed": False, "archives": [], "sha256": None, "bytes": None}
     if params.get("database"):
-        found = [item for item in _archives(folder) if item["database"] == params["database"]]
-        result["archives"] = [dict(item, path=_here(folder, item)) for item in sorted(found, key=age)]
+        found = [dict(item, path=_here(folder, item)) for item in _archives(folder) if item["database"] == params["database"]]
+        result["archives"] = [item for item in sorted(found, key=age) if file_at(item["path"]) in owned.ARCHIVE.files]
     if params.get("name"):
         checked("name", "archive", params["name"])
         result.update(_summed(os.path.join(folder, params["name"])) or {})
@@ -134,10 +134,10 @@ def _kept(folder: str, params: Mapping[str, Any], now: float, dry: bool) -> dict
             _settle(source)
         if old.file == "folder":
             remove(owned.ARCHIVE, old)  # a rename replaces no folder that holds something
-        with usable(folder):
-            os.rename(source, target)
         text = json.dumps(archive, indent=4, sort_keys=True)
         write(owned.DESCRIPTION, look(path + SUFFIX, "the archives in it", "the archive"), text, 0o600)
+        with usable(folder):  # last, so that an archive is never without what shows whose it is
+            os.rename(source, target)
     before = f"{path}\n" if old.file != "absent" else ""
     return {"changed": True, "archive": archive, "diff": text_diff(path, before, f"{path}\n{sums['sha256']}\n")}
 

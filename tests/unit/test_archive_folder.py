@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,33 @@ def test_only_an_archive_of_this_database_is_replaced(tmp_path: Path) -> None:
     call(tmp_path, "kept")
     write(tmp_path, "newer")
     assert call(tmp_path, "kept")["archive"]["bytes"] == 5 and (tmp_path / NAME).read_text() == "newer"
+
+
+def test_killed_before_an_archive_gets_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands beside it is there first: it is no archive yet, and the next run may take its place."""
+    write(tmp_path)
+    monkeypatch.setattr("os.rename", killed_at(2))
+    with pytest.raises(KeyboardInterrupt):
+        call(tmp_path, "kept")
+    monkeypatch.undo()
+    assert (tmp_path / f"{NAME}.json").exists() and not (tmp_path / NAME).exists()
+    assert info(tmp_path, database="shop")["archives"] == []
+    write(tmp_path, "again")
+    call(tmp_path, "kept")
+    assert len(info(tmp_path, database="shop")["archives"]) == 1
+
+
+def killed_at(number: int) -> Any:
+    """A rename that ends the process the Nth time."""
+    rename, done = os.rename, []
+
+    def once(source: str, target: str) -> None:
+        done.append(target)
+        if len(done) == number:
+            raise KeyboardInterrupt
+        rename(source, target)
+
+    return once
 
 
 def test_nothing_was_written(tmp_path: Path) -> None:
