@@ -67,6 +67,7 @@ from typing import Any, Callable, Sequence
 from ansible import constants as C
 from ansible import context
 from ansible.plugins.callback.default import CallbackModule as Default
+from ansible_collections.dbops.alembic.plugins.filter.deployment_hosts import NOBODY
 from ansible_collections.dbops.alembic.plugins.plugin_utils._story import Story, Task
 from ansible_collections.dbops.alembic.plugins.plugin_utils._story_layout import Line, note
 from ansible_collections.dbops.alembic.plugins.plugin_utils._story_terminal import Terminal, log_path
@@ -89,6 +90,7 @@ class CallbackModule(Default):
         self._terminal: Terminal | None = None
         self._log, self._playbook = "", ""
         self._tasks: dict[str, Task] = {}
+        self._hosts: list[str] = []
 
     def _tell(self, own: Callable[[], Any], lines: Lines) -> None:
         """Let Ansible's own callback write to the log, and show what the story makes of it. Without a story, the former is all."""
@@ -127,6 +129,7 @@ class CallbackModule(Default):
             self._terminal.show([note(f"There is no log of this run: {problem}", "warning")])
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
+        self._hosts = [play.hosts] if isinstance(play.hosts, str) else list(play.hosts or ())
         lines = partial(self._call, "play", play.get_name().strip(), time.monotonic())
         self._tell(partial(super().v2_playbook_on_play_start, play), lines)
 
@@ -168,7 +171,8 @@ class CallbackModule(Default):
         self._tell(partial(super().v2_playbook_on_notify, handler, host), list)
 
     def v2_playbook_on_no_hosts_matched(self) -> None:
-        self._tell(super().v2_playbook_on_no_hosts_matched, lambda: [note("No hosts matched.")])
+        meant = self._hosts == [NOBODY]  # a pass that does not run
+        self._tell(super().v2_playbook_on_no_hosts_matched, lambda: [] if meant else [note("No hosts matched.")])
 
     def v2_playbook_on_no_hosts_remaining(self) -> None:
         self._tell(super().v2_playbook_on_no_hosts_remaining, list)

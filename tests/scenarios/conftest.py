@@ -57,11 +57,16 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="session")
-def molecule(request: pytest.FixtureRequest) -> Iterator[Molecule]:
+def able() -> None:
+    """Skip or fail where there can be no hosts."""
     if reason := forbidden():
         pytest.skip(reason)
     if reason := missing_packages():
         (pytest.fail if os.environ.get("DBOPS_REQUIRE_SERVICES") else pytest.skip)(reason)
+
+
+@pytest.fixture(scope="session")
+def molecule(request: pytest.FixtureRequest, able: None) -> Iterator[Molecule]:
     environments.tree()
     python = environments.virtual_environment("molecule", environments.controller_python())
     run = CACHE / "lab" / f"run-{os.getpid()}"

@@ -14,7 +14,7 @@ from paths import TREES
 
 EVERYWHERE = (
     *("systemd-sysv", "dbus", "openssh-server", "iproute2", "procps"),
-    *("python3", "python3-venv", "git", "supervisor", "postgresql-client"),
+    *("python3", "python3-venv", "python3-apt", "sudo", "git", "supervisor", "postgresql-client"),
 )
 #: The machines with HAProxy and PostgreSQL are on the older Debian.
 PACKAGES = {"bookworm": (*EVERYWHERE, "haproxy", "postgresql"), "trixie": EVERYWHERE}
