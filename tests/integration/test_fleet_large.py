@@ -15,10 +15,10 @@ import pytest
 
 from support.application import Application, failed, ok
 from support.fleet import Fleet, Watch, outcomes, schemas
-from support.postgres import PostgresDatabase
+from support.postgres import Postgres, PostgresDatabase
 from support.runner import process_tree
 from support.sqlite import SqliteDatabase
-from support.waiting import PATIENCE, until
+from support.waiting import PATIENCE, Gate, until
 
 pytestmark = pytest.mark.slow
 
@@ -86,6 +86,30 @@ def test_a_server_that_has_too_few_connections_is_told(newest: Application, pg: 
     hints = {item["failure"]["hint"] for item in result["targets"] if item["failure"]}
     assert any("lower parallel" in str(hint) for hint in hints), hints
     assert ok(fleet.run(parallel=1))["counts"]["failed"] == 0
+
+
+def test_a_server_that_goes_away_in_the_middle(newest: Application, tmp_path: Path) -> None:
+    """What was worked on fails and is whole; whoever comes while there is no server fails too; the next run does the rest."""
+    server = Postgres().create().start()
+    try:
+        made, gate = [server.database() for _ in range(6)], Gate(tmp_path / "open")
+        targets = [{"name": database.name, "url": database.url()} for database in made]
+        fleet = Fleet(newest, newest.project("slow"), targets, tmp_path, parallel=2, max_failures="100%")
+        ok(fleet.run(revision="n001"))
+        run = fleet.start(environment=gate.environment)
+        for database in made[:2]:
+            database.wait_for_session("query like '%%pg_sleep%%' and state = 'active'")
+        server.restart(signal.SIGQUIT)
+        gate.open()
+        result = failed(run.result(), "targets_failed")
+        for item in result["targets"]:
+            assert item["after"] == (["n001"] if item["failure"] else ["n003"]), item
+        assert result["failed_targets"][:2] == [database.name for database in made[:2]] and result["counts"]["not_begun"] == 0
+        assert {item["failure"]["kind"] for item in result["targets"][:2]} == {"connection_lost"}
+        ok(fleet.run())
+        assert [database.fetch("select version_num from alembic_version") for database in made] == [[("n003",)]] * 6
+    finally:
+        server.remove()
 
 
 def is_whole(pg: PostgresDatabase, schema: str) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.dbops.alembic.plugins.module_utils import _errors
 from ansible_collections.dbops.alembic.plugins.module_utils._core import fleet, fleet_outcome
 from ansible_collections.dbops.alembic.plugins.module_utils._core.fleet import Pace, Progress
-from ansible_collections.dbops.alembic.plugins.module_utils._fleet import call, query, spec, targets
+from ansible_collections.dbops.alembic.plugins.module_utils._fleet import call, query, run, spec, targets
 from ansible_collections.dbops.alembic.plugins.plugin_utils import _follow
 
 
@@ -290,6 +290,13 @@ def test_what_was_found_has_the_url_of_the_module_before_that_of_the_query() -> 
     urls = [item["url"] for item in query.as_targets(found, {**asked, "url": None})]
     assert urls == ["postgresql://looker@h/postgres", "postgresql://looker@h/bb"]
     assert query.as_targets([{"name": "c", "file": "/srv/c.sqlite", "labels": []}], asked)[0]["url"] == "sqlite:////srv/c.sqlite"
+
+
+def test_a_defect_in_one_of_the_threads_is_not_waited_for() -> None:
+    found = targets.targets_of(params({"name": "a"}, {"name": "b"}))
+    fleet_run = run.Fleet(params(), found, pace("ab"), None, False, lambda message: None)  # type: ignore[arg-type]
+    with pytest.raises(ZeroDivisionError):
+        fleet_run.each(["a", "b"], lambda target: 1 / 0, lambda name, result: ())
 
 
 def test_no_target_at_all_is_refused() -> None:

@@ -53,12 +53,18 @@ class Fleet:
         return TargetBridge("", warn, self.hub, tell)
 
     def each(self, names: Sequence[str], work: Callable[[Target], Any], taken: Callable[[str, Any], Sequence[str]]) -> None:
-        """Do ``work`` for ``names``, each in a thread of its own, and then for those that ``taken`` returns for what came of it."""
+        """Do ``work`` for ``names``, each in a thread of its own, and then for those that ``taken`` returns for what came of it.
+
+        :raises: what ``work`` raises, which is a defect.
+        """
         done: queue.Queue[tuple[str, Any]] = queue.Queue()
         running: set[str] = set()
 
         def run(target: Target) -> None:
-            done.put((target.name, work(target)))
+            try:
+                done.put((target.name, work(target)))
+            except BaseException as exc:
+                done.put((target.name, exc))
 
         while True:
             for name in names:
@@ -73,6 +79,8 @@ class Fleet:
                 except queue.Empty:
                     if not self.goes_on():
                         raise SystemExit(1) from None  # which closes the pipes, and so ends what only reads
+            if isinstance(result, BaseException):
+                raise result
             running.discard(name)
             names = taken(name, result)
 

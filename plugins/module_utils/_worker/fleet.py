@@ -9,6 +9,7 @@ A child is the supervisor of its request, and does what it would do by itself: a
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -45,6 +46,7 @@ def serve(request: dict[str, Any], descriptor: int) -> None:
     several.prepare(request)
     sys.stdout.flush()
     sys.stderr.flush()
+    gc.freeze()  # what is there is there for good: a child that looked through it for garbage would copy it
     _Hub(request["commands"], Sender(descriptor), [int(item) for item in request["own"]]).run()
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from . import project, supervisor
 
 #: What every request imports sooner or later; the application's own code is left to each.
-NEEDED = ("sqlalchemy", "alembic.command", "alembic.config", "alembic.autogenerate", "alembic.runtime.migration")
+NEEDED = ("logging.config", "sqlalchemy", "alembic.command", "alembic.config", "alembic.autogenerate", "alembic.runtime.migration")
 
 
 def serve(request: dict[str, Any], descriptor: int) -> None:
