@@ -60,6 +60,9 @@ test-projects: ## Migrate projects from PyPI that nobody here wrote
 test-kubernetes: ## Whole deployments on a real cluster: DBOPS_KUBE names a program that starts one, else KUBECONFIG (tests/kubernetes/cluster.py)
 	@$(RUN) --slow kubernetes -- $(ARGS)
 
+docs: dev ## The documentation as a site, in .cache/docs/html
+	@$(DEV)/python tests/tooling/docs_site.py
+
 pictures: dev ## The drawings and the pictures of the report in README and guides; ARGS=FOLDER for every kind of report, to look at. Needs Chromium
 	@PYTHONPATH="$(CACHE)/tree:tests" $(DEV)/python tests/tooling/pictures.py $(ARGS)
 
@@ -77,4 +80,4 @@ clean: ## Remove all that was made, .cache included
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-all lint types format readmes sanity unit integration packaging test-demo molecule test-projects test-kubernetes pictures bench demo build clean
+.PHONY: help dev test test-all lint types format readmes sanity unit integration packaging test-demo molecule test-projects test-kubernetes docs pictures bench demo build clean

@@ -17,7 +17,9 @@ from support.paths import ROOT
 MADE_BY_BUILD = {"MANIFEST.json", "FILES.json"}
 ALONE = {"README.md", "CHANGELOG.md", "COPYING", "changelogs/changelog.yaml"}
 FOLDERS = ("LICENSES/", "docs/", "meta/", "playbooks/", "plugins/", "roles/")
-SHIPPED = [name for name in files() if name in ALONE or name.startswith(FOLDERS)]
+#: What makes a site of the documentation, in a checkout.
+SITE = "docs/site/"
+SHIPPED = [name for name in files() if name in ALONE or (name.startswith(FOLDERS) and not name.startswith(SITE))]
 
 
 @pytest.fixture(scope="module")
