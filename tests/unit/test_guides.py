@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import ast
+import configparser
 import re
 import shlex
 import subprocess
@@ -21,15 +23,20 @@ from ansible_collections.dbops.alembic.plugins.plugin_utils import _variables
 from support.paths import ROOT
 
 RST = ROOT / "docs" / "docsite" / "rst"
-PAGES = sorted(RST.glob("*.rst"))
+GUIDES = sorted(RST.glob("*.rst"))
+PAGES = [*GUIDES, ROOT / "docs" / "site" / "index.rst", ROOT / "README.md"]
 #: Prefixes of variables, to find those that a page names in its text.
 NAMED = re.compile(r"``((?:application|release|schema|backup|health|traffic|deployment)_[a-z0-9_]+)(?:[=:.][^`]*)?``")
+#: A module of ours as the key of a task, or the group.
+CALL = re.compile(r"(?:group/)?dbops\.alembic\.[a-z_]+$")
 #: Variables of playbooks that use no role.
 OF_PLAYBOOKS = re.compile(r"\b((?:plan_check|rolling)_\w+)\b")
 
 
 def blocks(path: Path, language: str) -> list[str]:
     """The blocks of a page in that language, as a reader copies them."""
+    if path.suffix == ".md":
+        return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL)
     found = re.findall(rf"^( *)\.\. code-block:: {language}\n\n((?:\1   .*\n|\n)+)", path.read_text(), re.MULTILINE)
     return [textwrap.dedent(text) for _indent, text in found]
 
@@ -49,6 +56,33 @@ def inventories(value: Any) -> Iterator[dict[str, Any]]:
             if isinstance(group, dict) and isinstance(group.get("hosts"), dict):
                 yield group.get("vars") or {}
                 yield from (variables for variables in group["hosts"].values() if variables)
+
+
+def tasks(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every use of a module of ours, and of the group of modules, in whatever depth."""
+    for item in value if isinstance(value, list) else value.values() if isinstance(value, dict) else ():
+        yield from tasks(item)
+    if isinstance(value, dict):
+        yield from ((name.rpartition(".")[2], given or {}) for name, given in value.items() if CALL.match(str(name)))
+
+
+def options_of(module: str) -> dict[str, Any]:
+    """The documented options of a module; of the group those that its seven have in common."""
+    path = ROOT / "plugins" / "modules" / f"{'alembic_info' if module == 'alembic' else module}.py"
+    found = documented(path, "DOCUMENTATION")
+    options = dict(found.get("options") or {})
+    for fragment in found.get("extends_documentation_fragment") or ():
+        name, _, part = fragment.partition("dbops.alembic.")[2].partition(".")
+        options |= (
+            documented(path.parents[1] / "doc_fragments" / f"{name}.py", part.upper() or "DOCUMENTATION").get("options") or {}
+        )
+    return options
+
+
+def documented(path: Path, name: str) -> dict[str, Any]:
+    """The YAML that a file has under that name."""
+    (text,) = re.findall(rf'^ *{name} = r?"""(.*?)"""', path.read_text(), re.MULTILINE | re.DOTALL)
+    return yaml.safe_load(text) or {}
 
 
 def known() -> dict[str, dict[str, Any]]:
@@ -103,16 +137,36 @@ def test_a_variable_that_a_text_names_is_there(path: Path) -> None:
     assert {name for name in NAMED.findall(path.read_text()) if not name.endswith("_")} - known_names == set()
 
 
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_a_task_has_options_that_its_module_takes(path: Path) -> None:
+    for text in blocks(path, "yaml"):
+        for module, given in tasks(yaml.safe_load(text)):
+            options = options_of(module)
+            assert set(given) <= set(options), f"{module}: {text}"
+            for name, value in given.items():
+                assert value in options[name].get("choices", [value]), f"{module}: {name}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_what_is_python_or_a_configuration_can_be_read(path: Path) -> None:
+    for text in blocks(path, "python"):
+        ast.parse(text)
+    for text in blocks(path, "ini"):
+        assert configparser.ConfigParser(interpolation=None).read_string(text) is None
+
+
 def test_there_is_something_to_look_at() -> None:
     shown = {words[-1] for path in PAGES for words in commands(path)}
     assert len(shown) > 15
-    assert all(commands(path) and blocks(path, "yaml") for path in PAGES if path.stem.startswith("from_"))
+    assert len({module for path in PAGES for text in blocks(path, "yaml") for module, _given in tasks(yaml.safe_load(text))}) > 8
+    assert sum(len(blocks(path, "python")) for path in PAGES) > 5 and any(blocks(path, "ini") for path in PAGES)
+    assert all(commands(path) and blocks(path, "yaml") for path in GUIDES if path.stem.startswith("from_"))
     assert any(list(inventories(yaml.safe_load(text))) for text in blocks(RST / "from_playbook.rst", "yaml"))
 
 
 def test_each_page_is_in_the_list_once() -> None:
     listed = re.findall(r"^      - (\w+)$", (RST.parent / "extra-docs.yml").read_text(), re.MULTILINE)
-    assert sorted(listed) == [path.stem for path in PAGES]
+    assert sorted(listed) == [path.stem for path in GUIDES]
 
 
 def test_the_layout_that_the_page_makes_is_taken_over(tmp_path: Path) -> None:
