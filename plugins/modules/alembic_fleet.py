@@ -10,7 +10,7 @@ module: alembic_fleet
 short_description: Upgrade many databases with the Alembic migrations of one application
 author:
   - dbops.alembic contributors (@dbops)
-version_added: 0.1.0
+version_added: 0.2.0
 description:
   - Upgrades, downgrades, stamps or reads many databases, or schemas of one, that belong to the same code. For an application with a
     database or a schema for each customer.

@@ -76,6 +76,7 @@ attributes:
 seealso:
   - module: dbops.alembic.alembic_info
   - module: dbops.alembic.alembic_downgrade
+  - module: dbops.alembic.alembic_fleet
   - module: dbops.alembic.alembic_stamp
   - module: dbops.alembic.alembic_check
   - module: dbops.alembic.alembic_revision

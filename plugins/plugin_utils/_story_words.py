@@ -24,7 +24,7 @@ DEEDS: dict[str, str] = {
     "alembic_plan": "Rehearse the pending revisions",
     "alembic_upgrade": "Upgrade the database",
     "alembic_downgrade": "Downgrade the database",
-    "alembic_fleet": "Work on many databases",
+    "alembic_fleet": "Upgrade many databases",
     "alembic_stamp": "Stamp the database",
     "alembic_check": "Compare the models with the database",
     "backfill": "Fill rows",
@@ -37,6 +37,9 @@ DEEDS: dict[str, str] = {
 }
 #: Where the option ``state`` says that the module does something else.
 OTHERWISE: dict[tuple[str, str], str] = {
+    ("alembic_fleet", "current"): "Read where many databases stand",
+    ("alembic_fleet", "downgraded"): "Downgrade many databases",
+    ("alembic_fleet", "stamped"): "Stamp many databases",
     ("database_snapshot", "restored"): "Put the snapshot back",
     ("database_snapshot", "absent"): "Remove old snapshots",
     ("database_snapshot", "pruned"): "Remove old snapshots",
@@ -96,8 +99,10 @@ def _stepped(result: Result) -> str:
 
 
 def _counted(result: Result) -> str:
-    counts = part(result.get("counts")) or {}
-    return ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in ("changed", "unchanged", "failed") if counts.get(name))
+    counts = part(result.get("counts"))
+    return ", ".join(
+        f"{counts[name]} {name.replace('_', ' ')}" for name in ("changed", "unchanged", "failed", "not_begun") if counts.get(name)
+    )
 
 
 def _planned(result: Result) -> str:

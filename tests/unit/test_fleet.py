@@ -12,7 +12,7 @@ from ansible_collections.dbops.alembic.plugins.module_utils import _errors
 from ansible_collections.dbops.alembic.plugins.module_utils._core import fleet, fleet_outcome
 from ansible_collections.dbops.alembic.plugins.module_utils._core.fleet import Pace, Progress
 from ansible_collections.dbops.alembic.plugins.module_utils._fleet import call, query, run, spec, targets
-from ansible_collections.dbops.alembic.plugins.plugin_utils import _follow
+from ansible_collections.dbops.alembic.plugins.plugin_utils import _follow, _story_words
 
 
 @pytest.mark.parametrize(
@@ -373,3 +373,12 @@ def test_the_end_of_each_target_is_a_line() -> None:
         "[1/2] a: base, behind, 2 pending",
         "[2/2] b: r2, at target",
     ]
+
+
+def test_the_story_of_a_run_calls_it_by_what_it_does() -> None:
+    name = "dbops.alembic.alembic_fleet"
+    states = ("upgraded", "downgraded", "stamped", "current")
+    verbs = [_story_words.deed(name, {"state": state}).split()[0] for state in states]
+    assert verbs == ["Upgrade", "Downgrade", "Stamp", "Read"]
+    counts = fleet_outcome.counted([entry("a"), entry("x", "failed"), entry("z", "not_begun")])
+    assert _story_words.told(name, {"counts": counts}) == "1 changed, 1 failed, 1 not begun" and not _story_words.told(name, {})
