@@ -66,6 +66,9 @@ docs: dev ## The documentation as a site, in .cache/docs/html
 pictures: dev ## The drawings and the pictures of the report in README and guides; ARGS=FOLDER for every kind of report, to look at. Needs Chromium
 	@PYTHONPATH="$(CACHE)/tree:tests" $(DEV)/python tests/tooling/pictures.py $(ARGS)
 
+recording: dev ## The recorded terminal in the guides, from the demo, on a quiet machine; ARGS=FILE for one that was made before
+	@$(DEV)/python tests/tooling/recording.py $(ARGS)
+
 bench: dev ## Compare with doing it by hand
 	@PATH=$(abspath $(DEV)):"$$PATH" python tests/bench/run.py
 
@@ -80,4 +83,4 @@ clean: ## Remove all that was made, .cache included
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .DEFAULT_GOAL := help
-.PHONY: help dev test test-all lint types format readmes sanity unit integration packaging test-demo molecule test-projects test-kubernetes docs pictures bench demo build clean
+.PHONY: help dev test test-all lint types format readmes sanity unit integration packaging test-demo molecule test-projects test-kubernetes docs pictures recording bench demo build clean
