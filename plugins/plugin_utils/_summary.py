@@ -87,14 +87,16 @@ def _route(result: Result, width: int) -> list[str]:
 
 
 def _health(result: Result, width: int) -> list[str]:
+    if result.get("outcome") == "checked":
+        return labelled("Health", unasked(result, "will look"), width=width)
     shown = result.get("record") and result.get("outcome") == "finished"
     return labelled("Health", unasked(result) if shown else "", width=width)
 
 
-def unasked(result: Result) -> str:
+def unasked(result: Result, looked: str = "looked") -> str:
     """Return the sentence that says where nobody looked whether it serves; empty where somebody did everywhere."""
     hosts = result.get("unasked_hosts")
-    return f"nobody looked whether it serves on {', '.join(hosts)}: neither health_url nor health_command is set" if hosts else ""
+    return f"nobody {looked} whether it serves on {', '.join(hosts)}: neither health_url nor health_command is set" if hosts else ""
 
 
 def _way_back(result: Result, width: int) -> list[str]:

@@ -138,6 +138,8 @@ def test_a_deployment_that_nobody_asks_whether_it_serves_says_so(bare: Stage) ->
     """Last, since it deploys."""
     plan = bare.play("plan", release_version="1.0", health_url="")
     assert plan.status == 0 and "Nobody will look whether the new release serves on shop1, shop2" in plan.output, plan.output
+    checked = bare.play("maintenance_window", "--check", release_version="1.0", health_url="")
+    assert checked.status == 0 and "nobody will look whether it serves on shop1, shop2" in checked.output, checked.output
     run = bare.play("maintenance_window", release_version="1.0", health_url="")
     assert run.status == 0 and run.result["unasked_hosts"] == ["shop1", "shop2"], run.output
     assert "nobody looked whether it serves on shop1, shop2" in run.output, run.output

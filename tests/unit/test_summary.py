@@ -80,6 +80,10 @@ def test_a_good_deployment():
             ["Failed at     starting on shop1, shop2", "              shop1, shop2: no"],
         ),
         ({"warnings": ["look at it"]}, ["Warning       look at it"]),
+        (
+            {"unasked_hosts": ["shop2"], "outcome": "checked", "record": ""},
+            ["Health        nobody will look whether it serves on shop2: neither health_url"],
+        ),
         ({"unasked_hosts": ["shop2"]}, ["Health        nobody looked whether it serves on shop2: neither health_url nor"]),
         (
             {"failure": {"step": "upgrading", "hosts": ["shop1"], "message": "it broke\nat line 3"}},
