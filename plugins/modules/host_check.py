@@ -115,7 +115,7 @@ seealso:
   - module: dbops.alembic.application_host_info
 author:
   - dbops.alembic contributors (@dbops)
-version_added: 0.1.0
+version_added: 0.2.0
 """
 
 EXAMPLES = r"""
