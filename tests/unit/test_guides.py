@@ -19,6 +19,7 @@ import yaml
 from ansible.cli.playbook import PlaybookCLI
 from ansible_collections.dbops.alembic.plugins.module_utils._releases import Releases
 from ansible_collections.dbops.alembic.plugins.plugin_utils import _variables
+from pygments.lexers import get_lexer_by_name
 
 from support.paths import ROOT
 
@@ -153,6 +154,16 @@ def test_what_is_python_or_a_configuration_can_be_read(path: Path) -> None:
         ast.parse(text)
     for text in blocks(path, "ini"):
         assert configparser.ConfigParser(interpolation=None).read_string(text) is None
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_a_block_is_in_the_language_that_it_says(path: Path) -> None:
+    """As Sphinx asks it, for which another one is a warning, and so a failure of make docs."""
+    for language in set(re.findall(r"^ *\.\. code-block:: (\S+)$", path.read_text(), re.MULTILINE)):
+        lexer = get_lexer_by_name(language)
+        lexer.add_filter("raiseonerror")
+        for text in blocks(path, language):
+            assert list(lexer.get_tokens(text)), text
 
 
 def test_there_is_something_to_look_at() -> None:
