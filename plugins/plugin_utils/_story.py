@@ -113,6 +113,8 @@ class Story:
             step.remark = told(task.action, result) or step.remark
             for warning in result.get("warnings") or ():
                 found += self._once(f"warning: {warning}")
+        for remark in result.get("remarks") or () if task.action.endswith("host_check") else ():
+            found += self._once(f"warning: {host}: {remark}")
         return found
 
     def waits(self, task: Task, host: str, attempt: int, attempts: int) -> list[Line]:

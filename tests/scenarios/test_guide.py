@@ -51,6 +51,9 @@ class Place:
     def sh(self, command: str, folder: Path | None = None) -> str:
         return self._done(["bash", "-c", command], folder or self.deploy)
 
+    def fails(self, command: str) -> str:
+        return self._done(["bash", "-c", f"! {command}"], self.deploy)
+
     def _done(self, command: list[str], folder: Path, stdin: str = "") -> str:
         done = subprocess.run(
             command,
@@ -201,3 +204,18 @@ def test_the_example_of_the_guide_deploys_as_it_stands(place: Place) -> None:
     place.sh("ansible-playbook setup.yml")
     serves(place, "1.1.0")
     place.on("app1.example.com", "set -e; systemctl is-enabled --quiet orders")
+
+
+def test_what_real_units_miss_is_told_of_all_hosts_at_once(place: Place) -> None:
+    """After the example was deployed: what systemd would say at the start only is known before anything is stopped."""
+    unit = "/etc/systemd/system/orders.service"
+    place.on("app1.example.com", f"sed -i 's/^User=.*/User=no-such-user/' {unit} && systemctl daemon-reload")
+    place.on("app2.example.com", "mv /etc/orders.env /etc/orders.away")
+    said = " ".join(place.fails("ansible-playbook dbops.alembic.maintenance_window -e release_version=1.0.0").split())
+    for told in (
+        "app1.example.com: orders.service runs as no-such-user, and there is no such user.",
+        "app2.example.com: orders.service reads its environment from /etc/orders.env, which is not there.",
+    ):
+        assert told in said, said
+    for host in ("app1.example.com", "app2.example.com"):
+        assert health(place, host)["release"] == RELEASES["1.1.0"]

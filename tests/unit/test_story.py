@@ -35,6 +35,7 @@ def ran(one, *hosts, state="ok", **result):
 
 KEPT = task("Keep it", "ansible.builtin.set_fact", True)
 STOP, UPGRADE = ours("Stop", "application_host"), ours("Upgrade it", "alembic_upgrade")
+CHECK = ours("Check it", "host_check")
 REFUSE = task("Refuse", "ansible.builtin.fail", True)
 
 
@@ -108,6 +109,11 @@ REFUSE = task("Refuse", "ansible.builtin.fail", True)
             [*ran(UPGRADE, "a", warnings=["mind the proxy"]), ("end",)],
             ["      warning: mind the proxy", "  ok  Upgrade the database|a|3.0 s"],
             id="a warning of a step is told",
+        ),
+        pytest.param(
+            [*ran(CHECK, "a", remarks=["no room"]), ("result", CHECK, "b", "ok", {"remarks": ["no room"]}), ("end",)],
+            ["      warning: a: no room", "      warning: b: no room", "  ok  P|2 hosts|4.0 s"],
+            id="what is to be looked at on a host is told with its name",
         ),
         pytest.param(
             [("waits", STOP, "a", 2, 30)], ["      a: Stop: not yet, try 2 of 30"], id="waiting says for what and how often"
