@@ -13,7 +13,7 @@ from ._archives import replaceable, shows_archive
 from ._argspec import ArgumentSpec
 from ._core import owned
 from ._core.diff import text_diff
-from ._owned import checked, demand, file_at, look, read, remove
+from ._owned import checked, demand, file_at, look, read, remove, usable
 
 #: What a report of ours has in its first lines, and what those of the first version have instead.
 REPORT = '<meta name="generator" content="dbops.alembic">'
@@ -32,6 +32,7 @@ def owned_path_spec() -> ArgumentSpec:
             kind=dict(type="str", choices=list(KINDS), required=True),
             state=dict(type="str", choices=["absent", "replaceable"], default="absent"),
             database=dict(type="str"),
+            folder_made=dict(type="bool", default=False),
         ),
         required_if=(("kind", "archive", ("database",)),),
     )
@@ -51,11 +52,17 @@ def run_owned_path(params: Mapping[str, Any], dry: bool = False) -> dict[str, An
     if params["kind"] == "archive" and params["state"] == "replaceable":
         replaceable(path, params["database"])
     there = found.file != "absent"
+    made = bool(params["state"] == "replaceable" and params.get("folder_made")) and file_at(found.folder) == "absent"
     if params["state"] == "absent" and not dry:
         remove(thing, found)
+    if made and not dry:
+        with usable(found.folder):
+            os.makedirs(os.path.dirname(found.folder), exist_ok=True)
+            os.mkdir(found.folder, 0o700)
     changed = there and params["state"] == "absent"
     lines = f"{path}\n" if there else ""
-    return {"changed": changed, "exists": there, "diff": text_diff(path, lines, "" if changed else lines)}
+    diff = text_diff(found.folder, "", f"{found.folder}\n") if made else text_diff(path, lines, "" if changed else lines)
+    return {"changed": changed or made, "exists": there, "diff": diff}
 
 
 def _temporary(path: str, params: Mapping[str, Any]) -> str:

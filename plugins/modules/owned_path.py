@@ -29,10 +29,17 @@ options:
     choices: [archive, journal, plan, report, temporary_folder]
     required: true
   state:
-    description: V(absent) removes it. V(replaceable) changes nothing, and fails when it is there and not to be replaced.
+    description: V(absent) removes it. V(replaceable) fails when it is there and not to be replaced, and leaves it as it is.
     type: str
     choices: [absent, replaceable]
     default: absent
+  folder_made:
+    description:
+      - With O(state=replaceable), make the folder of O(path) with mode C(0700) where there is none, so that something can be
+        written there.
+    type: bool
+    default: false
+    version_added: 0.2.0
   database:
     description: The database of an archive. Needed with O(kind=archive).
     type: str

@@ -150,6 +150,19 @@ def test_what_is_beside_an_archive_is_written_anew(claim: Claim) -> None:
     assert caught.value.kind == "not_ours" and claim.written("a-1") == {}
 
 
+def test_the_database_of_the_url_is_named_where_no_other_is(claim: Claim) -> None:
+    made = claim(name="a-1", database=None)["archive"]
+    assert made["database"] == claim.database.name and claim.written("a-1") == made
+    (claim.folder / "a-1").write_bytes(b"damaged")
+    assert claim(name="a-1", database=None)["changed"], "it is ours, and written anew"
+    (claim.folder / "a-1").write_bytes(b"damaged")
+    assert claim(name="a-1")["changed"], "the same database, named"
+    (claim.folder / "a-1").write_bytes(b"damaged")
+    with pytest.raises(MigrationError) as caught:
+        claim(name="a-1", database="another")
+    assert caught.value.kind == "not_ours"
+
+
 def test_what_keeps_a_job_from_counting_is_told(claim: Claim) -> None:
     claim.database.fetch("create table alien (id int)")
     with pytest.raises(MigrationError, match="permission denied for table alien") as caught:

@@ -210,6 +210,11 @@ REFUSED: list[tuple[dict[str, Any], bool, list[str]]] = [
     ({"release_root": "/", "release_source": "image", "release_image": "shop:1"}, True, []),
     ({"release_source": "image", "release_image": "shop@sha256:" + "0" * 64, "release_version": "sha256:" + "0" * 64}, True, []),
     ({"release_source": "image", "release_image": ""}, True, ["release_image"]),
+    # A backup has no version, and what is called after it is half a name.
+    ({"release_source": "image", "release_image": "shop:", "release_version": ""}, False, []),
+    ({"release_source": "image", "release_image": "shop:", "release_version": ""}, True, ["release_version", "release_image"]),
+    ({"release_source": "wheel", "release_wheel": "dist/..whl", "release_archive": "", "release_version": ""}, False, []),
+    ({"release_source": "image", "release_image": "shop:", "release_version": "1.0"}, False, ["release_image"]),
     ({"application_name": ""}, False, ["application_name"]),
     ({"application_name": "../x"}, False, ["application_name"]),
     ({**GIT, "release_git_reference": "1.0"}, True, []),

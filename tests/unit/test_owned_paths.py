@@ -65,8 +65,9 @@ def test_whose_it_is(thing: owned.Thing, differs: dict[str, Any], reason: str) -
     assert reason in (told or "") and bool(reason) == bool(told)
 
 
-def call(path: Path | str, kind: str, state: str = "absent", dry: bool = False, database: str | None = None) -> dict[str, Any]:
-    return run_owned_path({"path": str(path), "kind": kind, "state": state, "database": database}, dry)
+def call(path: Path | str, kind: str, state: str = "absent", dry: bool = False, **more: Any) -> dict[str, Any]:
+    given = {"path": str(path), "kind": kind, "state": state, "database": None, "folder_made": False, **more}
+    return run_owned_path(given, dry)
 
 
 def refused(*arguments: Any, **more: Any) -> str:
@@ -116,6 +117,15 @@ def test_a_report_is_replaced_and_another_file_is_not(tmp_path: Path) -> None:
     assert refused(precious, "report", "replaceable") == "not_ours"
     (tmp_path / "linked.html").symlink_to(report)
     assert refused(tmp_path / "linked.html", "report", "replaceable") == "not_ours"
+
+
+def test_the_folder_of_a_report_is_made_where_there_is_none(tmp_path: Path) -> None:
+    report = tmp_path / "a" / "b" / "shop.html"
+    assert call(report, "report", "replaceable", dry=True, folder_made=True)["changed"] and not report.parent.exists()
+    assert not call(report, "report", "replaceable")["changed"] and not report.parent.exists()
+    assert call(report, "report", "replaceable", folder_made=True)["changed"] and report.parent.stat().st_mode & 0o777 == 0o700
+    report.parent.chmod(0o755)
+    assert not call(report, "report", "replaceable", folder_made=True)["changed"] and report.parent.stat().st_mode & 0o777 == 0o755
 
 
 @pytest.mark.parametrize("format", FORMATS)

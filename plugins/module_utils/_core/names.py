@@ -254,7 +254,11 @@ def refusals(given: Mapping[str, Any]) -> list[str]:
     source = str(given.get("release_source") or "none")
     needed = (*REQUIRED, *(_needed(source) if given.get("building") else ()))
     found = _of_variable("release_version", given, source, needed)
+    # what a release is made from is called after its version: without one it is half a name, and nobody uses it
+    unused = () if given.get("building") or given.get("release_version") else [name for of in _OF_SOURCE.values() for name in of]
     for variable, value in given.items():
+        if variable in unused:
+            continue
         if variable != "release_version" and not (found and value == given.get("release_version")):  # which is their default
             found += _of_variable(variable, given, source, needed)
     return found + _of_links(given.get("release_links")) + _of_services(given.get("application_services"))

@@ -169,11 +169,11 @@ def run_archive(params: Mapping[str, Any], dry: bool = False) -> Object:
         "path": path,
         "claim": params["claim"],
         "format": params["format"],
-        "database": params["database"],
+        **({"database": params["database"]} if params["database"] else {}),
         "revisions": params["revisions"],
         **params["about"],
     }
-    # The script adds size, checksum and time, and closes it.
+    # The script adds size, checksum and time, and the database where only the URL names it, and closes it.
     opened = json.dumps(description, separators=(",", ":"))[:-1]
     count = counting.script(params["checksum"]) if params["count"] else ""
     found = bridge.do("archive", params, description=opened, proof=_proof(params), count=count)
@@ -191,9 +191,12 @@ def _short(description: Mapping[str, Any]) -> str:
 
 
 def _proof(params: Mapping[str, Any]) -> str:
-    """Return the lines that the text beside an archive holds where it is one of ours, of this name and this database."""
+    """Return the lines that the text beside an archive holds where it is one of ours, of this name and this database.
+
+    The script adds the database where only the URL names it.
+    """
     ends = json.dumps(f"/{params['name']}")[1:]
-    return f'{ends}\n"database":{json.dumps(params["database"])}'
+    return f'{ends}\n"database":{json.dumps(params["database"])}' if params["database"] else ends
 
 
 def _prune(bridge: ArchiveBridge, params: Mapping[str, Any], dry: bool) -> Object:

@@ -196,6 +196,12 @@ archive() {
     reply true "{\"made\":false,\"archive\":$(described "$target.json")}" null
     return
   fi
+  connect pg_dump
+  if [ -z "$DBOPS_DATABASE" ]; then
+    own="\"database\":\"$(printf '%s' "$PGDATABASE" | sed 's/\\/\\\\/g; s/"/\\"/g')\""
+    DBOPS_DESCRIPTION=$DBOPS_DESCRIPTION,$own
+    DBOPS_PROOF=$(printf '%s\n%s' "$DBOPS_PROOF" "$own")
+  fi
   if is_there "$target" || is_there "$target.json"; then
     is_ours || fail not_ours \
       "$target is left alone: nothing beside it shows that it was made by this collection; remove it by hand if nobody needs it."
@@ -208,7 +214,6 @@ archive() {
   left=$(free)
   [ "$left" -ge "$DBOPS_NEEDED_BYTES" ] || fail insufficient_space \
     "The claim $DBOPS_CLAIM has $left bytes free; the archive may need up to $DBOPS_NEEDED_BYTES."
-  connect pg_dump
   trap 'rm -rf "$partial"' EXIT
   if [ "$DBOPS_FORMAT" = directory ]; then
     dump --format=directory "--jobs=$DBOPS_JOBS"
