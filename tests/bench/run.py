@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support.paths import TREE
 
 sys.path.insert(0, str(TREE))
-from bench import corpus, downtime, many, overhead, plan_cost, race
+from bench import corpus, downtime, many, overhead, plan_cost, race, table
 from support.postgres import Postgres
 
 
@@ -26,8 +26,18 @@ def main() -> None:
     parser.add_argument("--revisions", type=int, nargs="*", default=(10, 1000), help="in the projects that are measured")
     parser.add_argument("--schemas", type=int, nargs="*", default=(50, 200), help="numbers of schemas to upgrade in one run")
     parser.add_argument("--hosts", type=int, nargs="*", default=(1, 3, 10), help="numbers of hosts to compare downtime on")
+    parser.add_argument("--windows", type=int, default=3, help="rounds of each maintenance window")
+    parser.add_argument("--only-windows", action="store_true", help="measure maintenance windows and nothing else")
     parser.add_argument("--megabytes", type=int, default=200, help="size of the database there")
     arguments = parser.parse_args()
+    if not arguments.only_windows:
+        measure_calls(arguments)
+    if arguments.hosts:
+        downtime.measure(tuple(arguments.hosts), arguments.megabytes, arguments.windows)
+
+
+def measure_calls(arguments: argparse.Namespace) -> None:
+    print(f"The machine was {100 * table.busy():.0f} % busy before this began")
     server = Postgres().create().start()
     try:
         with tempfile.TemporaryDirectory(prefix="dbops-bench-") as folder:
@@ -40,8 +50,6 @@ def main() -> None:
         corpus.measure(server)
     finally:
         server.remove()
-    if arguments.hosts:
-        downtime.measure(tuple(arguments.hosts), arguments.megabytes)
 
 
 if __name__ == "__main__":

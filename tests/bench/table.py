@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 
 def show(title: str, rows: Iterable[Sequence[object]]) -> None:
@@ -30,3 +32,19 @@ def medians(subjects: Mapping[str, Callable[[], object]], rounds: int) -> dict[s
             if number:
                 seconds[name].append(time.perf_counter() - began)
     return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def processors() -> tuple[float, float]:
+    """Seconds that the processors of this machine have worked and been idle since it was started; see proc(5), /proc/stat."""
+    fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    ticks = os.sysconf("SC_CLK_TCK")
+    idle = fields[3] + fields[4]  # waiting for a disk, too
+    return (sum(fields) - idle) / ticks, idle / ticks
+
+
+def busy(seconds: float = 3) -> float:
+    """Which part of the machine others use now, from 0 to 1."""
+    worked, idle = processors()
+    time.sleep(seconds)
+    now_worked, now_idle = processors()
+    return (now_worked - worked) / ((now_worked - worked) + (now_idle - idle))
