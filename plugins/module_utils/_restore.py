@@ -91,7 +91,8 @@ def list_without(path: str, facts: Mapping[str, Any], folder: str | None, run: R
     """
     program = f"{folder}/pg_restore" if folder else "pg_restore"
     try:
-        status, said, errors = run([program, "--list", path], handle_exceptions=False)
+        # a damaged one, or one of a database in another encoding, says what is no UTF-8, and no result of a module may hold that
+        status, said, errors = run([program, "--list", path], handle_exceptions=False, errors="replace")
     except OSError as exc:
         raise MigrationError(
             f"{program} can not be run: {exc.strerror}.", "archive_failed", "Install it, or set programs."

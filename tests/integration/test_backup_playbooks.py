@@ -107,10 +107,10 @@ def test_postgresql_gets_back_every_row_from_each_format(postgresql: Shop) -> No
 def test_a_damaged_archive_of_postgresql_is_refused(postgresql: Shop) -> None:
     postgresql.passes("backup")
     (archive,) = postgresql.archives()
-    damaged = max((path for path in archive.iterdir()), key=lambda path: path.stat().st_size) if archive.is_dir() else archive
-    content = bytearray(damaged.read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    damaged.write_bytes(content)
+    damaged = archive / "toc.dat" if archive.is_dir() else archive
+    content = damaged.read_bytes()
+    damaged.write_bytes(content.replace(b"words", b"w\xcards", 1))  # so its list is no UTF-8 any more
+    assert damaged.read_bytes() != content
     postgresql.database.fetch("delete from words where id = 1")
     postgresql.refuses("restore", "damaged", deployment_restore_from=str(archive), deployment_rows_given_up=-1)
 

@@ -151,7 +151,8 @@ class TargetBridge(Bridge):
             on_event(event)
             self.tell(event)
 
-        assert self.hub  # only for the order of a dataclass's fields
+        if self.hub is None:  # it has a default only for the order of a dataclass's fields
+            raise TypeError("a TargetBridge needs a hub")
         reply = self.hub.call(request, take)
         places = [*(reply.get("contexts") or ()), *((reply.get("facts") or {}).get("databases") or ())]
         self.identities.extend(identity(place["database"]) for place in places if place.get("database"))

@@ -66,7 +66,7 @@ def look_at(options: Mapping[str, Any], path: str) -> Database:
         secret = {"PGPASSWORD": options["password"]} if options["password"] else {}
         environment = {**os.environ, "PGCONNECT_TIMEOUT": str(CONNECT), **given, **secret, "PATH": path}
         status, out, answer = said([psql, "-XAtw", "-F", "|", "-c", _QUESTION], environment)
-        server, _, may = out.strip().partition("|")
+        server, may = out.strip().partition("|")[::2]
         creates = {"t": True, "f": False}.get(may) if status == 0 else None
     dump = _DUMPS.get(dialect, "") if options["dump"] else ""
     return Database(
@@ -84,7 +84,7 @@ def look_at(options: Mapping[str, Any], path: str) -> Database:
 
 def _version(name: str, path: str) -> str | None:
     program = shutil.which(name, path=path)
-    status, out, _ = said([program, "--version"]) if program else (-1, "", "")
+    status, out = said([program, "--version"])[:2] if program else (-1, "")
     return out.strip() if status == 0 else None
 
 
