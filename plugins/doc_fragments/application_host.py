@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    DOCUMENTATION = r"""
+    MANAGER = r"""
 options:
   manager:
     description: What runs the services on this host.
@@ -33,6 +33,10 @@ options:
       - The configuration file whose section C([supervisorctl]) says where supervisor listens, and with which name and password.
     type: path
     default: /etc/supervisor/supervisord.conf
+"""
+
+    DOCUMENTATION = r"""
+options:
   health:
     description:
       - What a right answer of the application is. It is asked on the host itself, without a proxy.

@@ -10,14 +10,14 @@ import json
 import os
 import stat
 import time
-from typing import Any, Iterator, Mapping
+from typing import Any, Mapping
 
 from ._argspec import ArgumentSpec
 from ._core import owned
 from ._core.archives import PARTIAL, SUFFIX, age, described, doomed
 from ._core.diff import text_diff
 from ._errors import MigrationError
-from ._owned import checked, demand, file_at, look, read, remove, usable, write
+from ._owned import checked, demand, file_at, look, make_folder, nearest, read, remove, usable, write
 
 _BLOCK = 1 << 20
 
@@ -82,9 +82,7 @@ def _present(folder: str, name: str, dry: bool) -> dict[str, Any]:
     """
     made = file_at(folder) == "absent"
     if made and not dry:
-        with usable(folder):
-            os.makedirs(os.path.dirname(folder), exist_ok=True)
-            os.mkdir(folder, 0o700)
+        make_folder(folder)
     if not made:
         _refuse_open(folder)
     partial = os.path.join(folder, PARTIAL + name)
@@ -110,10 +108,8 @@ def _refuse_open(folder: str) -> None:
 
 def _free(folder: str) -> int:
     """Return how many bytes this user may still write there; of a folder that is not made yet, where it would be."""
-    while file_at(folder) == "absent":
-        folder = os.path.dirname(folder)
     with usable(folder):
-        found = os.statvfs(folder)
+        found = os.statvfs(nearest(folder))
     return found.f_bavail * found.f_frsize
 
 
@@ -147,15 +143,16 @@ def replaceable(path: str, database: str) -> owned.Found:
 
     :raises MigrationError: ``not_ours``.
     """
-    found = look(path, "the archives in it", shows_archive(path, database))
+    proof = shows_archive(path, database)
+    found = look(path, "the archives in it", proof)
     demand(owned.ARCHIVE, found)
-    demand(owned.DESCRIPTION, look(path + SUFFIX, "the archive", shows_archive(path, database)))
+    demand(owned.DESCRIPTION, look(path + SUFFIX, "the archive", proof))
     return found
 
 
 def _settle(path: str) -> None:
     """Keep others from reading it, and let the disk have it: what takes its name is whole after a power cut too."""
-    for name in (*_files(path), path):
+    for name in dict.fromkeys((*_files(path), path)):
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW)
         try:
             os.fchmod(descriptor, 0o700 if os.path.isdir(name) else 0o600)
@@ -173,7 +170,7 @@ def _summed(path: str) -> dict[str, Any] | None:
         return None
     digests, size = [], 0
     with usable(os.path.dirname(path)):
-        for name in _files(path) if os.path.isdir(path) else [path]:
+        for name in _files(path):
             digest = hashlib.sha256()
             with open(name, "rb") as file:
                 for block in iter(lambda: file.read(_BLOCK), b""):
@@ -185,9 +182,11 @@ def _summed(path: str) -> dict[str, Any] | None:
     return {"sha256": digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest(), "bytes": size}
 
 
-def _files(path: str) -> Iterator[str]:
-    if os.path.isdir(path):
-        yield from (entry.path for entry in sorted(os.scandir(path), key=lambda entry: entry.name) if entry.is_file())
+def _files(path: str) -> list[str]:
+    """Return the files that an archive consists of, by name."""
+    if not os.path.isdir(path):
+        return [path]
+    return [entry.path for entry in sorted(os.scandir(path), key=lambda entry: entry.name) if entry.is_file()]
 
 
 def shows_archive(path: str, database: str) -> str:

@@ -9,6 +9,7 @@ is ever in an argument, a file or the initial environment, and what the applicat
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import json
@@ -110,6 +111,30 @@ class Bridge:
             pass  # it died at once; the missing reply says so
         return process
 
+    def start_serving(
+        self, first: Mapping[str, Any], entry: str, own: Sequence[int]
+    ) -> tuple[subprocess.Popen[bytes], int, IO[bytes], IO[bytes]]:
+        """Start a worker that reads requests for as long as it is asked; return it, where to ask, its answers and its errors.
+
+        :param first: what all requests have in common.
+        :raises MigrationError: ``python_missing``.
+        """
+        reading, writing = os.pipe()
+        asked, commands = os.pipe()
+        errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by who asks
+        request = dict(first, commands=asked, own=list(own))
+        try:
+            process = self.start(request, writing, errors, (asked, *own), entry)
+        except BaseException:
+            for descriptor in (reading, commands):
+                os.close(descriptor)
+            errors.close()
+            raise
+        finally:
+            for descriptor in (writing, asked):
+                os.close(descriptor)
+        return process, commands, os.fdopen(reading, "rb"), errors
+
     def call(self, request: Mapping[str, Any], on_event: Callable[[Event], None] = lambda event: None) -> dict[str, Any]:
         """Carry out ``request`` and return the reply.
 
@@ -134,6 +159,14 @@ class Bridge:
                 errors.seek(0)
                 raise death(request, process.returncode, errors.read())
         return checked(reply)
+
+
+def write_line(descriptor: int, message: Mapping[str, Any]) -> None:
+    """Write a request for a worker; of one that died, the missing reply says so."""
+    data = (json.dumps(dict(message)) + "\n").encode()
+    with contextlib.suppress(BrokenPipeError):
+        while data:
+            data = data[os.write(descriptor, data) :]
 
 
 def lines_of(pipe: IO[bytes], goes_on: Callable[[], bool]) -> Iterator[bytes]:

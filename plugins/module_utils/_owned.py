@@ -35,6 +35,23 @@ def file_at(path: str) -> str:
     return known.get(stat.S_IFMT(mode), "other")
 
 
+def nearest(path: str) -> str:
+    """Return the part of a path that is there."""
+    while not os.path.lexists(path) and path != os.path.dirname(path):
+        path = os.path.dirname(path)
+    return path
+
+
+def make_folder(path: str) -> None:
+    """Make a folder for this user alone, and what is above it as usual.
+
+    :raises MigrationError: ``folder_unusable``.
+    """
+    with usable(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.mkdir(path, 0o700)
+
+
 def mounts_below(path: str) -> tuple[str, ...]:
     """Return the mount points at a path and below it, bind mounts too; where the system has no such list, the path's own."""
     real = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))

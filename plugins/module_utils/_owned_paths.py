@@ -13,7 +13,7 @@ from ._archives import replaceable, shows_archive
 from ._argspec import ArgumentSpec
 from ._core import owned
 from ._core.diff import text_diff
-from ._owned import checked, demand, file_at, look, read, remove, usable
+from ._owned import checked, demand, file_at, look, make_folder, read, remove
 
 #: What a report of ours has in its first lines, and what those of the first version have instead.
 REPORT = '<meta name="generator" content="dbops.alembic">'
@@ -46,19 +46,18 @@ def run_owned_path(params: Mapping[str, Any], dry: bool = False) -> dict[str, An
     checked("path", "file", params["path"])
     path = os.path.normpath(params["path"])
     thing, proof = KINDS[params["kind"]]
-    shows = proof(path, params) if file_at(path) != "absent" else ""
-    found = look(path, shows or f"its name, {params['kind']}", shows)
-    demand(thing, found)
     if params["kind"] == "archive" and params["state"] == "replaceable":
-        replaceable(path, params["database"])
+        found = replaceable(path, params["database"])
+    else:
+        shows = proof(path, params) if file_at(path) != "absent" else ""
+        found = look(path, shows or f"its name, {params['kind']}", shows)
+        demand(thing, found)
     there = found.file != "absent"
     made = bool(params["state"] == "replaceable" and params.get("folder_made")) and file_at(found.folder) == "absent"
     if params["state"] == "absent" and not dry:
         remove(thing, found)
     if made and not dry:
-        with usable(found.folder):
-            os.makedirs(os.path.dirname(found.folder), exist_ok=True)
-            os.mkdir(found.folder, 0o700)
+        make_folder(found.folder)
     changed = there and params["state"] == "absent"
     lines = f"{path}\n" if there else ""
     diff = text_diff(found.folder, "", f"{found.folder}\n") if made else text_diff(path, lines, "" if changed else lines)

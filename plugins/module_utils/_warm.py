@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import tempfile
 from dataclasses import dataclass, field
 from typing import IO, Any, Callable, Iterator, Mapping
 
-from ._bridge import Bridge, Event, checked, death, lines_of, messages_of, worker_sources
+from ._bridge import Bridge, Event, checked, death, lines_of, messages_of, worker_sources, write_line
 from ._worker import several
 
 OPERATION = "database_steps"
@@ -35,12 +33,7 @@ class _Worker:
         self.messages = messages_of(lines_of(self.replies, lambda: True))
 
     def ask(self, request: Mapping[str, Any]) -> None:
-        data = (json.dumps(dict(request)) + "\n").encode()
-        try:
-            while data:
-                data = data[os.write(self.commands, data) :]
-        except BrokenPipeError:
-            pass  # it died; the missing reply says so
+        write_line(self.commands, request)
 
     def close(self) -> tuple[int, bytes]:
         """Let it end; return its status and what it printed."""
@@ -85,21 +78,8 @@ class WarmBridge(Bridge):
         raise death(request, *self.close())
 
     def _start(self) -> _Worker:
-        reading, writing = os.pipe()
-        asked, commands = os.pipe()
-        errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the worker
-        request = dict(self.first, operation=OPERATION, commands=asked, own=[asked, *self.own])
-        try:
-            process = self.start(request, writing, errors, (asked, *self.own), several.__name__.rpartition(".")[2])
-        except BaseException:
-            for descriptor in (reading, commands):
-                os.close(descriptor)
-            errors.close()
-            raise
-        finally:
-            for descriptor in (writing, asked):
-                os.close(descriptor)
-        return _Worker(process, commands, os.fdopen(reading, "rb"), errors)
+        first = dict(self.first, operation=OPERATION)
+        return _Worker(*self.start_serving(first, several.__name__.rpartition(".")[2], self.own))
 
     def close(self) -> tuple[int, bytes]:
         """Let the worker end, if there is one; return its status and what it printed."""

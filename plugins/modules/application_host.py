@@ -17,6 +17,7 @@ description:
 extends_documentation_fragment:
   - dbops.alembic.attributes
   - dbops.alembic.application_host
+  - dbops.alembic.application_host.manager
 options:
   state:
     description:

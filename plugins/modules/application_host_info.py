@@ -15,6 +15,7 @@ extends_documentation_fragment:
   - dbops.alembic.attributes
   - dbops.alembic.attributes.info
   - dbops.alembic.application_host
+  - dbops.alembic.application_host.manager
 options:
   link:
     description: The link that says which release is active.

@@ -12,29 +12,16 @@ description:
   - Looks at everything at once, before anything is built or stopped, and returns all that is wrong, each with what to do.
   - What is wrong with the host is returned and is no failure.
 extends_documentation_fragment:
+  - dbops.alembic.application_host.manager
   - dbops.alembic.attributes
   - dbops.alembic.attributes.info
 options:
-  manager:
-    description: What runs the services on this host.
-    type: str
-    choices: [systemd, supervisor]
-    default: systemd
   services:
     description:
       - The services, as M(dbops.alembic.application_host) has them. Each has to be known to its manager, and not masked.
     type: list
     elements: str
     default: []
-  scope:
-    description: Whose systemd it is. With V(user) it is that of the user who runs the task.
-    type: str
-    choices: [system, user, global]
-    default: system
-  supervisor_config:
-    description: The configuration file of supervisor.
-    type: path
-    default: /etc/supervisor/supervisord.conf
   unit_files_binding:
     description:
       - Whether a unit of systemd whose user or environment file is not there is wrong, or is only to be looked at, since

@@ -254,18 +254,15 @@ def refusals(given: Mapping[str, Any]) -> list[str]:
     source = str(given.get("release_source") or "none")
     needed = (*REQUIRED, *(_needed(source) if given.get("building") else ()))
     found = _of_variable("release_version", given, source, needed)
-    # what a release is made from is called after its version: without one it is half a name, and nobody uses it
-    unused = () if given.get("building") or given.get("release_version") else [name for of in _OF_SOURCE.values() for name in of]
     for variable, value in given.items():
-        if variable in unused:
-            continue
         if variable != "release_version" and not (found and value == given.get("release_version")):  # which is their default
             found += _of_variable(variable, given, source, needed)
     return found + _of_links(given.get("release_links")) + _of_services(given.get("application_services"))
 
 
 def _of_variable(variable: str, given: Mapping[str, Any], source: str, needed: tuple[str, ...]) -> list[str]:
-    value, kind = given.get(variable), _kind(variable, source)
+    made = bool(given.get("building") or given.get("release_version"))
+    value, kind = given.get(variable), _kind(variable, source, made)
     if kind is None or variable not in given:
         return []
     if value is None or (isinstance(value, (str, list, tuple)) and not value):
@@ -339,10 +336,14 @@ _OF_SOURCE = {
 _WORKLOADS = ("image", "manifest")
 
 
-def _kind(variable: str, source: str) -> str | None:
+def _kind(variable: str, source: str, made: bool) -> str | None:
+    """Return the grammar of a variable, or None where nobody uses it.
+
+    :param made: whether there is a release to make. What it is made from is called after its version, and is half a name without.
+    """
     if variable == "release_root" and source in ("none", *_WORKLOADS):
         return None  # there is no folder
-    if any(variable in names and source != other for other, names in _OF_SOURCE.items()):
+    if any(variable in names and not (made and source == other) for other, names in _OF_SOURCE.items()):
         return None
     kind = VARIABLES.get(variable)
     return "workload_release" if kind == "release" and source in _WORKLOADS else kind

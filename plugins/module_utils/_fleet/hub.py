@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import queue
 import subprocess
-import tempfile
 import threading
 from dataclasses import dataclass, field
 from typing import IO, Any, Callable, Mapping
 
-from .._bridge import Bridge, Event, checked, death, lines_of, messages_of
+from .._bridge import Bridge, Event, checked, death, lines_of, messages_of, write_line
 from .._errors import MigrationError
 from .._worker import fleet
 from .._worker.journal import identity
@@ -35,15 +33,12 @@ class _Worker:
 
     def ask(self, number: int, request: Mapping[str, Any]) -> queue.Queue[Event]:
         found: queue.Queue[Event] = queue.Queue()
-        data = (json.dumps({"number": number, "request": dict(request)}) + "\n").encode()
         with self.lock:
             if self.gone:
                 found.put({"event": "gone", "status": None})
                 return found
             self.waiting[number] = found
-            with contextlib.suppress(BrokenPipeError):  # it died; the reader says so
-                while data:
-                    data = data[os.write(self.commands, data) :]
+            write_line(self.commands, {"number": number, "request": dict(request)})
         return found
 
     def _read(self) -> None:
@@ -104,22 +99,7 @@ class Hub:
         return checked(message)
 
     def _start(self) -> _Worker:
-        reading, writing = os.pipe()
-        asked, commands = os.pipe()
-        errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the worker
-        request = dict(self.first, commands=asked, own=list(self.own))
-        entry = fleet.__name__.rpartition(".")[2]
-        try:
-            process = self.bridge.start(request, writing, errors, (asked, *self.own), entry)
-        except BaseException:
-            for descriptor in (reading, commands):
-                os.close(descriptor)
-            errors.close()
-            raise
-        finally:
-            for descriptor in (writing, asked):
-                os.close(descriptor)
-        return _Worker(process, commands, os.fdopen(reading, "rb"), errors)
+        return _Worker(*self.bridge.start_serving(self.first, fleet.__name__.rpartition(".")[2], self.own))
 
     def close(self) -> None:
         """Let the worker end, if there is one."""

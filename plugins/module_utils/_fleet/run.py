@@ -8,7 +8,7 @@ from __future__ import annotations
 import queue
 import threading
 from dataclasses import dataclass, field
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Collection, Mapping, Sequence
 
 from .._background import Tell
 from .._bridge import Event
@@ -89,9 +89,7 @@ class Fleet:
         running: set[str] = set()
 
         def begin() -> Sequence[str]:
-            failed = frozenset(name for name, entry in self.entries.items() if entry["outcome"] == "failed")
-            progress = fleet.Progress(frozenset(running), frozenset(self.entries), failed)
-            due = fleet.due(self.pace, progress)
+            due = fleet.due(self.pace, self.progress(running))
             running.update(due)
             for name in due:
                 self.tell({"event": "target_start", "name": self.targets[name].entry["name"]})
@@ -135,9 +133,12 @@ class Fleet:
     def all(self) -> list[Entry]:
         return [self.entries.get(name, target.entry) for name, target in self.targets.items()]
 
-    def stopped(self) -> str | None:
+    def progress(self, running: Collection[str] = ()) -> fleet.Progress:
         failed = frozenset(name for name, entry in self.entries.items() if entry["outcome"] == "failed")
-        return fleet.stopped(self.pace, fleet.Progress(failed=failed))
+        return fleet.Progress(frozenset(running), frozenset(self.entries), failed)
+
+    def stopped(self) -> str | None:
+        return fleet.stopped(self.pace, self.progress())
 
 
 def values_of_run(run: Fleet, planned: Mapping[str, Any], shows: bool) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any, Mapping, Sequence
 
 from .._core.host_needs import Folder, Found, Python, problems, warnings
 from .._errors import MigrationError
+from .._owned import nearest
 from .._releases import read_releases
 from .reach import database_options, look_at, said
 from .services import problems as service_problems
@@ -111,19 +112,17 @@ def _folders(paths: Sequence[str]) -> list[Folder]:
 
 
 def _folder(path: str) -> Folder:
-    nearest = path
-    while not os.path.lexists(nearest) and nearest != os.path.dirname(nearest):
-        nearest = os.path.dirname(nearest)
+    there = nearest(path)
     try:
-        space = os.statvfs(nearest)
+        space = os.statvfs(there)
     except NotADirectoryError:
-        return Folder(path, nearest, False, False)
+        return Folder(path, there, False, False)
     except OSError as exc:
-        return Folder(path, nearest, False, False, reason=str(exc.strerror or exc))
+        return Folder(path, there, False, False, reason=str(exc.strerror or exc))
     # File systems without a size, or without a table of files, tell 0 of them.
     size = space.f_bavail * space.f_frsize if space.f_blocks else None
     files = space.f_favail if space.f_files else None
-    return Folder(path, nearest, os.path.isdir(nearest), os.access(nearest, os.W_OK | os.X_OK), size, files)
+    return Folder(path, there, os.path.isdir(there), os.access(there, os.W_OK | os.X_OK), size, files)
 
 
 def _python(command: Sequence[str]) -> Python:

@@ -10,12 +10,13 @@ import glob
 import os
 import pwd
 import re
-import subprocess
 from dataclasses import dataclass
 from typing import Sequence
 
-#: Seconds that systemd may take to answer.
-PATIENCE = 20.0
+from .._errors import MigrationError
+from .services import Limits
+from .systemd import Systemd
+
 _SHOWN = ("ExecStart", "WorkingDirectory", "Environment", "RootDirectory")
 #: Where files are that something makes at the start of the host, or of the service.
 _MADE_LATER = ("/run/", "/var/run/", "/tmp/", "/dev/")
@@ -38,22 +39,20 @@ def starts(manager: str, names: Sequence[str], scope: str, supervisor_config: st
     """
     if manager == "supervisor":
         return _supervised(supervisor_config, names)
-    units = [name for name in names if name.endswith(".service")]
-    return [found for unit in units for found in _unit(unit, scope, link)]
+    return _units([name for name in names if name.endswith(".service")], scope, link)
 
 
-def _unit(name: str, scope: str, link: str) -> list[Started]:
-    options = [] if scope == "system" else [f"--{scope}"]
-    properties = [f"--property={value}" for value in (*_SHOWN, "EnvironmentFiles", "User", "DynamicUser")]
+def _units(names: Sequence[str], scope: str, link: str) -> list[Started]:
+    properties = ",".join((*_SHOWN, "EnvironmentFiles", "User", "DynamicUser"))
     try:
-        done = subprocess.run(
-            ["systemctl", *options, "show", name, *properties],
-            capture_output=True, text=True, errors="replace", timeout=PATIENCE, check=False,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
+        blocks = Systemd(names, scope, Limits(0, 0, 0)).show(names, properties).split("\n\n") if names else []
+    except (MigrationError, UnicodeDecodeError):
         return []
-    found = [line.partition("=")[::2] for line in done.stdout.splitlines()]
-    return [Started(name, " ".join(text for key, text in found if key in _SHOWN), _absent(name, found, link))]
+    started = []
+    for name, block in zip(names, blocks):
+        found = [line.partition("=")[::2] for line in block.splitlines()]
+        started.append(Started(name, " ".join(text for key, text in found if key in _SHOWN), _absent(name, found, link)))
+    return started
 
 
 def _absent(unit: str, found: Sequence[tuple[str, str]], link: str) -> list[str]:

@@ -207,13 +207,20 @@ class Systemd:
             return ""
 
     def _show(self, names: Sequence[str]) -> list[dict[str, str]]:
+        return parse_show(self.show(names, _PROPERTIES))
+
+    def show(self, names: Sequence[str], properties: str) -> str:
+        """Return what systemd says of units: a block of ``key=value`` for each, in their order, parted by empty lines.
+
+        :raises MigrationError: ``manager_unreachable``.
+        """
         try:
-            done = self._call("show", f"--property={_PROPERTIES}", *names, seconds=_LOOK_SECONDS)
+            done = self._call("show", f"--property={properties}", *names, seconds=_LOOK_SECONDS)
         except subprocess.TimeoutExpired:
             raise MigrationError(f"systemd did not answer in {_LOOK_SECONDS:g} s.", "manager_unreachable") from None
         if done.returncode:
             raise _failed("read", names, done, "manager_unreachable")
-        return parse_show(done.stdout)
+        return str(done.stdout)
 
     def _call(self, *arguments: str, seconds: float) -> Any:
         scope = [] if self.scope == "system" else [f"--{self.scope}"]

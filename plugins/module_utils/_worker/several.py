@@ -22,7 +22,7 @@ def serve(request: dict[str, Any], descriptor: int) -> None:
 
     Each is answered on ``descriptor`` with its events and one reply.
     """
-    supervisor.OWN.extend(request["own"])
+    supervisor.OWN.extend([request["commands"], *request["own"]])
     prepare(request)
     with os.fdopen(request["commands"], "rb") as commands:
         for line in commands:
