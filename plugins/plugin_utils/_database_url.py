@@ -179,7 +179,7 @@ def parse(text: str) -> DatabaseUrl:
         user=user,
         password=password,
         hosts=_hosts(host, _port(match["port"]), pairs),
-        name=_name(dialect, unquote(match["database"] or ""), name or user, pairs),
+        name=_name(dialect, unquote(match["database"] or ""), name or (None if _last(pairs, "service") else user), pairs),
         login=login,
         written=text[match.end("login") : match.start("query") - 1 if match["query"] is not None else len(text)],
         pairs=pairs,
@@ -231,7 +231,10 @@ def _hosts(host: str, port: int | None, pairs: Pairs) -> tuple[tuple[str, int | 
 
 
 def _name(dialect: str, written: str, fallback: str | None, pairs: Pairs) -> str | None:
-    """Return the database's name; SQLite's is a path. PostgreSQL has ``dbname`` in the query, and takes the user's name else."""
+    """Return the database's name; SQLite's is a path. PostgreSQL has ``dbname`` in the query, and takes the user's name else.
+
+    What the service of a service file says is not known here.
+    """
     if dialect == "postgresql":
         return written or fallback
     if dialect != "sqlite":

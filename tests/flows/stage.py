@@ -178,6 +178,7 @@ class Stage:
         """Make the archive of a release that is another one but for these files, path → text."""
         tree = write_tree(base, self.folder / "altered" / release)
         for path, text in {"shop/_release.py": f'RELEASE = VERSION = "{release}"\n', **files}.items():
+            (tree / path).parent.mkdir(parents=True, exist_ok=True)
             (tree / path).write_text(text)
         with tarfile.open(self.folder / f"shop-{release}.tar.gz", "w:gz") as packed:
             packed.add(tree, arcname=f"shop-{release}")

@@ -53,7 +53,8 @@ def project_of(app: Application, database: Any, **files: tuple[str, Any]) -> Pro
 )
 def test_files_that_contradict_each_other(app: Application, sqlite: Any, files: dict[str, Any], said: str, remedy: str) -> None:
     project = project_of(app, sqlite, **files)
-    for result in (app.upgrade(project), app.upgrade(project, check=True), app.info(project)):
+    asked = (app.run("check", project), app.run("plan", project))
+    for result in (app.upgrade(project), app.upgrade(project, check=True), app.info(project), *asked):
         error = failed(result, "history_damaged")
         assert said in error["msg"] and remedy in error["hint"], error
         assert str(project.versions()) in error["msg"]
@@ -65,7 +66,8 @@ def test_a_version_table_that_holds_an_ancestor_too(app: Application, database: 
     ok(app.upgrade(project, "f4"))
     database.fetch("insert into alembic_version (version_num) values ('f3')")
     before = database.dump()
-    for result in (app.upgrade(project), app.downgrade(project, "base"), app.stamp(project, "f5"), app.info(project)):
+    asked = (app.info(project), app.run("check", project), app.run("plan", project))
+    for result in (app.upgrade(project), app.downgrade(project, "base"), app.stamp(project, "f5"), *asked):
         error = failed(result, "history_damaged")
         assert "holds f3, f4, and f3 comes before f4" in error["msg"] and "revision=f4 and purge=true" in error["hint"]
     assert database.dump() == before
@@ -94,7 +96,12 @@ LONG = "0009_agent_ownership_public_channel_model"
 
 def test_an_id_that_does_not_fit_is_found_before_its_revision_runs(newest: Application, pg: Any) -> None:
     project = project_of(newest, pg, f3=("f3", None), long=(LONG, "f3"))
-    for result in (newest.upgrade(project, check=True), newest.upgrade(project), newest.run("plan", project)):
+    for result in (
+        newest.upgrade(project, check=True),
+        newest.upgrade(project),
+        newest.run("plan", project),
+        newest.run("check", project),
+    ):
         error = failed(result, "history_damaged")
         assert LONG in error["msg"] and "holds 32" in error["msg"] and "widen the column" in error["hint"], error
     assert pg.tables() in ([], ["alembic_version"])

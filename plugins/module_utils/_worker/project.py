@@ -5,28 +5,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from typing import Any
 
-from . import learned, readonly
-from .failure import Failure, causes
+from . import learned, readonly, urls
+from .failure import Failure
 
 MINIMUM_ALEMBIC = (1, 8)
-#: Drivers by SQLAlchemy's names with the module that each imports, in order of preference.
-SYNC_DRIVERS = {
-    "postgresql": (("psycopg2", "psycopg2"), ("psycopg", "psycopg"), ("pg8000", "pg8000")),
-    "mysql": (("pymysql", "pymysql"), ("mysqldb", "MySQLdb"), ("mysqlconnector", "mysql.connector")),
-    "mariadb": (("pymysql", "pymysql"), ("mysqldb", "MySQLdb"), ("mariadbconnector", "mariadb")),
-    "sqlite": (("pysqlite", "sqlite3"),),
-}
-ASYNC_DRIVERS = {
-    "postgresql": (("asyncpg", "asyncpg"), ("psycopg", "psycopg")),
-    "mysql": (("aiomysql", "aiomysql"), ("asyncmy", "asyncmy")),
-    "mariadb": (("aiomysql", "aiomysql"), ("asyncmy", "asyncmy")),
-    "sqlite": (("aiosqlite", "aiosqlite"),),
-}
 
 
 def enter(request: dict[str, Any]) -> None:
@@ -122,67 +108,9 @@ def _config(program: Any, options: Any, make: Any) -> Any:
 
 def _urls(request: dict[str, Any], config: Any) -> list[tuple[str, str]]:
     found = [(config.config_ini_section, request["url"])] if request.get("url") else []
-    return found + sorted((request.get("urls") or {}).items())
+    return [(section, urls.spelled(url)) for section, url in [*found, *sorted((request.get("urls") or {}).items())]]
 
 
 def asked_urls(request: dict[str, Any]) -> list[Any]:
     """Return the URLs that the request names, parsed; one of them is the database that a connection has to go to."""
-    from sqlalchemy.engine import make_url
-
-    try:
-        return [make_url(url) for url in [request.get("url"), *(request.get("urls") or {}).values()] if url]
-    except Exception as exc:
-        raise Failure(
-            "options_invalid",
-            "The database URL can not be parsed.",
-            "It has the form dialect+driver://user:password@host:port/database, with special characters percent-encoded.",
-        ) from exc
-
-
-def usable_url(text: str) -> Any:
-    """Return a URL, parsed, with a driver that is installed where it names none."""
-    url = asked_urls({"url": "postgresql" + text[8:] if text.startswith("postgres:") else text})[0]
-    dialect = url.get_backend_name()
-    if "+" in url.drivername or dialect not in SYNC_DRIVERS:
-        return url
-    candidates = SYNC_DRIVERS[dialect] + ASYNC_DRIVERS[dialect]
-    found = next((name for name, module in candidates if installed(module)), None)
-    if found is None:
-        hint = "Install the driver into the application's environment, or name an installed one in the URL."
-        raise Failure("driver_missing", f"No driver for {dialect} is installed in {sys.prefix}.", hint)
-    return url.set(drivername=f"{dialect}+{found}")
-
-
-def installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):
-        return False
-
-
-def other_driver(url: str, exc: BaseException) -> str | None:
-    """Return ``url`` with a driver that env.py can use, if ``exc`` says that it could not use this one.
-
-    A synchronous env.py with an async driver fails before it has sent anything, as does an async env.py with a
-    synchronous one, and a URL without a driver where SQLAlchemy's default one is not installed.
-    """
-    try:
-        from sqlalchemy.engine import make_url
-
-        parsed = make_url(url)
-    except Exception:  # no SQLAlchemy, or no URL: ``exc`` says so itself
-        return None
-    dialect, _plus, driver = parsed.drivername.partition("+")
-    names = [(type(cause).__name__, str(cause)) for cause in causes(exc)]
-    if any(name == "MissingGreenlet" for name, _text in names):
-        candidates = SYNC_DRIVERS.get(dialect, ())
-    elif any("asyncio extension requires an async driver" in text for _name, text in names):
-        candidates = ASYNC_DRIVERS.get(dialect, ())
-    elif not driver and any(name == "ModuleNotFoundError" for name, _text in names):
-        candidates = SYNC_DRIVERS.get(dialect, ())
-    else:
-        return None
-    for name, module in candidates:
-        if installed(module) and name != driver:
-            return f"{dialect}+{name}" + url[len(parsed.drivername) :]  # the rest stays as it was spelled
-    return None
+    return [urls.parsed(url) for url in [request.get("url"), *(request.get("urls") or {}).values()] if url]

@@ -131,6 +131,10 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _DEFAULT_PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
 
 
+#: Where libpq takes the database's name from, if the connection does not name one.
+_OF_LIBPQ = ("PGDATABASE", "PGSERVICE")
+
+
 def same_database(asked: Any, engine_url: Any, address: dict[str, Any]) -> bool:
     """Tell whether ``address`` is the database of the URL ``asked``, without looking at user, password and driver."""
     dialect = asked.get_backend_name()
@@ -138,8 +142,10 @@ def same_database(asked: Any, engine_url: Any, address: dict[str, Any]) -> bool:
         return False
     if dialect == "sqlite":
         return os.path.realpath(asked.database or "") == os.path.realpath(address["database"] or "")
-    default = asked.username if dialect == "postgresql" else None
-    if (asked.database or asked.query.get("dbname") or default) != address["database"]:
+    elsewhere = "service" in asked.query or any(name in os.environ for name in _OF_LIBPQ)  # libpq knows what the URL leaves out
+    default = asked.username if dialect == "postgresql" and not elsewhere else None
+    wanted = asked.database or asked.query.get("dbname") or default
+    if wanted != address["database"] and (wanted or not elsewhere):
         return False
     host = asked.host or asked.query.get("host")
     if not host or not address["host"]:

@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any
 
-from . import project, supervisor
+from . import supervisor, urls
 
 #: What every request imports sooner or later; the application's own code is left to each.
 NEEDED = ("logging.config", "sqlalchemy", "alembic.command", "alembic.config", "alembic.autogenerate", "alembic.runtime.migration")
@@ -40,7 +40,7 @@ def prepare(request: dict[str, Any]) -> None:
         except (Exception, SystemExit):
             return
     try:
-        dialect = project.usable_url(str(request.get("url") or "")).get_dialect()
+        dialect = urls.usable_url(str(request.get("url") or "")).get_dialect()
         (getattr(dialect, "import_dbapi", None) or dialect.dbapi)()  # the latter is SQLAlchemy 1.4's
     except (Exception, SystemExit):
         return

@@ -58,13 +58,16 @@ class Supervisor:
         self.sender(self.redactor.clean(message))
 
     def run(self) -> dict[str, Any]:
-        retries, another_driver = self.request.get("retries") or {}, False
+        retries, changed = self.request.get("retries") or {}, set()
         while True:
             started = time.monotonic()
             self._attempt(self.request, self.deadline)
             error = self.journal.error
-            if error and self.journal.use_url and not another_driver:  # once: an env.py that ignores the URL fails with each driver
-                self.request, another_driver = dict(self.request, url=self.journal.use_url), True
+            url = self.journal.use_url
+            what = url and ("spelling" if _driver(url) == _driver(self.request["url"]) else "driver")
+            if error and what and what not in changed:  # each once: an env.py that ignores the URL fails with each driver
+                self.request = dict(self.request, url=url)
+                changed.add(what)
                 continue
             self._note(started, error)
             if self.abandoned:
@@ -227,6 +230,10 @@ class Supervisor:
             how = f"ended with status {int(os.WEXITSTATUS(status))}"
         hint = "The kernel's log says whether memory ran out." if "SIGKILL" in how else "The project's own output is in 'output'."
         return dict(facts, kind="worker_died", message=f"The process of the worker {how}{where}.", hint=hint)
+
+
+def _driver(url: str) -> str:
+    return url.partition("://")[0]
 
 
 def _kill(child: int) -> None:

@@ -14,7 +14,7 @@ import errno
 import sys
 from typing import Any, Callable, Iterator
 
-from .. import drivers, learned, project, readonly
+from .. import drivers, learned, project, readonly, urls
 from ..failure import DRIVER_MODULES, HINTS, MYSQL_ERRORS, Failure, causes, describe, sqlstate_of
 from ..server import MYSQL, announced_pid, dbapi_of, literal, rows
 
@@ -106,7 +106,9 @@ class Server:
     def __init__(self, url: Any, reading: bool = False) -> None:
         self.url, self.reading = url, reading
         self.dialect: str = url.get_backend_name()
-        self.database: str = url.database or url.query.get("dbname") or (url.username if self.dialect == "postgresql" else "") or ""
+        self.database: str = url.database or url.query.get("dbname") or ""
+        if self.dialect == "postgresql" and not self.database:
+            self.database = _own_database(url)
         self.warnings: list[str] = []
 
     def connect(self, database: str | None = None, purpose: str = "") -> Connection:
@@ -178,18 +180,20 @@ def open_server(request: dict[str, Any]) -> Server:
         what = f"{sys.executable} can not import SQLAlchemy: {exc}."
         raise Failure("alembic_missing", what, HINTS["alembic_missing"]) from exc
     learned.watch_connections()
-    text = str(request["url"])
-    url = project.asked_urls({"url": "postgresql" + text[8:] if text.startswith("postgres:") else text})[0]
+    url = urls.parsed(str(request["url"]))
     dialect = url.get_backend_name()
     if dialect not in ("postgresql", "sqlite", *MYSQL) or url.drivername in ENCRYPTED:
         raise Failure("unsupported_database", f"{url.drivername} is not PostgreSQL, MySQL, MariaDB or plain SQLite.")
-    if "+" not in url.drivername:
-        candidates = project.SYNC_DRIVERS[dialect] + project.ASYNC_DRIVERS[dialect]
-        found = next((name for name, module in candidates if project.installed(module)), None)
-        if found is None:
-            raise Failure("driver_missing", f"No driver for {dialect} is installed in {sys.prefix}.", HINTS["driver_missing"])
-        url = url.set(drivername=f"{dialect}+{found}")
+    url = urls.usable_url(str(request["url"]))
     return Server(url, readonly.only_reads(request))
+
+
+def _own_database(url: Any) -> str:
+    """Return the database that a user has without naming one; what a service says is known to libpq alone."""
+    if url.username and "service" not in url.query:
+        return str(url.username)
+    what = "The database URL names no database" + (", only a service." if "service" in url.query else ".")
+    raise Failure("options_invalid", what, "Write its name too, such as postgresql:///orders?service=orders.")
 
 
 def as_failure(exc: BaseException) -> Failure:

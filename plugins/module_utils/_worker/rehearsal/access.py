@@ -14,7 +14,7 @@ import os
 import threading
 from typing import Any, Callable, Iterator
 
-from .. import project, readonly, server
+from .. import readonly, server, urls
 
 _LOOPBACK = ("127.0.0.1", "::1", "")
 #: Connect argument of libpq → the variable that its programs read it from. PostgreSQL manual, "Environment Variables".
@@ -82,7 +82,7 @@ def access_to(text: str) -> Access:
     from sqlalchemy import create_engine
     from sqlalchemy.pool import NullPool
 
-    engine = create_engine(project.usable_url(text), poolclass=NullPool)
+    engine = create_engine(urls.usable_url(text), poolclass=NullPool)
     cargs, cparams = engine.dialect.create_connect_args(engine.url)
     return Access(engine.dialect, list(cargs), dict(cparams))
 
