@@ -23,7 +23,7 @@ OBSERVE_SECONDS = 30
 
 def project_request(params: Params, operation: str) -> dict[str, Any]:
     """Return the part of a request that every operation on a project has."""
-    names = ("config", "section", "url", "urls", "environment", "x_arguments", "prelude", "timeout")
+    names = ("config", "section", "url", "urls", "environment", "x_arguments", "prelude", "timeout", "version_schema")
     request = {name: params[name] for name in names if params.get(name) is not None}
     folder = params.get("chdir") or os.path.dirname(os.path.abspath(params.get("config") or "."))
     return dict(request, operation=operation, chdir=folder)

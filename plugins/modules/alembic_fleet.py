@@ -14,8 +14,9 @@ version_added: 0.2.0
 description:
   - Upgrades, downgrades, stamps or reads many databases, or schemas of one, that belong to the same code. For an application with a
     database or a schema for each customer.
-  - One process of the application's Python imports Alembic, SQLAlchemy and the driver once. A child of it works on each target,
-    and does what M(dbops.alembic.alembic_upgrade) does with one database, with its own lock, limits and retries.
+  - One process of the application's Python imports Alembic, SQLAlchemy and the driver once, and of the project the revisions and
+    what C(env.py) begins with, such as its models. A child of it works on each target, and does what
+    M(dbops.alembic.alembic_upgrade) does with one database, with its own lock, limits and retries.
   - A target that fails stops nothing but itself, until more have failed than O(max_failures). A canary group goes first.
   - Run again, it goes on with the targets that are not there yet.
   - Shows each target when it has ended. A lost connection to the host neither ends the run nor loses its result.
@@ -194,6 +195,10 @@ attributes:
       - Shows once for all targets that make the same move where they stand before and after. In check mode the SQL of each pending
         revision too, rendered once for each such group.
 notes:
+  - What C(env.py) imports before anything else is imported once where that is the same for all targets. An import is left to each
+    target, with those after it, when it asks for a variable that the targets do not have in common, opens a file or a connection,
+    starts a thread, or fails. So are all imports that come after a statement of C(env.py) which may change what they find, those of
+    a project with O(prelude), and those of a few targets, when there are no more than O(parallel).
   - O(timeout), the locks, the limits and the retries hold for each target by itself.
   - Two targets that turn out to be the same database are a mistake, and the second one fails with the error kind
     V(wrong_database). A variable that the project does not read would otherwise make all targets one.

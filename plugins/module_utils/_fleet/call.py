@@ -15,6 +15,7 @@ from .._core import fleet_outcome as outcome
 from .._core.fleet_outcome import Entry
 from .._errors import MigrationError
 from .._jobs import Followed, Jobs, Unfinished
+from .._operations import project_request
 from .._warm import load
 from . import query
 from .hub import Hub
@@ -77,7 +78,17 @@ def _first(params: Params, targets: Mapping[str, Target]) -> dict[str, Any]:
     """Return what the process that all are forked from is given: of the URL its kind alone."""
     url = next((target.params["url"] for target in targets.values() if target.params["url"]), None) or ""
     scheme, mark, _rest = url.partition("://")
-    return {"operation": OPERATION, "environment": params["environment"], "url": scheme + mark if mark else None}
+    common = params["environment"]
+    own = [item for target in targets.values() for item in target.params["environment"].items()]
+    return {
+        **{name: params[name] for name in ("config", "section", "prelude") if params.get(name) is not None},
+        "operation": OPERATION,
+        "environment": common,
+        "chdir": project_request(params, OPERATION)["chdir"],
+        "url": scheme + mark if mark else None,
+        "varying": sorted({str(name) for name, value in own if common.get(name) != value}),
+        "ahead": len(targets) > params["parallel"],
+    }
 
 
 def _answer(values: dict[str, Any], warn: Callable[[str], None]) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def _own(params: Params, target: Params) -> dict[str, Any]:
     if params["url_x_argument"] and url:
         x_arguments.append(f"{params['url_x_argument']}={url}")
     revision = params["revision"] or ("heads" if params["state"] == "current" else "head")
-    changes = dict(url=url, environment=environment, x_arguments=x_arguments, revision=revision, job=None)
+    changes = dict(url=url, environment=environment, x_arguments=x_arguments, revision=revision, job=None, version_schema=schema)
     return {**{name: value for name, value in params.items() if name != "targets"}, **changes}
 
 

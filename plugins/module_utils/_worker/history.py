@@ -5,10 +5,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from typing import Any, Iterable, Iterator, Sequence
+import types
+from typing import Any, Callable, Iterable, Iterator, Sequence
 
+from . import leading
 from .failure import Failure
+
+#: Revisions that were loaded before env.py ran: path → when the file was changed, its size, and the module.
+_KEPT: dict[str, tuple[int, int, Any]] = {}
 
 
 def directory(config: Any) -> Any:
@@ -23,12 +29,66 @@ def directory(config: Any) -> Any:
     load = revisions._generator  # what its map of revisions is made from, once
 
     def checked() -> Iterator[Any]:
-        found = list(load())
+        with _loading_by(_loaded) if _KEPT else contextlib.nullcontext():
+            found = list(load())
         check_files(found)
         return iter(found)
 
+    checked.unchecked = load  # type: ignore[attr-defined]
     revisions._generator = checked
     return script
+
+
+def keep(script: Any) -> None:
+    """Load those revisions of ``script`` that depend on libraries alone, for all that this process is going to run.
+
+    Alembic keeps nothing of a revision but its module, and makes the rest from that each time.
+    """
+    places: list[tuple[Any, Any]] = []
+
+    def noted(folder: Any, name: Any, *rest: Any) -> Any:
+        places.append((folder, name))
+        stand_in = types.ModuleType("noted")
+        stand_in.revision, stand_in.down_revision = f"noted{len(places)}", None  # type: ignore[attr-defined]
+        return stand_in
+
+    from alembic import util
+
+    with _loading_by(lambda original: noted):
+        list(script.revision_map._generator.unchecked())
+    for folder, name in places:
+        path = os.path.join(str(folder), str(name))
+        found = os.stat(path)
+        with open(path, encoding="utf-8") as file:
+            plain = path.endswith(".py") and leading.is_plain(file.read())
+        if plain:
+            _KEPT[path] = (found.st_mtime_ns, found.st_size, util.load_python_file(folder, name))
+
+
+def _loaded(original: Callable[..., Any]) -> Callable[..., Any]:
+    def load(folder: Any, name: Any, *rest: Any) -> Any:
+        path = os.path.join(str(folder), str(name))
+        kept = _KEPT.get(path)
+        if kept:
+            found = os.stat(path)
+            if kept[:2] == (found.st_mtime_ns, found.st_size):
+                return kept[2]
+        return original(folder, name, *rest)
+
+    return load
+
+
+@contextlib.contextmanager
+def _loading_by(made: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Iterator[None]:
+    """Let Alembic load revisions by what ``made`` makes of its own function."""
+    from alembic import util
+
+    original = util.load_python_file
+    util.load_python_file = made(original)
+    try:
+        yield
+    finally:
+        util.load_python_file = original
 
 
 def check_files(revisions: Sequence[Any]) -> None:

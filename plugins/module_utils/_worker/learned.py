@@ -48,6 +48,11 @@ class Learned:
 _learned = Learned()
 
 
+def forget() -> None:
+    """Tell all anew: what was found so far, in a process that others are forked from, nobody has heard."""
+    _learned.told.clear()
+
+
 def telling(send: Send) -> Send:
     """Return ``send`` with each secret that is known by then before what may show it."""
     _learned.send = send

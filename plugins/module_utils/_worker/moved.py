@@ -37,6 +37,12 @@ select '', table_name, 1 from information_schema.columns where column_name = 've
     "sqlite": """
 select '', m.name, 1 from sqlite_master m join pragma_table_info(m.name) c where m.type = 'table' and c.name = 'version_num'""",
 }
+_TABLES_OF_SCHEMA = """
+select n.nspname::text, c.relname::text, has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
+from pg_namespace n join pg_class c on c.relnamespace = n.oid
+where n.nspname = %s and c.relkind in ('r', 'p')
+  and exists (select 1 from pg_attribute a where a.attrelid = c.oid and a.attname = 'version_num' and not a.attisdropped)
+order by 1, 2"""
 _WRITES_VERSION = re.compile(r"^\s*(insert\s+into|update|delete\s+from)\b.*\bversion_num\b", re.I | re.S)
 
 
@@ -48,6 +54,7 @@ class Watch:
         self.first: dict[tuple[str, ...], Versions] = {}
         self.moves: dict[tuple[str, ...], dict[tuple[str, str], dict[str, Any]]] = {}
         self.written: set[tuple[str, ...] | None] = set()
+        self.schema: str | None = None
 
     def listen(self) -> None:
         from sqlalchemy import event
@@ -58,8 +65,9 @@ class Watch:
         event.listen(Pool, "checkout", self._checkout)
         event.listen(Engine, "before_cursor_execute", self._before)
 
-    def forget(self) -> None:
+    def forget(self, schema: str | None = None) -> None:
         self.__init__()  # type: ignore[misc]
+        self.schema = schema
 
     def _do_connect(self, dialect: Any, record: Any, cargs: Any, cparams: Any) -> None:
         if record is not None:
@@ -72,7 +80,7 @@ class Watch:
             with contextlib.suppress(Exception):  # it only adds to what is told
                 self.addresses[address] = database = _identity(kind, dbapi)
                 if database not in self.first:
-                    self.first[database] = _versions(kind, dbapi)
+                    self.first[database] = _versions(kind, dbapi, schema=self.schema)
 
     def _before(self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
         if _WRITES_VERSION.match(statement):
@@ -87,7 +95,8 @@ class Watch:
             return
         self.moves[database] = {}
         with contextlib.suppress(Exception):
-            before, now = self.first[database], _versions(kind, visit.dbapi, visit.connection.in_transaction())
+            before = self.first[database]
+            now = _versions(kind, visit.dbapi, visit.connection.in_transaction(), self.schema)
             for name in {*before, *now}:
                 old, new = before.get(name, []), now.get(name, [])
                 if old != new and old is not None and new is not None:  # env.py may have become a role that sees more
@@ -125,11 +134,15 @@ def _identity(kind: str, dbapi: Any) -> tuple[str, ...]:
         return tuple(str(part) for part in server.rows(dbapi, _IDENTITY[kind])[0])
 
 
-def _versions(kind: str, dbapi: Any, begun: bool = False) -> Versions:
-    """Return version table → its revisions."""
+def _versions(kind: str, dbapi: Any, begun: bool = False, schema: str | None = None) -> Versions:
+    """Return version table → its revisions.
+
+    :param schema: the only one that matters; a database may have hundreds of them, each with a version table.
+    """
     mark = "`" if kind == "mysql" else '"'
     with _aside(kind, dbapi, begun):
-        tables = server.rows(dbapi, _TABLES[kind])[:_MAXIMUM_TABLES]
+        query = _TABLES[kind] if schema is None or kind != "postgresql" else _TABLES_OF_SCHEMA % server.literal(schema)
+        tables = server.rows(dbapi, query)[:_MAXIMUM_TABLES]
         hidden = {(str(schema), str(table)) for schema, table, readable in tables if not readable}
         names = [(str(schema), str(table)) for schema, table, readable in tables if readable]
         revisions: dict[tuple[str, str], list[str]] = {name: [] for name in names}
@@ -152,7 +165,7 @@ def begin(request: dict[str, Any]) -> None:
     if not _WATCH:
         _WATCH.append(Watch())
         _WATCH[0].listen()
-    _WATCH[0].forget()
+    _WATCH[0].forget(request.get("version_schema"))
     if request.get("prelude"):
         _look_first(request)
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from typing import Any
@@ -64,12 +65,19 @@ def command_line(request: dict[str, Any], verb: str) -> list[str]:
     return [*arguments, verb, *str(target).split(",")] if verb == "stamp" else [*arguments, verb]
 
 
+@functools.lru_cache(maxsize=None)  # it takes a tenth of what a database is read in, and nothing changes it
+def command() -> Any:
+    """Return Alembic's own program."""
+    from alembic.config import CommandLine
+
+    return CommandLine(prog="alembic")
+
+
 def load(request: dict[str, Any], verb: str) -> Any:
     """Return Alembic's Config, made by the parser of its own program, then the prelude, then the URL."""
-    from alembic.config import CommandLine, Config
+    from alembic.config import Config
 
-    arguments = command_line(request, verb)
-    program = CommandLine(prog="alembic")
+    arguments, program = command_line(request, verb), command()
     sys.argv = ["alembic", *arguments]
     options = program.parser.parse_args(arguments)
     names: dict[str, Any] = {"__name__": "prelude", "config": None}

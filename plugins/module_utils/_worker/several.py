@@ -11,10 +11,12 @@ import os
 import sys
 from typing import Any
 
-from . import supervisor, urls
+from . import project, supervisor, urls
 
 #: What every request imports sooner or later; the application's own code is left to each.
 NEEDED = ("logging.config", "sqlalchemy", "alembic.command", "alembic.config", "alembic.autogenerate", "alembic.runtime.migration")
+#: What drivers import when they first connect.
+DRIVERS = {"psycopg2": ("psycopg2.extras",), "psycopg": ("psycopg.types.json", "psycopg.types.hstore")}
 
 
 def serve(request: dict[str, Any], descriptor: int) -> None:
@@ -40,7 +42,23 @@ def prepare(request: dict[str, Any]) -> None:
         except (Exception, SystemExit):
             return
     try:
+        project.command()
         dialect = urls.usable_url(str(request.get("url") or "")).get_dialect()
         (getattr(dialect, "import_dbapi", None) or dialect.dbapi)()  # the latter is SQLAlchemy 1.4's
+        for name in DRIVERS.get(dialect.driver, ()):
+            importlib.import_module(name)
+        _compile(dialect())
     except (Exception, SystemExit):
         return
+
+
+def _compile(dialect: Any) -> None:
+    """Let SQLAlchemy prepare what it prepares once in a process: what the version table is read and written with."""
+    from alembic.runtime.migration import MigrationContext
+    from sqlalchemy import create_engine
+    from sqlalchemy.schema import CreateTable
+
+    table = MigrationContext.configure(dialect=dialect)._version
+    for statement in (table.select(), table.insert(), table.update(), table.delete(), CreateTable(table)):
+        statement.compile(dialect=dialect)
+    create_engine(f"{dialect.name}+{dialect.driver}://").dispose()

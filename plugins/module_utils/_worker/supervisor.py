@@ -189,7 +189,10 @@ class Supervisor:
     def _drain(self, receiver: Receiver, sources: list[int], printed: int) -> None:
         """Read what the child had written before it ended."""
         for _round in range(1000):  # a process that it left behind may print forever
-            for descriptor in readable(sources, 0):
+            ready = readable(sources, 0) if sources else []
+            if not ready:
+                return
+            for descriptor in ready:
                 if not (self._take(receiver) if descriptor == receiver.descriptor else self._print(printed)):
                     sources.remove(descriptor)
 
