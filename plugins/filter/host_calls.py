@@ -42,6 +42,12 @@ options:
     type: list
     elements: str
     default: []
+  drained:
+    description:
+      - Whether the traffic was taken away before, and nobody has given it back.
+    type: bool
+    default: false
+    version_added: 0.2.0
 """
 
 EXAMPLES = r"""
@@ -73,9 +79,10 @@ from ansible_collections.dbops.alembic.plugins.module_utils._core import calls a
 
 
 def host_calls(
-    hooks: Iterable[str], step: str, balanced: bool = False, released: bool = True, alone: Iterable[str] = ()
+    hooks: Iterable[str], step: str, balanced: bool = False, released: bool = True, alone: Iterable[str] = (), drained: bool = False
 ) -> list[dict[str, Any]]:
-    return core.host_calls(step, {str(name) for name in hooks}, bool(balanced), bool(released), {str(name) for name in alone})
+    names, apart = {str(name) for name in hooks}, {str(name) for name in alone}
+    return core.host_calls(step, names, bool(balanced), bool(released), apart, bool(drained))
 
 
 class FilterModule:

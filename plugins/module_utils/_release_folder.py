@@ -117,8 +117,10 @@ def _put_link(releases: Releases, version: str, path: str, target: str) -> None:
 
 
 def _built(releases: Releases, params: Mapping[str, Any], dry: bool) -> tuple[str, list[str]]:
-    """Say that a release is whole: its marker first, then the note goes."""
+    """Say that a release is whole: its links first, then its marker, then the note goes."""
     version = params["version"]
+    if params["links"]:
+        _linked(releases, params, dry)
     found = releases.found(version)
     if not dry:
         demand(owned.RELEASE, found)

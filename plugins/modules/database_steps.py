@@ -346,6 +346,41 @@ options:
             description: Seconds between two looks.
             type: float
             default: 2
+      look:
+        description:
+          - Find out what a way back has to know. What can not be found out is told as unknown, and no failure.
+        type: dict
+        suboptions:
+          databases:
+            description: How many databases C(env.py) has. Where it fails after it has read as many, they count as read.
+            type: int
+            default: 1
+          maintenance_database:
+            description: As for M(dbops.alembic.database_snapshot).
+            type: str
+          snapshot:
+            description: Name of the snapshot that the database would be put back to.
+            type: str
+          since:
+            description: RV(rows) RV(ignore:.tables) of an earlier call. With it, the rows that were written since are counted.
+            type: dict
+          exclude:
+            description: Shell patterns of tables that do not count.
+            type: list
+            elements: str
+            default: []
+          wait:
+            description: Seconds to wait for the counters of the server, see M(dbops.alembic.database_rows).
+            type: float
+            default: 2
+          retries:
+            description: How often to look again while the database does not answer.
+            type: int
+            default: 5
+          delay:
+            description: Seconds between two looks.
+            type: float
+            default: 2
 attributes:
   check_mode:
     support: full
@@ -443,16 +478,22 @@ rows:
   type: dict
   sample: {tables: {public.orders: {rows: 3, exact: true, checksum: "17"}}}
 rows_written:
-  description: How many rows were written since, as the step C(recount) found; nothing where that is not known, or nobody asked.
+  description: >-
+    How many rows were written since, as the steps C(recount) and C(look) found; nothing where that is not known, or nobody asked.
   returned: success and failure
   type: int
   sample: 0
 current:
-  description: The revisions that the step C(stand) found the database at; nothing where nobody looked.
+  description: The revisions that the steps C(stand) and C(look) found the database at; nothing where nobody looked.
   returned: success and failure
   type: list
   elements: str
   sample: [27c6a30d7c24]
+copied:
+  description: What the step C(look) found of the snapshot, one of V(complete), V(incomplete), V(absent) and V(unknown).
+  returned: success and failure
+  type: str
+  sample: complete
 record:
   description: The deployment record as it was last written.
   returned: success and failure

@@ -29,7 +29,7 @@ options:
       - V(building) makes an empty folder for the release, and removes what an interrupted build has left there. A release that is
         whole is refused.
       - V(linked) makes O(links) in a release that is being built.
-      - V(built) says that the release is whole, and what it was made from.
+      - V(built) makes O(links), and says that the release is whole and what it was made from.
       - V(active) points C(current) at the release, in one rename; V(inactive) removes the link.
       - V(absent) removes the release, if it is not the active one.
       - V(pruned) removes the oldest releases that were made so.
@@ -41,7 +41,7 @@ options:
     type: dict
   links:
     description:
-      - "Links to make in the release: place in the release → target. Needed with O(state=linked)."
+      - "Links to make in the release: place in the release → target. Needed with O(state=linked); O(state=built) makes them too."
       - What the release has at that place is replaced, unless it is a folder with something in it.
     type: dict
   keep_count:

@@ -13,9 +13,9 @@ from ansible_collections.dbops.alembic.plugins.module_utils._worker.printable im
 Event = Mapping[str, Any]
 Call = Callable[[Dict[str, Any]], Dict[str, Any]]
 
-#: Seconds that a call waits for the end: the first is short, so that an ordinary run shows its first lines soon; the next
-#: ones come back by themselves when there is something to show.
-FIRST_WAIT, NEXT_WAIT = 2.0, 15.0
+#: Seconds that a call waits for the end: the first is as long as an ordinary run takes, since another call costs half a second of
+#: downtime; a longer run shows its first lines then, and the next calls come back by themselves when there is something to show.
+FIRST_WAIT, NEXT_WAIT = 4.0, 15.0
 #: Seconds between two attempts to reach a host again: doubled from the first to the last.
 FIRST_DELAY, LAST_DELAY = 1.0, 15.0
 #: What a call carries for following; the last three appear in the answer too.

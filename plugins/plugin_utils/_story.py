@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping
 
 from ._story_layout import Line, counted, failure, heading, note, running, step_line
-from ._story_words import INCLUDES, SILENT, cause, deed, said, told
+from ._story_words import ARCHIVING, INCLUDES, SILENT, cause, deed, said, told
 from ._text import part
 
 #: Lines of what a failed program wrote.
@@ -152,6 +152,8 @@ class Story:
             return []
         if step.task and step.task.ours and step.title.startswith("Remove") and set(step.hosts.values()) == {"ok"}:
             return []
+        if step.task and step.task.ours and step.title == ARCHIVING and not {"failed", "unreachable"} & set(step.hosts.values()):
+            return []  # it is told with its size when it has its name
         return self._shown(step, at)
 
     def _shown(self, step: _Step, at: float) -> list[Line]:
@@ -166,7 +168,7 @@ class Story:
         facts = part(result.get("ansible_facts"))
         written = part(facts.get("backup_archive"))
         if written.get("bytes"):
-            step = _Step("Write the archive", self._since, task, {host: "changed"}, told("dbops.alembic.database_archive", written))
+            step = _Step(ARCHIVING, self._since, task, {host: "changed"}, told("dbops.alembic.database_archive", written))
             return self._shown(step, at)
         if facts.get("_deployment_batch"):
             found = self._batch_ends(at)

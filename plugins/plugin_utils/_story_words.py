@@ -19,6 +19,7 @@ Arguments = Mapping[str, Any]
 OURS = "dbops.alembic."
 #: The action that shows the summary of a run.
 SUMMARY = OURS + "deployment_summary"
+ARCHIVING = "Write the archive"
 #: Modules of ours whose work is a step of its own, within a play of one host. Others belong to the step of their play.
 DEEDS: dict[str, str] = {
     "alembic_plan": "Rehearse the pending revisions",
@@ -31,8 +32,8 @@ DEEDS: dict[str, str] = {
     "database_steps": "Work on the database",
     "database_sessions": "Prove that no session is left",
     "database_snapshot": "Snapshot the database",
-    "database_archive": "Write the archive",
-    "kubernetes_archive": "Write the archive",
+    "database_archive": ARCHIVING,
+    "kubernetes_archive": ARCHIVING,
     "kubernetes_job": "Run the migration's Job",
 }
 #: Where the option ``state`` says that the module does something else.

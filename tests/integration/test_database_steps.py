@@ -296,6 +296,30 @@ def test_a_database_that_is_elsewhere_afterwards_is_told(way_back: WayBack) -> N
     assert way_back.record["step"] == "restoring"
 
 
+@pytest.mark.parametrize("check", [False, True])
+def test_what_a_way_back_has_to_know_is_found_in_one_call(way_back: WayBack, check: bool) -> None:
+    since = way_back.steps[0]["recount"]["since"]
+    with contextlib.closing(way_back.database.connect()) as connection, connection.cursor() as cursor:
+        cursor.execute("insert into journal (revision) values ('a customer')")
+        connection.commit()
+    before, record = way_back.database.dump(), way_back.record
+    for snapshot, copied in ((way_back.snapshot, "complete"), ("another", "absent"), ("", "unknown")):
+        way_back.steps = [{"look": {"snapshot": snapshot, "since": since, "maintenance_database": ""}}]
+        found = ok(way_back.take(check=True) if check else way_back.job())
+        assert (found["current"], found["copied"], found["rows_written"]) == (way_back.head, copied, 1)
+        assert not found["changed"]
+    way_back.steps = [{"look": {"snapshot": way_back.snapshot}}]
+    assert ok(way_back.take(check=check))["rows_written"] is None, "nobody asked"
+    assert way_back.database.dump() == before and way_back.record == record
+
+
+def test_what_can_not_be_found_out_is_unknown(way_back: WayBack) -> None:
+    url = way_back.database.url(port=1)
+    way_back.steps = [{"look": {"snapshot": way_back.snapshot, "since": {}, "retries": 0}}]
+    found = ok(way_back.take(url=url))
+    assert (found["current"], found["copied"], found["rows_written"], found["changed"]) == (None, "unknown", None, False)
+
+
 def test_the_way_back_in_check_mode_touches_nothing(way_back: WayBack) -> None:
     before, record = way_back.database.dump(), way_back.record
     assert ok(way_back.take(check=True))["changed"]

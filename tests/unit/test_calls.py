@@ -90,6 +90,7 @@ HOST_CASES: dict[str, tuple[str, list[str], dict[str, Any], str]] = {
         "-before_drain drain -after_drain -before_stop stop -after_stop",
     ),
     "hooks of a balancer that there is not": ("stop", ["before_drain"], {}, "-before_drain stop"),
+    "stop what has no traffic any more": ("stop", ["before_drain"], {"balanced": True, "drained": True}, "-before_drain stop"),
     "stop where nothing is to go back to": ("stop", [], {"balanced": True, "released": False}, "drain stop"),
     "start": ("start", [], {}, "start"),
     "start a workload": ("start", [], {"alone": ["activate"]}, "activate start"),

@@ -45,7 +45,7 @@ class Host:
 def test_a_short_run_is_one_call():
     host = Host({"changed": True})
     assert host.follow() == {"changed": True}
-    assert host.asked == [{"job": "j", "wait": 2.0}]
+    assert host.asked == [{"job": "j", "wait": 4.0}]
     assert host.shown == [] and host.slept == []
 
 
@@ -53,7 +53,7 @@ def test_a_long_run_is_asked_for_what_is_new():
     host = Host(unfinished(100, end(1), start(2)), unfinished(250, end(2, 75)), {"changed": True})
     assert host.follow() == {"changed": True}
     assert host.asked == [
-        {"job": "j", "wait": 2.0},
+        {"job": "j", "wait": 4.0},
         {"job": "j", "wait": 15.0, "cursor": 100},
         {"job": "j", "wait": 15.0, "cursor": 250},
     ]

@@ -210,9 +210,15 @@ def test_links_stay_in_the_release(tmp_path: Path) -> None:
     assert not call(tmp_path, "linked", "1.0", links={".env": "/etc/shop/env"})["changed"]
     release(tmp_path, "2.0")
     assert refused(tmp_path, "linked", "2.0", links={"a": "b"}) == "options_invalid"
+    call(tmp_path, "building", "3.0")
+    assert call(tmp_path, "built", "3.0", origin={"from": "x"}, links={"venv": "/opt/venv"}, dry=True)["changed"]
+    assert not (tmp_path / "releases" / "3.0" / "venv").is_symlink()
+    call(tmp_path, "built", "3.0", origin={"from": "x"}, links={"venv": "/opt/venv"})
+    assert os.readlink(tmp_path / "releases" / "3.0" / "venv") == "/opt/venv"
     before = tree(tmp_path)
     for name in ("media/x", "full", "../1.1", "/x", "a/../../x", ""):
-        assert refused(tmp_path, "linked", "1.0", links={name: "/y"}) in ("not_ours", "name_invalid"), name
+        for state in ("linked", "built"):
+            assert refused(tmp_path, state, "1.0", links={name: "/y"}) in ("not_ours", "name_invalid"), name
     assert tree(tmp_path) == before
 
 

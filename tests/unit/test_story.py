@@ -35,6 +35,7 @@ def ran(one, *hosts, state="ok", **result):
 
 KEPT = task("Keep it", "ansible.builtin.set_fact", True)
 STOP, UPGRADE = ours("Stop", "application_host"), ours("Upgrade it", "alembic_upgrade")
+DUMP = ours("Dump it", "database_archive")
 CHECK = ours("Check it", "host_check")
 REFUSE = task("Refuse", "ansible.builtin.fail", True)
 
@@ -64,6 +65,11 @@ REFUSE = task("Refuse", "ansible.builtin.fail", True)
             [*ran(KEPT, "a", ansible_facts={"backup_archive": {"bytes": 2048}}), ("end",)],
             ["  ok  Write the archive: 2.0 kB|a|2.0 s"],
             id="an archive is told by its fact",
+        ),
+        pytest.param(
+            [*ran(DUMP, "a", state="changed"), *ran(KEPT, "a", ansible_facts={"backup_archive": {"bytes": 2048}}), ("end",)],
+            ["  ok  Write the archive: 2.0 kB|a|4.0 s"],
+            id="and once, with the time that it took to write",
         ),
         pytest.param(
             [

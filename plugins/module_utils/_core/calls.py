@@ -71,7 +71,9 @@ def database_calls(
     return found
 
 
-def host_calls(step: str, hooks: Collection[str], balanced: bool, released: bool, alone: Collection[str]) -> list[dict[str, Any]]:
+def host_calls(
+    step: str, hooks: Collection[str], balanced: bool, released: bool, alone: Collection[str], drained: bool = False
+) -> list[dict[str, Any]]:
     """Return what a step of the flow does on a host: each with its ``kind``, a hook with its ``hook``. Others are one call.
 
     :param step: of the flow.
@@ -79,6 +81,7 @@ def host_calls(step: str, hooks: Collection[str], balanced: bool, released: bool
     :param balanced: whether something is told to take the traffic away and to give it back.
     :param released: whether the host has a release to go to; without one nothing starts, and what is exchanged is stopped.
     :param alone: what of init_container and activate takes a call of its own.
+    :param drained: whether the traffic was taken away before, and nobody has given it back.
     """
     if step not in HOST:
         return [{"kind": step}]
@@ -86,6 +89,8 @@ def host_calls(step: str, hooks: Collection[str], balanced: bool, released: bool
     left_out = {"init_container", "activate"} - set(alone)
     if not balanced:
         left_out |= {"drain", "undrain"}
+    if drained:
+        left_out |= {"drain"}
     if not released:
         left_out |= set(_START) if step == "start" else {"undrain"}
     calls = list(_taken(order, hooks, left_out))

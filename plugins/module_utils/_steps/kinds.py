@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping, Sequence
@@ -27,6 +28,7 @@ class Run:
     :param tell: takes the events that are worth keeping.
     :param shows: whether ``diff`` is filled.
     :param current: where the database was found to stand.
+    :param copied: what was found of a snapshot: complete, incomplete, absent or unknown.
     """
 
     params: Params
@@ -40,6 +42,7 @@ class Run:
     rows: dict[str, Any] = field(default_factory=dict)
     rows_written: int | None = None
     current: list[str] | None = None
+    copied: str = "unknown"
     upgraded: bool = False
     changed: bool = False
     diff: list[dict[str, Any]] = field(default_factory=list)
@@ -163,17 +166,40 @@ def _stand(run: Run, options: dict[str, Any]) -> None:
         raise MigrationError(f"The database was put back, and is at {found} and not at {wanted}.", "verification_failed")
 
 
+def _look(run: Run, options: dict[str, Any]) -> None:
+    """Find out what a way back has to know. What can not be found out is unknown, and no failure."""
+    try:
+        run.current = _found(run, options["retries"], options["delay"])
+    except MigrationError as exc:
+        read = exc.facts.get("databases") or ()
+        if len(read) >= max(1, options["databases"]):  # env.py failed after all had been read
+            run.current = _standing(read)
+    if options["snapshot"]:
+        place = run.place({"maintenance_database": options["maintenance_database"] or None})
+        with contextlib.suppress(MigrationError):
+            found = run_database(run.bridge, place, "database_snapshot_info")["snapshots"]
+            usable = {item["name"]: item["usable"] for item in found}.get(options["snapshot"])
+            run.copied = "absent" if usable is None else "complete" if usable else "incomplete"
+    if options["since"] is not None:
+        counted = {"count": "written", "checksum": True, **{name: options[name] for name in ("since", "exclude", "wait")}}
+        with contextlib.suppress(MigrationError):
+            run.rows_written = run_database(run.bridge, run.place(counted), "database_rows").get("rows_written")
+
+
 def _found(run: Run, retries: int, delay: float) -> list[str]:
     """Read where the database stands, and again while it does not answer."""
     while True:
         try:
-            databases = run_info(run.bridge, run.params).as_result()["databases"]
-            return sorted({revision for database in databases for revision in database["current"]})
+            return _standing(run_info(run.bridge, run.params).as_result()["databases"])
         except MigrationError as exc:
             if exc.kind not in ("connection_failed", "connection_lost") or retries < 1:
                 raise
             retries -= 1
             time.sleep(delay)
+
+
+def _standing(databases: Sequence[Params]) -> list[str]:
+    return sorted({revision for database in databases for revision in database["current"]})
 
 
 #: What takes each kind of step.
@@ -188,4 +214,5 @@ STEPS: dict[str, Callable[[Run, dict[str, Any]], None]] = {
     "restore": _restore,
     "downgrade": _downgrade,
     "stand": _stand,
+    "look": _look,
 }

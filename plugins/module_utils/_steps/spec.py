@@ -11,7 +11,7 @@ from .._argspec import ArgumentSpec, downgrade_spec, follow_spec, kubernetes_spe
 from .._core import record as core
 from .._database import database_spec, rows_spec, sessions_spec, snapshot_spec
 
-KINDS = ("prove", "copy", "record", "upgrade", "verify", "count", "recount", "restore", "downgrade", "stand")
+KINDS = ("prove", "copy", "record", "upgrade", "verify", "count", "recount", "restore", "downgrade", "stand", "look")
 _PROVE = ("users", "exclude_users", "applications", "exclude_applications", "wait", "terminate", "terminate_wait")
 _COPY = ("name", "revisions", "note", "accept", "wait", "maintenance_database", "free_bytes")
 _RESTORE = ("name", "accept", "wait", "terminate", "maintenance_database")
@@ -47,6 +47,16 @@ def _step_options() -> dict[str, dict[str, Any]]:
         "downgrade": dict({name: downgrade[name] for name in _DOWNGRADE}, revisions=dict(revisions, required=True)),
         "stand": dict(
             revisions=dict(revisions, required=True), retries=dict(type="int", default=5), delay=dict(type="float", default=2)
+        ),
+        "look": dict(
+            databases=dict(type="int", default=1),
+            snapshot=dict(type="str"),
+            maintenance_database=copy["maintenance_database"],
+            since=dict(type="dict"),
+            exclude=count["exclude"],
+            wait=count["wait"],
+            retries=dict(type="int", default=5),
+            delay=dict(type="float", default=2),
         ),
     }
 

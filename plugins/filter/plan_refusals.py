@@ -1,0 +1,65 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter plan_refusals."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: plan_refusals
+short_description: Say why the revisions that are pending can not be applied as they are
+version_added: 0.2.0
+author:
+  - dbops.alembic contributors (@dbops)
+description:
+  - Takes a result of M(dbops.alembic.alembic_info), and returns what forbids to upgrade, which is a database ahead of the code,
+    several heads where one was asked for, or more revisions than were expected.
+positional: _input
+options:
+  _input:
+    description: The result of M(dbops.alembic.alembic_info).
+    type: dict
+    required: true
+  revision:
+    description: The target that was asked for.
+    type: str
+    default: head
+  most:
+    description: How many revisions may be pending; V(0) for any number.
+    type: int
+    default: 0
+  scripts:
+    description: Where the scripts are, for the message.
+    type: str
+    default: ''
+"""
+
+EXAMPLES = r"""
+- name: Refuse to upgrade where it would not go well
+  ansible.builtin.fail:
+    msg: "{{ refused | first }}"
+  when: refused | length > 0
+  vars:
+    refused: "{{ schema | dbops.alembic.plan_refusals(most=3) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: What forbids it, and what to do. Empty when nothing does.
+  type: list
+  elements: str
+  sample: []
+"""
+
+from typing import Any, Callable, Mapping
+
+from ansible_collections.dbops.alembic.plugins.module_utils._core import preflight
+
+
+def plan_refusals(info: Mapping[str, Any], revision: str = "head", most: int = 0, scripts: str = "") -> list[str]:
+    return preflight.plan_refusals(info["databases"], info["heads"], str(revision), int(most), str(scripts))
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"plan_refusals": plan_refusals}
