@@ -57,10 +57,11 @@ def discards(seen: Seen) -> list[dict[str, Any]]:
         return []
     found = []
     new = {item["after"]["oid"] for item in seen.facts["changes"] if item["kind"] == "relation" and item["before"] is None}
-    dropped = {(item["kind"], item["before"]["oid"]) for item in back.facts["changes"] if item["before"] and not item["after"]}
+    # by name: where revisions above it were undone and applied again, it may have been made anew
+    dropped = {(item["kind"], item["before"]["name"]) for item in back.facts["changes"] if item["before"] and not item["after"]}
     for change in seen.facts["changes"]:
         entry = change["after"]
-        if change["before"] is not None or entry is None or (change["kind"], entry["oid"]) not in dropped:
+        if change["before"] is not None or entry is None or (change["kind"], entry["name"]) not in dropped:
             continue
         stored = change["kind"] in ("relation", "column") and entry["relkind"] in "rp" and not entry.get("generated")
         if stored and entry.get("relation") not in new:

@@ -1,69 +1,151 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""A look at PostgreSQL's catalogue that reads again only what a revision has changed, so that hundreds of tables cost it little."""
+"""A look at PostgreSQL's catalogue that reads again only what a revision has changed, so that hundreds of tables cost it little.
+
+A row of the catalogue bears the transaction that wrote it: what is new or changed since the last look is found by that. What is
+gone is found by counting, and only where the count is not what it should be are the rows looked through.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Dict, Iterable
 
-from . import catalog
+from . import catalog, relations
 from .access import Session
 
-#: Relation → what tells whether a row of the catalogue about it is another than before; an index counts for its table.
-_MARKS = """
-select relation::text, sum(mark)::text from (
-  select coalesce(i.indrelid, c.oid) as relation, hashint8((c.oid::bigint << 30) # c.xmin::text::bigint) as mark
-  from pg_class c left join pg_index i on i.indexrelid = c.oid where c.oid >= 16384
-  union all select attrelid, hashint8((attnum::bigint << 40) # xmin::text::bigint) from pg_attribute where attrelid >= 16384
-  union all select adrelid, hashint8((oid::bigint << 29) # xmin::text::bigint) from pg_attrdef
-  union all select conrelid, hashint8((oid::bigint << 28) # xmin::text::bigint) from pg_constraint where conrelid <> 0
-  union all select indrelid, hashint8((indexrelid::bigint << 27) # xmin::text::bigint) from pg_index where indrelid >= 16384
-  union all select tgrelid, hashint8((oid::bigint << 26) # xmin::text::bigint) from pg_trigger
-  union all select polrelid, hashint8((oid::bigint << 25) # xmin::text::bigint) from pg_policy
-  union all select ev_class, hashint8((oid::bigint << 24) # xmin::text::bigint) from pg_rewrite where ev_class >= 16384
-  union all select objid, hashint8((refobjid::bigint << 22) # xmin::text::bigint) from pg_depend
-    where classid = 'pg_class'::regclass and refclassid = 'pg_class'::regclass and refobjsubid > 0 and objid >= 16384
-  union all select inhrelid, hashint8((inhparent::bigint << 23) # xmin::text::bigint) from pg_inherits) parts
-group by 1"""
-_WITHOUT_RELATION = ("schema", "type", "function", "extension")
-#: From so many on, all is read.
+#: Catalogue → what tells one of its rows from another, the relation that it is about (0: none), and the rows that matter. What
+#: vanishes from it is not seen in another one.
+_COUNTED = {
+    "pg_class": (
+        "t.oid::text",
+        "coalesce((select i.indrelid from pg_index i where i.indexrelid = t.oid), t.oid)",
+        "t.oid >= 16384",
+    ),
+    "pg_constraint": ("t.oid::text", "t.conrelid", "true"),
+    "pg_trigger": ("t.oid::text", "t.tgrelid", "true"),
+    "pg_policy": ("t.oid::text", "t.polrelid", "true"),
+    "pg_rewrite": ("t.oid::text", "t.ev_class", "t.ev_class >= 16384"),
+    "pg_inherits": ("t.inhrelid || ' ' || t.inhparent", "t.inhrelid", "true"),
+    "pg_depend": (
+        "t.objid || ' ' || t.refobjid || ' ' || t.refobjsubid",
+        "t.objid",
+        "t.classid = 'pg_class'::regclass and t.refclassid = 'pg_class'::regclass and t.refobjsubid > 0 and t.objid >= 16384",
+    ),
+    "pg_proc": ("t.oid::text", "0", "t.oid >= 16384"),
+    "pg_type": ("t.oid::text", "0", "t.oid >= 16384 and t.typtype in ('e', 'd', 'c')"),
+    "pg_enum": ("t.oid::text", "0", "t.oid >= 16384"),
+    "pg_namespace": ("t.oid::text", "0", "true"),
+    "pg_extension": ("t.oid::text", "0", "true"),
+}
+#: Those whose rows go with a row of another one, or with a change of it.
+_WRITTEN = {
+    **_COUNTED,
+    "pg_attribute": ("''", "t.attrelid", "t.attrelid >= 16384"),
+    "pg_attrdef": ("''", "t.adrelid", "true"),
+    "pg_index": ("''", "t.indrelid", "t.indrelid >= 16384"),
+}
+_ROWS = "select '{name}', {key}, ({relation})::text from {name} t where {rows}"
+_SINCE = (
+    " union all ".join(
+        (_ROWS + " and age(t.xmin) <= {{age}}").format(name=name, key=key, relation=relation, rows=rows)
+        for name, (key, relation, rows) in _WRITTEN.items()
+    )
+    + " union all "
+    + " union all ".join(
+        f"select '', '{name}', count(*)::text from {name} t where {rows}" for name, (_key, _relation, rows) in _COUNTED.items()
+    )
+)
+#: The number of the first transaction whose rows may not all be seen yet: one that is open here, or the next one.
+_MARK = """
+select txid_snapshot_xmax(txid_current_snapshot()) - coalesce(greatest(
+  (select max(age(backend_xid)) from pg_stat_activity where datname = current_database()),
+  (select max(age(transaction)) from pg_prepared_xacts where database = current_database())), 0)"""
+_NEXT = "txid_snapshot_xmax(txid_current_snapshot())"
+_LOOSE = ("schema", "type", "function", "extension")  # kinds of objects that belong to no relation
+#: From so many relations on, all is read.
 _MANY = 200
 
 
 class Snapshot(Dict[catalog.Key, catalog.Entry]):
-    """A catalogue that knows how the rows were marked which it was read from."""
+    """A catalogue that knows up to which transaction it was read, and which rows there were."""
 
-    marks: dict[str, str]
+    mark: int
+    held: dict[str, dict[str, str]]  # catalogue → key of a row → the relation that it is about
+    known: relations.Known
 
 
 def look(session: Session, version_tables: Iterable[str], previous: catalog.Catalog | None = None) -> catalog.Catalog:
     """Return every object, as :func:`.catalog.look` does.
 
-    :param previous: an earlier look at the same database, or at one that it was copied from.
+    :param previous: an earlier look at the same database.
     """
-    tables = list(version_tables)
-    marks = {str(relation): str(mark) for relation, mark in session.rows(_MARKS)}
-    found = _changed(session, tables, previous, marks) if isinstance(previous, Snapshot) else None
-    result = Snapshot(catalog.look(session, tables) if found is None else found)
-    result.marks = marks
+    tables, mark = list(version_tables), int(session.value(_MARK))
+    if isinstance(previous, Snapshot):
+        held, dirty = _since(session, previous)
+        found = _changed(session, tables, previous, dirty)
+        if found is not None:
+            return _snapshot(found, mark, held, previous.known.again(session, dirty) if dirty else previous.known)
+    else:
+        held = {name: _read(session, name) for name in _COUNTED}
+    return _snapshot(catalog.look(session, tables), mark, held, relations.read(session))
+
+
+def _snapshot(found: catalog.Catalog, mark: int, held: dict[str, dict[str, str]], known: relations.Known) -> Snapshot:
+    result = Snapshot(found)
+    result.mark, result.held, result.known = mark, held, known
     return result
 
 
-def _changed(session: Session, tables: list[str], previous: Snapshot, marks: dict[str, str]) -> catalog.Catalog | None:
+def _read(session: Session, name: str) -> dict[str, str]:
+    key, relation, rows = _COUNTED[name]
+    return {str(row[1]): str(row[2]) for row in session.rows(_ROWS.format(name=name, key=key, relation=relation, rows=rows))}
+
+
+def _since(session: Session, previous: Snapshot) -> tuple[dict[str, dict[str, str]], set[str]]:
+    """Return the rows that there are now, and the relations that rows are about which are new, changed or gone."""
+    held, dirty, counts = dict(previous.held), set(), {}
+    fresh: dict[str, dict[str, str]] = {}
+    for name, key, relation in session.rows(_SINCE.format(age=f"({_NEXT} - {previous.mark})")):
+        if not name:
+            counts[key] = int(relation)
+            continue
+        dirty.add(str(relation))
+        if name in _COUNTED:
+            fresh.setdefault(name, {})[str(key)] = str(relation)
+    for name, count in counts.items():
+        there = {**held[name], **fresh[name]} if name in fresh else held[name]
+        if count != len(there):
+            there = _read(session, name)
+            dirty |= {relation for key, relation in held[name].items() if key not in there}
+        held[name] = there
+    return held, dirty
+
+
+def _changed(session: Session, tables: list[str], previous: Snapshot, dirty: set[str]) -> catalog.Catalog | None:
     """Return the catalogue; None where a name has changed, which the texts of any other object may contain."""
-    dirty = {oid for oid in {*marks, *previous.marks} if marks.get(oid) != previous.marks.get(oid)}
     if len(dirty) > _MANY:
         return None
-    fresh = catalog.look(session, tables, _WITHOUT_RELATION)
-    for key, entry in previous.items():
-        if key[0] in ("schema", "type", "extension") and fresh.get(key) != entry:
-            return None
-    if dirty:
-        fresh.update(catalog.look(session, tables, [kind for kind in catalog.QUERIES if kind not in _WITHOUT_RELATION], dirty))
+    if not dirty:
+        return previous
+    fresh: catalog.Catalog = {}
+    again: set[str] = set()
+    if "0" in dirty:
+        again.update(_LOOSE)
+        fresh = catalog.look(session, tables, _LOOSE)
+        for key, entry in previous.items():
+            if key[0] in ("schema", "type", "extension") and fresh.get(key) != entry:
+                return None
+    touched = dirty - {"0"}
+    if touched:
+        fresh.update(catalog.look(session, tables, [kind for kind in catalog.QUERIES if kind not in _LOOSE], touched))
     if any(key in previous and previous[key]["name"] != entry["name"] for key, entry in fresh.items()):
         return None
-    kept = {key: entry for key, entry in previous.items() if key[0] not in _WITHOUT_RELATION and _relation(entry) not in dirty}
+    kept = {
+        key: entry
+        for key, entry in previous.items()
+        if (key[0] not in again if key[0] in _LOOSE else _relation(entry) not in touched)
+    }
     # what is the same stays the same object, which makes comparing it again a matter of a moment
     return {**kept, **{key: previous[key] if previous.get(key) == entry else entry for key, entry in fresh.items()}}
 

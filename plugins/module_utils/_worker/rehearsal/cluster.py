@@ -68,7 +68,7 @@ class Cluster(Scratch):
         if self.access.cargs:
             raise Failure("rehearsal_impossible", "The project connects by a DSN, which can not be led to another server.")
         self.prune()
-        kind = self.read_original()
+        self.kind = self.read_original()
         with self.access.connect(self.database, "rehearsal", reading=True).closing() as original:
             own = dict(row[0].split("=", 1) for row in original.rows(_OWN_SETTINGS))
             self.settings = dict(own, **self.settings)
@@ -82,17 +82,20 @@ class Cluster(Scratch):
         for role, member in members:
             self.admin.rows(f"grant {quoted(role)} to {quoted(member)}")
         try:
-            self._make(self.name, kind)
+            self._make(self.name, self.kind)
         except Exception as exc:  # this host lacks the locale
             if describe(exc)["kind"] in ("connection_lost", "connection_failed"):
                 raise
-            self._make(self.name, (kind[0], "C", "C", None, None))
-        folder = self.request.get("postgresql_programs")
-        superuser = self._access(SUPERUSER)
-        self.missing = programs.copy_schema(self.access, self.database, superuser, self.name, folder, self.major)
+            self.kind = (self.kind[0], "C", "C", None, None)
+            self._make(self.name, self.kind)
+        self.missing = self._carry(self.name)
 
-    def _make(self, name: str, kind: tuple[Any, ...]) -> None:
-        super()._make(name, kind)
+    def _carry(self, name: str) -> list[str]:
+        folder = self.request.get("postgresql_programs")
+        return programs.copy_schema(self.access, self.database, self._access(SUPERUSER), name, folder, self.major)
+
+    def _sign(self, name: str) -> None:
+        super()._sign(name)
         self.admin.rows(f"alter database {quoted(name)} owner to {quoted(self.owner)}")
 
     def _start(self, binaries: str, folder: str) -> None:
@@ -169,6 +172,7 @@ class Cluster(Scratch):
         return self.folder.prune(check)
 
     def remove(self) -> None:
+        self.let_go()
         if self._admin is not None:
             self._admin.close()
             self._admin = None

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from typing import Any
 
@@ -21,7 +22,7 @@ class ServerCopies:
     :param database: name of the original.
     """
 
-    copies = True  # the copy can be copied itself, so that a way back is tried beside it
+    renews = False  # the copy can be made again as it was; else it can be copied itself, so that a way back is tried beside it
     place = "database"  # where it is
     mark = '"'  # quotes a name
 
@@ -45,6 +46,13 @@ class ServerCopies:
         """Connect to the copy, or to the copy of it."""
         return self.here.connect(name or self.name, "rehearsal")
 
+    def session(self) -> contextlib.AbstractContextManager[Session]:
+        """Lend a connection to the copy."""
+        return self.connect().closing()
+
+    def let_go(self) -> None:
+        """Close the connections that are lent, if they are kept."""
+
     def sizes(self, original: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Return how large the tables really are: the copy is empty, so what the original's statistics say."""
         return original
@@ -62,6 +70,7 @@ class ServerCopies:
 
     def remove(self) -> None:
         """Drop what was made, and let go of the server."""
+        self.let_go()
         if self._admin is None:
             return
         try:

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Iterator
+from typing import Any
 
 from .. import project
 from ..failure import Failure
-from . import programs
 from .access import Access, Session, quoted
 from .scratch import Scratch
 
@@ -38,9 +37,8 @@ from pg_type t where t.typnamespace = 'public'::regnamespace and t.typtype in ('
 
 
 class Given(Scratch):
-    """Rehearses in the database of ``scratch_url``, where nothing can be copied: the ways back are tried after all ways there."""
+    """Rehearses in the database of ``scratch_url``, where nothing can be copied."""
 
-    copies = False
     place = "given"
 
     def __init__(self, access: Access, database: str, request: dict[str, Any]) -> None:
@@ -64,16 +62,22 @@ class Given(Scratch):
                     f"The database {self.name} of scratch_url is not empty, and what is in it was not put there by a rehearsal.",
                     "Give an empty database; everything in it is dropped.",
                 )
+            self.read_original()
+            self.major = max(self.major, int(session.value("select current_setting('server_version_num')")) // 10000)
+        self._begin()
+        self.missing = self._carry(self.name)
+
+    def _begin(self) -> None:
+        """Throw out what is in it, and say that what comes now is ours."""
+        with self.connect().closing() as session:
             self._empty(session)
             session.rows(f"create schema {MARK}")
-            self.read_original()
-            theirs = int(session.value("select current_setting('server_version_num')")) // 10000
-        folder, newest = self.request.get("postgresql_programs"), max(self.major, theirs)
-        self.missing = programs.copy_schema(self.access, self.database, self.here, self.name, folder, newest)
 
-    @contextlib.contextmanager
-    def second(self) -> Iterator[str]:
-        yield self.name
+    def renew(self) -> None:
+        self.let_go()
+        self._begin()
+        self._carry(self.name)
+        self._fill(self.name)
 
     def prune(self, check: bool = False) -> list[str]:
         return []

@@ -37,7 +37,8 @@ def _watch_postgresql(
     running: Any, autocommit: Any, version_tables: list[str], before: Catalog, session: Any = None, real: Any = None
 ) -> Watcher:
     tables = [oid for (kind, oid), entry in before.items() if kind == "relation" and entry["relkind"] in "rpmf"]
-    return Watch(running, autocommit, version_tables, tables, Ledger(session) if session else None, real)
+    known = before.known if isinstance(before, changed.Snapshot) else None
+    return Watch(running, autocommit, version_tables, tables, Ledger(session) if session else None, real, known)
 
 
 def _watch_mysql(

@@ -152,7 +152,7 @@ class MysqlCopy(ServerCopies):
         text = self.admin.rows(f"show create {kind} {place}.{ticked(name)}")[0][2]
         return f"{kind} {name}", str(text) and _DEFINER.sub("", str(text)).replace(f"{place}.", "") if text else None
 
-    def fill_versions(self, tables: list[tuple[str, str, list[str]]]) -> None:
+    def fill(self, tables: list[tuple[str, str, list[str]]]) -> None:
         """Write the heads, (schema, table, revisions) of each version table, into the copy."""
         with self.connect().closing() as session:
             for _schema, table, revisions in tables:

@@ -13,18 +13,17 @@ from .. import preview, project
 from ..environment import Send
 from ..failure import Failure, describe
 from ..server import MYSQL
-from . import catalog, declared, reading, replay, rights, squawk
+from . import back, declared, reading, squawk
 from .access import Access, access_to
-from .checks import Checks
+from .catalog import Catalog
 from .cluster import Cluster
+from .database import Database, Unreachable, real_of
 from .given import Given
 from .kinds import KINDS
 from .looked import Looked, by_database, hindrance, look
-from .real import Real
 from .redirect import WAIT_SECONDS, Redirection
 from .scratch import Scratch
 from .sqlite_copy import SqliteCopy
-from .step import Step
 
 #: Settings of each session on the copy: no plan scans a table where something else would do, and nothing hangs.
 SESSION = {"enable_seqscan": "off", "lock_timeout": f"{WAIT_SECONDS}s", "statement_timeout": "300s"}
@@ -86,7 +85,8 @@ class Rehearsal:
         self.request, self.send, self.redirection, self.looked = request, send, redirection, looked
         self.warnings: list[str] = []
         self.scratches: dict[tuple[str, ...], Any] = {}
-        self.rows: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}  # sizes by the OID that a table has in the copy
+        self.bases: dict[tuple[str, ...], Catalog] = {}  # what the copies have
+        self.sizes: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}  # by the OID that a table has in the copy
         self.version_tables = [each.database["version_table"] for each in looked]
 
     def run(self) -> list[dict[str, Any]]:
@@ -99,10 +99,8 @@ class Rehearsal:
         try:
             if reason is None:
                 self._make_copies()
-                for each in waiting:
-                    scratch = self.scratches[each.access.endpoint]  # type: ignore[union-attr]
-                    reports[each.number].update(differences=scratch.missing, copy=scratch.place)
-                    reports[each.number]["revisions"] = self._database(each)
+                for access, found in by_database(waiting):
+                    self._rehearse(self.scratches[access.endpoint], found, reports)
         except _Impossible as exc:
             reason = exc.reason
         finally:
@@ -117,6 +115,9 @@ class Rehearsal:
             reports[each.number].update(mode="static" if reason else "rehearsal", reason=reason)
             reports[each.number]["copy"] = None if reason else reports[each.number]["copy"]
         return reports
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
 
     def _report(self, looked: Looked) -> dict[str, Any]:
         return {
@@ -147,7 +148,7 @@ class Rehearsal:
 
     def _read(self, report: dict[str, Any], looked: Looked) -> None:
         report["known"] = reading.known(looked, self.request)
-        real = self._real(looked) if report["known"] else None
+        real = real_of(looked, self.request) if report["known"] else None
         for step in report["pending"]:
             reading.read(step, real)
             report["parser"] = report["parser"] or (step.get("parsed") or {}).get("parser")
@@ -168,9 +169,7 @@ class Rehearsal:
             dialect = access.dialect.name
             try:
                 scratch = self._made(access, found[0].database["database"])
-                if dialect == "postgresql":
-                    scratch.fill_views()
-                scratch.fill_versions([each.version_table for each in found if each.initialised])
+                scratch.fill([each.version_table for each in found if each.initialised])
             except Exception as exc:
                 if isinstance(exc, Failure) and exc.kind in ("not_ours", "options_invalid"):
                     raise  # the user's to mend, not a reason to know less
@@ -178,13 +177,13 @@ class Rehearsal:
             self.redirection.settings.update(scratch.settings)
             if dialect in MYSQL:
                 self.redirection.elsewhere.update({name: scratch.elsewhere.named for name in (scratch.name, scratch.copy)})
-            with scratch.connect().closing() as session:
-                seen = KINDS[dialect].look(session, self.version_tables, None)
+            with scratch.session() as session:
+                seen = self.bases[access.endpoint] = KINDS[dialect].look(session, self.version_tables, None)
             names = {entry["name"]: entry["oid"] for entry in seen.values() if entry["kind"] == "relation"}
             tables = scratch.sizes(found[0].tables)
-            self.rows[access.endpoint] = {names[name]: size for name, size in tables.items() if name in names}
+            self.sizes[access.endpoint] = {names[name]: size for name, size in tables.items() if name in names}
         self.redirection.settings.update(SESSION)
-        self._aim()
+        self.aim()
 
     def _made(self, access: Access, database: str) -> Any:
         """Make the copy of a database: where it is, in what the user gives, or else in a server of our own."""
@@ -210,7 +209,7 @@ class Rehearsal:
         hint = describe(problems[1]).get("hint")
         raise Failure("rehearsal_impossible", f"{first}. A server of its own for it could not be made either: {second}.", hint)
 
-    def _aim(self, **second: str) -> None:
+    def aim(self, **second: str) -> None:
         self.redirection.aim(
             {
                 endpoint: (second.get("copy") or scratch.name, None if scratch.here is scratch.access else scratch.here.cparams)
@@ -218,159 +217,22 @@ class Rehearsal:
             }
         )
 
-    def _database(self, looked: Looked) -> list[dict[str, Any]]:
-        access = looked.access
-        if access is None:
-            raise Failure("internal_error", "A context without a way to its database.")
-        scratch, kind = self.scratches[access.endpoint], KINDS[looked.database["dialect"]]
-        with scratch.connect().closing() as session:
-            base = before = kind.look(session, self.version_tables, None)
-        observed = self._observed(looked, scratch)
-        roles, held = self._rights(looked, scratch)
-        real = self._real(looked)
-        reports: list[dict[str, Any]] = []
-        undone: list[tuple[Any, ...]] = []  # what is still to be undone, where there is no copy to do it on
-        checks = Checks(access, looked.database["database"], base, float(self.request.get("data_checks_timeout") or 0))
-        for number, step in enumerate(looked.pending):
-            self.send({"event": "rehearsing", "revision": step["revision"], "message": step["message"]})
-            with scratch.connect().closing() as session:
-                up = Step(self, looked, step["revision"], True, before, session, real).run()
-                if up.error is None:
-                    up.watch.close()
-            if number == 0 and up.error and not up.began and not self.redirection.refused:
-                raise _Impossible(Failure("environment_failed", f"env.py can not be led to the copy: {up.error['message']}"))
-            with scratch.connect().closing() as session:
-                after = kind.look(session, self.version_tables, up.watch, before)
-            changes = catalog.changes(base, before, after)
-            report = self._seen(looked, step["revision"], up, changes)
-            if up.error is None:
-                with scratch.connect().closing() as session:
-                    report["broken"] = replay.problems(session, observed) if observed else {}
-                    if roles is not None:
-                        now = rights.look(session, roles)
-                        names = {entry["name"] for entry in after.values() if entry["kind"] == "column"}
-                        lost = [
-                            each
-                            for each in rights.lost(held, now, names)
-                            if each["kind"] != "S" or not _is_of_identity(after, each["object"])
-                        ]
-                        report.update(roles=roles, lost=lost, calls=replay.calls(session, changes))
-                        report["today"] = session.value("select current_date::text")
-                        held = {key: what for key, what in now.items() if key in held}  # what is new, old code can not use
-                observed = [text for text in observed if text not in report["broken"]]
-                report["filled"] = sorted({each["table"] for each in after.values() if catalog.fills(each)})
-                report["checked"] = catalog.checked(changes, after)
-                report["default_partitions"] = [each["parent"] for each in after.values() if each.get("bound") == "DEFAULT"]
-                if scratch.copies:
-                    report["downgrade"] = self._back(looked, scratch, step, before, after)
-                else:
-                    undone.append((step, before, after, report))
-                if self.request.get("data_checks", True) and not kind.rows:
-                    report["checks"] = checks.of(changes, up.watch.statements)
-            reports.append(report)
-            if up.error is not None:
-                break
-            before = after
-        if real is not None:
-            real.close()
-        if reports and reports[-1]["error"] is None:
-            self._undo(looked, scratch, undone)
-        return reports
-
-    def _observed(self, looked: Looked, scratch: Any) -> list[str]:
-        """Return the statements of running code that work on the copy as it is now."""
-        count = int(self.request.get("observed_statements") or 0)
-        if not count:
-            return []
-        if looked.database["dialect"] != "postgresql":
-            self.warnings.append(f"No statement of running code was tried: {looked.database['dialect']} has no pg_stat_statements.")
-            return []
+    def _rehearse(self, scratch: Any, found: list[Looked], reports: list[dict[str, Any]]) -> None:
+        """Rehearse what env.py migrates in one database, and then, where that can be made again, take it all back."""
+        databases: list[Database] = []
         try:
-            with scratch.access.connect(looked.database["database"], "rehearsal", reading=True).closing() as original:
-                texts = replay.read(original, count)
-        except Failure as exc:
-            self.warnings.append(f"{exc.message} {exc.hint or ''}".strip())
-            return []
-        with scratch.connect().closing() as session:
-            unknown = replay.problems(session, texts) if texts else {}
-        return [text for text in texts if text not in unknown]
-
-    def _rights(self, looked: Looked, scratch: Any) -> tuple[list[str] | None, rights.Rights]:
-        """Return the roles of old code and what they may do on the copy as it is now; no roles where there are none to know."""
-        if looked.database["dialect"] != "postgresql":
-            return None, {}
-        with scratch.access.connect(looked.database["database"], "rehearsal", reading=True).closing() as original:
-            found = rights.roles(original, self.request.get("application_roles") or [])
-        with scratch.connect().closing() as session:
-            return found, rights.look(session, found)
-
-    def _real(self, looked: Looked) -> Real | None:
-        access = looked.access
-        if looked.database["dialect"] != "postgresql" or access is None:
-            return None
-        seconds = float(self.request.get("data_checks_timeout") or 0)
-        name = looked.database["database"]
-        return Real(
-            lambda: access.connect(name, "rehearsal: checks", reading=True),
-            looked.tables,
-            seconds,
-            self.request.get("data_checks", True),
-        )
-
-    def _undo(self, looked: Looked, scratch: Any, undone: list[tuple[Any, ...]]) -> None:
-        """Try the ways back one after the other from the top, up to the first that leaves something else than it found."""
-        for step, before, after, report in reversed(undone):
-            report["downgrade"] = found = self._back(looked, scratch, step, before, after)
-            if found["error"] or found["residue"] or found["again"]:
-                return
-            down = Step(self, looked, step["revision"], False, after).run()  # it was applied again, to see that it can be
-            if down.error:
-                return
-
-    def _back(self, looked: Looked, scratch: Any, step: dict[str, Any], before: Any, after: Any) -> dict[str, Any]:
-        """Downgrade and upgrade again on a second copy; the first stays as the upgrade left it."""
-        with scratch.second() as copy:
-            self._aim(copy=copy)
-            try:
-                down = Step(self, looked, step["revision"], False, after).run()
-                found = self._seen(looked, step["revision"], down, [])
-                found.update(residue=[], again=None)
-                if down.error is None:
-                    with scratch.connect(copy).closing() as session:
-                        back = KINDS[looked.database["dialect"]].look(session, self.version_tables, down.watch, after)
-                    found["residue"] = catalog.residue(before, back)
-                    again = Step(self, looked, step["revision"], True, back).run()
-                    found["again"] = again.error
-                    found["changes"] = catalog.changes(after, after, back)
-                return found
-            finally:
-                self._aim()
-
-    def _seen(self, looked: Looked, revision: str, step: Step, changes: list[dict[str, Any]]) -> dict[str, Any]:
-        rows, names = self.rows[looked.access.endpoint], step.names  # type: ignore[union-attr]
-        unknown = {"rows": 0, "bytes": 0}  # made by a pending revision, so there is nothing in it yet
-        return {
-            "revision": revision,
-            "error": step.error,
-            "refused": list(self.redirection.refused) if step.error else [],
-            "statements": step.watch.statements,
-            "strange": step.watch.strange,
-            "changes": changes,
-            "dialect": looked.database["dialect"],
-            "whole": KINDS[looked.database["dialect"]].rows,
-            "tables": {oid: {"name": name, "stored": oid in step.stored, **rows.get(oid, unknown)} for oid, name in names.items()},
-            "downgrade": None,
-            "checks": [],
-            "roles": None,
-            "lost": [],
-            "calls": {},
-            "today": None,
-        }
-
-
-def _is_of_identity(after: catalog.Catalog, name: str) -> bool:
-    """Nobody needs a right on the sequence of an identity column, but the table's."""
-    return any(entry["kind"] == "relation" and entry["name"] == name and entry["identity"] for entry in after.values())
+            for looked in found:
+                databases.append(Database(self, looked, scratch, list(databases)))
+                databases[-1].run()
+            if scratch.renews:
+                back.all_the_way(databases)
+        except Unreachable as exc:
+            raise _Impossible(Failure("environment_failed", f"env.py can not be led to the copy: {exc}")) from exc
+        finally:
+            scratch.let_go()
+        for database in databases:
+            number = database.looked.number
+            reports[number].update(differences=scratch.missing, copy=scratch.place, revisions=database.reports)
 
 
 class _Impossible(Exception):

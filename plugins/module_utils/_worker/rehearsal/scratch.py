@@ -44,9 +44,15 @@ _PROVIDERS = {"i": "icu", "b": "builtin"}
 class Scratch(ServerCopies):
     """The copies of one database of PostgreSQL."""
 
+    renews = True
+
     def __init__(self, access: Access, database: str, request: dict[str, Any]) -> None:
         super().__init__(access, database, request)
         self.major = 0
+        self.kind: tuple[Any, ...] = ()
+        self.versions: list[tuple[str, str, list[str]]] = []
+        self._kept = False  # there is another copy, as it was before anything was rehearsed
+        self._lent: Session | None = None
 
     @property
     def admin(self) -> Session:
@@ -71,26 +77,74 @@ class Scratch(ServerCopies):
     def create(self) -> None:
         """Make the copy; what earlier runs left behind is dropped first."""
         self.prune()
-        self._make(self.name, self.read_original())
-        self.missing = programs.copy_schema(
-            self.access, self.database, self.access, self.name, self.request.get("postgresql_programs"), self.major
-        )
+        self.kind = self.read_original()
+        self._make(self.name, self.kind)
+        self.missing = self._carry(self.name)
 
-    def fill_views(self) -> None:
+    def _carry(self, name: str) -> list[str]:
+        """Bring the schema there; return what could not be brought."""
+        folder = self.request.get("postgresql_programs")
+        return programs.copy_schema(self.access, self.database, self.here, name, folder, self.major)
+
+    def fill(self, versions: list[tuple[str, str, list[str]]]) -> None:
+        """Put in what a schema without rows lacks.
+
+        :param versions: (schema, table, revisions) of each version table.
+        """
+        self.versions = versions
+        self._fill(self.name)
+
+    def _fill(self, name: str) -> None:
+        with self.connect(name).closing() as session:
+            self._fill_views(session)
+            self._fill_versions(session)
+
+    def _fill_views(self, session: Session) -> None:
         """Fill the materialized views that are filled in the original, for what can only be done with such."""
-        with self.access.connect(self.database, "rehearsal").closing() as original:
+        with self.access.connect(self.database, "rehearsal", reading=True).closing() as original:
             names = [str(name) for (name,) in original.rows(_FILLED)]
-        with self.connect().closing() as session:
-            for _round in names:  # one may read another
-                left = []
-                for name in names:
-                    try:
-                        session.rows(f"refresh materialized view {name}")
-                    except Exception:  # not restored, or not its turn yet
-                        left.append(name)
-                if len(left) in (0, len(names)):
-                    break
-                names = left
+        for _round in names:  # one may read another
+            left = []
+            for name in names:
+                try:
+                    session.rows(f"refresh materialized view {name}")
+                except Exception:  # not restored, or not its turn yet
+                    left.append(name)
+            if len(left) in (0, len(names)):
+                break
+            names = left
+
+    def _fill_versions(self, session: Session) -> None:
+        for schema, table, revisions in self.versions:
+            name = f"{quoted(schema)}.{quoted(table)}"
+            session.rows(f"delete from {name}")
+            for revision in revisions:
+                session.rows(f"insert into {name} (version_num) values ({server.literal(revision)})")
+
+    @contextlib.contextmanager
+    def session(self) -> Iterator[Session]:
+        if self._lent is None:
+            self._lent = self.connect()
+        yield self._lent
+
+    def let_go(self) -> None:
+        if self._lent is not None:
+            self._lent.close()
+            self._lent = None
+
+    def renew(self) -> None:
+        """Make the copy as it was at first. For that another one is kept, from the first time on."""
+        self.let_go()
+        if not self._kept:
+            self._make(self.copy, self.kind)
+            self._carry(self.copy)
+            self._fill(self.copy)
+            self._kept = True
+        self._drop(self.name)
+        self._disconnect(self.copy)
+        self._hold(self.name)
+        self.admin.rows(f"create database {quoted(self.name)} template {quoted(self.copy)}")
+        self._sign(self.name)
 
     def _make(self, name: str, kind: tuple[Any, ...]) -> None:
         """Make an empty database of this kind."""
@@ -117,27 +171,6 @@ class Scratch(ServerCopies):
             self.settings = dict(row[0].split("=", 1) for row in original.rows(_SETTINGS))
             self.major = int(original.value("select current_setting('server_version_num')")) // 10000
             return original.rows(_KIND)[0]
-
-    def fill_versions(self, tables: list[tuple[str, str, list[str]]]) -> None:
-        """Write the heads, (schema, table, revisions) of each version table, into the copy."""
-        with self.connect().closing() as session:
-            for schema, table, revisions in tables:
-                name = f"{quoted(schema)}.{quoted(table)}"
-                session.rows(f"delete from {name}")
-                for revision in revisions:
-                    session.rows(f"insert into {name} (version_num) values ({server.literal(revision)})")
-
-    @contextlib.contextmanager
-    def second(self) -> Iterator[str]:
-        """Make a copy of the copy as it is now, for a way back, and drop it afterwards."""
-        self._hold(self.copy)
-        self._disconnect(self.name)
-        self.admin.rows(f"create database {quoted(self.copy)} template {quoted(self.name)}")
-        self._sign(self.copy)
-        try:
-            yield self.copy
-        finally:
-            self._drop(self.copy)
 
     def prune(self, check: bool = False) -> list[str]:
         if drive(self.access.dialect, lambda: is_pooled(self.admin.dbapi)):

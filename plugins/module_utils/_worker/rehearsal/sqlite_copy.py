@@ -26,7 +26,7 @@ _BUSY = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED: https://www.sqlite.org/rescode.htm
 class SqliteCopy:
     """The copies of one SQLite file; the same interface as :class:`.scratch.Scratch`."""
 
-    copies = True
+    renews = False
     place = "file"
 
     def __init__(self, access: Access, database: str, request: dict[str, Any]) -> None:
@@ -55,11 +55,17 @@ class SqliteCopy:
                 "Name another folder in the environment variable TMPDIR.",
             )
 
-    def fill_versions(self, tables: list[tuple[str, str, list[str]]]) -> None:
+    def fill(self, tables: list[tuple[str, str, list[str]]]) -> None:
         """The version tables came with the file."""
 
     def connect(self, name: str | None = None) -> Session:
         return self.access.connect(name or self.name, "rehearsal")
+
+    def session(self) -> contextlib.AbstractContextManager[Session]:
+        return self.connect().closing()
+
+    def let_go(self) -> None:
+        """Each connection is closed when it was used."""
 
     def sizes(self, original: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Count on the copy, so that the original is read only once: table → {rows, bytes}."""

@@ -16,6 +16,7 @@ from typing import Any, Callable, Iterable
 
 from .. import server
 from .real import Real
+from .relations import FOREIGN_KEYS, RELATIONS, Known, read_by
 from .unseen import Ledger
 from .watching import COMMENTS, MAXIMUM_TEXT, Watcher, told
 
@@ -54,11 +55,6 @@ _SOURCE = "select prosrc from pg_proc where oid::regproc = {}::regproc"
 _CALLS_ON = re.compile(r"\b(?:EXECUTE|PERFORM|CALL)\b", re.I)  # what that does stands elsewhere
 _CHANGES = re.compile(r"\b(?:UPDATE\s+[\w.\"]+\s+(?:AS\s+)?(?:\w+\s+)?SET|DELETE\s+FROM|INSERT\s+INTO|MERGE\s+INTO)\b[^;]*", re.I)
 _NO_END_HERE = "2D000"  # invalid_transaction_termination
-_RELATIONS = """
-select c.oid::text, n.nspname || '.' || c.relname, c.relkind::text, pg_relation_filenode(c.oid)::text,
-       coalesce(pg_stat_get_xact_numscans(c.oid), 0), c.relispartition, c.relnatts
-from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relkind in ('r', 'p', 'm', 'i', 'f') and c.oid >= 16384 and n.nspname !~ '^pg_'"""
 #: Nothing is read, built anew or changed without a lock, which is held until the transaction ends.
 _TOUCHED = "(select relation from pg_locks where pid = pg_backend_pid() and locktype = 'relation' and relation >= 16384)"
 #: What an earlier transaction has read is still counted, for as long as the server has not passed it on.
@@ -66,11 +62,6 @@ _COUNTED = "pg_stat_get_xact_numscans(c.oid) > 0"
 _LOCKS = """
 select relation::text, mode from pg_locks
 where pid = pg_backend_pid() and locktype = 'relation' and relation >= 16384 and granted"""
-_INDEXES = "select indexrelid::text, indrelid::text, indisvalid from pg_index where indrelid >= 16384"
-_FOREIGN_KEYS = """
-select oid::text, conrelid::text, convalidated, (select min(number) from unnest(conkey) number),
-       exists (select from pg_attribute a where a.attrelid = conrelid and a.attnum = any(conkey) and a.atthasdef)
-from pg_constraint where contype = 'f'"""
 _TRANSACTION = """
 select pg_backend_pid()::text || ' ' || extract(epoch from now())::text, txid_current_if_assigned(),
        txid_snapshot_xmax(txid_current_snapshot())"""
@@ -85,6 +76,7 @@ class Watch(Watcher):
     :param existing: OIDs of the tables that were there before the step.
     :param ledger: takes down the transactions; None where nobody asks for what was not seen.
     :param real: asks the real database.
+    :param known: what there is before the step; read with the first look if it is None.
     """
 
     def __init__(
@@ -95,13 +87,14 @@ class Watch(Watcher):
         existing: Iterable[str],
         ledger: Ledger | None = None,
         real: Real | None = None,
+        known: Known | None = None,
     ) -> None:
         super().__init__(running, autocommit, version_tables)
         self.existing = set(existing)
         self.ledger, self.real = ledger, real
         self._first: dict[str, dict[str, int]] = {}
         self._times: dict[str, int] = {}
-        self._known: dict[str, dict[str, Any]] | None = None
+        self._known = known
         self._ended = ""  # the transaction that was looked at last before its end
         self._blurred = False  # statements were left out since the last look
         self._flushes: bool | None = None
@@ -193,29 +186,28 @@ class Watch(Watcher):
             if mode in MODES and (oid not in locks or MODES.index(mode) > MODES.index(locks[oid])):
                 locks[oid] = mode
         if self._known is None or whole:
-            self._known = {
-                "relations": {row[0]: row[1:] for row in server.rows(dbapi, _RELATIONS)},
-                "indexes": {row[0]: (row[1], row[2]) for row in server.rows(dbapi, _INDEXES)},
-                "foreign_keys": {row[0]: row[1:] for row in server.rows(dbapi, _FOREIGN_KEYS)},
-            }
-            relations, keys = self._known["relations"], self._known["foreign_keys"]
+            touched = self._known = read_by(lambda sql: server.rows(dbapi, sql))
+            scanned = server.rows(dbapi, f"{RELATIONS} and {_COUNTED}")
+            relations = {**touched.relations, **{row[0]: row[1:] for row in scanned}}
+            keys, fresh = touched.foreign_keys, set(relations)
         else:
-            relations = {oid: (*row[:3], 0, *row[4:]) for oid, row in self._known["relations"].items()}
-            relations.update(
-                (row[0], row[1:]) for row in server.rows(dbapi, f"{_RELATIONS} and (c.oid in {_TOUCHED} or {_COUNTED})")
-            )
-            keys = dict(self._known["foreign_keys"])
-            keys.update((row[0], row[1:]) for row in server.rows(dbapi, f"{_FOREIGN_KEYS} and conrelid in {_TOUCHED}"))
+            rows = server.rows(dbapi, f"{RELATIONS} and (c.oid in {_TOUCHED} or {_COUNTED})")
+            relations, fresh = dict(self._known.relations), {row[0] for row in rows}
+            relations.update((row[0], row[1:]) for row in rows)
+            keys = dict(self._known.foreign_keys)
+            if locks:
+                keys.update((row[0], row[1:]) for row in server.rows(dbapi, f"{FOREIGN_KEYS} and conrelid in {_TOUCHED}"))
         transaction, number, after = server.rows(dbapi, _TRANSACTION)[0]
         if self.ledger is not None:
-            scans = {oid: int(item[3]) for oid, item in relations.items() if item[3] and item[1] != "i"}
+            scans = {oid: int(relations[oid][3]) for oid in fresh if relations[oid][3] and relations[oid][1] != "i"}
             # what an earlier transaction has read may still be counted here, for as long as the server has not passed it on
             first = self._first.setdefault(transaction, scans)
             self.ledger.note(transaction, number, int(after), {oid: count - first.get(oid, 0) for oid, count in scans.items()})
         return {
             "relations": relations,
+            "fresh": fresh,  # those that were read again
             "locks": locks,
-            "indexes": self._known["indexes"],
+            "indexes": self._known.indexes,
             "foreign_keys": keys,
             "transaction": transaction,
         }
@@ -227,9 +219,10 @@ class Watch(Watcher):
             self._blurred = False
             return
         if last is None:
-            known = self._known or now
-            fresh = {oid: (*row[:3], *now["relations"].get(oid, row)[3:]) for oid, row in known["relations"].items()}
-            last = {**now, "relations": fresh, "locks": {}, "foreign_keys": known["foreign_keys"]}
+            known = self._known or Known(now["relations"], now["indexes"], now["foreign_keys"])
+            there = now["fresh"] & known.relations.keys()
+            then = {oid: (*known.relations[oid][:3], *now["relations"][oid][3:]) for oid in there}
+            last = {**now, "relations": {**known.relations, **then}, "locks": {}, "foreign_keys": known.foreign_keys}
         found = self._told("", {"before": last, "alone": False, "wrapped": False, "plan": None, "started": time.monotonic()}, now)
         stronger = {oid for oid, mode in found["locks"].items() if last["locks"].get(oid) != f"{mode}Lock"}
         if stronger or found["scanned"] or found["rewritten"]:
@@ -257,12 +250,16 @@ class Watch(Watcher):
                 self._last, self._ended = now, now["transaction"]
                 if commits:
                     self._settle(now)
-                if self._flushes is None:
-                    self._flushes = server.value(dbapi, f"select to_regprocedure('{_FLUSH}')") is not None
-                if self._flushes:
-                    server.value(dbapi, f"select {_FLUSH}")  # else the counters of the server may be a second late
+                self._flush(dbapi)
             except Exception:
                 self._last = None  # it has failed already, and all that it did goes with it
+
+    def _flush(self, dbapi: Any) -> None:
+        """Have the server count what was read when this transaction ends; else that may be a second late."""
+        if self._flushes is None:
+            self._flushes = server.value(dbapi, f"select to_regprocedure('{_FLUSH}')") is not None
+        if self._flushes:
+            server.value(dbapi, f"select {_FLUSH}")
 
     def _plan(self, dbapi: Any, statement: str, parameters: Any, seen: dict[str, Any]) -> Any:
         """Return the server's plan of a statement that has one."""
@@ -302,9 +299,11 @@ class Watch(Watcher):
         was_open = server.in_transaction(dbapi)
         after = self._look(dbapi, seen["alone"])
         if seen["wrapped"]:
+            self._flush(dbapi)
             server.value(dbapi, "commit")
             self._settle(after)
         elif seen["alone"]:
+            self._flush(dbapi)
             self._leave(dbapi, was_open)
         else:
             self._last = after
@@ -320,13 +319,16 @@ class Watch(Watcher):
         if self.ledger is None:
             return
         objects, tables = self.ledger.rest()
-        named = [(self._known or {"relations": {}})["relations"].get(oid, (oid,))[0] for oid in tables if oid in self.existing]
+        names = self._known.relations if self._known else {}
+        named = [names.get(oid, (oid,))[0] for oid in tables if oid in self.existing]
         if objects or named:
             self.strange = sorted({*objects, *named})
 
     def _settle(self, after: dict[str, Any]) -> None:
         """What was there in a transaction that is committed is what the next one finds."""
-        self._known = {name: dict(after[name]) for name in ("relations", "indexes", "foreign_keys")}
+        relations = dict(after["relations"])
+        relations.update((oid, (*relations[oid][:3], 0, *relations[oid][4:])) for oid in after["fresh"])
+        self._known = Known(relations, after["indexes"], after["foreign_keys"])
 
     def _is_not_counted(self, statement: str, found: dict[str, Any]) -> None:
         if not _ALONE.match(COMMENTS.sub("", statement)):
@@ -347,12 +349,13 @@ class Watch(Watcher):
     def _told(self, statement: str, seen: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
         before = seen["before"]
         locks = {oid: mode for oid, mode in after["locks"].items() if oid in self.existing}
-        scanned = {
-            oid for oid, item in after["relations"].items() if oid in before["relations"] and item[3] > before["relations"][oid][3]
+        pairs = {
+            oid: (before["relations"][oid], after["relations"][oid])
+            for oid in before["fresh"] | after["fresh"]
+            if oid in before["relations"] and oid in after["relations"]
         }
-        rewritten = {
-            oid for oid, item in after["relations"].items() if oid in before["relations"] and item[2] != before["relations"][oid][2]
-        }
+        scanned = {oid for oid, (old, new) in pairs.items() if new[3] > old[3]}
+        rewritten = {oid for oid, (old, new) in pairs.items() if new[2] != old[2]}
         for oid, (table, valid, column, default) in after["foreign_keys"].items():
             if valid and not before["foreign_keys"].get(oid, (None, False))[1]:
                 columns = before["relations"][table][5] if table in before["relations"] else 0
@@ -405,7 +408,7 @@ class Watch(Watcher):
 
     def _worked_on(self, before: dict[str, Any], after: dict[str, Any]) -> set[str]:
         """Return the tables that were read meanwhile, by themselves or by an index; what was parsed is locked and not read."""
-        more = {oid for oid, item in after["relations"].items() if item[3] > before.get(oid, (0, 0, 0, 0))[3]}
+        more = {oid for oid in after["fresh"] if after["relations"][oid][3] > before.get(oid, (0, 0, 0, 0))[3]}
         return more | {after["indexes"][oid][0] for oid in more if oid in after["indexes"]}
 
     def _documented(self, statement: str, before: dict[str, Any], after: dict[str, Any], rewritten: set[str]) -> dict[str, str]:
@@ -424,7 +427,7 @@ class _Plan:
     """What a plan as JSON says: which tables it reads as a whole, and which rows it changes."""
 
     def __init__(self, plan: Any, relations: dict[str, Any], creates: bool) -> None:
-        self.oids = {item[0]: oid for oid, item in relations.items() if item[1] != "i"}
+        self.oids = {item[0]: oid for oid, item in relations.items() if item[1] != "i"} if plan else {}
         self.scanned: set[str] = set()
         self.read: set[str] = set()
         self.written: set[str] = set()

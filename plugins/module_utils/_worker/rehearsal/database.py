@@ -1,0 +1,186 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The rehearsal of one database: its pending revisions run on its copy and are watched, then they are taken back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..failure import Failure
+from . import back, catalog, replay, rights
+from .checks import Checks
+from .kinds import KINDS
+from .looked import Looked
+from .real import Real
+from .report import reported
+from .step import Move, Passage, Step
+
+#: Without it (PostgreSQL 15) what one revision has read is counted late, and would be taken for what the next one does.
+_FLUSHES = "select to_regprocedure('pg_stat_force_next_flush()') is not null"
+
+
+class Unreachable(Exception):
+    """env.py could not be led to the copy; the argument says why."""
+
+
+class Database:
+    """:param rehearsal: it has made the copies.
+    :param scratch: the copy of this database.
+    :param earlier: what env.py migrates before this on the same copy.
+    """
+
+    def __init__(self, rehearsal: Any, looked: Looked, scratch: Any, earlier: list[Database]) -> None:
+        if looked.access is None:
+            raise Failure("internal_error", "A context without a way to its database.")
+        self.rehearsal, self.looked, self.scratch, self.earlier = rehearsal, looked, scratch, earlier
+        self.request, self.access, self.name = rehearsal.request, looked.access, str(looked.database["database"])
+        self.dialect = looked.database["dialect"]
+        self.kind, self.version_tables = KINDS[self.dialect], rehearsal.version_tables
+        self.sizes = rehearsal.sizes[self.access.endpoint]
+        self.together = False  # all revisions can pass in one run of env.py
+        self.states: list[catalog.Catalog] = []  # the catalogue before the first revision, and after each
+        self.reports: list[dict[str, Any]] = []
+        self.real: Real | None = None
+
+    @property
+    def passed(self) -> list[str]:
+        """The revisions that succeeded."""
+        return [report["revision"] for report in self.reports if report["error"] is None]
+
+    def run(self) -> None:
+        """Run the revisions, and make a report of each; one that failed is the last.
+
+        :raises Unreachable: see there.
+        """
+        base = self.look(None, self.rehearsal.bases.get(self.access.endpoint))
+        self.real = real_of(self.looked, self.request)
+        if self.scratch.renews:
+            with self.scratch.session() as session:
+                self.together = bool(session.value(_FLUSHES))
+        if not self._go(base):
+            self.together = False
+            self._go(back.renewed(self, 0) or {})
+        if self.real is not None:
+            self.real.close()
+        self.rehearsal.bases[self.access.endpoint] = self.states[-1]
+
+    def look(self, watch: Any, previous: catalog.Catalog | None) -> catalog.Catalog:
+        with self.scratch.session() as session:
+            return self.kind.look(session, self.version_tables, watch, previous)
+
+    def _go(self, base: catalog.Catalog) -> bool:
+        """Run the pending revisions, in one run of env.py or each in its own; tell whether all that it did came from them.
+
+        An env.py that goes on writing when they have run does so once, after the last of them. In between that would be missed.
+        """
+        self.states, self.reports = [base], []
+        self.observed = self._observed()
+        self.roles, self.held = self._rights()
+        self.asked = Checks(self.access, self.name, base, float(self.request.get("data_checks_timeout") or 0))
+        todo = [Move(step["revision"], True) for step in self.looked.pending]
+        while todo:
+            moves = todo if self.together else todo[:1]
+            with self.scratch.session() as session:
+                passage = Passage(self.rehearsal, self.looked, moves, self.states[-1], session, self.real, self._passed).run()
+            if passage.error:
+                self._failed(passage)
+                return True
+            todo = todo[passage.finished :]
+            if passage.finished > 1 and self.look(None, self.states[-1]) != self.states[-1]:
+                return False
+        return True
+
+    def _failed(self, passage: Passage) -> None:
+        """Take down the revision that failed; where env.py failed after the last of them, that is told of this one."""
+        step = passage.step
+        if not self.reports and not passage.began and not self.rehearsal.redirection.refused:
+            raise Unreachable(step.error["message"] if step.error else "")
+        if passage.finished == len(passage.moves):
+            self.reports[-1].update(error=step.error, refused=list(self.rehearsal.redirection.refused))
+            return
+        after = self.look(step.watch, step.before)
+        self.reports.append(self.report(step, catalog.changes(self.states[0], step.before, after)))
+
+    def report(self, step: Step, changes: list[dict[str, Any]], sizes: Any = None) -> dict[str, Any]:
+        found = reported(step, changes, self.sizes if sizes is None else sizes, self.rehearsal.redirection.refused)
+        return dict(found, dialect=self.dialect, whole=self.kind.rows)
+
+    def _passed(self, step: Step) -> catalog.Catalog:
+        """Take down what a revision did, which is committed."""
+        before = step.before
+        with self.scratch.session() as session:
+            step.watch.close()
+            after = self.kind.look(session, self.version_tables, step.watch, before)
+            changes = catalog.changes(self.states[0], before, after)
+            report = self.report(step, changes)
+            report["broken"] = replay.problems(session, self.observed) if self.observed else {}
+            if self.roles is not None:
+                self._compare_rights(session, self.roles, report, after)
+        self.observed = [text for text in self.observed if text not in report["broken"]]
+        report["filled"] = sorted({each["table"] for each in after.values() if catalog.fills(each)})
+        report["checked"] = catalog.checked(changes, after)
+        report["default_partitions"] = [each["parent"] for each in after.values() if each.get("bound") == "DEFAULT"]
+        self.states.append(after)
+        self.reports.append(report)
+        if not self.scratch.renews:
+            report["downgrade"] = back.aside(self, step, after)
+        if self.request.get("data_checks", True) and not self.kind.rows:
+            report["checks"] = self.asked.of(changes, step.watch.statements)
+        return after
+
+    def _compare_rights(self, session: Any, roles: list[str], report: dict[str, Any], after: catalog.Catalog) -> None:
+        now = rights.look(session, roles)
+        names = {entry["name"] for entry in after.values() if entry["kind"] == "column"}
+        lost = [
+            each for each in rights.lost(self.held, now, names) if each["kind"] != "S" or not _is_of_identity(after, each["object"])
+        ]
+        report.update(roles=roles, lost=lost, calls=replay.calls(session, report["changes"]))
+        report["today"] = session.value("select current_date::text")
+        self.held = {key: what for key, what in now.items() if key in self.held}  # what is new, old code can not use
+
+    def _observed(self) -> list[str]:
+        """Return the statements of running code that work on the copy as it is now."""
+        count = int(self.request.get("observed_statements") or 0)
+        if not count:
+            return []
+        if self.dialect != "postgresql":
+            self.rehearsal.warn(f"No statement of running code was tried: {self.dialect} has no pg_stat_statements.")
+            return []
+        try:
+            with self.access.connect(self.name, "rehearsal", reading=True).closing() as original:
+                texts = replay.read(original, count)
+        except Failure as exc:
+            self.rehearsal.warn(f"{exc.message} {exc.hint or ''}".strip())
+            return []
+        with self.scratch.session() as session:
+            unknown = replay.problems(session, texts) if texts else {}
+        return [text for text in texts if text not in unknown]
+
+    def _rights(self) -> tuple[list[str] | None, rights.Rights]:
+        """Return the roles of old code and what they may do on the copy as it is now; no roles where there are none to know."""
+        if self.dialect != "postgresql":
+            return None, {}
+        with self.access.connect(self.name, "rehearsal", reading=True).closing() as original:
+            found = rights.roles(original, self.request.get("application_roles") or [])
+        with self.scratch.session() as session:
+            return found, rights.look(session, found)
+
+
+def real_of(looked: Looked, request: dict[str, Any]) -> Real | None:
+    """Return what asks the real database, where that can be asked."""
+    access = looked.access
+    if looked.database["dialect"] != "postgresql" or access is None:
+        return None
+    name = looked.database["database"]
+    return Real(
+        lambda: access.connect(name, "rehearsal: checks", reading=True),
+        looked.tables,
+        float(request.get("data_checks_timeout") or 0),
+        request.get("data_checks", True),
+    )
+
+
+def _is_of_identity(after: catalog.Catalog, name: str) -> bool:
+    """Nobody needs a right on the sequence of an identity column, but the table's."""
+    return any(entry["kind"] == "relation" and entry["name"] == name and entry["identity"] for entry in after.values())

@@ -1,0 +1,68 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a watcher of PostgreSQL has to know of each relation before a revision, to see what became of it."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Iterable, List, Tuple
+
+from .access import Session
+
+#: With ``{0}`` for a condition on the relation. The fourth is how often the transaction began to read all of it.
+RELATIONS = """
+select c.oid::text, n.nspname || '.' || c.relname, c.relkind::text, pg_relation_filenode(c.oid)::text,
+       coalesce(pg_stat_get_xact_numscans(c.oid), 0), c.relispartition, c.relnatts
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p', 'm', 'i', 'f') and c.oid >= 16384 and n.nspname !~ '^pg_'"""
+INDEXES = "select indexrelid::text, indrelid::text, indisvalid from pg_index where indrelid >= 16384"
+FOREIGN_KEYS = """
+select oid::text, conrelid::text, convalidated, (select min(number) from unnest(conkey) number),
+       exists (select 1 from pg_attribute a where a.attrelid = conrelid and a.attnum = any(conkey) and a.atthasdef)
+from pg_constraint where contype = 'f'"""
+Ask = Callable[[str], List[Tuple[Any, ...]]]
+
+
+class Known:
+    """:param relations: OID → name, kind, file, 0, whether it is a partition, number of columns.
+    :param indexes: OID → the table, whether it is valid.
+    :param foreign_keys: OID → the table, whether it was checked, its first column, whether one of its columns has a default.
+    """
+
+    def __init__(self, relations: dict[str, Any], indexes: dict[str, Any], foreign_keys: dict[str, Any]) -> None:
+        self.relations, self.indexes, self.foreign_keys = relations, indexes, foreign_keys
+
+    def again(self, session: Session, dirty: Iterable[str]) -> Known:
+        """Return what is known when these relations are read again."""
+        names = set(dirty)
+        array = f"'{{{','.join(sorted(names))}}}'::oid[]"
+        below = f"(select indexrelid from pg_index where indrelid = any({array}))"
+        gone = names | {oid for oid, entry in self.indexes.items() if entry[0] in names}
+        fresh = _of(
+            session.rows,
+            f" and (c.oid = any({array}) or c.oid in {below})",
+            f" and indrelid = any({array})",
+            f" and conrelid = any({array})",
+        )
+        return Known(
+            {**{oid: entry for oid, entry in self.relations.items() if oid not in gone}, **fresh.relations},
+            {**{oid: entry for oid, entry in self.indexes.items() if oid not in gone}, **fresh.indexes},
+            {**{oid: entry for oid, entry in self.foreign_keys.items() if entry[0] not in names}, **fresh.foreign_keys},
+        )
+
+
+def read(session: Session) -> Known:
+    return read_by(session.rows)
+
+
+def read_by(ask: Ask) -> Known:
+    """Read all there is."""
+    return _of(ask, "", "", "")
+
+
+def _of(ask: Ask, relations: str, indexes: str, foreign_keys: str) -> Known:
+    return Known(
+        {row[0]: (*row[1:4], 0, *row[5:]) for row in ask(RELATIONS + relations)},
+        {row[0]: (row[1], row[2]) for row in ask(INDEXES + indexes)},
+        {row[0]: row[1:] for row in ask(FOREIGN_KEYS + foreign_keys)},
+    )
