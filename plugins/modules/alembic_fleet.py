@@ -35,8 +35,9 @@ options:
       - V(upgraded) runs the pending revisions up to O(revision).
       - V(downgraded) goes back to O(revision).
       - V(stamped) records O(revision) without running anything.
+      - V(returned) brings each target back to where it was before the run whose O(ledger) it is.
     type: str
-    choices: [current, upgraded, downgraded, stamped]
+    choices: [current, upgraded, downgraded, stamped, returned]
     required: true
   revision:
     description:
@@ -169,6 +170,42 @@ options:
     type: list
     elements: str
     default: []
+  ledger:
+    description:
+      - A file on the host in which each step of each target is written down before it is taken, with where the target stood before.
+        It is made where it is not there. Each deployment has one of its own.
+      - With it and O(state=upgraded) a run that was cut off is finished by running the task again, a target that failed goes back
+        as O(on_failure) says, and RV(verdict) says what may start. O(state=returned) needs it.
+      - Only one run at a time writes to it; another one waits for O(lock_wait) seconds.
+      - A time such as V(20261129T080000Z) in its name is in the names of the snapshots too.
+    type: path
+  way_back:
+    description:
+      - What a target goes back by, with O(ledger); of several, the first one that can be used.
+      - V(snapshot) copies each target that has something pending before it is upgraded, as M(dbops.alembic.database_snapshot) does,
+        for targets that are a database or a file each (PostgreSQL, SQLite). The role needs the right to create databases, and
+        nobody else may have a session. A target that can not be copied fails, untouched.
+      - V(downgrade) runs the downgrades of the revisions, for schemas and MariaDB, and where these lose nothing.
+    type: list
+    elements: str
+    choices: [snapshot, downgrade, none]
+    default: [none]
+  on_failure:
+    description:
+      - What happens when a target fails, with O(ledger).
+      - With V(one) it goes back by itself, and the others go on. When more than O(max_failures) have failed, or a canary, all go
+        back.
+      - With V(all) all go back, those that are upgraded too.
+      - With V(halt) each stays where it is.
+    type: str
+    choices: [one, all, halt]
+    default: halt
+  rows_given_up:
+    description:
+      - How many rows that were written to a target since it was upgraded may be lost when its snapshot is put back; V(-1) is any
+        number. A target with more of them does not go back.
+    type: int
+    default: 0
   max_pending:
     description: Refuse a target with more pending revisions than this, with the error kind V(too_many_pending).
     type: int
@@ -204,6 +241,7 @@ notes:
     V(wrong_database). A variable that the project does not read would otherwise make all targets one.
   - The deployments of this collection know one database. This module is what there is for many. It works on a host, and not in a
     Job of Kubernetes.
+  - Snapshots are left when all is done. M(dbops.alembic.database_snapshot) removes them.
   - When the process on the host that works on the targets is killed, what it had begun is read anew, and the task fails and says
     what was done, what was begun and what was not. Run it again then.
 seealso:
@@ -212,6 +250,19 @@ seealso:
 """
 
 EXAMPLES = r"""
+- name: Upgrade a database for each customer; one that fails goes back by itself, and with more than 2 in 100 all do
+  dbops.alembic.alembic_fleet:
+    state: upgraded
+    chdir: /srv/shop/current
+    virtualenv: /srv/shop/current/.venv
+    targets: "{{ shop_databases }}"
+    ledger: /var/lib/dbops/shop/20261129T080000Z.targets.jsonl
+    way_back: [snapshot]
+    on_failure: one
+    max_failures: 2%
+  register: shop_upgrade
+  failed_when: shop_upgrade.verdict | default('halt') != 'finish'
+
 - name: Upgrade a database for each customer, first that of our own company, and stop when more than 2 in 100 have failed
   dbops.alembic.alembic_fleet:
     state: upgraded
@@ -341,6 +392,14 @@ targets:
       description: How many attempts it took. There are several only after lock timeouts, deadlocks and serialization failures.
       type: int
       sample: 1
+    snapshot:
+      description: Snapshot that was made of it; nothing where none was.
+      type: str
+      sample: shop_acme__snapshot_20261129t080000z
+    went_back:
+      description: Whether it was brought back to where it was.
+      type: bool
+      sample: false
     failure:
       description: Why it failed; nothing where it did not.
       type: dict
@@ -431,6 +490,20 @@ stopped:
   returned: when the options could be used
   type: str
   sample: null
+verdict:
+  description:
+    - What all targets have come to, so what may start now.
+    - V(finish) means that each is upgraded, or with O(on_failure=one) back by itself; the new release may start.
+    - V(revert) means that each is where it was; the former release may start.
+    - V(halt) means that some are neither; nothing should start before somebody has looked.
+  returned: with O(ledger), when the options could be used
+  type: str
+  sample: finish
+verdict_reason:
+  description: Why.
+  returned: with O(ledger), when the options could be used
+  type: str
+  sample: All targets are upgraded.
 error_kind:
   description: >-
     V(targets_failed) when targets failed, or why none was begun;

@@ -41,6 +41,7 @@ OTHERWISE: dict[tuple[str, str], str] = {
     ("alembic_fleet", "current"): "Read where many databases stand",
     ("alembic_fleet", "downgraded"): "Downgrade many databases",
     ("alembic_fleet", "stamped"): "Stamp many databases",
+    ("alembic_fleet", "returned"): "Put many databases back",
     ("database_snapshot", "restored"): "Put the snapshot back",
     ("database_snapshot", "absent"): "Remove old snapshots",
     ("database_snapshot", "pruned"): "Remove old snapshots",

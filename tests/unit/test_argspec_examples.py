@@ -59,7 +59,7 @@ def test_options_exist(text):
         assert set(given) <= set(spec.options), name
         for option, value in given.items():
             choices = spec.options[option].get("choices")
-            assert choices is None or value in choices, f"{name}: {option}"
+            assert choices is None or set(value if isinstance(value, list) else [value]) <= set(choices), f"{name}: {option}"
 
 
 def test_there_is_something_to_look_at():

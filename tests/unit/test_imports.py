@@ -23,7 +23,7 @@ ABOVE = {
     "_warm": ("_jobs", "_operations", "_records", "_kubernetes", "_host", "_steps", "_background", "_fleet"),
     "_background": ("_jobs", "_operations", "_records", "_kubernetes", "_host", "_steps", "_warm", "_fleet"),
     "_steps": ("_kubernetes", "_host", "_fleet"),
-    "_fleet": ("_kubernetes", "_host", "_steps", "_records"),
+    "_fleet": ("_kubernetes", "_host", "_steps"),
     "_records": ("_bridge", "_jobs", "_operations", "_kubernetes", "_host"),
     "_host": ("_bridge", "_jobs", "_operations", "_records", "_kubernetes"),
 }

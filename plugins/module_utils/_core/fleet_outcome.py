@@ -42,6 +42,8 @@ def blank(name: str, labels: Sequence[str], server: str, schema: str | None, can
         "pending": [],
         "attempts": 0,
         "failure": None,
+        "snapshot": None,
+        "went_back": False,
     }
 
 
@@ -117,6 +119,15 @@ def _failure(failure: Mapping[str, Any], revision: Mapping[str, Any] | None) -> 
     if any(part in message.lower() for part in _FULL):
         hint = FULL_HINT
     return {"kind": failure["kind"], "message": message, "hint": hint, **{name: (revision or {}).get(name) for name in names}}
+
+
+def put_back(entry: Entry, back: Entry) -> Entry:
+    """Return the entry of a target that was put back because of others, or was tried to be; ``back`` is what came of that."""
+    where = {name: back[name] for name in ("after", "state", "pending")} if back["after"] is not None else {}
+    if not back["went_back"]:
+        return {**entry, **where, "went_back": False, "outcome": "failed", "failure": entry["failure"] or back["failure"]}
+    done = {} if entry["outcome"] == "failed" else {"outcome": "unchanged"}
+    return {**entry, **where, **done, "changed": False, "went_back": True}
 
 
 def clashing(entry: Entry, other: str) -> Entry:

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence, cast
 
 from .._background import Background, Tell, values_of
 from .._bridge import Bridge, interpreter, is_alone
 from .._core import fleet
 from .._core import fleet_outcome as outcome
+from .._core.fleet_ledger import Standing, Verdict, verdict, verdict_back
 from .._core.fleet_outcome import Entry
 from .._errors import MigrationError
 from .._jobs import Followed, Jobs, Unfinished
@@ -19,11 +20,15 @@ from .._operations import project_request
 from .._warm import load
 from . import query
 from .hub import Hub
+from .ledger import Ledger
+from .recorded import Recorded
 from .run import Fleet, values_of_run
 from .targets import Params, Target, pace_of, refused, targets_of
-from .work import work_on
+from .work import RECORDED, work_on
 
 OPERATION = "fleet"
+#: The same with what copies and counts databases.
+RECORDING = "database_fleet"
 
 
 def run_fleet(params: Params, check: bool, shows: bool, warn: Callable[[str], None]) -> dict[str, Any]:
@@ -32,6 +37,8 @@ def run_fleet(params: Params, check: bool, shows: bool, warn: Callable[[str], No
     :raises MigrationError: ``targets_failed`` with what became of each, or why nothing could be begun.
     """
     reading = check or params["state"] == "current"
+    if params["ledger"] and params["state"] not in RECORDED:
+        raise refused("ledger is for state=upgraded and state=returned.", "Leave it out.")
     bridge = Bridge(interpreter(params))
     if not params["query"]:
         _prepared(params, [], reading)  # what can not be used is told at once
@@ -40,17 +47,20 @@ def run_fleet(params: Params, check: bool, shows: bool, warn: Callable[[str], No
         found = query.found_targets(bridge, params) if params["query"] else []
         targets, pace = _prepared(params, found, reading)
         tell({"event": "targets", "found": found})
-        hub = Hub(bridge, _first(params, targets), () if descriptor is None else (descriptor,))
+        recorded = None if check or not params["ledger"] else _recorded(params)
+        own = [*([] if descriptor is None else [descriptor]), *([recorded.ledger.descriptor] if recorded else [])]
+        hub = Hub(bridge, _first(params, targets), tuple(own))
         goes_on = (lambda: not is_alone()) if reading and descriptor is None else (lambda: True)
-        run = Fleet(params, targets, pace, hub, check, tell, goes_on)
+        run = Fleet(params, targets, pace, hub, check, tell, goes_on, recorded)
         run.work()
         planned = run.sql() if check and shows else {}
+        told = _judged(run) if recorded else {}
         hub.close()
-        return values_of_run(run, planned, shows)
+        return {**values_of_run(run, planned, shows), **told}
 
     if reading or not params.get("job"):
         return _answer(work(None, lambda message: None), warn)
-    for operation in (OPERATION, query.OPERATION):
+    for operation in (OPERATION, RECORDING, query.OPERATION):
         load(operation)
     request = {name: params.get(name) for name in ("environment", "x_arguments", "urls", "url")}
     job, cursor, wait = params["job"], params.get("cursor"), params.get("wait") or 0
@@ -71,7 +81,7 @@ def _prepared(params: Params, found: Sequence[query.Found], reading: bool) -> tu
     if not given["targets"]:
         raise refused("targets is empty.", "Give one at least, or none of the tasks that need them.")
     targets = targets_of(given)
-    return targets, pace_of(given, targets, reading)
+    return targets, pace_of(given, targets, reading or params["state"] == "returned")
 
 
 def _first(params: Params, targets: Mapping[str, Target]) -> dict[str, Any]:
@@ -82,13 +92,46 @@ def _first(params: Params, targets: Mapping[str, Target]) -> dict[str, Any]:
     own = [item for target in targets.values() for item in target.params["environment"].items()]
     return {
         **{name: params[name] for name in ("config", "section", "prelude") if params.get(name) is not None},
-        "operation": OPERATION,
+        "operation": RECORDING if params["ledger"] else OPERATION,
         "environment": common,
         "chdir": project_request(params, OPERATION)["chdir"],
         "url": scheme + mark if mark else None,
         "varying": sorted({str(name) for name, value in own if common.get(name) != value}),
         "ahead": len(targets) > params["parallel"],
     }
+
+
+def _recorded(params: Params) -> Recorded:
+    """Open the ledger.
+
+    :raises MigrationError: ``lock_unavailable`` and others.
+    """
+    ledger = Ledger(params["ledger"])
+    ledger.open(float(params["lock_wait"]))
+    ways = tuple(way for way in params["way_back"] if way != "none")
+    return Recorded(ledger, ways, params["on_failure"] == "one", params["rows_given_up"])
+
+
+def _judged(run: Fleet) -> dict[str, Any]:
+    """Say what all targets come to, after putting all back where that is wanted."""
+    recorded = cast("Recorded", run.recorded)
+
+    def standings() -> dict[str, Standing]:
+        return {target.entry["name"]: recorded.ledger.of(target.entry["name"]) for target in run.targets.values()}
+
+    if run.params["state"] == "returned":
+        found = verdict_back(standings())
+    else:
+        found = verdict(standings(), run.params["on_failure"], run.stopped())
+        if found.action == "revert":
+            run.put_back()
+            after = verdict_back(standings())
+            found = Verdict(after.action, f"{found.reason} {after.reason}")
+    wrong = [name for name, entry in run.entries.items() if entry["outcome"] == "failed" and not recorded.ledger.of(name).failure]
+    if wrong and found.action == "finish":
+        found = Verdict("halt", f"Something is wrong with {outcome.listed(wrong)}, which its revision does not show.")
+    recorded.ledger.close()
+    return {"verdict": found.action, "verdict_reason": found.reason}
 
 
 def _answer(values: dict[str, Any], warn: Callable[[str], None]) -> dict[str, Any]:
@@ -100,7 +143,7 @@ def _answer(values: dict[str, Any], warn: Callable[[str], None]) -> dict[str, An
         warn(f"{outcome.listed(warning['targets'])}: {warning['message']}")
     if not values["failed_targets"] and not values["not_begun"]:
         return values
-    message = outcome.sentence(values["targets"], values["stopped"])
+    message = " ".join([outcome.sentence(values["targets"], values["stopped"]), values.get("verdict_reason") or ""]).strip()
     hint = "Each of targets says why. Mend that and run the task again: it goes on with those that are not there yet."
     raise MigrationError(message, "targets_failed", hint, values)
 

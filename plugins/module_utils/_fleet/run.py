@@ -16,6 +16,7 @@ from .._core import fleet
 from .._core import fleet_outcome as outcome
 from .._core.fleet_outcome import Entry
 from .hub import Hub, TargetBridge
+from .recorded import Recorded
 from .targets import Params, Target
 from .work import planned_sql, work_on
 
@@ -38,6 +39,7 @@ class Fleet:
     check: bool
     tell: Tell
     goes_on: Callable[[], bool] = lambda: True
+    recorded: Recorded | None = None
     entries: dict[str, Entry] = field(default_factory=dict)
     warnings: dict[str, list[str]] = field(default_factory=dict)
     claimed: dict[str, str] = field(default_factory=dict)
@@ -97,7 +99,7 @@ class Fleet:
 
         def work(target: Target) -> tuple[Entry, list[str]]:
             bridge = self.bridge(target)
-            return work_on(target, self.params["state"], bridge, self.check), bridge.identities
+            return work_on(target, self.params["state"], bridge, self.check, self.recorded), bridge.identities
 
         def taken(name: str, result: tuple[Entry, list[str]]) -> Sequence[str]:
             running.discard(name)
@@ -114,6 +116,23 @@ class Fleet:
         self.claimed.update({item: name for item in identities if item not in self.claimed})
         self.entries[name] = entry
         self.tell({"event": "target_end", "number": len(self.entries), "total": len(self.targets), "entry": entry})
+
+    def put_back(self) -> None:
+        """Put every target back that anything was done to."""
+        recorded = self.recorded
+        if recorded is None:
+            raise TypeError("only what is recorded can be put back")
+        waiting = [name for name, target in self.targets.items() if recorded.ledger.of(target.entry["name"]).begun]
+        # what went back by itself says so already
+        waiting = [name for name in waiting if recorded.ledger.of(self.targets[name].entry["name"]).step != "returned"]
+
+        def taken(name: str, back: Entry) -> Sequence[str]:
+            self.entries[name] = outcome.put_back(self.entries.get(name, self.targets[name].entry), back)
+            following, waiting[:1] = waiting[:1], []
+            return following
+
+        begun, waiting[: self.pace.parallel] = waiting[: self.pace.parallel], []
+        self.each(begun, lambda target: work_on(target, "returned", self.bridge(target), False, recorded), taken)
 
     def sql(self) -> dict[str, list[dict[str, Any]]]:
         """Render the SQL of the pending revisions, once for all targets that make the same move."""

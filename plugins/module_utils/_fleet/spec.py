@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from .._argspec import ArgumentSpec, follow_spec, kubernetes_spec, upgrade_request_spec
+from .._core.fleet_ledger import POLICIES, WAYS
 
-OPERATIONS = {"current": "info", "upgraded": "upgrade", "downgraded": "downgrade", "stamped": "stamp"}
+OPERATIONS = {"current": "info", "upgraded": "upgrade", "downgraded": "downgrade", "stamped": "stamp", "returned": "downgrade"}
 LISTS = ("schemas", "databases", "rows", "files")
 
 
@@ -55,10 +56,20 @@ def fleet_spec() -> ArgumentSpec:
             max_failures=dict(type="str", default="0"),
             canary=dict(type="list", elements="str", default=[]),
             batches=dict(type="list", elements="str", default=[]),
+            ledger=dict(type="path"),
+            way_back=dict(type="list", elements="str", default=["none"], choices=list(WAYS)),
+            on_failure=dict(type="str", default="halt", choices=list(POLICIES)),
+            rows_given_up=dict(type="int", default=0),
         ),
         required_one_of=(("targets", "query"),),
         mutually_exclusive=(("targets", "query"),),
-        required_if=(("state", "downgraded", ("revision",)), ("state", "stamped", ("revision",))),
+        required_if=(
+            ("state", "downgraded", ("revision",)),
+            ("state", "stamped", ("revision",)),
+            ("state", "returned", ("ledger",)),
+            ("on_failure", "one", ("ledger",)),
+            ("on_failure", "all", ("ledger",)),
+        ),
     )
     rules = ArgumentSpec(options, one.mutually_exclusive, one.required_together, one.required_one_of, one.required_if)
     return rules + follow_spec() + own

@@ -12,20 +12,34 @@ from .._core.fleet_outcome import Entry, looked_at, migrated
 from .._errors import MigrationError
 from .._operations import facts_of, project_request, run_downgrade, run_stamp, run_upgrade
 from .hub import TargetBridge
+from .recorded import Recorded
 from .targets import Target
 
+#: What is done with a ledger at hand.
+RECORDED = ("upgraded", "returned")
 MIGRATE: dict[str, Callable[..., Any]] = {"upgraded": run_upgrade, "downgraded": run_downgrade, "stamped": run_stamp}
 
 
-def work_on(target: Target, state: str, bridge: TargetBridge, check: bool) -> Entry:
+def work_on(target: Target, state: str, bridge: TargetBridge, check: bool, recorded: Recorded | None = None) -> Entry:
     """Return the target's entry in the result; whatever goes wrong is told in it."""
     try:
-        entry = _read(target, bridge) if state == "current" else _migrate(target, state, bridge, check)
+        if recorded is not None and state in RECORDED:
+            entry = _recorded(target, state, bridge, recorded)
+        else:
+            entry = _read(target, bridge) if state in ("current", "returned") else _migrate(target, state, bridge, check)
     except Exception as exc:  # ours: the other targets have nothing to do with it
         bridge.warn(f"{target.name}: {traceback.format_exc()}")
         failure = {"kind": "internal_error", "message": f"{type(exc).__name__}: {exc}"}
         entry = {**migrated(target.entry, {}, failure, check)}
     return target.redactor.clean(entry)  # type: ignore[no-any-return]
+
+
+def _recorded(target: Target, state: str, bridge: TargetBridge, recorded: Recorded) -> Entry:
+    try:
+        return recorded.upgrade(target, bridge) if state == "upgraded" else recorded.put_back(target, bridge)
+    except MigrationError as exc:
+        recorded.refuse(target, exc)
+        return migrated(target.entry, {}, _told(exc), False)
 
 
 def _migrate(target: Target, state: str, bridge: TargetBridge, check: bool) -> Entry:

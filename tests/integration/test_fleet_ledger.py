@@ -1,0 +1,179 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many databases with a ledger: each ends where it was or where it should be, which the ledger says; a second run does the rest."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+
+from support.application import Application, failed, ok
+from support.fleet import Fleet, databases, entry, outcomes, schemas
+from support.postgres import Postgres, PostgresDatabase
+from support.runner import process_tree
+from support.sqlite import SqliteDatabase
+
+
+def heads(database: Any, schema: str = "public") -> str:
+    table = "alembic_version" if database.dialect == "sqlite" else f"{schema}.alembic_version"
+    return ",".join(row[0] for row in database.fetch(f"select version_num from {table}"))
+
+
+def clash(database: Any, table: str = "users") -> None:
+    database.fetch(f"insert into {table} (id, name) values (1, 'somebody')")
+
+
+def steps(path: Path) -> dict[str, str]:
+    return {line["target"]: line["step"] for line in map(json.loads, path.read_text().splitlines())}
+
+
+@pytest.fixture
+def four(postgres: Postgres) -> Iterator[list[PostgresDatabase]]:
+    with databases(postgres, 4) as made:
+        for database in made:
+            postgres.fetch(f"alter role {database.role} createdb")
+        yield made
+        for database in made:
+            for (name,) in postgres.fetch("select datname from pg_database where datname like %s", [f"{database.name}\\_\\_%"]):
+                postgres.fetch(f'drop database "{name}"')
+
+
+def fleet_of(app: Application, made: list[Any], home: Path, **more: Any) -> Fleet:
+    targets = [{"name": chr(97 + number), "url": database.url()} for number, database in enumerate(made)]
+    given = {"ledger": str(home / "20261129T080000Z.targets.jsonl"), "way_back": ["snapshot"], "parallel": 2, **more}
+    return Fleet(app, app.project("linear"), targets, home, **given)
+
+
+def before(fleet: Fleet, revision: str = "r003") -> None:
+    ok(fleet.run(revision=revision, ledger=None, way_back=["none"], on_failure="halt"))
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "sqlite"])
+def test_one_that_fails_goes_back_by_itself(newest: Application, four: list[PostgresDatabase], tmp_path: Path, kind: str) -> None:
+    """Two revisions: the first one of them is committed when the second fails."""
+    made: list[Any] = four if kind == "postgresql" else [SqliteDatabase(tmp_path / f"{name}.sqlite") for name in "abcd"]
+    fleet = fleet_of(newest, made, tmp_path, on_failure="one", max_failures="1")
+    before(fleet)
+    clash(made[1])
+    result = failed(fleet.run(), "targets_failed")
+    assert result["verdict"] == "finish" and "have gone back" in result["verdict_reason"], result["verdict_reason"]
+    assert [heads(database) for database in made] == ["r005", "r003", "r005", "r005"]
+    one = entry(result, "b")
+    assert (
+        one["went_back"]
+        and (one["state"], one["after"]) == ("from_revision", ["r003"])
+        and "gone back" in one["failure"]["message"]
+    )
+    assert made[1].fetch("select name from users where id = 1") == [("somebody",)]
+    assert steps(Path(fleet.parameters["ledger"])) == {"a": "upgraded", "b": "returned", "c": "upgraded", "d": "upgraded"}
+    made[1].fetch("delete from users")
+    second = ok(fleet.run())
+    assert second["verdict"] == "finish" and "".join(outcome[0] for outcome in outcomes(second).values()) == "ucuu"
+
+
+@pytest.mark.parametrize(
+    ("policy", "verdict"), [("all", "revert"), pytest.param("one", "revert", marks=pytest.mark.slow), ("halt", "halt")]
+)
+def test_what_all_do_when_one_fails(
+    newest: Application, four: list[PostgresDatabase], tmp_path: Path, policy: str, verdict: str
+) -> None:
+    """With ``one`` it is one more than may fail."""
+    fleet = fleet_of(newest, four, tmp_path, on_failure=policy, parallel=1)
+    before(fleet)
+    clash(four[2])
+    result = failed(fleet.run(), "targets_failed")
+    assert result["verdict"] == verdict, result["verdict_reason"]
+    wanted = ["r005", "r005", "r004", "r003"] if verdict == "halt" else ["r003"] * 4
+    assert [heads(database) for database in four] == wanted
+    assert [item["after"] for item in result["targets"]] == [[name] for name in wanted[:3]] + [None]
+    if verdict == "halt":
+        back = ok(fleet.run("returned"))
+        assert back["verdict"] == "revert" and [heads(database) for database in four] == ["r003"] * 4
+        assert back["counts"]["changed"] == 3 and not ok(fleet.run("returned"))["changed"]
+    four[2].fetch("delete from users")
+    assert ok(fleet.run())["verdict"] == "finish" and [heads(database) for database in four] == ["r005"] * 4
+
+
+def test_rows_that_were_written_since_are_not_lost_unasked(
+    newest: Application, four: list[PostgresDatabase], tmp_path: Path
+) -> None:
+    fleet = fleet_of(newest, four[:2], tmp_path)
+    before(fleet)
+    ok(fleet.run())
+    four[0].fetch("insert into users (id, name) values (77, 'new')")
+    result = failed(fleet.run("returned"), "targets_failed")
+    assert result["verdict"] == "halt" and "1 rows" in entry(result, "a")["failure"]["message"]
+    assert [heads(database) for database in four[:2]] == ["r005", "r003"]
+    assert ok(fleet.run("returned", rows_given_up=1))["verdict"] == "revert" and heads(four[0]) == "r003"
+
+
+def test_schemas_go_back_by_their_downgrades(newest: Application, pg: PostgresDatabase, tmp_path: Path) -> None:
+    names = schemas(pg, 3)
+    given: dict[str, Any] = {"url": pg.url(), "url_x_argument": "url", "schema_x_argument": "tenant", "on_failure": "all"}
+    ledger = {"ledger": str(tmp_path / "one.jsonl"), "way_back": ["downgrade"], "parallel": 1}
+    targets = [{"name": name, "schema": name} for name in names]
+    fleet = Fleet(newest, newest.project("x_args"), targets, tmp_path, **given, **ledger)
+    before(fleet)
+    clash(pg, f"{names[1]}.users")
+    assert failed(fleet.run(), "targets_failed")["verdict"] == "revert"
+    assert [heads(pg, name) for name in names] == ["r003"] * 3
+
+
+def test_a_ledger_that_is_not_understood_or_in_use_is_left_alone(newest: Application, tmp_path: Path) -> None:
+    files = [SqliteDatabase(tmp_path / "a.sqlite")]
+    fleet = fleet_of(newest, files, tmp_path)
+    before(fleet)
+    path = Path(fleet.parameters["ledger"])
+    path.write_text('{"target": "a", "step": "dancing"}\n')
+    assert "dancing" in failed(fleet.run(), "record_unreadable")["msg"] and path.read_text().count("\n") == 1
+    path.write_text('{"target": "a", "step": "upgr')  # a line that was cut off
+    assert ok(fleet.run())["verdict"] == "finish"
+    import fcntl
+
+    with path.open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        failed(fleet.run(lock_wait=0.1), "lock_unavailable")
+
+
+def killed_somewhere(app: Application, made: list[Any], home: Path, times: int) -> None:
+    """Kill all processes of a run at random moments, until it is through; nothing runs twice, and each end is written."""
+    fleet = fleet_of(app, made, home, on_failure="one")
+    before(fleet)
+    for database in made:
+        database.fetch("create table counted (n integer)")
+    revision = fleet.project.versions() / "r006.py"
+    revision.write_text(
+        'from alembic import op\nrevision, down_revision = "r006", "r005"\n'
+        'def upgrade():\n    op.execute("insert into counted values (1)")\ndef downgrade():\n    pass\n'
+    )
+    chance = random.Random(7)
+    for _attempt in range(times):
+        run = fleet.start()
+        time.sleep(chance.uniform(0.3, 2.5))  # where it strikes does not matter, whatever the machine
+        for pid in process_tree(run.process.pid):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        run.process.wait()
+        assert {heads(database) for database in made} <= {"r003", "r004", "r005", "r006"}
+    done = ok(fleet.run())
+    assert done["verdict"] == "finish" and set(steps(Path(fleet.parameters["ledger"])).values()) == {"upgraded"}
+    assert [heads(database) for database in made] == ["r006"] * len(made)
+    assert [database.fetch("select count(*) from counted") for database in made] == [[(1,)]] * len(made)
+
+
+def test_killed_at_some_moments(newest: Application, tmp_path: Path) -> None:
+    killed_somewhere(newest, [SqliteDatabase(tmp_path / f"{number}.sqlite") for number in range(6)], tmp_path, 3)
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_moments(newest: Application, four: list[PostgresDatabase], tmp_path: Path) -> None:
+    killed_somewhere(newest, four, tmp_path, 20)
