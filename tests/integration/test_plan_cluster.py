@@ -45,6 +45,12 @@ CASES: dict[str, tuple[str, str, list[str], str]] = {
         ["C02:public.small.old"],
         "contract",
     ),
+    "made": (
+        sql("CREATE TYPE kind AS ENUM ('a')", "CREATE TABLE made (kind kind)"),
+        sql("DROP TABLE made", "DROP TYPE kind"),
+        [],
+        "expand",
+    ),
     "not_ours": (sql("ALTER TABLE theirs ADD x int"), "", ["X01:not_ours"], "unknown"),
 }
 
@@ -88,7 +94,8 @@ def test_a_role_without_rights_gets_a_whole_rehearsal(app: Application, pg: Any,
     assert found == {name: case[2:] for name, case in CASES.items()}
     assert plan["mode"] == "rehearsal" and plan["databases"][0]["copy"] == "cluster" and plan["warnings"] == []
     assert plan["route"] == "refuse" and "must be owner of table theirs" in plan["reason"]
-    assert [item["reversible"]["schema_restored"] for item in plan["revisions"][:4]] == [True] * 4
+    assert [item["reversible"]["schema_restored"] for item in plan["revisions"][:5]] == [True] * 5
+    assert [item["reversible"]["reapplies"] for item in plan["revisions"][:5]] == [True] * 5
     assert pg.dump() == before and scratches(pg.server) == []
     assert list(temporary.iterdir()) == [] and servers(temporary) == []
 

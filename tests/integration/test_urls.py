@@ -4,12 +4,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from ansible_collections.dbops.alembic.plugins.plugin_utils import _database_url
 
+from support import guide
 from support.application import Application, failed, ok
+from support.paths import ROOT
 from support.runner import Run
 
 #: Name → fixture of the project, driver, and what stands behind the name of the database.
@@ -38,6 +43,17 @@ def test_a_url_is_taken_as_people_have_it(app: Application, pg: Any, name: str) 
     assert info["databases"][0]["database"]["database"] == pg.name
     assert ok(app.upgrade(made, url=url))["changed"] and "alembic_version" in pg.tables()
     assert not ok(app.upgrade(made, url=url))["changed"]
+
+
+def test_the_guide_needs_nothing_but_the_url(newest: Application, pg: Any) -> None:
+    """Of the inventory for FastAPI with asyncpg, with the URL that the text shows."""
+    text = guide.section(ROOT / "docs" / "docsite" / "rst" / "guide_real_products.rst", "FastAPI with asyncpg")
+    variables = yaml.safe_load(guide.blocks(text)[0][1])["application"]["vars"]
+    assert [name for name in variables if name.startswith("schema_")] == ["schema_database_url"]
+    (query,) = re.findall(r"``postgres://[^`?]*(\?[^`]*)``", text)
+    url = scheme("postgres", pg.url("")) + query.replace("require", "prefer")  # the server of the tests has no certificate
+    assert _database_url.parse(url).environment()["PGSSLMODE"] == "prefer"
+    assert ok(newest.upgrade(newest.project("async_env"), url=url))["changed"]
 
 
 def test_a_password_is_left_as_it_was_spelled(newest: Application, postgres: Any) -> None:

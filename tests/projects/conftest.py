@@ -11,7 +11,7 @@ import pytest
 
 from support import venvs
 from support.paths import ROOT, VENVS
-from support.services import pg, postgres, sqlite  # noqa: F401
+from support.services import mariadb, postgres  # noqa: F401
 
 
 @pytest.fixture(scope="session")

@@ -191,3 +191,19 @@ def test_the_layout_that_the_page_makes_is_taken_over(tmp_path: Path) -> None:
     assert releases.active() == "1.3.2" and releases.refused() == []
     assert (tmp_path / "current" / "venv" / "bin").is_dir()
     assert not releases.found("1.3.2").proof and releases.found("1.4.0").folder_proof
+
+
+def test_the_table_of_products_is_what_is_tried() -> None:
+    """Versions and databases of the guide on real products are those that make test-projects has."""
+    from projects.known import DATABASES, PROJECTS
+
+    names = {"PostgreSQL": "pg", "SQLite": "sqlite", "MariaDB": "mariadb"}
+    rows = re.findall(r"   \* - ([a-z-]+)\n     - ([\d.]+), ([\d.]+)\n     - (.+)\n", (RST / "guide_real_products.rst").read_text())
+    told = {}
+    for product, old, new, databases in rows:
+        name = product.removeprefix("arize-").removeprefix("apache-")
+        told[name] = tuple(kind for text, kind in names.items() if text in databases)
+        for version, file in ((old, f"{name}-old"), (new, name)):
+            pins = (ROOT / "tests" / "projects" / "requirements" / f"{file}.txt").read_text().splitlines()
+            assert f"{product}=={version}" in [pin.replace("_", "-") for pin in pins], file
+    assert told == {name: DATABASES.get(name, ("pg", "sqlite")) for name in PROJECTS}
