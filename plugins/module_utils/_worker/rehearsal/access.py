@@ -147,6 +147,7 @@ class Session:
                 "statement_timeout": "0",
                 "lock_timeout": "0",
                 "idle_in_transaction_session_timeout": "0",
+                "jit": "off",  # which takes longer than all that is asked here
                 "default_transaction_read_only": "on" if reading else "off",
             }
             self.rows(

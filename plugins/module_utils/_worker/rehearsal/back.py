@@ -33,18 +33,20 @@ def aside(database: Any, step: Step, after: catalog.Catalog) -> dict[str, Any]:
 def all_the_way(databases: list[Any]) -> None:
     """Undo one revision after the other, from the last, on the copy that the upgrade of these databases has left.
 
-    One that can't be undone, or leaves something else than it found, is no ground for the next: that one gets a new copy.
+    Mostly all can be undone and are then all applied again. Where one can not, or leaves something else than it found, it is no
+    ground for the next: then all is done once more, each by itself, and after such a one the next gets a new copy.
     """
     clean = all(report["error"] is None for database in databases for report in database.reports)
     top = databases[-1].states[-1]
     for database in reversed(databases):
         number = len(database.passed)
+        hasty = number > 1
         while number:
             found = database.look(None, top) if clean else renewed(database, number)
             if found is None:
                 break
-            descent = _Descent(database, number, found)
-            number, clean, top = descent.run(), descent.clean, descent.catalog
+            descent = _Descent(database, number, found, hasty)
+            number, clean, top, hasty = descent.run(), descent.clean, descent.catalog, False
         clean = clean and not number
         if database.real is not None:
             database.real.close()
@@ -81,9 +83,12 @@ class _Descent:
     """From the last of ``number`` revisions down to the first, or to one that does not bring back what there was.
 
     Each is undone, applied and undone again, so that where the next begins is where it would have been without that.
+
+    :param hasty: all are undone, then all are applied again; nothing is left if that does not go well.
     """
 
-    def __init__(self, database: Any, number: int, top: catalog.Catalog) -> None:
+    def __init__(self, database: Any, number: int, top: catalog.Catalog, hasty: bool) -> None:
+        self.hasty = hasty
         self.database, self.number, self.catalog = database, number, top
         self.clean = False  # all that was undone brought back what there was
         self.passage: Passage | None = None
@@ -95,21 +100,38 @@ class _Descent:
         todo: list[Move] = []
         for report in reversed(database.reports[: self.number]):
             revision = report["revision"]
-            todo += [Move(revision, False), _again(report), Move(revision, False, watched=False)]
-        if not database.earlier:
+            todo += [Move(revision, False)]
+            if not self.hasty:
+                todo += [_again(report), Move(revision, False, watched=False)]
+        if not self.hasty and not database.earlier:
             todo.pop()  # nothing comes after it
+        number = self.number
+        if not self._pass(todo):
+            return number if self.hasty else self.number - 1
+        self.clean = not self.hasty or self._climb(number)
+        return 0 if self.clean else number
+
+    def _climb(self, number: int) -> bool:
+        """Apply all again, and leave the copy as it is below them; tell whether that went well."""
+        database = self.database
+        again = [_again(report) for report in database.reports[:number]]
+        if any(move.answered for move in again) or not self._pass(again):
+            return False
+        return not database.earlier or self._pass([Move(move.revision, False, watched=False) for move in reversed(again)])
+
+    def _pass(self, todo: list[Move]) -> bool:
+        database = self.database
         while todo:
             moves = todo if database.together else todo[:1]
             self.passage = Passage(database.rehearsal, database.looked, moves, self.catalog, None, database.real, self._passed)
             self.passage.run()
             if self.passage.error:
                 self._failed(self.passage.step)
-                return self.number - 1
+                return False
             if self.passage.enough:
-                return self.number - 1
+                return False
             todo, self.catalog = todo[self.passage.finished :], self.passage.catalog
-        self.clean = True
-        return 0
+        return True
 
     def _failed(self, step: Step) -> None:
         if step.move.watched:
@@ -121,13 +143,16 @@ class _Descent:
         """Compare after the first time down; the second one leads to the next revision."""
         database = self.database
         if step.move.upwards:
-            self.passage.enough = bool(self.found["residue"])  # type: ignore[union-attr]
+            self.passage.enough = not self.hasty and bool(self.found["residue"])  # type: ignore[union-attr]
+            return self.passage.catalog  # type: ignore[union-attr,no-any-return]
+        if self.hasty and not step.move.watched:
             return self.passage.catalog  # type: ignore[union-attr,no-any-return]
         back = database.look(step.watch, step.before)
         if step.move.watched:
             self._take_down(step, catalog.changes(step.before, step.before, back))
             self.found["residue"] = catalog.residue(database.states[self.number - 1], back)
-        else:
+            self.passage.enough = self.hasty and bool(self.found["residue"])  # type: ignore[union-attr]
+        if self.hasty or not step.move.watched:
             self.number -= 1
         return back  # type: ignore[no-any-return]
 

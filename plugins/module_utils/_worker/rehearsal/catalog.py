@@ -128,11 +128,13 @@ def look(
     parts = {name: f"{name}.relname not in ({names})" for name in ("c", "r")}
     if relations is not None:
         parts = {name: f"{part} and {name}.oid = any('{{{','.join(sorted(relations))}}}'::oid[])" for name, part in parts.items()}
-    found: Catalog = {}
-    for kind in kinds:
-        for oid, name, facts in session.rows(QUERIES[kind].replace("{c}", parts["c"]).replace("{r}", parts["r"])):
-            found[(kind, str(oid))] = {"kind": kind, "oid": str(oid), "name": name, **json.loads(facts)}
-    return found
+    asked = [
+        f"select '{kind}', q.* from ({QUERIES[kind].replace('{c}', parts['c']).replace('{r}', parts['r'])}) q" for kind in kinds
+    ]
+    return {
+        (str(kind), str(oid)): {"kind": str(kind), "oid": str(oid), "name": name, **json.loads(facts)}
+        for kind, oid, name, facts in session.rows(" union all ".join(asked))
+    }
 
 
 def changes(base: Catalog, before: Catalog, after: Catalog) -> list[dict[str, Any]]:
@@ -142,13 +144,17 @@ def changes(base: Catalog, before: Catalog, after: Catalog) -> list[dict[str, An
     name of a renamed or dropped object afterwards. ``pending`` tells that running code can't know it, because it was not in
     ``base`` either, ``covered`` that another index does what a dropped one did, or already did what a new one does.
     """
-    names = {(entry["kind"], entry["name"]): entry for entry in after.values()}
-    gone = {key: entry for key, entry in before.items() if key not in after}
+    differing = {key: entry for key, entry in before.items() if after.get(key) is not entry}
+    gone = {key: entry for key, entry in differing.items() if key not in after}
     new = {key: entry for key, entry in after.items() if key not in before}
+    # what has the name of something else now is new, or had another name before
+    there = [*(after[key] for key in differing if key in after), *new.values()]
+    names = {(entry["kind"], entry["name"]): entry for entry in there}
     used: set[Key] = set()
     found = []
-    for key, old in before.items():
-        now, named = after.get(key), names.get((old["kind"], old["name"]))
+    for key, old in differing.items():
+        now = after.get(key)
+        named = names.get((old["kind"], old["name"]))
         remade = now is None and named is not None and (named["kind"], named["oid"]) in new
         if remade:
             now, named = named, None
@@ -204,7 +210,10 @@ def checked(changes: Iterable[dict[str, Any]], after: Catalog) -> list[Entry]:
 
 def residue(before: Catalog, after: Catalog) -> list[dict[str, str]]:
     """Return by name what is left over, missing or different."""
-    first, second = ({(entry["kind"], entry["name"]): entry for entry in each.values()} for each in (before, after))
+    first, second = (
+        {(entry["kind"], entry["name"]): entry for key, entry in each.items() if other.get(key) is not entry}
+        for each, other in ((before, after), (after, before))
+    )
     found = []
     for kind, name in sorted(set(first) | set(second)):
         old, now = first.get((kind, name)), second.get((kind, name))

@@ -9,7 +9,7 @@ gone is found by counting, and only where the count is not what it should be are
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable
+from typing import Dict, Iterable
 
 from . import catalog, relations
 from .access import Session
@@ -17,11 +17,7 @@ from .access import Session
 #: Catalogue → what tells one of its rows from another, the relation that it is about (0: none), and the rows that matter. What
 #: vanishes from it is not seen in another one.
 _COUNTED = {
-    "pg_class": (
-        "t.oid::text",
-        "coalesce((select i.indrelid from pg_index i where i.indexrelid = t.oid), t.oid)",
-        "t.oid >= 16384",
-    ),
+    "pg_class": ("t.oid::text", "t.oid", "t.oid >= 16384"),
     "pg_constraint": ("t.oid::text", "t.conrelid", "true"),
     "pg_trigger": ("t.oid::text", "t.tgrelid", "true"),
     "pg_policy": ("t.oid::text", "t.polrelid", "true"),
@@ -41,20 +37,17 @@ _COUNTED = {
 #: Those whose rows go with a row of another one, or with a change of it.
 _WRITTEN = {
     **_COUNTED,
-    "pg_attribute": ("''", "t.attrelid", "t.attrelid >= 16384"),
-    "pg_attrdef": ("''", "t.adrelid", "true"),
-    "pg_index": ("''", "t.indrelid", "t.indrelid >= 16384"),
+    "pg_attribute": ("''::text", "t.attrelid", "t.attrelid >= 16384"),
+    "pg_attrdef": ("''::text", "t.adrelid", "true"),
+    "pg_index": ("''::text", "t.indrelid", "t.indrelid >= 16384"),
 }
 _ROWS = "select '{name}', {key}, ({relation})::text from {name} t where {rows}"
-_SINCE = (
-    " union all ".join(
-        (_ROWS + " and age(t.xmin) <= {{age}}").format(name=name, key=key, relation=relation, rows=rows)
-        for name, (key, relation, rows) in _WRITTEN.items()
-    )
-    + " union all "
-    + " union all ".join(
-        f"select '', '{name}', count(*)::text from {name} t where {rows}" for name, (_key, _relation, rows) in _COUNTED.items()
-    )
+#: Of the rows that are new or changed what tells them apart, and how many rows there are.
+_SINCE = " union all ".join(
+    f"select '{name}', array_agg({key}), array_agg(({relation})::text), "
+    + (f"(select count(*) from {name} t where {rows})" if name in _COUNTED else "null")
+    + f" from {name} t where age(t.xmin) <= {{age}} and {rows}"
+    for name, (key, relation, rows) in _WRITTEN.items()
 )
 #: The number of the first transaction whose rows may not all be seen yet: one that is open here, or the next one.
 _MARK = """
@@ -73,6 +66,7 @@ class Snapshot(Dict[catalog.Key, catalog.Entry]):
     mark: int
     held: dict[str, dict[str, str]]  # catalogue → key of a row → the relation that it is about
     known: relations.Known
+    dirty: set[str] | None  # the relations that were read again after the look before; None if all were
 
 
 def look(session: Session, version_tables: Iterable[str], previous: catalog.Catalog | None = None) -> catalog.Catalog:
@@ -85,15 +79,17 @@ def look(session: Session, version_tables: Iterable[str], previous: catalog.Cata
         held, dirty = _since(session, previous)
         found = _changed(session, tables, previous, dirty)
         if found is not None:
-            return _snapshot(found, mark, held, previous.known.again(session, dirty) if dirty else previous.known)
+            return _snapshot(found, mark, held, previous.known.again(session, dirty) if dirty else previous.known, dirty)
     else:
         held = {name: _read(session, name) for name in _COUNTED}
     return _snapshot(catalog.look(session, tables), mark, held, relations.read(session))
 
 
-def _snapshot(found: catalog.Catalog, mark: int, held: dict[str, dict[str, str]], known: relations.Known) -> Snapshot:
+def _snapshot(
+    found: catalog.Catalog, mark: int, held: dict[str, dict[str, str]], known: relations.Known, dirty: set[str] | None = None
+) -> Snapshot:
     result = Snapshot(found)
-    result.mark, result.held, result.known = mark, held, known
+    result.mark, result.held, result.known, result.dirty = mark, held, known, dirty
     return result
 
 
@@ -104,22 +100,19 @@ def _read(session: Session, name: str) -> dict[str, str]:
 
 def _since(session: Session, previous: Snapshot) -> tuple[dict[str, dict[str, str]], set[str]]:
     """Return the rows that there are now, and the relations that rows are about which are new, changed or gone."""
-    held, dirty, counts = dict(previous.held), set(), {}
-    fresh: dict[str, dict[str, str]] = {}
-    for name, key, relation in session.rows(_SINCE.format(age=f"({_NEXT} - {previous.mark})")):
-        if not name:
-            counts[key] = int(relation)
+    held: dict[str, dict[str, str]] = dict(previous.held)
+    dirty: set[str] = set()
+    for name, keys, about, count in session.rows(_SINCE.format(age=f"(select {_NEXT} - {previous.mark})")):
+        dirty |= set(about or ())
+        if count is None:
             continue
-        dirty.add(str(relation))
-        if name in _COUNTED:
-            fresh.setdefault(name, {})[str(key)] = str(relation)
-    for name, count in counts.items():
-        there = {**held[name], **fresh[name]} if name in fresh else held[name]
+        there = {**held[name], **dict(zip(keys, about))} if keys else held[name]
         if count != len(there):
             there = _read(session, name)
             dirty |= {relation for key, relation in held[name].items() if key not in there}
         held[name] = there
-    return held, dirty
+    indexes = previous.known.indexes
+    return held, dirty | {indexes[oid][0] for oid in dirty if oid in indexes}
 
 
 def _changed(session: Session, tables: list[str], previous: Snapshot, dirty: set[str]) -> catalog.Catalog | None:
@@ -141,14 +134,9 @@ def _changed(session: Session, tables: list[str], previous: Snapshot, dirty: set
         fresh.update(catalog.look(session, tables, [kind for kind in catalog.QUERIES if kind not in _LOOSE], touched))
     if any(key in previous and previous[key]["name"] != entry["name"] for key, entry in fresh.items()):
         return None
-    kept = {
-        key: entry
-        for key, entry in previous.items()
-        if (key[0] not in again if key[0] in _LOOSE else _relation(entry) not in touched)
-    }
+    kept = dict(previous)
+    for key, entry in previous.items():
+        if key[0] in again or (key[1] if key[0] == "relation" else entry.get("relation")) in touched:
+            del kept[key]
     # what is the same stays the same object, which makes comparing it again a matter of a moment
     return {**kept, **{key: previous[key] if previous.get(key) == entry else entry for key, entry in fresh.items()}}
-
-
-def _relation(entry: dict[str, Any]) -> str:
-    return str(entry["oid"] if entry["kind"] == "relation" else entry["relation"])

@@ -42,6 +42,9 @@ class Database:
         self.states: list[catalog.Catalog] = []  # the catalogue before the first revision, and after each
         self.reports: list[dict[str, Any]] = []
         self.real: Real | None = None
+        self.held: rights.Rights = {}  # what old code may do that it could do before
+        self.now: rights.Rights = {}
+        self.today: str | None = None
 
     @property
     def passed(self) -> list[str]:
@@ -76,7 +79,7 @@ class Database:
         """
         self.states, self.reports = [base], []
         self.observed = self._observed()
-        self.roles, self.held = self._rights()
+        self.roles = self._rights()
         self.asked = Checks(self.access, self.name, base, float(self.request.get("data_checks_timeout") or 0))
         todo = [Move(step["revision"], True) for step in self.looked.pending]
         while todo:
@@ -116,11 +119,15 @@ class Database:
             report = self.report(step, changes)
             report["broken"] = replay.problems(session, self.observed) if self.observed else {}
             if self.roles is not None:
-                self._compare_rights(session, self.roles, report, after)
+                self._compare_rights(session, self.roles, report, before, after)
         self.observed = [text for text in self.observed if text not in report["broken"]]
-        report["filled"] = sorted({each["table"] for each in after.values() if catalog.fills(each)})
+        report["filled"] = sorted(
+            {each["table"] for (kind, _oid), each in after.items() if kind == "trigger" and catalog.fills(each)}
+        )
         report["checked"] = catalog.checked(changes, after)
-        report["default_partitions"] = [each["parent"] for each in after.values() if each.get("bound") == "DEFAULT"]
+        report["default_partitions"] = [
+            each["parent"] for (kind, _oid), each in after.items() if kind == "relation" and each.get("bound") == "DEFAULT"
+        ]
         self.states.append(after)
         self.reports.append(report)
         if not self.scratch.renews:
@@ -129,15 +136,18 @@ class Database:
             report["checks"] = self.asked.of(changes, step.watch.statements)
         return after
 
-    def _compare_rights(self, session: Any, roles: list[str], report: dict[str, Any], after: catalog.Catalog) -> None:
-        now = rights.look(session, roles)
-        names = {entry["name"] for entry in after.values() if entry["kind"] == "column"}
-        lost = [
-            each for each in rights.lost(self.held, now, names) if each["kind"] != "S" or not _is_of_identity(after, each["object"])
-        ]
-        report.update(roles=roles, lost=lost, calls=replay.calls(session, report["changes"]))
-        report["today"] = session.value("select current_date::text")
-        self.held = {key: what for key, what in now.items() if key in self.held}  # what is new, old code can not use
+    def _compare_rights(
+        self, session: Any, roles: rights.Held, report: dict[str, Any], before: catalog.Catalog, after: catalog.Catalog
+    ) -> None:
+        now = roles.again(session, before, after)
+        lost: list[dict[str, Any]] = []
+        if now is not self.now:
+            names = {entry["name"] for (kind, _oid), entry in after.items() if kind == "column"}
+            found = rights.lost(self.held, now, names)
+            lost = [each for each in found if each["kind"] != "S" or not _is_of_identity(after, each["object"])]
+            self.held = {key: what for key, what in now.items() if key in self.held}  # what is new, old code can not use
+            self.now = now
+        report.update(roles=roles.names, lost=lost, calls=replay.calls(session, report["changes"]), today=self.today)
 
     def _observed(self) -> list[str]:
         """Return the statements of running code that work on the copy as it is now."""
@@ -157,14 +167,18 @@ class Database:
             unknown = replay.problems(session, texts) if texts else {}
         return [text for text in texts if text not in unknown]
 
-    def _rights(self) -> tuple[list[str] | None, rights.Rights]:
-        """Return the roles of old code and what they may do on the copy as it is now; no roles where there are none to know."""
+    def _rights(self) -> rights.Held | None:
+        """Return the roles of old code and what they may do on the copy as it is now; None where there are none to know."""
+        self.held = self.now = {}
         if self.dialect != "postgresql":
-            return None, {}
+            return None
         with self.access.connect(self.name, "rehearsal", reading=True).closing() as original:
             found = rights.roles(original, self.request.get("application_roles") or [])
         with self.scratch.session() as session:
-            return found, rights.look(session, found)
+            held = rights.Held(session, found)
+            self.today = session.value("select current_date::text")
+        self.held = self.now = held.rights
+        return held
 
 
 def real_of(looked: Looked, request: dict[str, Any]) -> Real | None:

@@ -9,6 +9,7 @@ from typing import Any, Dict, Iterable, List, Tuple
 
 from .. import server
 from .access import Session
+from .catalog import Catalog
 
 #: (role, kind, name) → privilege → columns; no columns where a privilege is not for single ones.
 Rights = Dict[Tuple[str, str, str], Dict[str, List[str]]]
@@ -71,6 +72,11 @@ select r.rolname::text, 'type', n.nspname || '.' || t.typname,
 from pg_type t join pg_namespace n on n.oid = t.typnamespace cross join pg_roles r
 where t.typtype in ('e', 'd') and r.rolname = any({{roles}}) and {_OURS}"""
 
+#: Which roles there are, what they are, and who is a member of whom.
+_ROLES_MARK = """
+select md5((select string_agg(r::text, ' ' order by r.oid) from pg_roles r)
+           || coalesce((select string_agg(m::text, ' ' order by m.roleid, m.member) from pg_auth_members m), ''))"""
+
 
 def roles(original: Session, given: Iterable[str]) -> list[str]:
     """Return the roles that old code may have: those that are given, else those that are connected or have rights here."""
@@ -82,19 +88,48 @@ def roles(original: Session, given: Iterable[str]) -> list[str]:
     return sorted((connected & plain) | {name for (name,) in original.rows(_ROLES)})
 
 
-def look(session: Session, names: list[str]) -> Rights:
-    """Return what these roles may do in the database of ``session``."""
+def look(session: Session, names: list[str], relations: Iterable[str] | None = None, others: bool = True) -> Rights:
+    """Return what these roles may do in the database of ``session``.
+
+    :param relations: OIDs of the tables and views that are looked at, if not all are.
+    :param others: sequences, functions, schemas and types are looked at too.
+    """
     import json
 
     if not names:
         return {}
     array = f"array[{', '.join(server.literal(name) for name in names)}]::text[]"
+    part = "" if relations is None else f" and c.oid = any('{{{','.join(sorted(relations))}}}'::oid[])"
     found: Rights = {}
-    for query in (_RELATIONS, _OTHERS):
+    for query in [_RELATIONS + part, *([_OTHERS] if others else [])]:
         for role, kind, name, text in session.rows(query.replace("{roles}", array)):
             held = {privilege: columns for privilege, columns in json.loads(text).items() if columns is not None}
             found[(str(role), "relation" if kind in ("r", "p", "v", "m", "f") else kind, str(name))] = held
     return found
+
+
+class Held:
+    """What the roles may do by now, read again where something has changed.
+
+    :param names: the roles.
+    """
+
+    def __init__(self, session: Session, names: list[str]) -> None:
+        self.names, self.mark = names, session.value(_ROLES_MARK)
+        self.rights = look(session, names)
+
+    def again(self, session: Session, before: Catalog, after: Catalog) -> Rights:
+        """Return the rights after a revision, which left this catalogue."""
+        mark, dirty = session.value(_ROLES_MARK), getattr(after, "dirty", None)
+        if dirty is None or mark != self.mark:
+            self.mark, self.rights = mark, look(session, self.names)
+        elif dirty:
+            touched = [each[("relation", oid)] for oid in dirty for each in (before, after) if ("relation", oid) in each]
+            others = "0" in dirty or any(entry["relkind"] == "S" for entry in touched)
+            gone = {entry["name"] for entry in touched}
+            kept = {key: held for key, held in self.rights.items() if (key[2] not in gone if key[1] == "relation" else not others)}
+            self.rights = {**kept, **look(session, self.names, dirty, others)}
+        return self.rights
 
 
 def lost(before: Rights, after: Rights, columns: set[str]) -> list[dict[str, Any]]:

@@ -114,6 +114,8 @@ class Passage:
             self.real,
         )
         watch.began = lambda: self.began
+        if self.finished and self.step.watch is not None:
+            watch.follow(self.step.watch)
         return Step(move, self.catalog, watch)
 
     @property

@@ -56,7 +56,8 @@ _CALLS_ON = re.compile(r"\b(?:EXECUTE|PERFORM|CALL)\b", re.I)  # what that does 
 _CHANGES = re.compile(r"\b(?:UPDATE\s+[\w.\"]+\s+(?:AS\s+)?(?:\w+\s+)?SET|DELETE\s+FROM|INSERT\s+INTO|MERGE\s+INTO)\b[^;]*", re.I)
 _NO_END_HERE = "2D000"  # invalid_transaction_termination
 #: Nothing is read, built anew or changed without a lock, which is held until the transaction ends.
-_TOUCHED = "(select relation from pg_locks where pid = pg_backend_pid() and locktype = 'relation' and relation >= 16384)"
+_TOUCHED = """any(array(
+  select relation from pg_locks where pid = pg_backend_pid() and locktype = 'relation' and relation >= 16384))"""
 #: What an earlier transaction has read is still counted, for as long as the server has not passed it on.
 _COUNTED = "pg_stat_get_xact_numscans(c.oid) > 0"
 _LOCKS = """
@@ -98,6 +99,7 @@ class Watch(Watcher):
         self._ended = ""  # the transaction that was looked at last before its end
         self._blurred = False  # statements were left out since the last look
         self._flushes: bool | None = None
+        self._flushed = False  # nothing that was read before the present transaction is still counted in it
         self._last: dict[str, Any] | None = None  # the look after the last statement, good for its transaction
 
     def start(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> dict[str, Any]:
@@ -135,9 +137,13 @@ class Watch(Watcher):
             self._leave(dbapi, was_open)
         return seen
 
+    def follow(self, before: Watcher) -> None:
+        if isinstance(before, Watch):
+            self._flushes, self._flushed = before._flushes, before._flushed
+
     def _not_looked_at(self) -> dict[str, Any]:
         """A loop over batches says the same each time, and may go on for long."""
-        self._last, self._blurred = None, True
+        self._last, self._blurred, self._flushed = None, True, False
         if self.ledger is not None:
             self.ledger.uncounted = None
         return {"again": True}
@@ -191,12 +197,14 @@ class Watch(Watcher):
             relations = {**touched.relations, **{row[0]: row[1:] for row in scanned}}
             keys, fresh = touched.foreign_keys, set(relations)
         else:
-            rows = server.rows(dbapi, f"{RELATIONS} and (c.oid in {_TOUCHED} or {_COUNTED})")
+            rows = server.rows(dbapi, f"{RELATIONS} and c.oid = {_TOUCHED}")
+            if not self._flushed:
+                rows += server.rows(dbapi, f"{RELATIONS} and {_COUNTED}")
             relations, fresh = dict(self._known.relations), {row[0] for row in rows}
             relations.update((row[0], row[1:]) for row in rows)
             keys = dict(self._known.foreign_keys)
             if locks:
-                keys.update((row[0], row[1:]) for row in server.rows(dbapi, f"{FOREIGN_KEYS} and conrelid in {_TOUCHED}"))
+                keys.update((row[0], row[1:]) for row in server.rows(dbapi, f"{FOREIGN_KEYS} and conrelid = {_TOUCHED}"))
         transaction, number, after = server.rows(dbapi, _TRANSACTION)[0]
         if self.ledger is not None:
             scans = {oid: int(relations[oid][3]) for oid in fresh if relations[oid][3] and relations[oid][1] != "i"}
@@ -260,6 +268,7 @@ class Watch(Watcher):
             self._flushes = server.value(dbapi, f"select to_regprocedure('{_FLUSH}')") is not None
         if self._flushes:
             server.value(dbapi, f"select {_FLUSH}")
+            self._flushed = True
 
     def _plan(self, dbapi: Any, statement: str, parameters: Any, seen: dict[str, Any]) -> Any:
         """Return the server's plan of a statement that has one."""
