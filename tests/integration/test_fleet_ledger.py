@@ -148,6 +148,8 @@ def killed_somewhere(app: Application, made: list[Any], home: Path, times: int) 
     before(fleet)
     for database in made:
         database.fetch("create table counted (n integer)")
+        if database.dialect == "postgresql":
+            database.fetch(f"alter table counted owner to {database.role}")
     revision = fleet.project.versions() / "r006.py"
     revision.write_text(
         'from alembic import op\nrevision, down_revision = "r006", "r005"\n'

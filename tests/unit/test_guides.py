@@ -145,7 +145,8 @@ def test_a_task_has_options_that_its_module_takes(path: Path) -> None:
             options = options_of(module)
             assert set(given) <= set(options), f"{module}: {text}"
             for name, value in given.items():
-                assert value in options[name].get("choices", [value]), f"{module}: {name}"
+                values = value if isinstance(value, list) else [value]
+                assert all(one in options[name].get("choices", values) for one in values), f"{module}: {name}"
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
