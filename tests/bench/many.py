@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import resource
 import subprocess
 import tempfile
 import threading
@@ -74,7 +75,7 @@ class Subject:
 
 
 def measure(server: Postgres, counts: tuple[int, ...]) -> None:
-    head = ("", "schemas", "seconds", "of the loop", "memory at most")
+    head = ("", "schemas", "seconds", "of the loop", "CPU of each", "memory at most")
     rows = [row for count in counts for row in _compared(server, count)]
     table.show(f"{TABLES} tables, one pending revision, {PARALLEL} at a time", [head, *rows])
 
@@ -91,17 +92,18 @@ def _compared(server: Postgres, count: int) -> list[tuple[object, ...]]:
 
 
 def _pair(words: str, count: int, loop: Callable[[], Any], ours: Callable[[], Any]) -> list[tuple[object, ...]]:
-    yardstick, memory = _timed(loop, lambda process: process.wait() == 0)
-    found, own = _timed(ours, lambda run: not run.result(3600).get("failed"))
+    yardstick, used, memory = _timed(loop, lambda process: process.wait() == 0)
+    found, own, most = _timed(ours, lambda run: not run.result(3600).get("failed"))
+    names = (f"xargs -P {PARALLEL} alembic {words}", f"alembic_fleet, {words}")
     return [
-        (f"xargs -P {PARALLEL} alembic {words}", str(count), f"{yardstick:.1f}", "1.00", f"{memory} MiB"),
-        (f"alembic_fleet, {words}", str(count), f"{found:.1f}", f"{found / yardstick:.2f}", f"{own} MiB"),
+        (names[0], str(count), f"{yardstick:.1f}", "1.00", f"{1000 * used / count:.0f} ms", f"{memory} MiB"),
+        (names[1], str(count), f"{found:.1f}", f"{found / yardstick:.2f}", f"{1000 * own / count:.0f} ms", f"{most} MiB"),
     ]
 
 
-def _timed(start: Callable[[], Any], ends_well: Callable[[Any], bool]) -> tuple[float, int]:
-    """Seconds, and the MiB that its processes had at a time, what they share counted once."""
-    began = time.perf_counter()
+def _timed(start: Callable[[], Any], ends_well: Callable[[Any], bool]) -> tuple[float, float, int]:
+    """Seconds, those of CPU without the server's, and the MiB that its processes had at a time, what they share counted once."""
+    began, used = time.perf_counter(), _used()
     subject = start()
     over, most = threading.Event(), [0]
 
@@ -116,7 +118,12 @@ def _timed(start: Callable[[], Any], ends_well: Callable[[Any], bool]) -> tuple[
     over.set()
     watcher.join()
     assert well, "it failed"
-    return seconds, most[0] // 1024
+    return seconds, _used() - used, most[0] // 1024
+
+
+def _used() -> float:
+    found = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return found.ru_utime + found.ru_stime
 
 
 def _kibibytes(pid: int) -> int:

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from support.application import Application, failed, ok
-from support.fleet import Fleet, Watch, outcomes, schemas
+from support.fleet import Fleet, Watch, databases, outcomes, schemas
+from support.pgbouncer import PgBouncer
 from support.postgres import Postgres, PostgresDatabase
 from support.runner import process_tree
 from support.sqlite import SqliteDatabase
@@ -86,6 +87,21 @@ def test_a_server_that_has_too_few_connections_is_told(newest: Application, pg: 
     hints = {item["failure"]["hint"] for item in result["targets"] if item["failure"]}
     assert any("lower parallel" in str(hint) for hint in hints), hints
     assert ok(fleet.run(parallel=1))["counts"]["failed"] == 0
+
+
+def test_databases_behind_a_pooler(newest: Application, pgbouncer: PgBouncer, tmp_path: Path) -> None:
+    """It gives each transaction another session; one of the targets fails in its data."""
+    with databases(pgbouncer.server, 3) as made:
+        targets = [{"name": name, "url": database.url(port=pgbouncer.port)} for name, database in zip("abc", made)]
+        fleet = Fleet(newest, newest.project("linear"), targets, tmp_path, max_failures="1", parallel=2)
+        assert ok(fleet.run(revision="r004"))["counts"]["changed"] == 3
+        made[1].fetch("insert into users (id, name) values (1, 'somebody')")
+        result = failed(fleet.run(), "targets_failed")
+        assert list(outcomes(result).values()) == ["changed", "failed", "changed"]
+        stands = [database.fetch("select version_num from alembic_version")[0][0] for database in made]
+        assert stands == ["r005", "r004", "r005"] == [item["after"][0] for item in result["targets"]]
+        made[1].fetch("delete from users")
+        assert ok(fleet.run())["counts"]["changed"] == 1 and not ok(fleet.run("current"))["changed"]
 
 
 def test_a_server_that_goes_away_in_the_middle(newest: Application, tmp_path: Path) -> None:
