@@ -126,7 +126,10 @@ class Passage:
         """Return what hands the events of all engines to the watcher of the step that runs."""
 
         def handing(name: str) -> Callable[..., Any]:
-            return lambda *arguments: getattr(self._watcher, name)(*arguments)
+            def hand(*arguments: Any) -> Any:
+                return getattr(self._watcher, name)(*arguments)
+
+            return hand
 
         return [(event, handing(method.__name__), keywords) for event, method, keywords in self.idle.events()]
 
