@@ -13,16 +13,15 @@ from ._core.preflight import backup_refusals, backup_remarks
 from ._database import run_database, snapshot_info_spec
 from ._errors import MigrationError
 from ._kubernetes.runner import bridge_for
-from ._restore import FORMATS, Run, run_restore_info
+from ._restore import Run, restore_info_spec, run_restore_info
 from ._warm import WarmBridge
 
-#: Options of the archive's part alone.
+#: Options that mean the same for the archive alone.
 _ARCHIVE = ("format", "programs", "program_check")
-#: Options that say what is wanted of a backup.
-_WANTED = ("snapshot", "archive", "check", "window", "binding", "careless")
 
 
 def backup_info_spec() -> ArgumentSpec:
+    archive = restore_info_spec().options
     return snapshot_info_spec() + ArgumentSpec(
         options=dict(
             snapshot=dict(type="bool", default=True),
@@ -31,9 +30,7 @@ def backup_info_spec() -> ArgumentSpec:
             window=dict(type="bool", default=True),
             binding=dict(type="bool", default=False),
             careless=dict(type="bool", default=False),
-            format=dict(type="str", default="custom", choices=FORMATS),
-            programs=dict(type="path"),
-            program_check=dict(type="bool", default=True),
+            **{name: archive[name] for name in _ARCHIVE},
         )
     )
 
@@ -53,11 +50,10 @@ def run_backup_info(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dict
     :raises MigrationError: what kept it from being found out, but for a kind of database that has archives only.
     """
     try:
-        possible = _snapshot(bridge, {name: value for name, value in params.items() if name not in (*_ARCHIVE, *_WANTED)})
+        possible = _snapshot(bridge, _part(snapshot_info_spec(), params))
         way = "snapshot" if params["snapshot"] and possible["possible"] else "archive" if params["archive"] else "none"
         asked = params["check"] == "always" or (params["check"] == "way_back" and way == "archive")
-        others = ("maintenance_database", "free_bytes", "accept", *_WANTED)
-        check = _archive(bridge, {name: value for name, value in params.items() if name not in others}, run) if asked else {}
+        check = _archive(bridge, _part(restore_info_spec(), params), run) if asked else {}
     finally:
         if isinstance(bridge, WarmBridge):
             bridge.close()
@@ -70,6 +66,11 @@ def run_backup_info(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dict
         "refusals": backup_refusals(plan, check, params["window"], params["binding"], params["careless"]),
         "remarks": backup_remarks(plan, check, params["window"]),
     }
+
+
+def _part(spec: ArgumentSpec, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that the module of this spec has too."""
+    return {name: params[name] for name in spec.options if name in params}
 
 
 def _snapshot(bridge: Bridge, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any, Iterable, Mapping
 
 from ._bridge import Bridge
 from ._core.diff import text_diff
@@ -154,6 +154,11 @@ def facts_of(bridge: Bridge, request: Mapping[str, Any]) -> dict[str, Any]:
             dict(facts, output=reply.get("output") or ""),
         )
     return dict(reply["facts"], attempts=None)
+
+
+def revisions_of(databases: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return where databases stand that were looked at: the heads of all of them, sorted."""
+    return sorted({revision for database in databases for revision in database["current"]})
 
 
 def _lifted(databases: list[dict[str, Any]]) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any, Tuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
+from ansible_collections.dbops.alembic.plugins.module_utils._worker.urls import ASYNCPG_SSL
+
 MASK = "***"
 MYSQL = ("mysql", "mariadb")
 DEFAULT_PORT = 5432
 ASYNC_DRIVERS = ("asyncpg", "psycopg_async", "aiomysql", "asyncmy", "aiosqlite")
-#: asyncpg's spellings of sslmode that are not libpq's.
-ASYNCPG_SSL = {"true": "require", "false": "disable"}
 #: libpq's connection keyword → its environment variable. Source: PostgreSQL manual, "Environment Variables" of libpq.
 LIBPQ = {
     "host": "PGHOST",

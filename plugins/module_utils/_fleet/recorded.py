@@ -13,7 +13,7 @@ from .._core.fleet_ledger import Standing, Way, way_back
 from .._core.fleet_outcome import Entry, looked_at, migrated
 from .._database import run_database
 from .._errors import MigrationError
-from .._operations import facts_of, project_request, run_downgrade, run_upgrade
+from .._operations import facts_of, project_request, revisions_of, run_downgrade, run_upgrade
 from .hub import TargetBridge
 from .ledger import Ledger
 from .targets import Target
@@ -41,7 +41,7 @@ class Recorded:
         name = target.entry["name"]
         standing = self.ledger.of(name)
         found = _look(target, bridge)
-        current = sorted({revision for item in found["databases"] for revision in item["current"]})
+        current = revisions_of(found["databases"])
         if not found["pending"] and standing.step in ("", "saving", "returned", "upgraded"):
             if standing.step != "upgraded":
                 self.ledger.write(name, "upgraded", {"from_revision": current, "to_revision": current, "failure": None})
@@ -64,8 +64,9 @@ class Recorded:
             rows = self._rows(target, bridge) if "snapshot" in self.ways else None
             self.ledger.write(name, "upgraded", {"to_revision": entry["after"], "rows": rows})
             return entry
-        told = {"kind": failure.kind, "message": target.redactor.clean(failure.msg)}
-        self.ledger.write(name, "failed", {"failure": told, "clean": entry["state"] in ("from_revision", "between")})
+        self.ledger.write(
+            name, "failed", {"failure": _kept(target, failure), "clean": entry["state"] in ("from_revision", "between")}
+        )
         return self._alone(target, bridge, entry) if self.alone else entry
 
     def _alone(self, target: Target, bridge: TargetBridge, entry: Entry) -> Entry:
@@ -87,8 +88,8 @@ class Recorded:
         """Write down why a target could not be worked on."""
         name = target.entry["name"]
         standing = self.ledger.of(name)
-        failure = {"kind": exc.kind, "message": target.redactor.clean(exc.msg)}
-        self.ledger.write(name, "failed" if standing.begun else "refused", {"failure": failure, "clean": standing.clean})
+        step = "failed" if standing.begun else "refused"
+        self.ledger.write(name, step, {"failure": _kept(target, exc), "clean": standing.clean})
 
     def put_back(self, target: Target, bridge: TargetBridge) -> Entry:
         """Bring a target to where it was before this deployment, if anything was done to it."""
@@ -117,7 +118,7 @@ class Recorded:
         return {**self._with(entry, standing), **done}
 
     def _way(self, target: Target, bridge: TargetBridge, standing: Standing, found: list[Any] | None) -> Way:
-        current = None if found is None else sorted({revision for item in found for revision in item["current"]})
+        current = None if found is None else revisions_of(found)
         if (
             standing.step == "returning"
             and current == sorted(standing.from_revision or ())
@@ -216,6 +217,11 @@ def _nothing(found: Mapping[str, Any]) -> dict[str, Any]:
         for item in found["databases"]
     ]
     return {"databases": databases, "state": "to_revision", "changed": False, "attempts": []}
+
+
+def _kept(target: Target, exc: MigrationError) -> dict[str, Any]:
+    """Return what the ledger keeps of a failure."""
+    return {"kind": exc.kind, "message": target.redactor.clean(exc.msg)}
 
 
 def _told(exc: MigrationError) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from .._background import Tell
 from .._database import run_database
 from .._errors import MigrationError
 from .._jobs import Unfinished
-from .._operations import Result, run_check, run_downgrade, run_info, run_upgrade
+from .._operations import Result, revisions_of, run_check, run_downgrade, run_info, run_upgrade
 from .._records import RecordStore, write_record
 from .._warm import WarmBridge
 
@@ -173,7 +173,7 @@ def _look(run: Run, options: dict[str, Any]) -> None:
     except MigrationError as exc:
         read = exc.facts.get("databases") or ()
         if len(read) >= max(1, options["databases"]):  # env.py failed after all had been read
-            run.current = _standing(read)
+            run.current = revisions_of(read)
     if options["snapshot"]:
         place = run.place({"maintenance_database": options["maintenance_database"] or None})
         with contextlib.suppress(MigrationError):
@@ -190,16 +190,12 @@ def _found(run: Run, retries: int, delay: float) -> list[str]:
     """Read where the database stands, and again while it does not answer."""
     while True:
         try:
-            return _standing(run_info(run.bridge, run.params).as_result()["databases"])
+            return revisions_of(run_info(run.bridge, run.params).as_result()["databases"])
         except MigrationError as exc:
             if exc.kind not in ("connection_failed", "connection_lost") or retries < 1:
                 raise
             retries -= 1
             time.sleep(delay)
-
-
-def _standing(databases: Sequence[Params]) -> list[str]:
-    return sorted({revision for database in databases for revision in database["current"]})
 
 
 #: What takes each kind of step.

@@ -34,7 +34,7 @@ _ASYNCPG_ONLY = (
     *("prepared_statement_cache_size", "prepared_statement_name_func", "statement_cache_size", "timeout"),
 )
 #: asyncpg's spellings of sslmode that are not libpq's.
-_ASYNCPG_SSL = {"true": "require", "false": "disable"}
+ASYNCPG_SSL = {"true": "require", "false": "disable"}
 
 
 def spelled(text: str) -> str:
@@ -129,4 +129,4 @@ def _for_asyncpg(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def _for_libpq(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
     kept = [(key, value) for key, value in pairs if key not in _ASYNCPG_ONLY]
-    return [("sslmode", _ASYNCPG_SSL.get(value.lower(), value)) if key == "ssl" else (key, value) for key, value in kept]
+    return [("sslmode", ASYNCPG_SSL.get(value.lower(), value)) if key == "ssl" else (key, value) for key, value in kept]

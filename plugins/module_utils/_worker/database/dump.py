@@ -12,13 +12,12 @@ import time
 from typing import Any
 
 from ..failure import Failure
+from ..urls import ASYNCPG_SSL
 from . import rows
 from .engine import Server, open_server
 
 #: Parameters of a URL → variables of libpq, where that is not PG and the name without underscores.
 _VARIABLES = {"application_name": "PGAPPNAME", "connect_timeout": "PGCONNECT_TIMEOUT", "ssl": "PGSSLMODE"}
-#: asyncpg's spellings of sslmode that are not libpq's.
-_SSL = {"true": "require", "false": "disable"}
 _PLACED = ("dbname", "host", "port", "user", "password")
 _FILES = ("PGPASSFILE", "PGSERVICEFILE")
 _SAID = 3000
@@ -90,7 +89,7 @@ def _environment(server: Server, database: str) -> dict[str, str]:
     query = {str(key): value if isinstance(value, str) else ",".join(value) for key, value in url.query.items()}
     found = {_VARIABLES.get(key, "PG" + key.upper().replace("_", "")): text for key, text in query.items() if key not in _PLACED}
     if "PGSSLMODE" in found:
-        found["PGSSLMODE"] = _SSL.get(found["PGSSLMODE"].lower(), found["PGSSLMODE"])
+        found["PGSSLMODE"] = ASYNCPG_SSL.get(found["PGSSLMODE"].lower(), found["PGSSLMODE"])
     named = [name.rpartition(":") if re.search(r":\d+$", name) else (name, "", "") for name in query.get("host", "").split(",")]
     hosts, ports = ",".join(name[0] for name in named), ",".join(name[2] for name in named).strip(",")
     user, password = url.username or query.get("user"), url.password or query.get("password")

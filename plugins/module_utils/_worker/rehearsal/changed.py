@@ -49,12 +49,12 @@ _SINCE = " union all ".join(
     + f" from {name} t where age(t.xmin) <= {{age}} and {rows}"
     for name, (key, relation, rows) in _WRITTEN.items()
 )
+_NEXT = "txid_snapshot_xmax(txid_current_snapshot())"
 #: The number of the first transaction whose rows may not all be seen yet: one that is open here, or the next one.
-_MARK = """
-select txid_snapshot_xmax(txid_current_snapshot()) - coalesce(greatest(
+_MARK = f"""
+select {_NEXT} - coalesce(greatest(
   (select max(age(backend_xid)) from pg_stat_activity where datname = current_database()),
   (select max(age(transaction)) from pg_prepared_xacts where database = current_database())), 0)"""
-_NEXT = "txid_snapshot_xmax(txid_current_snapshot())"
 _LOOSE = ("schema", "type", "function", "extension")  # kinds of objects that belong to no relation
 #: From so many relations on, all is read.
 _MANY = 200
