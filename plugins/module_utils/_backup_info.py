@@ -53,7 +53,8 @@ def run_backup_info(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dict
         possible = _snapshot(bridge, _part(snapshot_info_spec(), params))
         way = "snapshot" if params["snapshot"] and possible["possible"] else "archive" if params["archive"] else "none"
         asked = params["check"] == "always" or (params["check"] == "way_back" and way == "archive")
-        check = _archive(bridge, _part(restore_info_spec(), params), run) if asked else {}
+        wanted = {**_part(restore_info_spec(), params), "archive": None}  # there it is the path of one
+        check = _archive(bridge, wanted, run) if asked else {}
     finally:
         if isinstance(bridge, WarmBridge):
             bridge.close()

@@ -159,7 +159,9 @@ LOST = {"kind": "connection_failed", "message": "No answer."}
 )
 def test_which_way_back_there_is(possible: dict[str, Any], asked: dict[str, Any], way: str, operations: int) -> None:
     bridge: Any = _Bridge(database_snapshot_info=possible, database_restore_info=SQLITE)
-    found = run_backup_info(bridge, {**OPTIONS, **asked}, lambda *_arguments, **_options: (0, "", ""))
+    programs: list[list[str]] = []
+    found = run_backup_info(bridge, {**OPTIONS, **asked}, lambda argv, **_options: programs.append(argv) or (0, "", ""))
+    assert programs == [], "no archive of an SQLite database is read, and no program dumps one"
     assert found["way_back"] == way and len(bridge.asked) == operations, found
     assert found["needed_bytes"] == (possible.get("space") or {}).get("needed_bytes", 0)
     if possible is ONLY_ARCHIVES:
