@@ -32,17 +32,21 @@ options:
   state:
     description:
       - V(current) reads where each target stands, and changes nothing.
+      - V(planned) says what V(upgraded) would do, and changes nothing. Targets that stand at the same place with the same schema
+        are one kind, and the pending revisions of each kind are rehearsed once, as M(dbops.alembic.alembic_plan) does, on a copy of
+        the first target of the kind. RV(drift) has the targets whose schema is not that of the others at the same revisions.
       - V(upgraded) runs the pending revisions up to O(revision).
       - V(downgraded) goes back to O(revision).
       - V(stamped) records O(revision) without running anything.
       - V(returned) brings each target back to where it was before the run whose O(ledger) it is.
     type: str
-    choices: [current, upgraded, downgraded, stamped, returned]
+    choices: [current, planned, upgraded, downgraded, stamped, returned]
     required: true
   revision:
     description:
       - As in M(dbops.alembic.alembic_upgrade), M(dbops.alembic.alembic_downgrade) and M(dbops.alembic.alembic_stamp).
-      - Unless told, V(head) with O(state=upgraded), and V(heads) with O(state=current), where it says what counts as pending.
+      - Unless told, V(head) with O(state=upgraded) and O(state=planned), and V(heads) with O(state=current), where it says what
+        counts as pending.
       - Required with O(state=downgraded) and O(state=stamped).
     type: str
   targets:
@@ -117,6 +121,71 @@ options:
           - A statement that only reads, with the column C(name) and, if wanted, C(schema), C(database) and C(labels), the latter
             separated by commas or an array. Required with O(query.list=rows).
         type: str
+  compare:
+    description:
+      - With O(state=current), read what is in each target too, and tell in RV(drift) which are not as the others.
+      - O(state=planned) always does.
+    type: bool
+    default: false
+  rehearsal:
+    description:
+      - How O(state=planned) rehearses and judges.
+    type: dict
+    suboptions:
+      mode:
+        description: As O(dbops.alembic.alembic_plan#module:mode) of M(dbops.alembic.alembic_plan).
+        type: str
+        choices: [auto, rehearse, static]
+        default: auto
+      scratch_url:
+        description:
+          - As O(dbops.alembic.alembic_plan#module:scratch_url) of M(dbops.alembic.alembic_plan).
+          - One kind at a time is rehearsed then.
+        type: str
+      throwaway_cluster:
+        description: As O(dbops.alembic.alembic_plan#module:throwaway_cluster) of M(dbops.alembic.alembic_plan).
+        type: bool
+        default: true
+      maintenance_database:
+        description: As O(dbops.alembic.alembic_plan#module:maintenance_database) of M(dbops.alembic.alembic_plan).
+        type: str
+      postgresql_programs:
+        description: As O(dbops.alembic.alembic_plan#module:postgresql_programs) of M(dbops.alembic.alembic_plan).
+        type: path
+      large_rows:
+        description: As O(dbops.alembic.alembic_plan#module:large_rows) of M(dbops.alembic.alembic_plan).
+        type: int
+        default: 100000
+      large_mebibytes:
+        description: As O(dbops.alembic.alembic_plan#module:large_mebibytes) of M(dbops.alembic.alembic_plan).
+        type: int
+        default: 64
+      data_checks:
+        description: As O(dbops.alembic.alembic_plan#module:data_checks) of M(dbops.alembic.alembic_plan).
+        type: bool
+        default: true
+      data_checks_timeout:
+        description: As O(dbops.alembic.alembic_plan#module:data_checks_timeout) of M(dbops.alembic.alembic_plan).
+        type: float
+        default: 10
+      observed_statements:
+        description: As O(dbops.alembic.alembic_plan#module:observed_statements) of M(dbops.alembic.alembic_plan).
+        type: int
+        default: 0
+      application_roles:
+        description: As O(dbops.alembic.alembic_plan#module:application_roles) of M(dbops.alembic.alembic_plan).
+        type: list
+        elements: str
+      may_break:
+        description: As O(dbops.alembic.alembic_plan#module:may_break) of M(dbops.alembic.alembic_plan).
+        type: str
+        choices: [warn, contract]
+        default: warn
+      unknown:
+        description: As O(dbops.alembic.alembic_plan#module:unknown) of M(dbops.alembic.alembic_plan).
+        type: str
+        choices: [maintenance_window, refuse]
+        default: maintenance_window
   url_variable:
     description: Environment variable in which the project looks for its URL. It is set for each target that has one.
     type: str
@@ -153,7 +222,7 @@ options:
         rounded down. V(100%) goes on whatever fails.
       - Targets that are worked on at that moment are brought to their end.
       - The task fails when any target has failed, also where it went on.
-      - With O(state=current) and in check mode all targets are read, whatever fails.
+      - With O(state=current), with O(state=planned) and in check mode all targets are read, whatever fails.
     type: str
     default: "0"
   canary:
@@ -237,6 +306,9 @@ notes:
     starts a thread, or fails. So are all imports that come after a statement of C(env.py) which may change what they find, those of
     a project with O(prelude), and those of a few targets, when there are no more than O(parallel).
   - O(timeout), the locks, the limits and the retries hold for each target by itself.
+  - O(state=planned) compares schemas, not rows. Sizes and rows are those of the first target of a kind, so data of another one may
+    still make its upgrade fail. Under PostgreSQL a schema that is given as O(targets[].schema) is compared alone; else all schemas
+    of the database are. Owners and privileges are not compared.
   - Two targets that turn out to be the same database are a mistake, and the second one fails with the error kind
     V(wrong_database). A variable that the project does not read would otherwise make all targets one.
   - The deployments of this collection know one database. This module is what there is for many. It works on a host, and not in a
@@ -303,6 +375,16 @@ EXAMPLES = r"""
       list: rows
       sql: SELECT slug AS name, schema_name AS schema, plan AS labels FROM public.customers WHERE active
     canary: [trial]
+
+- name: Rehearse what is pending, once for all databases that are equal, and show which are not as the others
+  dbops.alembic.alembic_fleet:
+    state: planned
+    chdir: /srv/shop/releases/1.4
+    virtualenv: /srv/shop/releases/1.4/.venv
+    targets: "{{ shop_databases }}"
+    parallel: 8
+  register: shop_plan
+  failed_when: shop_plan is failed or shop_plan.route == 'refuse' or shop_plan.drift | length > 0
 
 - name: Read where all of them stand
   dbops.alembic.alembic_fleet:
@@ -400,6 +482,10 @@ targets:
       description: Whether it was brought back to where it was.
       type: bool
       sample: false
+    schema_fingerprint:
+      description: The same for targets in which the same tables, columns, indexes and so on are; nothing where that was not read.
+      type: str
+      sample: 7b0e6f31c2d94a85
     failure:
       description: Why it failed; nothing where it did not.
       type: dict
@@ -471,6 +557,143 @@ groups:
       type: list
       elements: str
       sample: [acme, globex]
+plans:
+  description: What is pending for each kind of targets, the largest kind first.
+  returned: with O(state=planned)
+  type: list
+  elements: dict
+  contains:
+    at:
+      description: Revisions that all of the kind are at.
+      type: list
+      elements: str
+      sample: [27c6a30d7c24]
+    state:
+      description: As RV(targets[].state).
+      type: str
+      sample: behind
+    pending:
+      description: Revisions that would be run.
+      type: list
+      elements: str
+      sample: [ae1027a6acf5]
+    schema_fingerprint:
+      description: As RV(targets[].schema_fingerprint).
+      type: str
+      sample: 7b0e6f31c2d94a85
+    count:
+      description: How many targets they are.
+      type: int
+      sample: 497
+    targets:
+      description: Their names.
+      type: list
+      elements: str
+      sample: [acme, globex]
+    rehearsed:
+      description: Name of the target that was rehearsed for all of them.
+      type: str
+      sample: acme
+    route:
+      description: As RV(dbops.alembic.alembic_plan#module:route); nothing where it could not be judged.
+      type: str
+      sample: maintenance_window
+    reason:
+      description: Why.
+      type: str
+      sample: The table users is rewritten.
+    before:
+      description: As RV(dbops.alembic.alembic_plan#module:before).
+      type: list
+      elements: str
+      sample: [ae1027a6acf5]
+    after:
+      description: As RV(dbops.alembic.alembic_plan#module:after).
+      type: list
+      elements: str
+      sample: []
+    rollback:
+      description: As RV(dbops.alembic.alembic_plan#module:rollback).
+      type: dict
+      sample: {proved: true}
+    mode:
+      description: As RV(dbops.alembic.alembic_plan#module:mode).
+      type: str
+      sample: rehearsal
+    revisions:
+      description: As RV(dbops.alembic.alembic_plan#module:revisions).
+      type: list
+      elements: dict
+      sample: []
+    failure:
+      description: C(kind), C(message) and C(hint) of why it could not be judged; nothing where it was.
+      type: dict
+      sample: null
+route:
+  description: The way that all targets can go, which is the worst of RV(plans).
+  returned: with O(state=planned)
+  type: str
+  sample: maintenance_window
+reason:
+  description: Why.
+  returned: with O(state=planned)
+  type: str
+  sample: The table users is rewritten.
+drift:
+  description:
+    - Targets whose schema is not that of most others at the same revisions, an entry for each such schema. Empty where all that
+      should be equal are.
+  returned: with O(state=planned) and with O(compare)
+  type: list
+  elements: dict
+  contains:
+    at:
+      description: The revisions.
+      type: list
+      elements: str
+      sample: [27c6a30d7c24]
+    targets:
+      description: Names of the targets that have this other schema.
+      type: list
+      elements: str
+      sample: [hooli]
+    count:
+      description: How many they are.
+      type: int
+      sample: 1
+    compared_with:
+      description: Name of one target of those that most are like.
+      type: str
+      sample: acme
+    equal:
+      description: How many targets are like that one.
+      type: int
+      sample: 496
+    differences:
+      description: What is not the same. Of a table that is V(missing) or V(extra), its columns and indexes are not told besides.
+      type: list
+      elements: dict
+      contains:
+        what:
+          description: V(missing), V(extra) or V(different), seen from the other targets.
+          type: str
+          sample: missing
+        kind:
+          description: Such as V(table), V(column), V(index), V(constraint), V(view), V(trigger) or V(function).
+          type: str
+          sample: index
+        name:
+          description: Its name, with its table and without the schema that the target has for itself.
+          type: str
+          sample: orders_by_customer
+        expected:
+          description: How the others have it; nothing where they have it not.
+          type: str
+          sample: CREATE INDEX orders_by_customer ON orders USING btree (customer_id)
+        found:
+          description: How these have it; nothing where they have it not.
+          type: str
+          sample: null
 failed_targets:
   description: Names of the targets that failed.
   returned: when the options could be used

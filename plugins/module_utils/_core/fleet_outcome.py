@@ -44,6 +44,7 @@ def blank(name: str, labels: Sequence[str], server: str, schema: str | None, can
         "failure": None,
         "snapshot": None,
         "went_back": False,
+        "schema_fingerprint": None,
     }
 
 

@@ -18,7 +18,7 @@ from .._errors import MigrationError
 from .._jobs import Followed, Jobs, Unfinished
 from .._operations import project_request
 from .._warm import load
-from . import query
+from . import planning, query
 from .hub import Hub
 from .ledger import Ledger
 from .recorded import Recorded
@@ -36,7 +36,7 @@ def run_fleet(params: Params, check: bool, shows: bool, warn: Callable[[str], No
 
     :raises MigrationError: ``targets_failed`` with what became of each, or why nothing could be begun.
     """
-    reading = check or params["state"] == "current"
+    reading = check or params["state"] in ("current", "planned")
     if params["ledger"] and params["state"] not in RECORDED:
         raise refused("ledger is for state=upgraded and state=returned.", "Leave it out.")
     bridge = Bridge(interpreter(params))
@@ -51,10 +51,15 @@ def run_fleet(params: Params, check: bool, shows: bool, warn: Callable[[str], No
         own = [*([] if descriptor is None else [descriptor]), *([recorded.ledger.descriptor] if recorded else [])]
         hub = Hub(bridge, _first(params, targets), tuple(own))
         goes_on = (lambda: not is_alone()) if reading and descriptor is None else (lambda: True)
-        run = Fleet(params, targets, pace, hub, check, tell, goes_on, recorded)
+        schemas: dict[str, Any] | None = {} if _compares(params) else None
+        run = Fleet(params, targets, pace, hub, check, tell, goes_on, recorded, schemas)
         run.work()
+        told: dict[str, Any] = {"drift": planning.drift_of(run)} if schemas is not None else {}
         planned = run.sql() if check and shows else {}
-        told = _judged(run) if recorded else {}
+        if params["state"] == "planned":
+            told = planning.values_of_plan(run)
+        elif recorded:
+            told = _judged(run)
         hub.close()
         return {**values_of_run(run, planned, shows), **told}
 
@@ -70,6 +75,10 @@ def run_fleet(params: Params, check: bool, shows: bool, warn: Callable[[str], No
     if followed.reply:
         return _answer(values_of(followed.reply), warn)
     return _answer(_left(params, bridge, followed), warn)
+
+
+def _compares(params: Params) -> bool:
+    return params["state"] == "planned" or (params["state"] == "current" and bool(params["compare"]))
 
 
 def _prepared(params: Params, found: Sequence[query.Found], reading: bool) -> tuple[dict[str, Target], fleet.Pace]:
@@ -92,7 +101,7 @@ def _first(params: Params, targets: Mapping[str, Target]) -> dict[str, Any]:
     own = [item for target in targets.values() for item in target.params["environment"].items()]
     return {
         **{name: params[name] for name in ("config", "section", "prelude") if params.get(name) is not None},
-        "operation": RECORDING if params["ledger"] else OPERATION,
+        "operation": planning.OPERATION if _compares(params) else RECORDING if params["ledger"] else OPERATION,
         "environment": common,
         "chdir": project_request(params, OPERATION)["chdir"],
         "url": scheme + mark if mark else None,
@@ -141,8 +150,15 @@ def _answer(values: dict[str, Any], warn: Callable[[str], None]) -> dict[str, An
     """
     for warning in values.pop("warnings_of_targets"):
         warn(f"{outcome.listed(warning['targets'])}: {warning['message']}")
-    if not values["failed_targets"] and not values["not_begun"]:
+    unjudged = [plan for plan in values.get("plans") or () if plan["failure"]]
+    if not values["failed_targets"] and not values["not_begun"] and not unjudged:
         return values
+    if unjudged and not values["failed_targets"]:
+        first = unjudged[0]
+        where = f"{first['rehearsed']}, which stands for {first['count']}" if first["count"] > 1 else first["rehearsed"]
+        message = f"What is pending could not be judged for {len(unjudged)} of {len(values['plans'])} kinds of targets."
+        message += f" {where}: {first['failure']['message']}"
+        raise MigrationError(message, "targets_failed", first["failure"]["hint"], values)
     message = " ".join([outcome.sentence(values["targets"], values["stopped"]), values.get("verdict_reason") or ""]).strip()
     hint = "Each of targets says why. Mend that and run the task again: it goes on with those that are not there yet."
     raise MigrationError(message, "targets_failed", hint, values)

@@ -7,10 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._argspec import ArgumentSpec, follow_spec, kubernetes_spec, upgrade_request_spec
+from .._argspec import ArgumentSpec, follow_spec, kubernetes_spec, plan_spec, project_spec, upgrade_request_spec
 from .._core.fleet_ledger import POLICIES, WAYS
 
-OPERATIONS = {"current": "info", "upgraded": "upgrade", "downgraded": "downgrade", "stamped": "stamp", "returned": "downgrade"}
+OPERATIONS = {
+    "current": "info",
+    "planned": "plan",
+    "upgraded": "upgrade",
+    "downgraded": "downgrade",
+    "stamped": "stamp",
+    "returned": "downgrade",
+}
 LISTS = ("schemas", "databases", "rows", "files")
 
 
@@ -36,6 +43,12 @@ def _query() -> dict[str, Any]:
     return dict(type="dict", options=options, required_if=[["list", "rows", ["sql"]], ["list", "files", ["match"]]])
 
 
+def rehearsal_options() -> dict[str, Any]:
+    """Return the options of ``alembic_plan`` that say how it rehearses and judges."""
+    common = (*project_spec().options, "revision")
+    return {name: option for name, option in plan_spec().options.items() if name not in common}
+
+
 def fleet_spec() -> ArgumentSpec:
     """The options of ``alembic_fleet``."""
     one = upgrade_request_spec()
@@ -46,6 +59,8 @@ def fleet_spec() -> ArgumentSpec:
             revision=dict(type="str"),
             targets=dict(type="list", elements="dict", options=_target()),
             query=_query(),
+            compare=dict(type="bool", default=False),
+            rehearsal=dict(type="dict", options=rehearsal_options(), apply_defaults=True),
             url_variable=dict(type="str"),
             url_x_argument=dict(type="str"),
             schema_variable=dict(type="str"),

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import traceback
-from typing import Any, Callable
+from typing import Any, Callable, MutableMapping
 
 from .._core.fleet_outcome import Entry, looked_at, migrated
+from .._core.fleet_plan import Objects
 from .._errors import MigrationError
 from .._operations import facts_of, project_request, run_downgrade, run_stamp, run_upgrade
 from .hub import TargetBridge
@@ -17,16 +18,27 @@ from .targets import Target
 
 #: What is done with a ledger at hand.
 RECORDED = ("upgraded", "returned")
+#: What is done without changing anything.
+READ = ("current", "planned", "returned")
+#: Fingerprint of a schema → what is in it.
+Schemas = MutableMapping[str, Objects]
 MIGRATE: dict[str, Callable[..., Any]] = {"upgraded": run_upgrade, "downgraded": run_downgrade, "stamped": run_stamp}
 
 
-def work_on(target: Target, state: str, bridge: TargetBridge, check: bool, recorded: Recorded | None = None) -> Entry:
-    """Return the target's entry in the result; whatever goes wrong is told in it."""
+def work_on(
+    target: Target, state: str, bridge: TargetBridge, check: bool, recorded: Recorded | None = None, schemas: Schemas | None = None
+) -> Entry:
+    """Return the target's entry in the result; whatever goes wrong is told in it.
+
+    :param schemas: gets what is in the target, where that is to be known and no other target had it.
+    """
     try:
         if recorded is not None and state in RECORDED:
             entry = _recorded(target, state, bridge, recorded)
+        elif schemas is not None:
+            entry = _compared(target, bridge, schemas)
         else:
-            entry = _read(target, bridge) if state in ("current", "returned") else _migrate(target, state, bridge, check)
+            entry = _read(target, bridge) if state in READ else _migrate(target, state, bridge, check)
     except Exception as exc:  # ours: the other targets have nothing to do with it
         bridge.warn(f"{target.name}: {traceback.format_exc()}")
         failure = {"kind": "internal_error", "message": f"{type(exc).__name__}: {exc}"}
@@ -57,6 +69,17 @@ def _read(target: Target, bridge: TargetBridge) -> Entry:
         return looked_at(target.entry, facts_of(bridge, request)["databases"], None)
     except MigrationError as exc:
         return looked_at(target.entry, exc.facts.get("databases") or [], _told(exc))
+
+
+def _compared(target: Target, bridge: TargetBridge, schemas: Schemas) -> Entry:
+    request = dict(project_request(target.params, "plan_schema"), target=target.params["revision"], known=sorted(schemas))
+    try:
+        found = facts_of(bridge, request)
+    except MigrationError as exc:
+        return looked_at(target.entry, exc.facts.get("databases") or [], _told(exc))
+    if found["objects"] is not None:
+        schemas.setdefault(found["fingerprint"], target.redactor.clean(found["objects"]))
+    return {**looked_at(target.entry, found["databases"], None), "schema_fingerprint": found["fingerprint"]}
 
 
 def _told(exc: MigrationError) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from .refused import (
 )
 
 Send = Callable[[Dict[str, Any]], None]
-READING = ("info", "check", "revision", "preview", "plan", "plan_clean")
+READING = ("info", "check", "revision", "preview", "plan", "plan_schema", "plan_clean")
 DATABASE_READING = (
     "database_sessions_info",
     "database_snapshot_info",

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from . import run
+from . import described, run
 
 PLAN_OPERATIONS: dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]] = {
     "plan": run.plan,
+    "plan_schema": described.described,
     "plan_clean": run.clean,
     "plan_leftovers": run.leftovers,
 }

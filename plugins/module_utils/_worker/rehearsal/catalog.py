@@ -13,6 +13,7 @@ import json
 import re
 from typing import Any, Dict, Iterable, Tuple
 
+from ..server import literal
 from .access import Session
 
 Key = Tuple[str, str]
@@ -117,12 +118,17 @@ _CAST = re.compile(r"\(([a-z_0-9\" ]+)\)::[a-z ]+")  # ALTER COLUMN … TYPE wri
 
 
 def look(
-    session: Session, version_tables: Iterable[str], kinds: Iterable[str] = tuple(QUERIES), relations: Iterable[str] | None = None
+    session: Session,
+    version_tables: Iterable[str],
+    kinds: Iterable[str] = tuple(QUERIES),
+    relations: Iterable[str] | None = None,
+    schema: str | None = None,
 ) -> Catalog:
     """Return every object of the database that is not the server's own or an Alembic version table.
 
     :param kinds: of objects, if not all.
     :param relations: OIDs of the tables, views and sequences that are looked at, if not all are.
+    :param schema: the only one that is looked at.
     """
     names = ", ".join("'" + name.replace("'", "''") + "'" for name in sorted(set(version_tables))) or "''"
     parts = {name: f"{name}.relname not in ({names})" for name in ("c", "r")}
@@ -131,6 +137,8 @@ def look(
     asked = [
         f"select '{kind}', q.* from ({QUERIES[kind].replace('{c}', parts['c']).replace('{r}', parts['r'])}) q" for kind in kinds
     ]
+    if schema is not None:
+        asked = [text.replace(_OURS, f"n.nspname = {literal(schema)}") for text in asked]
     return {
         (str(kind), str(oid)): {"kind": str(kind), "oid": str(oid), "name": name, **json.loads(facts)}
         for kind, oid, name, facts in session.rows(" union all ".join(asked))
@@ -160,7 +168,7 @@ def changes(base: Catalog, before: Catalog, after: Catalog) -> list[dict[str, An
             now, named = named, None
             used.add((now["kind"], now["oid"]))  # type: ignore[index]
         if now is not None and (
-            old == now or (remade and _compared(old) == _compared(now) and old["kind"] not in ("relation", "column"))
+            old == now or (remade and compared(old) == compared(now) and old["kind"] not in ("relation", "column"))
         ):
             continue
         told = {"kind": old["kind"], "before": old, "after": now, "remade": remade, "pending": key not in base}
@@ -221,12 +229,13 @@ def residue(before: Catalog, after: Catalog) -> list[dict[str, str]]:
             continue
         if old is None or now is None:
             found.append({"what": "left over" if old is None else "missing", "kind": kind, "name": name})
-        elif _compared(old) != _compared(now):
-            facts = sorted(fact for fact in _compared(old) if _compared(old)[fact] != _compared(now).get(fact))
+        elif compared(old) != compared(now):
+            facts = sorted(fact for fact in compared(old) if compared(old)[fact] != compared(now).get(fact))
             found.append({"what": "different", "kind": kind, "name": name, "facts": ", ".join(facts)})
     return found
 
 
-def _compared(entry: Entry) -> Entry:
+def compared(entry: Entry) -> Entry:
+    """Return what two objects have in common that are the same but for when and by whom they were made."""
     found = {name: value for name, value in entry.items() if name not in _NOT_COMPARED and name != "oid"}
     return dict(found, definition=_CAST.sub(r"\1", found["definition"])) if "definition" in found else found
