@@ -193,7 +193,7 @@ def run(folder: Path, playbook: str, given: dict[str, dict[str, Any]], *argument
 
 #: The plays in which only the controller works.
 FIRST = {"Refuse what can not have been meant", "Refuse names that can not be used"}
-PLAYBOOKS = ["maintenance_window", "rolling", "plan", "rollback", "recover", "restore", "backup", "status", "render"]
+PLAYBOOKS = ["maintenance_window", "rolling", "plan", "rollback", "recover", "restore", "backup", "prune", "status", "render"]
 #: What is only asked for where a release is built.
 OF_A_BUILD = {"no_archive"}
 

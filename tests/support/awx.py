@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """As much of AWX's API as the modules of awx.awx ask for when they make something: objects with names, associations, surveys.
 
-It keeps what it is given and judges nothing: what a real AWX refuses is not seen here.
+It keeps what it is given, and judges only what was seen of a real AWX: a project has to be read before a job template may name a
+playbook of it, an approval has no links, and a kind that is left out is an empty one. What else AWX refuses is not seen here.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class Awx:
         self.links: dict[tuple[str, int, str], list[int]] = defaultdict(list)
         self.surveys: dict[tuple[str, int], dict[str, Any]] = {}
         self.writes: list[tuple[str, str]] = []
+        self.read: set[int] = set()  # projects whose update somebody has waited for
         self._numbers = itertools.count(1)
         self.make("organizations", {"name": "Default"})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"awx": self}))
@@ -42,8 +44,15 @@ class Awx:
         number = next(self._numbers)
         url = f"/api/v2/{kind}/{number}/"
         related = {"survey_spec": f"{url}survey_spec/"}
-        made = {**given, "id": number, "url": url, "type": kind.rstrip("s"), "related": related, "status": "successful"}
+        made = {**_as_kept(kind, given), "id": number, "url": url, "type": kind.rstrip("s"), "related": related}
+        made["status"] = "successful"
         self.objects[kind][number] = made
+        if kind == "projects":
+            update = self.make(
+                "project_updates", {"finished": "2026-01-01T00:00:00Z", "failed": False, "project": number, "scm_revision": "a1"}
+            )
+            made["scm_revision"] = ""
+            made["summary_fields"] = {"current_update": {"id": update["id"]}}
         return made
 
     def named(self, kind: str) -> set[str]:
@@ -75,6 +84,10 @@ class _Handler(BaseHTTPRequestHandler):
             return self._list(self.awx.listed(kind, query))
         if sub == "survey_spec":
             return self._answer(200, self.awx.surveys.get((kind, number), {}))
+        if sub and kind == "workflow_approval_templates":
+            return self._answer(404, {"detail": "The requested resource could not be found."})
+        if kind == "project_updates":
+            self.awx.read.add(self.awx.objects[kind][number]["project"])
         if sub:
             return self._list([self.awx.find(sub, linked) for linked in self.awx.links[kind, number, sub]])
         return self._answer(200, _shown(self.awx.objects[kind][number]))
@@ -82,6 +95,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         kind, number, sub, _ = self._asked()
         given = self._given("POST")
+        if number is None and kind == "job_templates" and given["project"] not in self.awx.read:
+            return self._answer(400, {"playbook": ["Playbook not found for project."]})
         if number is None:
             return self._answer(201, _shown(self.awx.make(kind, given)))
         if sub == "survey_spec":
@@ -97,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_PATCH(self) -> None:
         kind, number, _, _ = self._asked()
-        self.awx.objects[kind][number or 0].update(self._given("PATCH"))
+        self.awx.objects[kind][number or 0].update(_as_kept(kind, self._given("PATCH")))
         self._answer(200, _shown(self.awx.objects[kind][number or 0]))
 
     def _asked(self) -> tuple[str, int | None, str | None, dict[str, list[str]]]:
@@ -123,6 +138,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
+
+
+def _as_kept(kind: str, given: dict[str, Any]) -> dict[str, Any]:
+    return {**given, "kind": given.get("kind") or ""} if kind == "inventories" else given
 
 
 def _shown(entry: dict[str, Any]) -> dict[str, Any]:
