@@ -10,6 +10,7 @@ import os
 import stat
 import tempfile
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Callable, Iterator, Mapping
 
@@ -19,11 +20,14 @@ from ._core.decision import Observed, Policy, decide
 from ._core.record import Record
 from ._core.rolling_decision import decide_rolling
 from ._errors import MigrationError
+from ._fleet.standing import standings_of
 from ._owned import checked, read, usable
 
 _SUFFIX = ".json"
 #: Ends the files beside the records that hold what a deployment came to, for machines; they are no records.
 _RESULT = ".result.json"
+#: Ends the file beside a record in which what was done to each of many databases is written.
+LEDGER = ".targets.jsonl"
 
 
 def _is_record(name: str) -> bool:
@@ -122,6 +126,11 @@ class RecordStore:
         finally:
             os.close(folder)
 
+    def begin_ledger(self, record_id: str) -> None:
+        """Make the empty ledger of a deployment of many databases: one that is missing later was lost, and not never begun."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        os.close(os.open(os.path.join(self.directory, record_id + LEDGER), flags, 0o600))
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other writers on this host out; the lock dies with its holder."""
@@ -152,6 +161,8 @@ def write_record(
         with store.locked():
             before, after = _change(store, params, now())
             if after != before:
+                if after.fleet and before is None:
+                    store.begin_ledger(after.id)
                 store.write(after)
     old, new = (core.serialise(item) if item else "" for item in (before, after))
     path = store.path(after.id)
@@ -189,6 +200,12 @@ def _begin(store: RecordStore, params: Mapping[str, Any], now: str) -> Record:
         )
     if os.path.lexists(store.path(params["id"])):
         raise MigrationError(f"There is a deployment record {params['id']} already.", "record_conflict")
+    if params["facts"].get("fleet") and params["kubernetes"]:
+        raise MigrationError(
+            "The record of a deployment of many databases is kept in a folder, beside their ledger.",
+            "options_invalid",
+            "Set deployment_record_store to directory.",
+        )
     identity = {"id": params["id"], "kind": params["kind"], "owner": params["owner"] or ""}
     return core.begin(identity, params["facts"], params["step"] or core.FIRST_STEPS.get(params["kind"], "stopping"), now)
 
@@ -208,7 +225,10 @@ def read_records(store: RecordStore, params: Mapping[str, Any]) -> dict[str, Any
     }
     if record and params["observed"] is not None:
         deciding = decide_rolling if record.kind == "rolling" else decide
-        result["decision"] = deciding(record, _observed(params["observed"]), _policy(params)).as_dict()
+        observed = _observed(params["observed"])
+        if record.fleet and params["directory"]:
+            observed = replace(observed, standings=standings_of(params["directory"], f"{record.id}{LEDGER}"))
+        result["decision"] = deciding(record, observed, _policy(params)).as_dict()
     return result
 
 

@@ -39,8 +39,9 @@ options:
       - V(downgraded) goes back to O(revision).
       - V(stamped) records O(revision) without running anything.
       - V(returned) brings each target back to where it was before the run whose O(ledger) it is.
+      - V(pruned) removes the oldest snapshots of each target, as M(dbops.alembic.database_snapshot) does, but for O(keep_count).
     type: str
-    choices: [current, planned, upgraded, downgraded, stamped, returned]
+    choices: [current, planned, upgraded, downgraded, stamped, returned, pruned]
     required: true
   revision:
     description:
@@ -275,6 +276,9 @@ options:
         number. A target with more of them does not go back.
     type: int
     default: 0
+  keep_count:
+    description: How many snapshots of each target are kept. Required with O(state=pruned).
+    type: int
   max_pending:
     description: Refuse a target with more pending revisions than this, with the error kind V(too_many_pending).
     type: int
@@ -311,9 +315,8 @@ notes:
     of the database are. Owners and privileges are not compared.
   - Two targets that turn out to be the same database are a mistake, and the second one fails with the error kind
     V(wrong_database). A variable that the project does not read would otherwise make all targets one.
-  - The deployments of this collection know one database. This module is what there is for many. It works on a host, and not in a
-    Job of Kubernetes.
-  - Snapshots are left when all is done. M(dbops.alembic.database_snapshot) removes them.
+  - It works on a host, and not in a Job of Kubernetes.
+  - Snapshots are left when all is done, until O(state=pruned) removes them.
   - When the process on the host that works on the targets is killed, what it had begun is read anew, and the task fails and says
     what was done, what was begun and what was not. Run it again then.
 seealso:
@@ -639,6 +642,12 @@ reason:
   returned: with O(state=planned)
   type: str
   sample: The table users is rewritten.
+to_revision:
+  description: Revisions that all targets would be at; nothing where O(revision) is relative.
+  returned: with O(state=planned)
+  type: list
+  elements: str
+  sample: [ae1027a6acf5]
 drift:
   description:
     - Targets whose schema is not that of most others at the same revisions, an entry for each such schema. Empty where all that

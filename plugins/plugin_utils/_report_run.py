@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 from typing import Any, Mapping, Sequence
 
-from ._summary import unasked
+from ._summary import databases, unasked
 from ._text import joined, part, size
 
 Result = Mapping[str, Any]
@@ -30,6 +30,7 @@ def run(result: Result) -> list[dict[str, Any]]:
         _line("Who, from where", user + (f", job {by['job']}" if by.get("job") else "")),
         _line("Migrator", by.get("migrator")),
         _line("Database", _server(part(result.get("database")))),
+        _line("Databases", databases(result)),
         _line("Was to do", f"release {way}"),
         _line("", f"revision {revision}"),
         _line("Route", _route(result)),

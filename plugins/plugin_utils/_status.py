@@ -8,6 +8,8 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any, Mapping
 
+from ansible_collections.dbops.alembic.plugins.module_utils._core.fleet_ledger import listed
+
 from ._text import WIDTH, joined, labelled, part, size, table, wrapped
 
 Status = Mapping[str, Any]
@@ -18,6 +20,7 @@ HOURS = 48
 def status(found: Status, now: datetime, width: int = WIDTH) -> list[str]:
     """Return the lines of the status; ``now`` is the time that ages are counted from, with a zone."""
     lines = wrapped(f"{found.get('application')}: {_database(found)}", width)
+    lines += _databases(found, width)
     lines += table([("host", "manager", "release", "since", "processes", "health"), *_hosts(found)], width)
     lines += _deployments(found, width)
     backups = part(found.get("backups"))
@@ -27,7 +30,27 @@ def status(found: Status, now: datetime, width: int = WIDTH) -> list[str]:
     return lines + labelled("Warning", backups.get("problem") or "", width=width)
 
 
+def _databases(found: Status, width: int) -> list[str]:
+    """A line for all databases that are equal, and one for each that is not as the others."""
+    lines = [_standing(item) for item in found.get("databases") or ()]
+    return table([("databases", "revision", "pending", "which"), *lines], width) if lines else []
+
+
+def _standing(item: Mapping[str, Any]) -> tuple[str, ...]:
+    where = "unknown" if item.get("at") is None else joined(item["at"], "base")
+    names = listed(item["targets"]) + (f": {item['remark'].splitlines()[0]}" if item.get("remark") else "")
+    return (str(item["count"]), where, joined(item["pending"], "none"), names)
+
+
 def _database(found: Status) -> str:
+    if found.get("databases") is not None:
+        count = sum(item["count"] for item in found["databases"])
+        behind = sum(item["count"] for item in found["databases"] if item["pending"])
+        odd = sum(1 for item in found["databases"] if item.get("remark"))
+        if not count:
+            return f"where the databases stand could not be read. {found.get('databases_problem') or ''}".strip()
+        told = f"{count} databases, {behind} with something pending" if behind else f"{count} databases, nothing is pending"
+        return f"{told}; {odd} {'is' if odd == 1 else 'are'} not as the others" if odd else told
     revision = found.get("revision")
     if revision is None:
         return "where the database stands could not be read"

@@ -43,6 +43,7 @@ OTHERWISE: dict[tuple[str, str], str] = {
     ("alembic_fleet", "downgraded"): "Downgrade many databases",
     ("alembic_fleet", "stamped"): "Stamp many databases",
     ("alembic_fleet", "returned"): "Put many databases back",
+    ("alembic_fleet", "pruned"): "Remove old snapshots",
     ("database_snapshot", "restored"): "Put the snapshot back",
     ("database_snapshot", "absent"): "Remove old snapshots",
     ("database_snapshot", "pruned"): "Remove old snapshots",

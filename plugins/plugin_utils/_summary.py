@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
+from ansible_collections.dbops.alembic.plugins.module_utils._core.fleet_ledger import listed
+
 from . import _failed
 from ._text import LABEL, WIDTH, joined, labelled, part, size, wrapped
 
@@ -16,7 +18,7 @@ Result = Mapping[str, Any]
 def summary(result: Result, width: int = WIDTH) -> list[str]:
     """Return the lines of the summary."""
     found = wrapped("{}: {}".format(result.get("application"), result.get("message")), width)
-    for lines in (_now, _release, _route, _health, _way_back, _archive, _failure):
+    for lines in (_now, _release, _route, _health, _fleet, _way_back, _archive, _failure):
         found += lines(result, width)
     for warning in result.get("warnings") or ():
         found += labelled("Warning", warning, width=width)
@@ -52,6 +54,19 @@ def _now(result: Result, width: int) -> list[str]:
         + labelled("Database", where, width=width)
         + labelled("Data", part(result.get("data")).get("text") or "", width=width)
     )
+
+
+def _fleet(result: Result, width: int) -> list[str]:
+    return labelled("Databases", databases(result), width=width)
+
+
+def databases(result: Result) -> str:
+    """Return how many databases there were to bring to the release, and which are behind; nothing where there was one."""
+    fleet = part(result.get("fleet"))
+    if not fleet:
+        return ""
+    behind = fleet.get("behind") or []
+    return f"{fleet.get('targets')}" + (f", of which {len(behind)} did not get there: {listed(behind)}" if behind else "")
 
 
 def _release(result: Result, width: int) -> list[str]:

@@ -31,6 +31,10 @@ RESULTS = (
         "backup_snapshot",
         "deployment_result",
         "deployment_status",
+        "fleet_found",
+        "fleet_outcome",
+        "fleet_plan",
+        "fleet_problem",
     ),
     *(
         "health_release",

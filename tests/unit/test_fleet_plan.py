@@ -83,3 +83,91 @@ def test_what_differs_between_two_schemas(expected, found, told):
 )
 def test_all_go_the_way_of_the_worst(routes, found):
     assert fleet_plan.route([{"route": route, "reason": route} for route in routes])[0] == found
+
+
+def _entry(name: str, at: list[str] | None, failure: str = "", **more: Any) -> dict[str, Any]:
+    told = {"kind": "connection_failed", "message": failure} if failure else None
+    return {"name": name, "after": at, "state": "at_target", "pending": [], "failure": told, "applied": [], **more}
+
+
+def _where(**more: Any) -> dict[str, Any]:
+    entries = [_entry("a", ["r2"]), _entry("b", ["r2"]), _entry("c", ["r2"]), _entry("d", None, "no such host")]
+    groups = [
+        {"at": ["r2"], "state": "at_target", "pending": [], "count": 3, "targets": ["a", "b", "c"]},
+        {"at": None, "state": "unknown", "pending": [], "count": 1, "targets": ["d"]},
+    ]
+    differences = [{"what": "missing", "kind": "index", "name": f"i{number}"} for number in range(5)]
+    drift = [{"targets": ["b"], "count": 1, "compared_with": "a", "differences": differences}]
+    return {"targets": entries, "groups": groups, "drift": drift, "plans": [], "route": "rolling", "reason": "", **more}
+
+
+def test_a_line_for_all_that_are_equal_and_one_for_each_that_is_not():
+    found = fleet_plan.lines(_where())
+    assert [(line["count"], line["at"], line["targets"], line["remark"]) for line in found] == [
+        (2, ["r2"], ["a", "c"], ""),
+        (1, ["r2"], ["b"], "unlike a: missing index i0, missing index i1, missing index i2 and 2 more"),
+        (1, None, ["d"], "no such host"),
+    ]
+
+
+FAILURE = {"kind": "timeout", "message": "too slow", "hint": None}
+
+
+@pytest.mark.parametrize(
+    ("found", "options", "told"),
+    [
+        ({"targets": [_entry("a", ["r1"])], "drift": []}, {}, []),
+        ({"drift": []}, {}, ["1 of 4 databases could not be read. d: no such host"]),
+        ({"drift": []}, {"on_failure": "one", "most": "1"}, []),
+        ({"drift": []}, {"on_failure": "one", "most": "10%"}, ["1 of 4 databases could not be read. d: no such host"]),
+        ({"drift": []}, {"on_failure": "all", "most": "1"}, ["1 of 4 databases could not be read. d: no such host"]),
+        ({"targets": []}, {"drift": "warn"}, []),
+        ({"targets": []}, {"drift": "refuse"}, ["b is not as a"]),
+        ({"targets": [], "drift": [], "route": "refuse", "reason": "It fails."}, {}, []),
+        ({"targets": [], "drift": [], "route": "refuse", "reason": "It fails."}, {"binding": True}, ["It fails. Mend"]),
+        (
+            {"targets": [], "drift": [], "route": "refuse", "reason": "a could not be judged.", "plans": [{"failure": FAILURE}]},
+            {"binding": True},
+            ["a could not be judged. too slow"],
+        ),
+    ],
+)
+def test_why_nothing_is_begun(found, options, told):
+    refused = fleet_plan.refusals(_where(**found), **options)
+    assert len(refused) == len(told) and all(text.startswith(begin) for text, begin in zip(refused, told))
+
+
+def test_what_the_record_is_told():
+    steps = [{"revision": "r2", "message": "m", "seconds": 2.0}]
+    entries = [
+        _entry("a", ["r2"], applied=[{"revision": "r2", "message": "m", "seconds": 0.5}]),
+        _entry("b", ["r2"], applied=steps),
+        _entry("c", ["r1"], "it broke"),
+    ]
+    recorded = {"fleet": {"targets": 3, "on_failure": "one"}, "warnings": ["before"]}
+    told = fleet_plan.facts(recorded, {"targets": entries, "counts": {"targets": 3, "changed": 2}})
+    assert told["fleet"] == {"targets": 3, "on_failure": "one", "counts": {"targets": 3, "changed": 2}, "behind": ["c"]}
+    assert told["applied"] == steps and told["warnings"][0] == "before"
+    assert told["warnings"][1].startswith("1 of 3 databases is not at the release: c (connection_failed): it broke.")
+    assert fleet_plan.facts(recorded, {})["warnings"] == ["before"]
+
+
+def test_the_plan_as_text():
+    findings = [
+        {"rule": "C02", "object": "t.c", "message": "It is dropped.", "allowed": None},
+        {"rule": "C03", "object": "t.d", "message": "It is not told.", "allowed": "known"},
+    ]
+    revisions = [{"revision": "r2", "message": "drop c", "phase": "contract", "findings": findings}]
+    names = list("abcdefg")
+    plans = [
+        {"at": [], "count": 7, "targets": names, "failure": None, "revisions": revisions},
+        {"at": ["r1"], "count": 1, "targets": ["h"], "failure": FAILURE, "revisions": []},
+    ]
+    assert fleet_plan.text(_where(plans=plans, route="maintenance_window", reason="It breaks."))[:-2] == [
+        "maintenance window: It breaks.",
+        "7 at base: a, b, c, d, e and 2 more",
+        "  r2 drop c: contract",
+        "    C02 t.c: It is dropped.",
+        "1 at r1: h",
+        "  could not be judged: too slow",
+    ]

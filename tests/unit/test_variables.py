@@ -64,7 +64,7 @@ def test_what_is_the_users_own_is_left_alone() -> None:
 
 def test_what_the_roles_set_themselves_is_known() -> None:
     """Every fact and registered result whose name begins as a variable of the roles does."""
-    begin = r"((?:application|backup|deployment|health|release|schema|traffic)_\w+)"
+    begin = r"((?:application|backup|deployment|fleet|health|release|schema|traffic)_\w+)"
     found: set[str] = set()
     for path in ROLES.glob("*/tasks/*.yml"):
         text = path.read_text()

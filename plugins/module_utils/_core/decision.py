@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Mapping
 
+from .fleet_decision import SOURCE, move
+from .fleet_ledger import Standing
 from .next_steps import recover
 from .record import Record
 
@@ -19,7 +21,8 @@ ANY_NUMBER = -1
 class Observed:
     """What was found just now. ``None`` is "could not be found out", which never counts as good news.
 
-    ``dirty``: something of a failed revision is committed. ``new_rows``: rows written since the upgrade.
+    ``dirty``: something of a failed revision is committed. ``new_rows``: rows written since the upgrade. ``standings``: of each of
+    many databases, what the ledger says.
     """
 
     revisions: tuple[str, ...] | None = None
@@ -27,6 +30,7 @@ class Observed:
     snapshot: str = "unknown"
     archive: bool = False
     new_rows: int | None = None
+    standings: Mapping[str, Standing] | None = None
 
 
 @dataclass(frozen=True)
@@ -63,9 +67,24 @@ def decide(record: Record, observed: Observed, policy: Policy) -> Decision:
     """Return what to do about ``record``, which is open or halted and not a rolling one, given what was ``observed``."""
     if not record.is_open:
         return Decision("none", f"Deployment {record.id} is {record.status}.", stop=False)
-    decision = _decide(record, observed, policy)
+    decision = _decide_fleet(record, observed, policy) if record.fleet else _decide(record, observed, policy)
     untouched = record.step == "stopping" or (record.step == "archiving" and decision.action == "finish")
     return replace(decision, stop=not untouched and decision.action != "halt")
+
+
+def _decide_fleet(record: Record, observed: Observed, policy: Policy) -> Decision:
+    if observed.standings is None:
+        return Decision(
+            "halt",
+            f"The ledger {record.fleet.get('ledger')} is not there, which says what was done to each database.",
+            remedies=(
+                "Bring it back from a backup of the migrator, or see with dbops.alembic.status where each database stands.",
+                recover("looks again."),
+            ),
+        )
+    found = move(record, observed.standings, policy.direction)
+    source = SOURCE if found.database == "restore" else ""
+    return Decision(found.action, found.reason, found.database, source, found.code, remedies=found.remedies)
 
 
 def _decide(record: Record, observed: Observed, policy: Policy) -> Decision:

@@ -136,7 +136,7 @@ def verdict(standings: Mapping[str, Standing], policy: str, stopped: str | None)
     rest = [name for name, standing in standings.items() if standing.step not in SETTLED]
     if not failed and not rest:
         return Verdict("finish", "All targets are upgraded.")
-    told = f"{len(failed)} of {len(standings)} targets failed: {_listed(failed)}."
+    told = f"{len(failed)} of {len(standings)} targets failed: {listed(failed)}."
     if failed and policy == "halt":
         return Verdict("halt", f"{told} on_failure is halt.")
     if failed and policy == "all":
@@ -144,9 +144,9 @@ def verdict(standings: Mapping[str, Standing], policy: str, stopped: str | None)
     if failed and stopped:
         return Verdict("revert", f"{told} That is more than max_failures and canary allow.")
     if stuck:
-        return Verdict("halt", f"{len(stuck)} of {len(standings)} targets are neither upgraded nor back: {_listed(stuck)}.")
+        return Verdict("halt", f"{len(stuck)} of {len(standings)} targets are neither upgraded nor back: {listed(stuck)}.")
     if rest:
-        return Verdict("halt", f"{len(rest)} of {len(standings)} targets were not begun: {_listed(rest)}.")
+        return Verdict("halt", f"{len(rest)} of {len(standings)} targets were not begun: {listed(rest)}.")
     return Verdict("finish", f"{told} They have gone back by themselves, as on_failure allows.")
 
 
@@ -154,9 +154,10 @@ def verdict_back(standings: Mapping[str, Standing]) -> Verdict:
     """Return what all come to after they were put back."""
     left = [name for name, standing in standings.items() if standing.begun and standing.step != "returned"]
     if left:
-        return Verdict("halt", f"{len(left)} of {len(standings)} targets could not be put back: {_listed(left)}.")
+        return Verdict("halt", f"{len(left)} of {len(standings)} targets could not be put back: {listed(left)}.")
     return Verdict("revert", "All targets are where they were.")
 
 
-def _listed(names: Sequence[str], shown: int = 5) -> str:
+def listed(names: Sequence[str], shown: int = 5) -> str:
+    """Return the names in a few words."""
     return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, Mapping, Sequence, Tuple
 
+from .fleet import share
 from .plan import ROUTES
 
 Entry = Dict[str, Any]
@@ -88,3 +89,96 @@ def route(plans: Iterable[Mapping[str, Any]]) -> tuple[str, str]:
     if worst is None:
         return "rolling", "Nothing is pending."
     return worst["route"], str(worst["reason"])
+
+
+def lines(found: Mapping[str, Any]) -> list[Entry]:
+    """Return where many databases stand: an entry for those that are equal, and one for each that is not as the others.
+
+    :param found: the result of ``alembic_fleet`` with ``state`` ``current`` or ``planned``.
+    :returns: ``count``, ``at`` (None where it could not be read), ``state``, ``pending``, ``targets`` and ``remark``.
+    """
+    remarks = {entry["name"]: str(entry["failure"]["message"]) for entry in found["targets"] if entry["failure"]}
+    for item in found.get("drift") or ():
+        for name in item["targets"]:
+            remarks.setdefault(name, f"unlike {item['compared_with']}: {told(item['differences'])}")
+    equal: list[Entry] = []
+    others: list[Entry] = []
+    for group in found["groups"]:
+        common = {"at": group["at"], "state": group["state"], "pending": list(group["pending"])}
+        same = [name for name in group["targets"] if name not in remarks]
+        if same:
+            equal.append({"count": len(same), **common, "targets": same, "remark": ""})
+        others += [
+            {"count": 1, **common, "targets": [name], "remark": remarks[name]} for name in group["targets"] if name in remarks
+        ]
+    return equal + others
+
+
+def facts(recorded: Mapping[str, Any], found: Mapping[str, Any]) -> Entry:
+    """Return what the record of a deployment is told of many databases when they are upgraded, or were put back.
+
+    :param recorded: what it says of them already, and its ``warnings``.
+    :param found: the result of ``alembic_fleet``; empty where nothing was to be done.
+    """
+    entries = found.get("targets") or []
+    behind = [entry for entry in entries if entry["failure"]]
+    revisions: dict[str, Entry] = {}
+    for entry in entries:
+        for step in entry["applied"]:
+            known = revisions.setdefault(step["revision"], dict(step))
+            known["seconds"] = max(known["seconds"], step["seconds"])  # of the database that took longest
+    fleet = {**recorded["fleet"], "counts": found.get("counts") or {}, "behind": [entry["name"] for entry in behind]}
+    warnings = list(recorded["warnings"])
+    if behind:
+        names = "; ".join(f"{entry['name']} ({entry['failure']['kind']}): {entry['failure']['message']}" for entry in behind[:5])
+        more = f"; and {len(behind) - 5} more" if len(behind) > 5 else ""
+        count = f"{len(behind)} of {len(entries)} databases {'is' if len(behind) == 1 else 'are'} not at the release"
+        warnings.append(f"{count}: {names}{more}. Mend that, and deploy the release again with deployment_force_enabled=true.")
+    return {"fleet": fleet, "warnings": warnings, "applied": list(revisions.values())}
+
+
+def told(found: Sequence[Mapping[str, Any]], shown: int = 3) -> str:
+    """Return what differs, in a few words."""
+    words = [f"{item['what']} {item['kind']} {item['name']}" for item in found]
+    return ", ".join(words[:shown]) + (f" and {len(words) - shown} more" if len(words) > shown else "")
+
+
+def refusals(
+    plan: Mapping[str, Any], binding: bool = False, drift: str = "warn", on_failure: str = "all", most: str = "0"
+) -> list[str]:
+    """Return why the upgrade of many databases is not begun.
+
+    :param binding: a route of ``refuse`` forbids it.
+    :param drift: ``warn`` or ``refuse``, of databases that are not as the others.
+    :param most: how many may fail where ``on_failure`` is ``one``, as a number or a share.
+    """
+    found = []
+    unread = [entry for entry in plan["targets"] if entry["failure"]]
+    if len(unread) > (share(most, len(plan["targets"])) if on_failure == "one" else 0):
+        first = f"{unread[0]['name']}: {unread[0]['failure']['message']}"
+        found.append(f"{len(unread)} of {len(plan['targets'])} databases could not be read. {first}")
+    unjudged = [item for item in plan["plans"] if item["failure"]]
+    if binding and plan["route"] == "refuse":
+        lift = "Mend the release, or set deployment_rehearsal_binding_enabled to false to try all the same."
+        found.append(f"{plan['reason']} {lift}" if not unjudged else f"{plan['reason']} {unjudged[0]['failure']['message']} {lift}")
+    if drift == "refuse":
+        found += [
+            f"{', '.join(item['targets'][:5])}{' …' if item['count'] > 5 else ''} {'is' if item['count'] == 1 else 'are'} not as "
+            f"{item['compared_with']}: {told(item['differences'])}. Mend that, or set fleet_drift to warn."
+            for item in plan["drift"]
+        ]
+    return found
+
+
+def text(plan: Mapping[str, Any]) -> list[str]:
+    """Return a plan as lines: the route, each kind with what is found in its revisions, and those that are not as the others."""
+    found = [f"{plan['route'].replace('_', ' ')}: {plan['reason']}"]
+    for kind in plan["plans"]:
+        names = ", ".join(kind["targets"][:5]) + (f" and {kind['count'] - 5} more" if kind["count"] > 5 else "")
+        found.append(f"{kind['count']} at {', '.join(kind['at']) or 'base'}: {names}")
+        if kind["failure"]:
+            found.append(f"  could not be judged: {kind['failure']['message']}")
+        for step in kind["revisions"]:
+            found.append(f"  {step['revision']} {step['message']}: {step['phase']}")
+            found += [f"    {item['rule']} {item['object']}: {item['message']}" for item in step["findings"] if not item["allowed"]]
+    return found + [f"{line['targets'][0]}: {line['remark']}" for line in lines(plan) if line["remark"]]

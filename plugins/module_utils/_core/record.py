@@ -83,7 +83,8 @@ class Record:
     ``failure`` holds the step, host, error kind and message of what went wrong first; ``rows`` is the baseline for counting
     rows written since the upgrade.
     ``plan`` of a rolling deployment holds its route, the revisions ``before`` and ``after`` the rollout, and ``expand_revision``
-    between them; ``batches`` its hosts, of which ``batches_begun`` were touched.
+    between them; ``batches`` its hosts, of which ``batches_begun`` were touched. ``fleet`` says where many databases are
+    worked on: the ledger, how many targets, the policy, and in the end how many are at the release.
     """
 
     id: str
@@ -121,6 +122,7 @@ class Record:
     plan: dict[str, Any] = field(default_factory=dict)
     batches: list[Any] = field(default_factory=list)
     batches_begun: int = 0
+    fleet: dict[str, Any] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
 
     @property

@@ -24,7 +24,7 @@ from .ledger import Ledger
 from .recorded import Recorded
 from .run import Fleet, values_of_run
 from .targets import Params, Target, pace_of, refused, targets_of
-from .work import RECORDED, work_on
+from .work import RECORDED, Compared, work_on
 
 OPERATION = "fleet"
 #: The same with what copies and counts databases.
@@ -51,10 +51,10 @@ def run_fleet(params: Params, check: bool, shows: bool, warn: Callable[[str], No
         own = [*([] if descriptor is None else [descriptor]), *([recorded.ledger.descriptor] if recorded else [])]
         hub = Hub(bridge, _first(params, targets), tuple(own))
         goes_on = (lambda: not is_alone()) if reading and descriptor is None else (lambda: True)
-        schemas: dict[str, Any] | None = {} if _compares(params) else None
-        run = Fleet(params, targets, pace, hub, check, tell, goes_on, recorded, schemas)
+        compared = Compared() if _compares(params) else None
+        run = Fleet(params, targets, pace, hub, check, tell, goes_on, recorded, compared)
         run.work()
-        told: dict[str, Any] = {"drift": planning.drift_of(run)} if schemas is not None else {}
+        told: dict[str, Any] = {"drift": planning.drift_of(run)} if compared is not None else {}
         planned = run.sql() if check and shows else {}
         if params["state"] == "planned":
             told = planning.values_of_plan(run)
@@ -90,7 +90,7 @@ def _prepared(params: Params, found: Sequence[query.Found], reading: bool) -> tu
     if not given["targets"]:
         raise refused("targets is empty.", "Give one at least, or none of the tasks that need them.")
     targets = targets_of(given)
-    return targets, pace_of(given, targets, reading or params["state"] == "returned")
+    return targets, pace_of(given, targets, reading or params["state"] in ("returned", "pruned"))
 
 
 def _first(params: Params, targets: Mapping[str, Target]) -> dict[str, Any]:
@@ -101,7 +101,11 @@ def _first(params: Params, targets: Mapping[str, Target]) -> dict[str, Any]:
     own = [item for target in targets.values() for item in target.params["environment"].items()]
     return {
         **{name: params[name] for name in ("config", "section", "prelude") if params.get(name) is not None},
-        "operation": planning.OPERATION if _compares(params) else RECORDING if params["ledger"] else OPERATION,
+        "operation": planning.OPERATION
+        if _compares(params)
+        else RECORDING
+        if params["ledger"] or params["state"] == "pruned"
+        else OPERATION,
         "environment": common,
         "chdir": project_request(params, OPERATION)["chdir"],
         "url": scheme + mark if mark else None,

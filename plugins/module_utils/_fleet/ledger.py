@@ -20,6 +20,7 @@ from .._core.fleet_ledger import Standing
 from .._errors import MigrationError
 from .._records import RecordStore
 from .._worker.redaction import Redactor
+from .standing import lines_of
 
 POLL_SECONDS = 0.2
 _TIME = re.compile(r"\d{8}T\d{6}Z")
@@ -90,17 +91,9 @@ class Ledger:
         """Read what is there. A line that was cut off was never acted on, and is taken away."""
         with open(self.path, "rb") as file:
             data = file.read()
-        whole = data[: data.rfind(b"\n") + 1]
-        try:
-            lines = [json.loads(line) for line in whole.splitlines()]
-            self.standings = fleet_ledger.folded(lines)
-        except (ValueError, AttributeError) as exc:
-            raise MigrationError(
-                f"The ledger {self.path} can not be understood: {exc}.",
-                "record_unreadable",
-                "Nothing was touched. Mend the file or name another one, once you know where its targets stand.",
-            ) from exc
-        os.ftruncate(self.descriptor, len(whole))
+        lines, length = lines_of(data, self.path)
+        self.standings = fleet_ledger.folded(lines)
+        os.ftruncate(self.descriptor, length)
         for line in lines:
             self._lines.setdefault(line["target"], []).append(line)
 

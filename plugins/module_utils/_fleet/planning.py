@@ -9,7 +9,6 @@ from typing import Any, Sequence
 
 from .._core import fleet_plan
 from .._core.fleet_outcome import Entry, listed
-from .._core.fleet_plan import Schemas
 from .._errors import MigrationError
 from .._plan import run_plan
 from .run import Fleet
@@ -30,11 +29,12 @@ def values_of_plan(run: Fleet) -> dict[str, Any]:
     route, reason = fleet_plan.route(good)
     if len(good) < len(plans):
         route, reason = "refuse", f"What is pending on {listed(_names(plans))} could not be judged."
-    return {"plans": plans, "route": route, "reason": reason, "drift": drift_of(run, groups)}
+    aim = run.compared.aim if run.compared else []
+    return {"plans": plans, "route": route, "reason": reason, "drift": drift_of(run, groups), "to_revision": aim}
 
 
 def drift_of(run: Fleet, groups: Sequence[Entry] | None = None) -> list[Entry]:
-    schemas: Schemas = run.schemas or {}
+    schemas = run.compared.schemas if run.compared else {}
     return fleet_plan.drift(fleet_plan.kinds(run.all()) if groups is None else groups, schemas)
 
 

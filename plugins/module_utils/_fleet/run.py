@@ -18,7 +18,7 @@ from .._core.fleet_outcome import Entry
 from .hub import Hub, TargetBridge
 from .recorded import Recorded
 from .targets import Params, Target
-from .work import Schemas, planned_sql, work_on
+from .work import Compared, planned_sql, work_on
 
 #: Events of a target that are shown while it runs; its revisions are too many for that.
 SHOWN = ("lock_wait", "retry", "initialise")
@@ -30,7 +30,7 @@ class Fleet:
 
     :param tell: takes the events that are worth keeping.
     :param goes_on: tells whether somebody still waits for the answer.
-    :param schemas: what is in the targets, where that is compared.
+    :param compared: what is in the targets, where that is compared.
     """
 
     params: Params
@@ -41,7 +41,7 @@ class Fleet:
     tell: Tell
     goes_on: Callable[[], bool] = lambda: True
     recorded: Recorded | None = None
-    schemas: Schemas | None = None
+    compared: Compared | None = None
     entries: dict[str, Entry] = field(default_factory=dict)
     warnings: dict[str, list[str]] = field(default_factory=dict)
     claimed: dict[str, str] = field(default_factory=dict)
@@ -101,7 +101,7 @@ class Fleet:
 
         def work(target: Target) -> tuple[Entry, list[str]]:
             bridge = self.bridge(target)
-            return work_on(target, self.params["state"], bridge, self.check, self.recorded, self.schemas), bridge.identities
+            return work_on(target, self.params["state"], bridge, self.check, self.recorded, self.compared), bridge.identities
 
         def taken(name: str, result: tuple[Entry, list[str]]) -> Sequence[str]:
             running.discard(name)

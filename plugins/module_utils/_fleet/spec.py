@@ -17,6 +17,7 @@ OPERATIONS = {
     "downgraded": "downgrade",
     "stamped": "stamp",
     "returned": "downgrade",
+    "pruned": "database_snapshot",
 }
 LISTS = ("schemas", "databases", "rows", "files")
 
@@ -75,6 +76,7 @@ def fleet_spec() -> ArgumentSpec:
             way_back=dict(type="list", elements="str", default=["none"], choices=list(WAYS)),
             on_failure=dict(type="str", default="halt", choices=list(POLICIES)),
             rows_given_up=dict(type="int", default=0),
+            keep_count=dict(type="int"),
         ),
         required_one_of=(("targets", "query"),),
         mutually_exclusive=(("targets", "query"),),
@@ -82,6 +84,7 @@ def fleet_spec() -> ArgumentSpec:
             ("state", "downgraded", ("revision",)),
             ("state", "stamped", ("revision",)),
             ("state", "returned", ("ledger",)),
+            ("state", "pruned", ("keep_count",)),
             ("on_failure", "one", ("ledger",)),
             ("on_failure", "all", ("ledger",)),
         ),

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import traceback
-from typing import Any, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, Callable
 
 from .._core.fleet_outcome import Entry, looked_at, migrated
 from .._core.fleet_plan import Objects
+from .._database import run_database
 from .._errors import MigrationError
 from .._operations import facts_of, project_request, run_downgrade, run_stamp, run_upgrade
 from .hub import TargetBridge
@@ -20,23 +22,36 @@ from .targets import Target
 RECORDED = ("upgraded", "returned")
 #: What is done without changing anything.
 READ = ("current", "planned", "returned")
-#: Fingerprint of a schema → what is in it.
-Schemas = MutableMapping[str, Objects]
 MIGRATE: dict[str, Callable[..., Any]] = {"upgraded": run_upgrade, "downgraded": run_downgrade, "stamped": run_stamp}
 
 
+@dataclass
+class Compared:
+    """What targets that are compared have in common: what is in each, by its fingerprint, and the revisions they are to be at."""
+
+    schemas: dict[str, Objects] = field(default_factory=dict)
+    aim: list[str] = field(default_factory=list)
+
+
 def work_on(
-    target: Target, state: str, bridge: TargetBridge, check: bool, recorded: Recorded | None = None, schemas: Schemas | None = None
+    target: Target,
+    state: str,
+    bridge: TargetBridge,
+    check: bool,
+    recorded: Recorded | None = None,
+    compared: Compared | None = None,
 ) -> Entry:
     """Return the target's entry in the result; whatever goes wrong is told in it.
 
-    :param schemas: gets what is in the target, where that is to be known and no other target had it.
+    :param compared: gets what is in the target, where that is to be known and no other target had it.
     """
     try:
         if recorded is not None and state in RECORDED:
             entry = _recorded(target, state, bridge, recorded)
-        elif schemas is not None:
-            entry = _compared(target, bridge, schemas)
+        elif state == "pruned":
+            entry = _prune(target, bridge, check)
+        elif compared is not None:
+            entry = _compared(target, bridge, compared)
         else:
             entry = _read(target, bridge) if state in READ else _migrate(target, state, bridge, check)
     except Exception as exc:  # ours: the other targets have nothing to do with it
@@ -71,14 +86,28 @@ def _read(target: Target, bridge: TargetBridge) -> Entry:
         return looked_at(target.entry, exc.facts.get("databases") or [], _told(exc))
 
 
-def _compared(target: Target, bridge: TargetBridge, schemas: Schemas) -> Entry:
-    request = dict(project_request(target.params, "plan_schema"), target=target.params["revision"], known=sorted(schemas))
+def _prune(target: Target, bridge: TargetBridge, check: bool) -> Entry:
+    names = ("url", "chdir", "environment", "timeout", "keep_count")
+    options = {"state": "pruned", "kinds": ["snapshot", "before_restore"], "terminate": False, "wait": 30.0}
+    request = {**{name: target.params.get(name) for name in names}, **options}
+    try:
+        changed = bool(run_database(bridge, request, "database_snapshot", check)["changed"])
+    except MigrationError as exc:
+        if exc.kind != "archive_required":  # where none can be made none is left
+            return looked_at(target.entry, [], _told(exc))
+        changed = False
+    return {**target.entry, "changed": changed, "outcome": "changed" if changed else "unchanged"}
+
+
+def _compared(target: Target, bridge: TargetBridge, compared: Compared) -> Entry:
+    request = dict(project_request(target.params, "plan_schema"), target=target.params["revision"], known=sorted(compared.schemas))
     try:
         found = facts_of(bridge, request)
     except MigrationError as exc:
         return looked_at(target.entry, exc.facts.get("databases") or [], _told(exc))
     if found["objects"] is not None:
-        schemas.setdefault(found["fingerprint"], target.redactor.clean(found["objects"]))
+        compared.schemas.setdefault(found["fingerprint"], target.redactor.clean(found["objects"]))
+    compared.aim = found["aim"]
     return {**looked_at(target.entry, found["databases"], None), "schema_fingerprint": found["fingerprint"]}
 
 

@@ -57,7 +57,8 @@ def described(request: dict[str, Any], send: Send) -> dict[str, Any]:
     project.enter(request)
     versions = project.versions()
     moved.begin(request)
-    request = dict(request, observe_target=request.get("target") or "heads")
+    wanted = str(request.get("target") or "heads")
+    request = dict(request, observe_target=wanted)
     found: list[dict[str, Any]] = []
     objects: list[Object] = []
 
@@ -72,7 +73,8 @@ def described(request: dict[str, Any], send: Send) -> dict[str, Any]:
     objects.sort()
     sign = fingerprint(objects)
     told = None if sign in (request.get("known") or ()) else objects
-    return {"versions": versions, "databases": found, "fingerprint": sign, "objects": told}
+    aim = sorted(step.revision for step in environment.script.get_revisions(wanted)) if wanted[:1] not in "+-" else []
+    return {"versions": versions, "databases": found, "fingerprint": sign, "objects": told, "aim": aim}
 
 
 def fingerprint(objects: Iterable[Object]) -> str:

@@ -1,0 +1,206 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Maintenance windows of an application with a database for each customer: the playbooks as they are, on real services."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from flows.mortal import Mortal
+from flows.stage import Run, Stage
+from support.postgres import Postgres
+
+#: Name of a customer → the revision that its database is at.
+Places = dict[str, str]
+NAMES = ("acme", "globex", "hooli")
+
+
+class Customers(Stage, Mortal):
+    """A stage where each of three customers has a database; the application serves from that of the first."""
+
+    def __post_init__(self) -> None:
+        self.watched: dict[str, str] = {}
+        self.others = [self.server.database(attributes="CREATEDB") for _name in NAMES[1:]]
+        urls = {name: f"{{{{ lookup('ansible.builtin.env', 'SHOP_OF_{name.upper()}') }}}}" for name in NAMES}
+        targets = [{"name": name, "url": url, "labels": ["first"] if name == "hooli" else []} for name, url in urls.items()]
+        self.variables = {"fleet_databases": targets, "fleet_parallel": 2, "fleet_way_back": ["snapshot"], **self.variables}
+        super().__post_init__()
+        self.databases = dict(zip(NAMES, [self.database, *self.others]))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        urls = {f"SHOP_OF_{name.upper()}": database.url() for name, database in self.databases.items()}
+        return {**super().environment, **urls, **self.watched}
+
+    def play(self, playbook: str, *arguments: str, **extra: Any) -> Run:
+        run = super().play(playbook, *arguments, **{"schema_database_url": "", **extra})
+        assert not any(database.password in run.output for database in self.others)
+        return run
+
+    def places(self) -> Places:
+        return {name: database.fetch("select version_num from alembic_version")[0][0] for name, database in self.databases.items()}
+
+    def snapshots(self) -> int:
+        return int(self.database.server.fetch("select count(*) from pg_database where datname like '%\\_\\_snapshot\\_%'")[0][0])
+
+    def ledger(self) -> list[dict[str, Any]]:
+        path = sorted((self.folder / "records").glob("*.targets.jsonl"))[-1]
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+    def serves(self, release: str) -> bool:
+        return self.serving() == {(release, 200, release)}
+
+    def close(self) -> None:
+        for database in self.others:
+            database.drop()
+        super().close()
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Customers]:
+    """A stage where release 1.1 serves, and all databases are at its revision."""
+    if not shutil.which("supervisord"):
+        pytest.skip("supervisor is not installed")
+    made = Customers(tmp_path_factory.mktemp("customers") / "s", postgres, count=1)
+    made.archive("1.1", "1.2", "2.0", "wont_start")
+    try:
+        first = made.play("maintenance_window", release_version="1.1")
+        assert first.status == 0, first.output
+        yield made
+    finally:
+        made.close()
+
+
+def test_a_first_deployment_makes_all_and_a_second_run_changes_nothing(shop: Customers) -> None:
+    assert shop.serves("1.1") and len(set(shop.places().values())) == 1
+    record = shop.records()[-1]
+    assert record["status"] == "finished" and record["fleet"]["counts"]["targets"] == 3 and record["fleet"]["behind"] == []
+    again = shop.play("maintenance_window", release_version="1.1")
+    assert again.status == 0 and again.changed == 0 and again.result["outcome"] == "nothing_to_do", again.output
+
+
+@pytest.mark.slow
+def test_what_differs_is_told_and_refused_where_that_is_wanted(shop: Customers) -> None:
+    before, records = shop.places(), len(shop.records())
+    shop.databases["globex"].fetch("alter table customers add column country text")
+    try:
+        looked = shop.play("status")
+        assert "3 databases, nothing is pending; 1 is not as the others" in looked.output, looked.output
+        assert "globex: unlike acme: extra column public.customers.country" in looked.output, looked.output
+        for told in ({"fleet_drift": "refuse"}, {"deployment_rehearsal_binding_enabled": "true"}):
+            refused = shop.play("maintenance_window", release_version="1.2", **told)
+            assert refused.status == 2 and "Nothing was touched" in refused.output, refused.output
+        checked = shop.play("maintenance_window", "--check", release_version="1.2")
+        assert checked.status == 0 and checked.output.count("-- Running run c64b2e98d075") == 1, checked.output
+        assert shop.places() == before and len(shop.records()) == records and shop.serves("1.1")
+    finally:
+        shop.databases["globex"].fetch("alter table customers drop column country")
+
+
+def test_playbooks_that_know_one_database_say_so(shop: Customers) -> None:
+    records = len(shop.records())
+    for playbook in ("rolling", "rollback", "restore", "backup"):
+        refused = shop.play(playbook, release_version="1.2")
+        assert refused.status == 2 and "No host was touched" in refused.output and "many databases" in refused.output, (
+            refused.output
+        )
+    assert len(shop.records()) == records and shop.serves("1.1")
+
+
+@pytest.mark.slow
+def test_the_plan_of_a_release(shop: Customers) -> None:
+    planned = shop.play("plan", release_version="1.2")
+    assert planned.status == 0 and "acme, globex, hooli" in planned.output and "Customers have a country" in planned.output, (
+        planned.output
+    )
+
+
+def test_one_that_fails_takes_all_back(shop: Customers) -> None:
+    before = shop.places()
+    shop.databases["globex"].fetch("alter table customers add column country text")
+    shop.databases["hooli"].fetch("insert into customers (name, email) values ('stays', 'stays@example.org')")
+    try:
+        run = shop.play("maintenance_window", release_version="1.2")
+        assert run.status == 2 and run.result["outcome"] == "reverted" and "globex" in run.result["failure"]["message"], run.output
+        assert shop.places() == before and shop.serves("1.1")
+        assert shop.databases["hooli"].fetch("select count(*) from customers where name = 'stays'") == [(1,)]
+        assert {line["step"] for line in shop.ledger() if line["target"] == "acme"} >= {"saving"}
+        assert shop.records()[-1]["status"] == "reverted"
+    finally:
+        shop.databases["globex"].fetch("alter table customers drop column country")
+
+
+@pytest.mark.slow
+def test_a_release_that_does_not_start_takes_all_back(shop: Customers) -> None:
+    before = shop.places()
+    run = shop.play("maintenance_window", release_version="wont_start")
+    assert run.status == 2 and run.result["outcome"] == "reverted", run.output
+    assert shop.places() == before and shop.serves("1.1")
+    last = {line["target"]: line["step"] for line in shop.ledger()}
+    assert last == dict.fromkeys(NAMES, "returned") and {"upgraded"} <= {line["step"] for line in shop.ledger()}
+
+
+@pytest.mark.slow
+def test_halt_leaves_all_where_they_are_until_somebody_decides(shop: Customers) -> None:
+    before = shop.places()
+    shop.databases["hooli"].fetch("alter table customers add column country text")
+    try:
+        run = shop.play("maintenance_window", release_version="1.2", fleet_on_failure="halt", fleet_parallel=1)
+        assert run.status == 2 and run.result["outcome"] == "halted" and shop.serving() == {("1.1", 0, "")}, run.output
+        assert "deployment_recover_direction=finish" in run.output and "deployment_recover_direction=revert" in run.output
+        still = shop.play("recover", release_version="1.2")
+        assert still.status == 2 and still.result["outcome"] == "halted", still.output
+        back = shop.play("recover", release_version="1.2", deployment_recover_direction="revert")
+        assert back.status == 0 and back.result["outcome"] == "reverted", back.output
+        assert shop.places() == before and shop.serves("1.1")
+    finally:
+        shop.databases["hooli"].fetch("alter table customers drop column country")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_run_that_was_killed_in_the_upgrade_can_be_taken_back(shop: Customers, moment: str) -> None:
+    before = shop.places()
+    killed = shop.killed_at("maintenance_window", "Upgrade the databases", moment, 2, release_version="1.2")
+    assert shop.records()[-1]["step"] == "upgrading" and shop.serving() == {("1.1", 0, "")}, killed.output
+    if moment == "after":
+        assert len(set(shop.places().values()) - set(before.values())) == 1
+    back = shop.play("recover", release_version="1.2", deployment_recover_direction="revert")
+    assert back.status == 0 and back.result["outcome"] == "reverted", back.output
+    assert shop.places() == before and shop.serves("1.1")
+
+
+def test_a_run_that_was_killed_in_the_upgrade_is_finished(shop: Customers) -> None:
+    """From here on release 1.2 serves."""
+    before = shop.places()
+    shop.killed_at("maintenance_window", "Upgrade the databases", "before", 2, release_version="1.2")
+    run = shop.play("recover", release_version="1.2")
+    assert run.status == 0 and run.result["outcome"] == "finished", run.output
+    assert shop.serves("1.2") and len(set(shop.places().values())) == 1 and set(shop.places().values()).isdisjoint(before.values())
+    assert [line["step"] for line in shop.ledger() if line["target"] == "acme"] == ["saving", "upgrading", "upgraded"]
+    assert shop.records()[-1]["fleet"]["counts"]["changed"] == 3
+
+
+@pytest.mark.slow
+def test_one_that_fails_goes_back_alone_and_the_release_serves_without_it(shop: Customers) -> None:
+    before = shop.places()
+    shop.databases["globex"].fetch("alter table customers add column full_name text")
+    told = {"fleet_on_failure": "one", "fleet_max_failures": "1"}
+    run = shop.play("maintenance_window", release_version="2.0", **told)
+    assert run.status == 2 and run.result["outcome"] == "finished" and shop.serves("2.0"), run.output
+    assert "1 of 3 databases is not at the release: globex (migration_failed)" in run.output
+    now = shop.places()
+    assert now["globex"] == before["globex"] and now["acme"] == now["hooli"] != before["acme"]
+    assert shop.records()[-1]["fleet"]["behind"] == ["globex"] and shop.records()[-1]["status"] == "finished"
+    looked = shop.play("status")
+    assert "3 databases, 1 with something pending" in looked.output, looked.output
+
+    shop.databases["globex"].fetch("alter table customers drop column full_name")
+    rest = shop.play("maintenance_window", release_version="2.0", **told)
+    assert rest.status == 0 and len(set(shop.places().values())) == 1 and shop.serves("2.0"), rest.output
+    assert shop.records()[-1]["fleet"]["behind"] == [] and shop.snapshots() <= 2 * len(NAMES)
