@@ -109,8 +109,8 @@ options:
         default: {}
       resources:
         description:
-          - Requests and limits. Unless told otherwise 100m of CPU and 128Mi of memory are requested, and 2 CPUs and 1Gi are the
-            limits, so that a quota on any of them accepts the Job.
+          - Requests and limits. Unless told otherwise 100m of CPU and 128Mi of memory are requested, and 1 CPU and 1Gi are the
+            limits, so that a quota on any of them accepts the Job. What is said of one of the two leaves the other as it is.
         type: dict
         default: {}
       pod:
@@ -124,7 +124,8 @@ options:
         default: 3600
       patience:
         description:
-          - Seconds that a pod may be kept from starting, by its image or by a quota for example, before the Job counts as failed.
+          - Seconds that a pod may be kept from starting, or from being made, before the Job counts as failed and is deleted, by its
+            image, a quota or an admission webhook for example. Raise it where nodes are added on demand.
         type: float
         default: 20
       keep_count:

@@ -27,9 +27,11 @@ options:
     choices: [started, stopped, restarted]
     default: started
   wait:
-    description: Seconds to wait, until the pods are gone or until they are available.
+    description:
+      - Seconds to wait, until the pods are gone or until they are available.
+      - Unless told, 120 for the pods to be gone. A rollout then gets what the workload gives itself, C(progressDeadlineSeconds)
+        since its last step forward; the 600 seconds that Kubernetes has for a Deployment count for a StatefulSet too.
     type: float
-    default: 120
   patience:
     description:
       - Seconds that a problem may last before the rollout counts as failed. Raise it where nodes are added on demand.

@@ -137,7 +137,6 @@ class Stage(Mortal):
                 "schema_kubernetes": {"secret": "shop-database", "user": USER, "patience": 6, "labels": {"team": "sales"}},
                 "backup_archive_enabled": False,
                 "backup_window_archive_enabled": False,
-                "release_kubernetes_needs": ["workload", "keda", "job", "record"],
                 "awx_job_id": 17,  # a controller that does not last: so the record is in the cluster
             }
         children: dict[str, Any] = {"application": {"hosts": {"web": self.host}}}

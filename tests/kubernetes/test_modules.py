@@ -4,7 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import secrets
+import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +31,10 @@ class Lab:
     def __init__(self, stage: Stage, folder: Path):
         self.stage, self.folder = stage, folder
 
-    def start(self, module: str, *arguments: str, job: dict[str, Any] | None = None, **options: Any) -> Play:
+    def start(
+        self, module: str, *arguments: str, job: dict[str, Any] | None = None, more: dict[str, Any] | None = None, **options: Any
+    ) -> Play:
+        """:param job: of the option kubernetes. ``more`` are options that have the name of one of these."""
         kubernetes = {
             "kubeconfig": str(self.stage.kubeconfig),
             "namespace": self.stage.namespace,
@@ -38,7 +46,8 @@ class Lab:
             "patience": 4,
             **(job or {}),
         }
-        given = {"chdir": "/app", "python": "/app/venv/bin/python", "kubernetes": kubernetes, **options}
+        project = {} if module.startswith("kubernetes_") else {"chdir": "/app", "python": "/app/venv/bin/python"}
+        given = {**project, "kubernetes": kubernetes, **options, **(more or {})}
         hosts = {"here": {"ansible_python_interpreter": str(self.stage.python)}}
         return Play(self.folder, [task(module, **given)], *arguments, hosts=hosts)
 
@@ -54,6 +63,10 @@ class Lab:
     @property
     def jobs(self) -> list[dict[str, Any]]:
         return list(self.stage.get("jobs")["items"])
+
+    def pods(self, operation: str, phase: str) -> list[str]:
+        found = self.stage.get("pods", f"--selector=dbops.alembic/operation={operation}")["items"]
+        return [pod["metadata"]["name"] for pod in found if pod["status"]["phase"] == phase]
 
     @property
     def revision(self) -> str:
@@ -88,6 +101,7 @@ def test_check_mode_shows_the_sql_and_changes_nothing(lab: Lab) -> None:
         ({"image": NOWHERE}, NOWHERE),
         ({"secret": "nothing"}, 'secret "nothing" not found'),
         ({"resources": {"requests": {"memory": "900Gi"}}}, "Insufficient memory"),
+        ({"pod": {"volumes": [{"name": "dbops-tmp", "configMap": {"name": "nothing"}}]}}, 'configmap "nothing" not found'),
     ],
 )
 def test_a_worker_that_never_ran_has_touched_nothing(lab: Lab, job: dict[str, Any], text: str) -> None:
@@ -101,16 +115,27 @@ def test_a_worker_that_never_ran_has_touched_nothing(lab: Lab, job: dict[str, An
     )
 
 
-@pytest.mark.parametrize(("module", "patience"), [("alembic_info", 4), ("alembic_upgrade", 20)])
-def test_a_quota_is_told(lab: Lab, module: str, patience: int) -> None:
+@pytest.mark.parametrize(
+    ("module", "patience", "options"),
+    [
+        ("alembic_info", 4, {}),
+        ("alembic_upgrade", 20, {}),
+        ("alembic_plan", 20, {}),
+        ("database_snapshot", 4, {"name": "before"}),
+        ("kubernetes_archive_info", 4, {"claim": "archives"}),
+    ],
+)
+def test_a_quota_is_told(lab: Lab, module: str, patience: int, options: dict[str, Any]) -> None:
     """Also by a module that follows its Job in calls that are shorter than the patience."""
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}
     lab.stage.apply(quota)
     try:
-        failed = lab.fails(module, job={"patience": patience})
+        failed = lab.fails(module, job={"patience": patience}, **options)
     finally:
         lab.stage.kubectl("delete", "resourcequota", "none")
-    assert failed["error_kind"] == "job_failed" and "exceeded quota" in failed["msg"]
+    assert failed["error_kind"] == "job_failed" and "exceeded quota" in failed["msg"], failed["msg"]
+    assert "kubernetes.patience" in failed["hint"]
+    assert not [item for item in lab.jobs if item["metadata"]["name"] == failed["kubernetes_job"]], "it can not start later"
 
 
 def test_a_service_account_that_is_missing_is_told(lab: Lab) -> None:
@@ -119,13 +144,58 @@ def test_a_service_account_that_is_missing_is_told(lab: Lab) -> None:
     assert lab.revision == BASE
 
 
-def test_a_quota_on_everything_accepts_the_job(lab: Lab) -> None:
-    hard = {"pods": "20", "requests.cpu": "4", "requests.memory": "8Gi", "limits.cpu": "8", "limits.memory": "16Gi"}
-    lab.stage.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "usual"}, "spec": {"hard": hard}})
+def refusing(namespace: str, group: str, resource: str) -> dict[str, Any]:
+    """An admission webhook that nobody answers, so nothing of that kind is let into the namespace."""
+    rule = {"apiGroups": [group], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": [resource]}
+    webhook = {
+        "name": "policy.example.com",
+        "clientConfig": {"url": "https://127.0.0.1:1/"},
+        "rules": [rule],
+        "failurePolicy": "Fail",
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+        "timeoutSeconds": 2,
+        "namespaceSelector": {"matchLabels": {"policy": namespace}},
+    }
+    kind = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration"}
+    return {**kind, "metadata": {"name": f"policy-{namespace}"}, "webhooks": [webhook]}
+
+
+@pytest.mark.parametrize(
+    ("group", "resource", "kind", "untouched"), [("", "pods", "job_failed", True), ("batch", "jobs", "cluster_refused", False)]
+)
+def test_an_admission_webhook_that_refuses_is_told(lab: Lab, group: str, resource: str, kind: str, untouched: bool) -> None:
+    namespace = lab.stage.namespace
+    lab.stage.cluster.kubectl("label", "--overwrite", "namespace", namespace, f"policy={namespace}")
+    lab.stage.cluster.apply(refusing(namespace, group, resource))
     try:
-        assert lab.run("alembic_info").ok().result()["current"] == [BASE]
+        wait_until(lambda: _refuses(lab, resource), what="the webhook is asked")
+        failed = lab.fails("alembic_upgrade", job={"patience": 20})
     finally:
-        lab.stage.kubectl("delete", "resourcequota", "usual")
+        lab.stage.cluster.kubectl("delete", "validatingwebhookconfiguration", f"policy-{namespace}")
+    assert failed["error_kind"] == kind and "policy.example.com" in failed["msg"], failed["msg"]
+    assert ("nothing was touched" in str(failed.get("hint"))) == untouched and lab.revision == BASE
+
+
+def _refuses(lab: Lab, resource: str) -> bool:
+    command = ["run", "probe"] if resource == "pods" else ["create", "job", "probe"]
+    made = lab.stage.cluster.try_kubectl("--namespace", lab.stage.namespace, *command, "--image=probe", "--dry-run=server")
+    return "policy.example.com" in made.stderr
+
+
+def test_quotas_and_limits_as_they_are_usual_accept_the_job(lab: Lab) -> None:
+    """Also with resources of one's own that say something of memory alone."""
+    hard = {"pods": "20", "requests.cpu": "1", "requests.memory": "2Gi", "limits.cpu": "2", "limits.memory": "4Gi"}
+    most = {"type": "Container", "max": {"cpu": "1", "memory": "2Gi"}, "min": {"cpu": "10m", "memory": "16Mi"}}
+    lab.stage.apply(
+        {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "usual"}, "spec": {"hard": hard}},
+        {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "usual"}, "spec": {"limits": [most]}},
+    )
+    try:
+        for job in ({}, {"resources": {"limits": {"memory": "2Gi"}}}):
+            assert lab.run("alembic_info", job=job).ok().result()["current"] == [BASE]
+    finally:
+        lab.stage.kubectl("delete", "resourcequota/usual", "limitrange/usual")
 
 
 def test_a_pod_without_enough_memory_is_told(lab: Lab) -> None:
@@ -192,25 +262,76 @@ def test_the_worker_ends_what_takes_too_long_before_the_deadline_of_the_job(lab:
     assert failed["error_kind"] == "worker_timeout" and failed["state"] == "from_revision" and lab.revision == BASE
 
 
-def test_a_pod_that_is_deleted_while_it_migrates_is_told_and_the_database_looked_at(lab: Lab) -> None:
-    with lab.stage.database.holding("lock table orders"):
+def test_a_pod_that_is_deleted_while_it_migrates_is_told_or_another_one_migrates(lab: Lab) -> None:
+    """It is told where no other pod takes its place. One that does and has begun goes on under the lock."""
+    database, waits = lab.stage.database, "wait_event_type = 'Lock'"
+    with database.holding("lock table orders"):
         running = lab.start("alembic_upgrade", lock_timeout=0, statement_timeout=0)
-        waiting = "wait_event_type = 'Lock'"
-        wait_until(lambda: lab.stage.database.sessions(waiting), what="the migration waits for the table")
-        pods = [
-            pod
-            for pod in lab.stage.get("pods", "--selector=dbops.alembic/operation=upgrade")["items"]
-            if pod["status"]["phase"] == "Running"
-        ]
-        deleting = threading.Thread(target=lab.stage.kubectl, args=("delete", "pod", pods[0]["metadata"]["name"]))
+        wait_until(lambda: database.sessions(waits), what="the migration waits for the table")
+        wait_until(lambda: lab.pods("upgrade", "Running"), what="the kubelet has told that the pod runs")
+        (first,) = lab.pods("upgrade", "Running")
+        deleting = threading.Thread(target=lab.stage.kubectl, args=("delete", "pod", first))
         deleting.start()
-        done = running.outcome(300)
-        deleting.join()
-    assert done.status == 2, done.printed
-    failed = done.result()
-    assert failed["error_kind"] == "worker_died" and "ended without an answer" in failed["msg"], failed["msg"]
+        wait_until(
+            lambda: running.process.poll() is not None or set(lab.pods("upgrade", "Running")) - {first},
+            what="the end is told, or another pod migrates",
+        )
+    done = running.outcome(300)
+    deleting.join()
+    result = done.result()
+    if done.status == 0:
+        assert result["after"] == [HEAD] and lab.revision == HEAD
+        lab.run("alembic_downgrade", revision=BASE).ok()
+        return
+    assert result["error_kind"] == "worker_died" and "ended without an answer" in result["msg"], result["msg"]
+    assert "its pod was deleted" in result["msg"] or "its pod is gone" in result["msg"], result["msg"]
     # The log is gone with the pod: only a call that saw it before can say at which revision it began.
-    assert failed["state"] in ("from_revision", "unknown") and lab.revision == BASE
+    assert result["state"] in ("from_revision", "unknown") and lab.revision == BASE
+
+
+def end_whole(controller: Play) -> None:
+    """Kill a controller with the processes that follow the migration for it."""
+    children: dict[int, list[int]] = {}
+    for line in subprocess.run(["ps", "-eo", "pid=,ppid="], stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines():
+        pid, parent = map(int, line.split())
+        children.setdefault(parent, []).append(pid)
+    family = [controller.process.pid]
+    for pid in family:
+        family += children.get(pid, [])
+    for pid in family:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    controller.outcome()
+
+
+def test_a_pod_that_is_deleted_while_nobody_looks_migrates_once(lab: Lab) -> None:
+    """Kubernetes makes another one. It waits for the lock as long as the first one lives, and who comes back gets its answer."""
+    database, waits = lab.stage.database, "wait_event_type = 'Lock'"
+    options: dict[str, Any] = {"lock_timeout": 0, "statement_timeout": 0, "more": {"job": "deleted-" + secrets.token_hex(6)}}
+    with database.holding("lock table orders"):
+        controller = lab.start("alembic_upgrade", **options)
+        wait_until(lambda: database.sessions(waits), what="the migration waits for the table")
+        end_whole(controller)
+        (job,) = [item for item in lab.jobs if item["status"].get("active")]
+        name = job["metadata"]["name"]
+        (pod,) = lab.stage.get("pods", f"--selector=job-name={name}")["items"]
+        lab.stage.kubectl("delete", "pod", pod["metadata"]["name"], "--wait=false")
+
+        def decided() -> bool:
+            """Another pod runs, though the first one may live on for a while, or Kubernetes has given the Job up."""
+            pods = lab.stage.get("pods", f"--selector=job-name={name}")["items"]
+            others = [item for item in pods if item["metadata"]["name"] != pod["metadata"]["name"]]
+            failed = [item for item in lab.stage.get("job", name)["status"].get("conditions") or () if item["type"] == "Failed"]
+            return bool(failed) or any(item["status"]["phase"] == "Running" for item in others)
+
+        wait_until(decided, what="another pod migrates, or Kubernetes has given the Job up")
+    done = lab.run("alembic_upgrade", **options)
+    result = done.result()
+    if done.status == 0:
+        assert result["after"] == [HEAD] and lab.revision == HEAD
+    else:
+        assert result["error_kind"] == "worker_died" and "its pod is gone" in result["msg"], result["msg"]
+    lab.run("alembic_downgrade", revision=BASE).ok()
 
 
 def test_a_migration_that_fails_is_its_own_kind(lab: Lab) -> None:

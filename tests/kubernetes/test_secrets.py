@@ -68,7 +68,7 @@ def has_none(texts: dict[str, str], secret: str) -> None:
 @pytest.fixture
 def stage(cluster: Cluster, server: Postgres, python: Path, tmp_path: Path) -> Iterator[Stage]:
     """A database whose owner has a generated password."""
-    variables = {"deployment_report_enabled": True, "release_kubernetes_needs": ["workload", "keda", "job", "record"]}
+    variables = {"deployment_report_enabled": True}
     database = server.database(password(0), attributes="CREATEDB")
     made = Stage(
         cluster, server, tmp_path / "s", python, replicas=1, migrator=False, jobs=True, database=database, variables=variables

@@ -36,12 +36,15 @@ class Lab:
         meta = {"name": name, "namespace": self.namespace}
         self.cluster.apply({"apiVersion": version, "kind": kind, "metadata": meta, **content})
 
-    def workload(self, code: str = QUICK, replicas: int = 2, kind: str = "Deployment", **container: Any) -> None:
+    def workload(
+        self, code: str = QUICK, replicas: int = 2, kind: str = "Deployment", deadline: int | None = None, **container: Any
+    ) -> None:
         worker = {"name": "web", "image": f"{REPOSITORY}:1.0", "imagePullPolicy": "IfNotPresent"}
         worker |= {"command": ["python3", "-c", code], **container}
         pod = {"containers": [worker], "terminationGracePeriodSeconds": 20}
         template = {"metadata": {"labels": {"app": "web"}}, "spec": pod}
         spec = {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}, "template": template}
+        spec |= {"progressDeadlineSeconds": deadline} if deadline else {}
         self.apply(kind, "web", spec=spec | ({"serviceName": "web"} if kind == "StatefulSet" else {}))
 
     def get(self, *arguments: str) -> dict[str, Any]:
@@ -197,6 +200,8 @@ def test_what_can_not_come_up_is_known_before_the_timeout(lab: Lab, container: d
     assert failed["error_kind"] == "rollout_failed" and text in failed["msg"], failed["msg"]
     assert failed["reason"] in (reason, "CrashLoopBackOff"), failed["msg"]
     assert failed["events"] and time.monotonic() - begin < WAIT
+    assert "may only be slow" not in failed["msg"]
+    assert ("needs a startupProbe" in failed["msg"]) == (text == "Liveness probe failed"), failed["msg"]
 
 
 def test_a_liveness_probe_that_failed_once_is_no_reason_to_go_back(lab: Lab) -> None:
@@ -221,6 +226,22 @@ def test_a_readiness_probe_that_fails_is_told_at_the_timeout(lab: Lab) -> None:
     assert (
         failed["reason"] == "timeout" and "0 of 1 replicas are ready" in failed["msg"] and "Readiness probe failed" in failed["msg"]
     )
+    assert "may only be slow to start; application_start_timeout_seconds gives it more time." in failed["msg"]
+
+
+#: Ready after a while that a deadline of five seconds does not leave it.
+WARMS_UP = QUICK.replace("\n", "; time.sleep(15); open('/tmp/warm', 'w')\n", 1)
+WARM = {"exec": {"command": ["test", "-e", "/tmp/warm"]}, "periodSeconds": 1}
+
+
+def test_a_rollout_gets_the_time_that_the_workload_gives_itself_or_that_the_operator_does(lab: Lab) -> None:
+    lab.workload(WARMS_UP, replicas=1, deadline=5, readinessProbe=WARM)
+    failed = lab.fails("started")
+    assert failed["reason"] == "timeout" and "5 s after its last step" in failed["msg"], failed["msg"]
+    assert "application_start_timeout_seconds gives it more time, and so does progressDeadlineSeconds" in failed["msg"]
+    lab.cluster.kubectl("--namespace", lab.namespace, "delete", "pods", "--all")
+    lab.state("started", wait=90)
+    assert lab.get("deployment", "web")["status"]["readyReplicas"] == 1
 
 
 def test_mistakes_are_told_without_a_traceback(lab: Lab) -> None:

@@ -15,7 +15,15 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
-from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes import archive, archive_script, job, pods, release, rights
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes import (
+    archive,
+    archive_script,
+    cluster,
+    job,
+    pods,
+    release,
+    rights,
+)
 from ansible_collections.dbops.alembic.plugins.module_utils._worker.pod import PIECE, frame
 from ansible_collections.dbops.alembic.plugins.plugin_utils._database_url import parse
 
@@ -56,6 +64,38 @@ def test_a_name_of_a_job_is_a_name_of_kubernetes() -> None:
     assert job.job_name("shop", "upgrade", "a" * 32) != job.job_name("shop", "upgrade", "b" * 32)
 
 
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({}, job.RESOURCES),
+        ({"limits": {"memory": "2Gi"}}, {"requests": {"cpu": "100m"}, "limits": {"cpu": "1", "memory": "2Gi"}}),
+        ({"requests": {"memory": "3Gi"}}, {"requests": {"cpu": "100m", "memory": "3Gi"}, "limits": {"cpu": "1"}}),
+        ({"requests": {"cpu": "2", "memory": "3Gi"}, "limits": None}, {"requests": {"cpu": "2", "memory": "3Gi"}}),
+        (
+            {"limits": {"ephemeral-storage": "1Gi"}},
+            {"requests": job.RESOURCES["requests"], "limits": {**job.RESOURCES["limits"], "ephemeral-storage": "1Gi"}},
+        ),
+    ],
+)
+def test_what_is_said_of_one_resource_leaves_the_default_of_another(given: dict[str, Any], wanted: dict[str, Any]) -> None:
+    assert job.resources(given) == wanted
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "kind"),
+    [
+        (403, 'jobs.batch is forbidden: User "deployer" cannot create resource "jobs" in API group "batch"', "right_missing"),
+        (401, "Unauthorized", "right_missing"),
+        (403, 'jobs.batch "shop" is forbidden: exceeded quota: few, requested: count/jobs.batch=1', "cluster_refused"),
+        (403, 'admission webhook "policy" denied the request: no owner label', "cluster_refused"),
+        (409, "the object has been modified", "cluster_conflict"),
+    ],
+)
+def test_who_may_not_is_told_from_what_is_forbidden_to_all(status: int, text: str, kind: str) -> None:
+    told = cluster.refusal("make the Job shop", cluster.Refused(status, text))
+    assert told.kind == kind and text in told.msg and bool(told.hint) == (kind == "right_missing")
+
+
 @pytest.mark.parametrize("text", ["20260301T220000Z-2.4.0", "-x-", "a" * 100, "ümlaut/..", ""])
 def test_a_value_of_a_label_is_one(text: str) -> None:
     value = job.label_value(text)
@@ -94,7 +134,7 @@ FAILED = {"type": "Failed", "status": "True"}
         ([{**FAILED, "reason": "DeadlineExceeded"}], None, "DeadlineExceeded"),
         ([{**FAILED, "reason": "DeadlineExceeded"}], pod(containerStatuses=[KILLED]), "DeadlineExceeded"),
         ([], pod(containerStatuses=[container(state={"terminated": {"reason": "Error", "exitCode": 1}})]), "Exited"),
-        ([{**FAILED, "reason": "BackoffLimitExceeded"}], None, "BackoffLimitExceeded"),
+        ([{**FAILED, "reason": "BackoffLimitExceeded"}], None, "PodGone"),
     ],
 )
 def test_how_a_job_ended(conditions: list[Any], found: dict[str, Any] | None, reason: str | None) -> None:
@@ -321,3 +361,32 @@ def test_a_container_that_is_ended_for_its_liveness_probe_is_known_while_it_stil
     assert told("Unhealthy", "Readiness probe failed: HTTP 500") == (False, [])
     web["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:30Z"
     assert told("Killing", kill) == (False, [])
+
+
+PLACE = {
+    "namespace": "shop",
+    "migrates": True,
+    "runner": "host",
+    "claim": "",
+    "jobs": "shop",
+    "store": "directory",
+    "records": "shop",
+}
+
+
+@pytest.mark.parametrize(
+    ("place", "more"),
+    [
+        ({}, []),
+        ({"runner": "kubernetes_job"}, ["job"]),
+        ({"runner": "init_container"}, ["job"]),
+        ({"claim": "archives"}, ["job"]),
+        ({"store": "configmap"}, ["record"]),
+        ({"runner": "kubernetes_job", "store": "configmap"}, ["job", "record"]),
+        ({"runner": "kubernetes_job", "store": "configmap", "migrates": False}, []),
+        ({"runner": "kubernetes_job", "jobs": "migrations"}, []),
+        ({"store": "configmap", "records": "operations"}, []),
+    ],
+)
+def test_the_rights_that_are_asked_for_are_those_that_will_be_used(place: dict[str, Any], more: list[str]) -> None:
+    assert rights.used({**PLACE, **place}) == ["workload", "keda", *more]

@@ -1,11 +1,12 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a Job may be kept from starting, for who follows it in several calls. The clock is a number."""
+"""How long a Job may be kept from starting, and what is said of one whose pod is gone. The clock is a number."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -19,32 +20,57 @@ OPTIONS: dict[str, Any] = {
     "patience": 20.0, "keep_count": 5, "labels": {}, "annotations": {}, "resources": {},
 }  # fmt: skip
 FOLLOW = (2.0, 15.0, 15.0, 15.0)  # the waits of the calls that follow a migration
+BEGIN, LATER = "2026-03-01T22:00:00Z", "2026-03-01T22:05:00Z"
 
 
+def pod(name: str = "p", state: str = "waiting", created: str = BEGIN) -> dict[str, Any]:
+    worker = {"name": "dbops-worker", "state": {state: {"reason": "ContainerCreating"} if state == "waiting" else {}}}
+    return {
+        "metadata": {"name": name, "namespace": "shop", "creationTimestamp": created},
+        "status": {"phase": "Pending", "containerStatuses": [worker]},
+    }
+
+
+@dataclass
 class Api:
-    """A cluster that makes the Job, and no pod for as long as ``refused`` says."""
+    """A cluster whose Job has these pods from a moment on, and these events."""
 
-    def __init__(self, refused: float) -> None:
-        self.now, self.refused, self.deleted = 0.0, refused, False
+    pods: list[dict[str, Any]]
+    since: float = 0.0
+    events: tuple[tuple[str, str], ...] = (("FailedCreate", "exceeded quota: none"),)
+    status: dict[str, Any] = field(default_factory=dict)
+    operation: str = "upgrade"
+    #: The pods that are there while the Job ends, when it is deleted.
+    ending: list[dict[str, Any]] = field(default_factory=list)
+    now: float = 0.0
+    deleted: int = 0
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
     def answer(self, method: str, path: str, body: Any, content_type: str, query: Any) -> str:
-        self.deleted = self.deleted or method == "DELETE"
+        self.deleted += method == "DELETE"
         name = path.rsplit("/", 1)[-1]
-        job = {"metadata": {"name": name, "creationTimestamp": "2026-03-01T22:00:00Z"}, "spec": {}, "status": {}}
-        event = {"involvedObject": {"name": name}, "reason": "FailedCreate", "message": "exceeded quota: none"}
-        lists = {"pods": [] if self.now < self.refused else [_pod()], "events": [event]}
-        return json.dumps({"items": lists[name]} if name in lists else job)
+        if name == "pods":
+            return json.dumps({"items": self._pods()})
+        if name == "events":
+            about = dict(query)["fieldSelector"].partition("=")[2]
+            mine = self.events if about.startswith("shop-") else ()
+            return json.dumps(
+                {"items": [{"involvedObject": {"name": about}, "reason": reason, "message": text} for reason, text in mine]}
+            )
+        meta = {
+            "name": name,
+            "namespace": "shop",
+            "creationTimestamp": BEGIN,
+            "labels": {"dbops.alembic/operation": self.operation},
+        }
+        return json.dumps({"metadata": meta, "spec": {}, "status": self.status})
 
-
-def _pod() -> dict[str, Any]:
-    waiting = {"name": "dbops-worker", "state": {"waiting": {"reason": "ContainerCreating"}}}
-    return {
-        "metadata": {"name": "p", "creationTimestamp": "2026-03-01T22:00:00Z"},
-        "status": {"phase": "Pending", "containerStatuses": [waiting]},
-    }
+    def _pods(self) -> list[dict[str, Any]]:
+        if self.deleted:
+            return [self.ending.pop()] if self.ending else []
+        return self.pods if self.now >= self.since else []
 
 
 def followed(api: Api) -> list[Any]:
@@ -56,18 +82,77 @@ def followed(api: Api) -> list[Any]:
             found.append(bridge.follow({"operation": "upgrade"}, "j" * 32, found[-1].cursor if found else None, wait))
         except MigrationError as exc:
             return [*found, exc]
+        if not isinstance(found[-1], Unfinished):
+            break
     return found
 
 
-def test_a_pod_that_can_not_be_made_ends_the_job_after_the_patience_whatever_the_calls_wait() -> None:
-    api = Api(refused=1000.0)
+@pytest.mark.parametrize(
+    ("events", "text"),
+    [
+        ((("FailedCreate", "exceeded quota: none"),), "exceeded quota"),
+        ((), "no event says why"),
+        ((("Scaled", "something else"),), "no event says why"),
+    ],
+)
+def test_a_pod_that_can_not_be_made_ends_the_job_after_the_patience_whatever_the_calls_wait(events: Any, text: str) -> None:
+    api = Api([], events=events)
     end = followed(api)[-1]
     assert isinstance(end, MigrationError), f"still waiting after {api.now} s"
-    assert end.kind == "job_failed" and "exceeded quota" in end.msg and api.deleted
+    assert end.kind == "job_failed" and text in end.msg and api.deleted
+    assert end.hint and "nothing was touched" in end.hint and "kubernetes.patience" in end.hint
     assert 20 <= api.now < 25
 
 
 @pytest.mark.parametrize("refused", [0.0, 10.0])
 def test_a_pod_that_comes_within_the_patience_is_followed_on(refused: float) -> None:
-    api = Api(refused)
+    api = Api([pod()], refused)
     assert all(isinstance(found, Unfinished) for found in followed(api)) and not api.deleted
+
+
+def test_a_pod_that_begins_while_its_job_is_given_up_is_not_called_one_that_touched_nothing() -> None:
+    api = Api([], ending=[pod(state="terminated"), pod(state="running")])
+    assert died(api) == "worker_died"
+
+
+GONE: list[tuple[tuple[tuple[str, str], ...], dict[str, Any]]] = [
+    (
+        (("SuccessfulCreate", "Created pod: p"),),
+        {"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]},
+    ),
+    ((), {"failed": 1, "conditions": [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}]}),
+    ((("SuccessfulCreate", "Created pod: p"),), {}),
+]
+
+
+@pytest.mark.parametrize(("events", "status"), GONE)
+def test_a_call_that_finds_the_pod_gone_does_not_say_that_it_never_ran(events: Any, status: dict[str, Any]) -> None:
+    """The call that saw it is over, and its log is gone. A Job that could still make another one is deleted."""
+    api = Api([], events=events, status=status)
+    assert died(api) == "worker_died" and bool(api.deleted) == ("conditions" not in status)
+
+
+def died(api: Api) -> str:
+    """The kind of the worker's death, and nothing was called untouched."""
+    last = followed(api)[-1]
+    assert not isinstance(last, (MigrationError, Unfinished)), last
+    assert last.death is not None and "ended without an answer" in last.death.msg and "untouched" not in str(last.death.hint)
+    return str(last.death.kind)
+
+
+TWICE = (("SuccessfulCreate", "Created pod: p"), ("SuccessfulCreate", "Created pod: q"))
+
+
+@pytest.mark.parametrize(
+    ("operation", "state", "goes_on"),
+    [("upgrade", "waiting", False), ("upgrade", "running", True), ("database_snapshot", "running", False)],
+)
+def test_a_second_pod_is_ended_before_it_begins_and_a_migration_that_has_begun_goes_on(
+    operation: str, state: str, goes_on: bool
+) -> None:
+    """It takes the lock and looks anew; killed in the middle it would only leave more to be looked at."""
+    api = Api([pod("q", state, LATER)], events=TWICE, status={"startTime": BEGIN, "active": 1}, operation=operation)
+    if goes_on:
+        assert all(isinstance(found, Unfinished) for found in followed(api)) and not api.deleted
+    else:
+        assert died(api) == "worker_died" and api.deleted == 1

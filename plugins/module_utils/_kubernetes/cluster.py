@@ -124,7 +124,9 @@ class Cluster:
 
 def refusal(what: str, exc: Refused) -> MigrationError:
     """Return our error for the API's."""
-    kind = "cluster_conflict" if exc.status == 409 else "right_missing" if exc.status in (401, 403) else "cluster_refused"
+    # A quota and a policy answer 403 as well; what a user may not do says "User … cannot create resource …".
+    lacking = exc.status == 401 or (exc.status == 403 and " cannot " in exc.message)
+    kind = "cluster_conflict" if exc.status == 409 else "right_missing" if lacking else "cluster_refused"
     hint = "Grant it; the guide on Kubernetes has a Role with all that is needed." if kind == "right_missing" else None
     return MigrationError(f"Could not {what}: {exc.message.rstrip('.')}.", kind, hint)
 

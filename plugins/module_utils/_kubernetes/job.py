@@ -35,7 +35,7 @@ START = (
     "b={'__name__':'boot'};exec(p['boot'],b);sys.meta_path.insert(0,b['Sources'](p['sources']));"
     "__import__(b['PACKAGE']+'.pod',fromlist=['serve']).serve(p)"
 )
-RESOURCES = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "2", "memory": "1Gi"}}
+RESOURCES = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
 
 
 def worker_variables(request: Mapping[str, Any], mark: str) -> list[Object]:
@@ -128,7 +128,7 @@ def process(command: list[str], variables: list[Object], options: Mapping[str, A
         "command": command,
         "env": [{"name": "HOME", "value": "/tmp"}, *({"name": name, "valueFrom": reference} for name in names), *variables],
         "volumeMounts": [{"name": "dbops-tmp", "mountPath": "/tmp"}],
-        "resources": options["resources"] or RESOURCES,
+        "resources": resources(options["resources"] or {}),
         "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}},
     }
     if options.get("environment_secrets"):
@@ -136,6 +136,15 @@ def process(command: list[str], variables: list[Object], options: Mapping[str, A
     if options.get("image_pull_policy"):
         found["imagePullPolicy"] = options["image_pull_policy"]
     return found
+
+
+def resources(given: Mapping[str, Any]) -> Object:
+    """Return requests and limits: the defaults for what ``given`` says nothing of, since a quota wants both for each it counts."""
+    kinds = ("requests", "limits")
+    named = {name for kind in kinds for name in given.get(kind) or {}}
+    defaults = {kind: {name: value for name, value in RESOURCES[kind].items() if name not in named} for kind in kinds}
+    both = {**given, **{kind: {**defaults[kind], **(given.get(kind) or {})} for kind in kinds}}
+    return {kind: value for kind, value in both.items() if value}
 
 
 def label_value(text: str) -> str:
@@ -205,6 +214,8 @@ def end_of(job: Mapping[str, Any], found: Mapping[str, Any] | None) -> tuple[str
             return "Exited", f"its container ended with status {ended.get('exitCode')} ({ended.get('reason')}) and no answer"
     if deadline:
         return "DeadlineExceeded", f"it took longer than {job['spec'].get('activeDeadlineSeconds')} s, its deadline"
+    if failed and found is None:
+        return "PodGone", "its pod is gone, and its log with it: somebody deleted it, or its node was lost"
     if failed:
         return str(failed[0].get("reason") or "Failed"), str(failed[0].get("message") or "its pod failed")
     if found is None and ((job.get("status") or {}).get("succeeded") or job["metadata"].get("deletionTimestamp")):

@@ -32,6 +32,9 @@ RESTARTS = 2
 SETTLING = 5.0
 #: Seconds for which the first word of a liveness probe is waited for at most.
 SETTLING_MOST = 30.0
+#: The reason of a Deployment that made no progress for its own ``progressDeadlineSeconds``; so long is the default of the API,
+#: and a StatefulSet, which has no such limit, gets as much.
+LATE, DEADLINE = "ProgressDeadlineExceeded", 600
 #: Reasons of the events that a liveness probe leaves: it failed, and it failed as often as it may.
 UNHEALTHY, KILLING = "Unhealthy", "Killing"
 
@@ -147,9 +150,9 @@ def workload_problems(workload: Object) -> list[Problem]:
     for condition in (workload.get("status") or {}).get("conditions") or ():
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
             found.append(Problem("", "", condition.get("reason") or "FailedCreate", condition.get("message") or ""))
-        late = condition["type"] == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded"
+        late = condition["type"] == "Progressing" and condition.get("reason") == LATE
         if late and _observed(workload) and not migrates(workload):  # which may take longer, and has limits of its own
-            found.append(Problem("", "", "ProgressDeadlineExceeded", condition.get("message") or "", True))
+            found.append(Problem("", "", LATE, condition.get("message") or "", True))
     return found
 
 
@@ -252,6 +255,17 @@ def _strategy_gaps(spec: Mapping[str, Any], replicas: int, surges: bool) -> list
     allowed = rolling.get("maxUnavailable", "25%")
     missing = replicas * int(allowed[:-1]) // 100 if isinstance(allowed, str) else allowed
     return [f"its maxUnavailable {allowed} lets {missing} of {replicas} pods be missing; set it to 0"] if missing else []
+
+
+def deadline_of(workload: Object) -> float:
+    """Return for how many seconds a rollout may make no progress, as the workload itself says."""
+    return float((workload.get("spec") or {}).get("progressDeadlineSeconds") or DEADLINE)
+
+
+def advance(workload: Object) -> tuple[int, ...]:
+    """Return what grows with each step of a rollout."""
+    status = workload.get("status") or {}
+    return tuple(int(status.get(name) or 0) for name in ("updatedReplicas", "readyReplicas", "availableReplicas"))
 
 
 def progress(workload: Object) -> str:

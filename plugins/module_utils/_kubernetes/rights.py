@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Tuple
+from typing import Any, Mapping, Tuple
 
 from .cluster import Cluster
 
@@ -27,6 +27,19 @@ RIGHTS: dict[str, tuple[Right, ...]] = {
     "record": _RECORDS,
 }
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+def used(place: Mapping[str, Any]) -> list[str]:
+    """Return the keys of :data:`RIGHTS` that a deployment will use in the namespace of a workload.
+
+    :param place: as the filter ``kubernetes_needs`` has it.
+    """
+    here = place["namespace"]
+    in_jobs = place.get("runner", "host") != "host" or bool(place.get("claim"))
+    job = in_jobs and place.get("jobs", here) == here
+    record = place.get("store") == "configmap" and place.get("records", here) == here
+    mine = [("job", job), ("record", record)] if place.get("migrates", True) else []
+    return ["workload", "keda", *(name for name, wanted in mine if wanted)]
 
 
 def missing_rights(cluster: Cluster, namespace: str, kind: str, needs: list[str]) -> list[str]:

@@ -9,7 +9,6 @@ import secrets
 import time
 import uuid
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Callable, Mapping
 
 from .._bridge import Bridge, Event, checked
@@ -23,6 +22,7 @@ from .job import (
     APPLICATION,
     MANAGED,
     MARK,
+    OPERATION,
     answer_left,
     end_of,
     job_name,
@@ -31,10 +31,10 @@ from .job import (
     manifest,
     messages,
     started,
-    stuck,
     without_frames,
 )
 from .pods import Problem
+from .waiting import hindrances, is_second, made, newest, ran_after_all
 
 #: Seconds between two looks at a Job.
 PAUSE = 0.7
@@ -42,6 +42,8 @@ PAUSE = 0.7
 KEPT = (*MIGRATIONS, "database_snapshot", "archive", "archive_restore")
 #: Seconds that a log may lag behind the end of its pod.
 LATE = 10.0
+#: Seconds for which the pods of a Job that is given up are watched while they end.
+ENDING = 20.0
 
 
 @dataclass
@@ -138,14 +140,15 @@ class JobBridge(Bridge):
                 "Look with alembic_info where the database stands.",
                 {"reason": "JobGone"},
             )
-        namespace = self.options["namespace"]
-        pods = self.cluster.items(f"/api/v1/namespaces/{namespace}/pods", labelSelector=f"job-name={name}")
-        seen = Seen(job, pods[-1] if pods else None)
+        seen = Seen(job, newest(self.pods(name)))
         if seen.pod is not None and started(seen.pod):
             mark = str((job["metadata"].get("annotations") or {}).get(MARK) or "")
             log = self._log(seen.pod)
             seen.messages, seen.printed = messages(log, mark), without_frames(log, mark)
         return seen
+
+    def pods(self, name: str) -> list[Object]:
+        return self.cluster.items(f"/api/v1/namespaces/{self.options['namespace']}/pods", labelSelector=f"job-name={name}")
 
     def _log(self, pod: Object) -> str:
         path = f"/api/v1/namespaces/{self.options['namespace']}/pods/{pod['metadata']['name']}/log"
@@ -160,16 +163,16 @@ class JobBridge(Bridge):
         ended, last = 0.0, Seen({}, None)
         while True:
             seen = self.look(name)
-            if len(seen.messages) < len(last.messages):  # the pod is gone, and its log with it
+            if seen.reply is None and len(seen.messages) < len(last.messages):  # the pod is gone, and its log with it
                 seen.messages, seen.printed = last.messages, last.printed
             last = seen
-            if seen.reply is None and self._is_second(seen, name):
-                self.delete(name)  # its first pod was deleted while it ran; a second one must not begin anew by itself
+            if seen.reply is None and self._must_not_begin(seen):
+                self.delete(name)  # its first pod was deleted; another one must not begin anew by itself
                 seen.pod, seen.replaced = None, True
                 yield seen
                 return
             if seen.reply is None:
-                seen.problems = stuck(seen.pod) or ([] if seen.pod else self._not_made(name))
+                seen.problems = hindrances(self.cluster, seen.job, seen.pod)
             since = {problem.key: since.get(problem.key, self.now()) for problem in seen.problems}
             yield seen
             if seen.reply is not None:
@@ -182,18 +185,11 @@ class JobBridge(Bridge):
                     return
             self.sleep(PAUSE)
 
-    def _is_second(self, seen: Seen, name: str) -> bool:
-        """Tell whether the pod took the place of one that somebody deleted, which older releases of Kubernetes do in spite of
-        ``backoffLimit: 0``."""
-        begun = (seen.job.get("status") or {}).get("startTime")
-        if seen.pod is None or not begun or _seconds(seen.pod["metadata"]["creationTimestamp"]) - _seconds(begun) < 2:
-            return False
-        made = [text for text in events_of(self.cluster, self.options["namespace"], [name]) if ": SuccessfulCreate: " in text]
-        return len(set(made)) > 1
-
-    def _not_made(self, name: str) -> list[Problem]:
-        told = [text for text in events_of(self.cluster, self.options["namespace"], [name]) if ": FailedCreate: " in text]
-        return [Problem("", "", "FailedCreate", told[-1])] if told else []
+    def _must_not_begin(self, seen: Seen) -> bool:
+        """Tell whether a pod took the place of another one and may still be ended. A migration that has begun takes the lock, looks
+        anew and does what is left, so it goes on; to kill it in the middle would only do more harm."""
+        goes_on = started(seen.pod) and seen.job["metadata"]["labels"].get(OPERATION) in MIGRATIONS
+        return not goes_on and is_second(self.cluster, seen.job, seen.pod)
 
     def reply(self, seen: Seen, name: str) -> dict[str, Any]:
         """Return the reply of a Job that has ended, or raise how it ended without one."""
@@ -204,20 +200,10 @@ class JobBridge(Bridge):
     def death(self, seen: Seen, name: str) -> MigrationError:
         """Return the failure of a Job without a reply, and end it if it might still begin."""
         namespace = self.options["namespace"]
-        ran = started(seen.pod) or bool(seen.messages) or seen.replaced
-        problems = seen.problems
-        if problems and not ran:
-            self.delete(name)
-        gone = ("PodGone", "its pod was deleted while it ran, and its log with it") if seen.replaced else None
-        reason, how = (
-            gone
-            or end_of(seen.job, seen.pod)
-            or (
-                (problems[0].reason, "; ".join(problem.text for problem in problems))
-                if problems
-                else ("Unknown", "it gave no answer")
-            )
-        )
+        reason, how = self._end(seen)
+        begun = bool(seen.problems) and self._gives_up(name)
+        ran = begun or seen.replaced or started(seen.pod) or bool(seen.messages) or made(self.cluster, seen.job, seen.pod)
+        how += "; it began at the moment in which it was given up" if begun else ""
         left = answer_left(seen.pod)
         names = [name, *([seen.pod["metadata"]["name"]] if seen.pod else [])]
         facts = {
@@ -230,6 +216,8 @@ class JobBridge(Bridge):
             return MigrationError(f"{left['message']} (The log of the Job {name} is gone.)", left["kind"], None, facts)
         if not ran:
             hint = "The worker never ran, so nothing was touched."
+            if seen.problems:
+                hint += f" It had {self.options['patience']:g} s to start; the option kubernetes.patience gives it more."
             return MigrationError(
                 _with_events(f"The Job {name} in {namespace} did not start: {how}.", facts), "job_failed", hint, facts
             )
@@ -239,6 +227,27 @@ class JobBridge(Bridge):
             "Look with alembic_info where the database stands.",
             facts,
         )
+
+    def _end(self, seen: Seen) -> tuple[str, str]:
+        """Return reason and text of an end without a reply."""
+        if seen.replaced:
+            return (
+                "PodGone",
+                "its pod was deleted, and its log with it; another pod took its place and was ended, but may have begun",
+            )
+        stuck = [(seen.problems[0].reason, "; ".join(problem.text for problem in seen.problems))] if seen.problems else []
+        return end_of(seen.job, seen.pod) or next(iter(stuck), ("Unknown", "it gave no answer"))
+
+    def _gives_up(self, name: str) -> bool:
+        """Delete a Job that can not start, see its pods end, and tell whether one had begun after all."""
+        self.delete(name)
+        until, seen = self.now() + ENDING, []  # type: float, list[Object]
+        while True:
+            pods = self.pods(name)
+            seen += pods
+            if not pods or self.now() > until:
+                return ran_after_all(self.cluster, self.options["namespace"], seen)
+            self.sleep(PAUSE)
 
     def delete(self, name: str) -> None:
         """Delete a Job with its pods; one that is gone already is no error."""
@@ -294,10 +303,6 @@ class JobBridge(Bridge):
         if found.death.kind != "worker_died":
             raise found.death
         return found
-
-
-def _seconds(stamp: str) -> float:
-    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
 
 
 def _with_events(text: str, facts: Mapping[str, Any]) -> str:

@@ -13,22 +13,9 @@ from typing import Any, Callable, Mapping
 from .._argspec import ArgumentSpec
 from .._core.diff import text_diff
 from .._errors import MigrationError
-from .cluster import JSON_PATCH, MERGE_PATCH, Cluster, Object, cluster_spec, events_of, log_of, pod_events, selector_text
-from .pods import (
-    KILLING,
-    UNHEALTHY,
-    Problem,
-    describe,
-    liveness,
-    migrating,
-    pod_problems,
-    progress,
-    restarts,
-    rolled_out,
-    running,
-    settling,
-    workload_problems,
-)
+from .cluster import JSON_PATCH, MERGE_PATCH, Cluster, Object, cluster_spec, selector_text
+from .pods import describe, running
+from .rollout import Limits, followed
 
 KINDS = {"deployment": "Deployment", "statefulset": "StatefulSet"}
 #: What a workload had before it was stopped: replicas, autoscalers.
@@ -38,6 +25,8 @@ RESTARTED = "kubectl.kubernetes.io/restartedAt"
 KEDA_HOLD, KEDA_MARKS = "autoscaling.keda.sh/paused-replicas", ("autoscaling.keda.sh/paused-replicas", "autoscaling.keda.sh/paused")
 #: Seconds between two looks.
 PAUSE = 1.0
+#: Seconds for pods to end, where nobody says.
+STOP_WAIT = 120.0
 #: How often a change is tried again after somebody else changed the object first.
 CONFLICTS = 5
 
@@ -202,14 +191,9 @@ class Workload:
                 self._scale_to(0)  # an autoscaler that had made up its mind before
             self.sleep(PAUSE)
 
-    def start(
-        self, wait: float, patience: float, lines: int, recorded: Mapping[str, Any] | None = None, dry: bool = False
-    ) -> tuple[Object, bool]:
+    def start(self, limits: Limits, recorded: Mapping[str, Any] | None = None, dry: bool = False) -> tuple[Object, bool]:
         """Bring back what there was before the stop and wait for the rollout. A workload that was not stopped only has to be up.
 
-        :param wait: seconds for the rollout.
-        :param patience: seconds that a problem may last before it counts.
-        :param lines: how many lines of the failing pod's log a failure shows.
         :param recorded: what the stop returned, for a workload that has lost its annotation.
         :raises MigrationError: ``rollout_failed``.
         """
@@ -218,7 +202,7 @@ class Workload:
         if kept is None and recorded and not found["spec"].get("replicas", 1):
             kept = dict(recorded)
         if kept is None or dry:
-            return (self._wait_up(wait, patience, lines) if not dry else found), kept is not None
+            return (found if dry else followed(self, limits)), kept is not None
         present = {item["name"]: item["marks"] for item in self._scaled_objects()}
         for item in kept.get("scaled_objects") or ():
             if present.get(item["name"], item["marks"]) != item["marks"]:
@@ -230,72 +214,15 @@ class Workload:
             return [*drop, {"op": "replace", "path": "/spec/replicas", "value": replicas}]
 
         self.patch(build, f"scale {self.label} to {replicas}")
-        return self._wait_up(wait, patience, lines), True
+        return followed(self, limits), True
 
-    def restart(self, stamp: str, wait: float, patience: float, lines: int, dry: bool = False) -> Object:
+    def restart(self, stamp: str, limits: Limits, dry: bool = False) -> Object:
         """Replace every pod, in the way that the workload's own strategy says."""
         body = {"spec": {"template": {"metadata": {"annotations": {RESTARTED: stamp}}}}}
         if dry:
             return self.read()
         self.cluster.change(f"restart {self.label}", "PATCH", self.path, body, MERGE_PATCH)
-        return self._wait_up(wait, patience, lines)
-
-    def _wait_up(self, wait: float, patience: float, lines: int) -> Object:
-        until, since, up = self.now() + wait, {}, 0.0  # type: float, dict[tuple[str, str], float], float
-        served, ended = False, 0
-        while True:
-            found = self.read()
-            status = found.get("status") or {}
-            served = served or bool(status.get("readyReplicas") and status.get("updatedReplicas"))
-            pods = self.pods(found)
-            before, ended = ended, restarts(pods)
-            up = (up if up and before == ended else self.now()) if rolled_out(found) else 0.0
-            failing, problems = self._probed(found, pods) if up else (False, [])
-            if any(migrating(pod) for pod in pods):
-                until = max(until, self.now() + wait)  # how long a migration may take is the worker's to say
-            late = self.now() > until
-            undecided = failing and not (late and not ended)  # a probe that failed and ended nothing is no reason to go back
-            if up and not problems and self.now() - up >= settling(found, undecided):
-                return found
-            problems += workload_problems(found) + [problem for pod in pods for problem in pod_problems(pod)]
-            since = {problem.key: since.get(problem.key, self.now()) for problem in problems}
-            lasting = [item for item in problems if item.certain or self.now() - since[item.key] >= patience]
-            if lasting or late:
-                raise self._failed(found, pods, lasting, wait, lines, served)
-            self.sleep(PAUSE)
-
-    def _probed(self, found: Object, pods: list[Object]) -> tuple[bool, list[Problem]]:
-        """Return what liveness probes have said of pods whose readiness nobody asks for."""
-        events = pod_events(self.cluster, self.namespace, (UNHEALTHY, KILLING)) if settling(found) else []
-        return liveness(pods, events)
-
-    def _failed(
-        self, found: Object, pods: list[Object], problems: list[Problem], wait: float, lines: int, served: bool
-    ) -> MigrationError:
-        """Return the failure with what an operator would look at next: events, and the failing pod's last words."""
-        waiting = [pod for pod in running(pods) if not _ready(pod)]
-        worst = next((item for item in problems if item.pod), None)
-        pod = worst.pod if worst else next((item["metadata"]["name"] for item in waiting), "")
-        object_ = next((item for item in pods if item["metadata"]["name"] == pod), None)
-        container = (worst.container if worst else "") or (object_ and object_["spec"]["containers"][0]["name"]) or ""
-        why = "; ".join(item.text for item in problems) or f"after {wait:g} s {progress(found)}"
-        log = log_of(self.cluster, self.namespace, pod, container, lines) if pod and lines else ""
-        events = events_of(self.cluster, self.namespace, [self.name, *self._replica_sets(found, pods), *([pod] if pod else [])])
-        parts = [f"{self.label} did not come up: {why}."]
-        parts += ["Events:", *events] if events else []
-        parts += [f"The end of the log of {pod}:", log] if log else []
-        facts = {
-            "reason": problems[0].reason if problems else "timeout",
-            "pod": pod,
-            "events": events,
-            "log": log,
-            "served": served,
-        }
-        return MigrationError("\n".join(parts), "rollout_failed", None, facts)
-
-    def _replica_sets(self, found: Object, pods: list[Object]) -> list[str]:
-        owners = {owner["name"] for pod in pods for owner in pod["metadata"].get("ownerReferences") or ()}
-        return sorted(owners - {self.name})
+        return followed(self, limits)
 
 
 def saved(found: Object) -> Object | None:
@@ -326,11 +253,6 @@ def _annotate(name: str, value: str, found: Object) -> list[Object]:
     return [] if same else [{"op": "add", "path": _pointer(name), "value": value}]
 
 
-def _ready(pod: Mapping[str, Any]) -> bool:
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
-
-
 def workload_spec() -> ArgumentSpec:
     """Which workload."""
     return cluster_spec() + ArgumentSpec(
@@ -346,7 +268,7 @@ def workload_state_spec() -> ArgumentSpec:
     return workload_spec() + ArgumentSpec(
         options=dict(
             state=dict(type="str", choices=["started", "stopped", "restarted"], default="started"),
-            wait=dict(type="float", default=120),
+            wait=dict(type="float"),
             patience=dict(type="float", default=20),
             log_lines=dict(type="int", default=50),
             recorded=dict(type="dict", default={}),
@@ -359,16 +281,16 @@ def run_workload(params: Mapping[str, Any], stamp: str, dry: bool = False) -> Ob
     workload = Workload.from_params(params)
     first = workload.read()
     before: Object = saved(first) or {}
-    limits = (params["wait"], params["patience"], params["log_lines"])
+    limits = Limits(params["wait"], params["patience"], params["log_lines"])
     if params["state"] == "stopped":
-        before, last, changed = workload.stop(params["wait"], dry)
+        before, last, changed = workload.stop(STOP_WAIT if params["wait"] is None else params["wait"], dry)
         wanted = 0
     elif params["state"] == "started":
-        last, changed = workload.start(*limits, recorded=params["recorded"], dry=dry)
+        last, changed = workload.start(limits, recorded=params["recorded"], dry=dry)
         kept = before or params["recorded"]
         wanted = int(kept["replicas"]) if changed and kept else last["spec"].get("replicas", 1)
     else:
-        last, changed = workload.restart(stamp, *limits, dry=dry), True
+        last, changed = workload.restart(stamp, limits, dry=dry), True
         wanted = last["spec"].get("replicas", 1)
     old, new = f"replicas: {first['spec'].get('replicas', 1)}\n", f"replicas: {wanted}\n"
     return {
