@@ -41,7 +41,8 @@ _value:
     - C(host_states) has for each host its C(state), C(release), C(steps) and a C(message).
     - C(database_revision) is a list, or null where it is not known.
     - C(data) says whether data was C(lost) (V(no), V(yes), V(unknown)), how many C(rows), and why, in a C(text).
-    - C(downtime) has C(from), C(to) and C(seconds); no C(to) while it lasts. C(timeline) has the steps, C(started_at) and
+    - C(downtime) has C(from), C(to) and C(seconds); no C(to) while it lasts. Where it is empty, C(downtime_measured) says
+      whether there was none or nobody has measured it. C(timeline) has the steps, C(started_at) and
       C(ended_at) the times of the whole.
     - C(revisions) has each with its C(state), C(statements) and C(locks), C(rows) each table with its rows C(before) and C(after).
   type: dict

@@ -126,15 +126,19 @@ def prometheus(result: Result) -> str:
             _metric("deployment_outcome", "How the last deployment ended: 1 for the one that holds.", *outcomes),
             _metric("deployment_ended_timestamp_seconds", "When the last deployment ended.", (labels, ended)),
             _metric("deployment_duration_seconds", "How long the last deployment took.", (labels, took)),
-            _metric(
-                "deployment_downtime_seconds",
-                "Downtime of the last deployment; 0 where nothing was stopped.",
-                (labels, float(result.get("downtime_seconds") or 0)),
-            ),
+            _downtime(result, labels),
             _metric("deployment_downtime_lasts", "Whether the application is down after it.", (labels, int(_lasts(result)))),
             _metric("deployment_info", "What serves and where the database stands after it.", (_info(result, labels), 1)),
         ]
     )
+
+
+def _downtime(result: Result, labels: Mapping[str, str]) -> str:
+    """Nothing where nobody has measured it: 0 would say that there was none."""
+    if not result.get("downtime_measured", True):
+        return ""
+    text = "Downtime of the last deployment; 0 where nothing was stopped, and absent where it was not measured."
+    return _metric("deployment_downtime_seconds", text, (labels, float(result.get("downtime_seconds") or 0)))
 
 
 def prometheus_backup(result: Result) -> str:

@@ -48,6 +48,8 @@ def _when(result: Facts, known: Facts, marks: list[Facts], states: Mapping[str, 
         ),
         "downtime": down,
         "downtime_seconds": down.get("seconds", 0),
+        # A rolling deployment takes its hosts out of their traffic, and nobody looks whether requests were answered meanwhile.
+        "downtime_measured": result.get("kind") != "rolling" and bool(marks or known.get("stopped_nothing")),
         "started_at": _times.iso(began),
         "ended_at": _times.iso(ended),
     }

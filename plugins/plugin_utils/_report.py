@@ -114,8 +114,9 @@ def _fact(label: str, text: Any, tone: str) -> dict[str, str]:
 def _downtime(result: Result) -> tuple[str, str]:
     down = part(result.get("downtime"))
     if not down:
-        rolling = result.get("kind") == "rolling"
-        return ("Not measured: the hosts left their traffic batch by batch." if rolling else "None."), "good"
+        if result.get("kind") == "rolling":
+            return "Not measured: the hosts left their traffic batch by batch.", "good"
+        return ("None: nothing was stopped." if result.get("downtime_measured") else "Not measured."), "good"
     began = str(down["from"])[11:19]
     if not down.get("to"):
         return f"Since {began} UTC, and not over.", "halted"

@@ -129,6 +129,23 @@ def test_the_first_screen_says_what_serves_now_and_what_was_lost(name: str, told
     assert "1.3 → 1.4" not in screen
 
 
+@pytest.mark.parametrize(
+    ("name", "marks", "nothing", "told", "metric"),
+    [
+        ("failed", True, True, "None: nothing was stopped.", True),
+        ("failed", False, True, "None: nothing was stopped.", True),
+        ("failed", False, False, "Not measured.", False),
+        ("rolling", True, False, "Not measured: the hosts left their traffic batch by batch.", False),
+    ],
+)
+def test_no_downtime_is_said_only_where_it_is_known(name: str, marks: bool, nothing: bool, told: str, metric: bool) -> None:
+    result, known = CASES[name]()
+    known = {**known, "stopped_nothing": nothing, **({} if marks else {"marks": []})}
+    found = deployment_outcome(result, known)
+    assert f"Downtime {told}" in first_screen(deployment_report(found, "html"))
+    assert ("dbops_deployment_downtime_seconds{" in deployment_report(found, "prometheus")) == metric
+
+
 def test_both_passes_are_in_the_timeline_with_clock_times_and_the_downtime_over_them() -> None:
     found = completed("failed")
     page = deployment_report(found, "html")

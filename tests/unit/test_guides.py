@@ -50,6 +50,27 @@ def commands(path: Path) -> list[list[str]]:
     return [[word for word in shlex.split(line) if word != "…"] for line in found]
 
 
+def probes(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The probes of containers, by name."""
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ()):
+        if str(key).endswith("Probe"):
+            yield str(key), item
+        yield from probes(item)
+
+
+def test_every_probe_that_is_shown_has_a_timeout_of_its_own() -> None:
+    """The usual one of a second takes all pods out of their traffic while a migration holds locks."""
+    shown = [
+        (path.name, *found)
+        for path in PAGES
+        for text in blocks(path, "yaml")
+        for document in yaml.safe_load_all(text)
+        for found in probes(document)
+    ]
+    assert {name for _page, name, _probe in shown} >= {"readinessProbe", "startupProbe"}
+    assert not [found for found in shown if found[2].get("timeoutSeconds", 1) < 2]
+
+
 def inventories(value: Any) -> Iterator[dict[str, Any]]:
     """The variables of each group and host."""
     if isinstance(value, dict):
