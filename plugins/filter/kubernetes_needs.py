@@ -21,7 +21,7 @@ options:
     description:
       - C(namespace) is that of the workload. C(migrates) is whether its host works on the database and keeps the record.
       - C(runner) is C(schema_runner), C(claim) is C(backup_kubernetes_claim), and C(jobs) is the namespace of the Jobs of both.
-      - C(store) is C(deployment_record_store) and C(records) its namespace.
+      - C(store) is V(configmap) where the record is one, and C(records) its namespace.
     type: dict
     required: true
 """

@@ -38,6 +38,10 @@ options:
     description:
       - The release that is to be built in O(root). Where it is there already, O(python) and O(programs) are not needed.
     type: str
+  room_binding:
+    description: Whether a file system without room is wrong, or is only to be looked at. What goes back hardly needs any.
+    type: bool
+    default: true
   folders:
     description: More folders that this user has to be able to write to, or to make, with some room on their file systems.
     type: list

@@ -95,6 +95,38 @@ def test_a_database_that_takes_no_connection_is_told(stage: Stage) -> None:
 
 
 def test_what_a_deployment_needs_is_not_refused(stage: Stage) -> None:
-    """Last, since it deploys."""
+    """It deploys, and so the next ones have something to go back from."""
     run = stage.play("maintenance_window", release_version="1.0")
     assert run.status == 0 and "in neither its command" not in run.output, run.output
+
+
+@pytest.fixture
+def lacking(stage: Stage) -> Iterator[None]:
+    """shop2 lacks a program, and what only builds need."""
+    path = stage.folder / "inventory.json"
+    kept = path.read_text()
+    inventory = json.loads(kept)
+    inventory["all"]["children"]["application"]["hosts"]["shop2"] |= {
+        "application_services": ["shop2", "no-such-program"],
+        "release_python": "python3.99",
+        "release_install": "auto",
+    }
+    path.write_text(json.dumps(inventory))
+    yield
+    path.write_text(kept)
+
+
+@pytest.mark.parametrize("playbook", ["rollback", "restore"])
+@pytest.mark.usefixtures("lacking")
+def test_what_goes_back_asks_the_hosts_before(stage: Stage, playbook: str) -> None:
+    records = sorted((stage.folder / "records").iterdir())
+    run = stage.play(playbook, deployment_restore_from="anything")
+    assert run.status == 2 and "Nothing was touched, since something is lacking:" in run.output, run.output
+    assert "shop2: " in run.output and "no-such-program" in run.output and "python3.99" not in run.output, run.output
+    assert sorted((stage.folder / "records").iterdir()) == records and all(host.health()[0] == 200 for host in stage.hosts)
+
+
+@pytest.mark.usefixtures("lacking")
+def test_a_recovery_says_what_is_lacking_and_brings_back_what_it_can(stage: Stage) -> None:
+    run = stage.play("recover")
+    assert run.status == 0 and "Something is lacking" in run.output and "no-such-program" in run.output, run.output

@@ -53,6 +53,9 @@ def dumped(said: str | None, needed: str, creates: bool | None = None, dialect: 
          ["/srv has 12 MB left on its file system. Make room."]),
         (Found(folders=[Folder("/srv/shop", "/srv", True, True, 10**9, 3)]),
          ["/srv has room for 3 more files on its file system (df -i). Make room."]),
+        (Found(folders=[Folder("/srv/shop", "/srv", True, True, 0, 0)], room_binding=False), []),
+        (Found(folders=[Folder("/srv/shop", "/srv", True, False, 0)], user="joe", room_binding=False),
+         ["/srv/shop can not be made, since /srv can not be written to by joe. Set become, or give that user the folder."]),
         (Found(python=Python("python3", version="3.12")), []),
         (Found(python=Python("python3", ["venv", "ensurepip"], version="3.12")),
          ["python3 has no venv and no ensurepip, so it can make no virtual environment. Install python3.12-venv, or choose another"
@@ -97,6 +100,8 @@ def test_what_is_only_to_be_looked_at() -> None:
     assert not warnings(Found(absent=["web has no user."]))
     assert warnings(dumped(OLD, "without_snapshot", creates=True)) == [f"No archive will be written. {TOO_OLD}"]
     assert not warnings(dumped(OLD, "always")) and not warnings(dumped("pg_dump (PostgreSQL) 17", "never"))
+    full = Found(folders=[Folder("/srv/shop", "/srv", True, True, 0)], room_binding=False)
+    assert warnings(full) == ["/srv has 0 MB left on its file system. Make room."]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +126,7 @@ def test_a_service_that_does_not_start_from_the_release_is_told(started: str, wa
 def params(**given: Any) -> dict[str, Any]:
     nothing: dict[str, Any] = dict.fromkeys(("root", "version", "programs_directory", "database"))
     lists: dict[str, Any] = {name: [] for name in ("services", "folders", "python", "programs")}
-    place = {"manager": "systemd", "scope": "system", "supervisor_config": "", "unit_files_binding": True}
+    place = {"manager": "systemd", "scope": "system", "supervisor_config": "", "unit_files_binding": True, "room_binding": True}
     return {**nothing, **lists, **place, **given}
 
 

@@ -253,6 +253,18 @@ def test_every_playbook_begins_with_the_names() -> None:
         assert (first.get("vars") or {}).get("deployment_build_enabled", False) is builds, path
 
 
+def test_every_playbook_that_stops_hosts_asks_them_before() -> None:
+    """What is built needs more, and what brings back does what it can."""
+    found = {}
+    for path in sorted((ROOT / "playbooks").glob("*.yml")):
+        plays = yaml.safe_load(path.read_text())
+        if any(play.get("import_playbook") in ("parts/window.yml", "parts/rolling.yml") for play in plays):
+            assert plays[1]["import_playbook"] == "parts/hosts.yml", path
+            assert (plays[0].get("vars") or {}).items() <= (plays[1].get("vars") or {}).items(), path
+            found[path.stem] = (plays[1].get("vars") or {}).get("deployment_needs_binding_enabled", True)
+    assert found == {"maintenance_window": True, "rolling": True, "rollback": True, "restore": True, "recover": False}
+
+
 def test_every_variable_that_a_role_hands_over_has_a_grammar() -> None:
     for role in ("release", "application", "backup", "deployment"):
         handed = yaml.safe_load((ROOT / "roles" / role / "vars" / "main.yml").read_text())[f"_{role}_names"]

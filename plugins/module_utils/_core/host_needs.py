@@ -70,7 +70,7 @@ class Found:
     """What was found on a host.
 
     ``told`` are problems in words, ``starts`` is unit → how it is started, ``absent`` what a start would miss, which is wrong
-    only where nobody makes it before (``absent_binding``).
+    only where nobody makes it before (``absent_binding``). ``room_binding`` is whether a full file system is wrong.
     """
 
     user: str = ""
@@ -81,6 +81,7 @@ class Found:
     starts: Mapping[str, str] = field(default_factory=dict)
     absent: Sequence[str] = ()
     absent_binding: bool = True
+    room_binding: bool = True
     link: str = ""
     database: Database | None = None
 
@@ -89,7 +90,7 @@ def problems(found: Found) -> list[str]:
     """Return what would make a deployment fail on this host, each with what to do."""
     told = [*found.told, *(found.absent if found.absent_binding else [])]
     for folder in found.folders:
-        told += _folder(folder, found.user)
+        told += [*_folder(folder, found.user), *(_room(folder) if found.room_binding else [])]
     told += _python(found.python) if found.python else []
     told += [f"{name} is not there. Install it." for name, there in found.programs.items() if not there]
     if found.database:
@@ -101,6 +102,7 @@ def problems(found: Found) -> list[str]:
 def warnings(found: Found) -> list[str]:
     """Return what a deployment would not fail on, and what may not be meant."""
     told = [] if found.absent_binding else list(found.absent)
+    told += [] if found.room_binding else [text for folder in found.folders for text in _room(folder)]
     told += [
         f"{unit} names {found.link} in neither its command, its folder nor its environment, so it may go on with other code than"
         " the release's."
@@ -124,7 +126,12 @@ def _folder(folder: Folder, user: str) -> Iterator[str]:
     elif not folder.writable:
         what = "written to" if folder.nearest == folder.path else f"made, since {folder.nearest} can not be written to"
         yield f"{folder.path} can not be {what} by {user}. Set become, or give that user the folder."
-    elif folder.free_bytes is not None and folder.free_bytes < LEAST_BYTES:
+
+
+def _room(folder: Folder) -> Iterator[str]:
+    if folder.reason or not folder.is_folder or not folder.writable:
+        return
+    if folder.free_bytes is not None and folder.free_bytes < LEAST_BYTES:
         yield f"{folder.nearest} has {folder.free_bytes // 1_000_000} MB left on its file system. Make room."
     elif folder.free_files is not None and folder.free_files < LEAST_FILES:
         yield f"{folder.nearest} has room for {folder.free_files} more files on its file system (df -i). Make room."

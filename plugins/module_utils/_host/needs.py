@@ -35,6 +35,7 @@ def needs_options() -> dict[str, Any]:
         unit_files_binding=dict(type="bool", default=True),
         root=dict(type="path"),
         version=dict(type="str"),
+        room_binding=dict(type="bool", default=True),
         folders=dict(type="list", elements="path", default=[]),
         python=dict(type="list", elements="str", default=[]),
         programs=dict(type="list", elements="str", default=[]),
@@ -59,6 +60,7 @@ def look(params: Mapping[str, Any]) -> tuple[list[str], list[str]]:
         starts={unit.name: unit.text for unit in started},
         absent=[text for unit in started for text in unit.absent],
         absent_binding=params["unit_files_binding"],
+        room_binding=params["room_binding"],
         link=os.path.join(root, "current") if root else "",
         database=look_at(params["database"], os.pathsep.join([*first, PATH])) if params["database"] else None,
     )
