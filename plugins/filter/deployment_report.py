@@ -24,12 +24,13 @@ options:
   format:
     description:
       - V(html) is a page that stands by itself, without a script.
+      - V(text) is the summary at the end of a run.
       - V(json) is the result as it is.
       - V(junit) is JUnit XML, with a test case for the deployment, for each revision and for each step of each host.
       - V(prometheus) has the metrics C(dbops_deployment_*) for the textfile collector of the node exporter, V(prometheus_backup)
         those of the archive that was written, C(dbops_backup_*).
     type: str
-    choices: [html, json, junit, prometheus, prometheus_backup]
+    choices: [html, text, json, junit, prometheus, prometheus_backup]
     required: true
 """
 
@@ -53,10 +54,11 @@ from typing import Any, Callable, Mapping
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.dbops.alembic.plugins.module_utils._worker.redaction import Redactor
-from ansible_collections.dbops.alembic.plugins.plugin_utils import _numbers, _report
+from ansible_collections.dbops.alembic.plugins.plugin_utils import _numbers, _report, _summary
 
 FORMATS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "html": _report.page,
+    "text": lambda result: "\n".join(_summary.summary(result)) + "\n",
     "json": _numbers.as_json,
     "junit": _numbers.junit,
     "prometheus": _numbers.prometheus,

@@ -49,8 +49,8 @@ RESULTS = (
 )
 #: The list of the names and patterns that are the user's own.
 OWN = "deployment_own_variables"
-#: Its variables are of no deployment, and AWX itself gives every job some that begin as its do.
-APART = "awx"
+#: Their variables are of no deployment: AWX itself gives every job some that begin as those do, and names of hooks are anybody's.
+APART = ("awx", "maintenance_page", "notify")
 #: A name is taken for a slip of a known one from this likeness on (difflib's ratio).
 _ALIKE = 0.6
 Options = Mapping[str, Mapping[str, Any]]
@@ -59,7 +59,7 @@ Options = Mapping[str, Mapping[str, Any]]
 def known_options(roles: Path = ROLES) -> dict[str, dict[str, Any]]:
     """Return variable → option, of every entry point of every role that takes part in a deployment."""
     found: dict[str, dict[str, Any]] = {}
-    for path in sorted(path for path in roles.glob("*/meta/argument_specs.yml") if path.parents[1].name != APART):
+    for path in sorted(path for path in roles.glob("*/meta/argument_specs.yml") if path.parents[1].name not in APART):
         for entry in yaml_load(path.read_text(encoding="utf-8"))["argument_specs"].values():
             found.update(entry.get("options") or {})
     return found

@@ -94,7 +94,7 @@ class Private:
         ours = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
         path = f"{self.folder.parent / 'bin'}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{ours['PATH']}"
         subprocess.run(
-            [*command, *(["--cmdline", shlex.join(told)] if told else [])],
+            [*command, *([f"--cmdline={shlex.join(told)}"] if told else [])],
             env={**ours, "PATH": path, "LC_ALL": "C.UTF-8", **(environment or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -149,7 +149,8 @@ def test_a_plan_and_the_status(private: Private, window: Ended) -> None:
 def plan_check(private: Private) -> Ended:
     project = private.stage.hosts[0].root / "current"
     told = {"plan_check_path": str(project), "plan_check_python": str(private.stage.app), "plan_check_reports": str(private.folder)}
-    return private.run("plan_check", environment={"PLAN_CHECK_URL": f"sqlite:///{private.folder}/empty.db"}, **told)
+    given = {"DATABASE_URL": f"sqlite:///{private.folder}/empty.db"}
+    return private.run("plan_check", plan_check_environment=given, **told)
 
 
 def awx(private: Private) -> Ended:
@@ -172,14 +173,18 @@ RUNS: dict[str, tuple[Any, int, str, str]] = {
         "",
         "",
     ),
-    "plan_check": (plan_check, 2, "window: ", ""),
+    "plan_check": (plan_check, 0, "rolling: ", ""),
     "recover": (lambda on: on.run("recover"), 0, "nothing to do", "dbops_deployment"),
-    "rolling": (lambda on: on.run("rolling", "--check", release_version="1.1"), 2, "", ""),
+    "rolling": (lambda on: on.run("rolling", "--check", release_version="1.1"), 0, "check mode", "dbops_deployment"),
     "rollback": (lambda on: on.run("rollback", "--check"), 0, "check mode", "dbops_deployment"),
     "restore": (lambda on: on.run("restore"), 2, "deployment_restore_from", ""),
     "awx": (awx, 0, "Job templates, schedules and the workflow would be made too", ""),
 }
-RENDERED = {"release_image": "registry.example.com/shop:1.0", "schema_kubernetes": {"secret": "shop-database"}}
+RENDERED = {
+    "schema_chdir": "/app",
+    "release_image": "registry.example.com/shop:1.0",
+    "schema_kubernetes": {"secret": "shop-database"},
+}
 REAL = {"maintenance_window", "plan", "status"}
 
 
