@@ -107,11 +107,11 @@ KINDS = {
         "Name the repository to clone.",
     ),
     "service": Kind(
-        r"[A-Za-z0-9_@:.\\][A-Za-z0-9_@:.\\+-]*(?::\*)?",
+        r"[A-Za-z0-9_@:.\\][A-Za-z0-9_@:.\\+-]*(?::\*|(?<=[A-Za-z0-9_:.\\+-]@)\*(?:\.[a-z]+)?)?",
         255,
         "a systemd unit, or a program or group of supervisor",
-        "letters, digits and _ @ : . \\ + -, and :* behind the name of a group of supervisor",
-        "Name each service by itself; a pattern would stop what belongs to others.",
+        "letters, digits and _ @ : . \\ + -, :* behind a group of supervisor, and * behind the @ of a template",
+        "Name each service by itself; another pattern would stop what belongs to others.",
     ),
     "group": Kind(
         r"(?![-!&])[^\x00-\x20\x7f,:{}]+", 255, "a group of the inventory", "the name of one group, no pattern", "Name one group."
