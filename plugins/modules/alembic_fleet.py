@@ -252,9 +252,11 @@ options:
   way_back:
     description:
       - What a target goes back by, with O(ledger); of several, the first one that can be used.
+      - With O(state=planned) it is found out whether it can, see RV(ways_back).
       - V(snapshot) copies each target that has something pending before it is upgraded, as M(dbops.alembic.database_snapshot) does,
         for targets that are a database or a file each (PostgreSQL, SQLite). The role needs the right to create databases, and
-        nobody else may have a session. A target that can not be copied fails, untouched.
+        nobody else may have a session. A target that can not be copied for such a reason fails, untouched; one that is a schema, or
+        in MySQL or MariaDB, goes back by V(downgrade) where that is wanted too, and fails where not.
       - V(downgrade) runs the downgrades of the revisions, for schemas and MariaDB, and where these lose nothing.
     type: list
     elements: str
@@ -642,6 +644,29 @@ reason:
   returned: with O(state=planned)
   type: str
   sample: The table users is rewritten.
+ways_back:
+  description: How the targets that have something pending would go back, an entry for each way and reason.
+  returned: with O(state=planned), empty without O(way_back)
+  type: list
+  elements: dict
+  contains:
+    way:
+      description: V(snapshot), V(downgrade), or V(none) where O(way_back) has none that could be used now.
+      type: str
+      sample: snapshot
+    reason:
+      description: Why there is none, as said of the first of the targets.
+      type: str
+      sample: ""
+    count:
+      description: How many targets they are.
+      type: int
+      sample: 500
+    targets:
+      description: Their names.
+      type: list
+      elements: str
+      sample: [acme, globex]
 to_revision:
   description: Revisions that all targets would be at; nothing where O(revision) is relative.
   returned: with O(state=planned)

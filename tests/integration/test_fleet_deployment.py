@@ -204,3 +204,38 @@ def test_one_that_fails_goes_back_alone_and_the_release_serves_without_it(shop: 
     rest = shop.play("maintenance_window", release_version="2.0", **told)
     assert rest.status == 0 and len(set(shop.places().values())) == 1 and shop.serves("2.0"), rest.output
     assert shop.records()[-1]["fleet"]["behind"] == [] and shop.snapshots() <= 2 * len(NAMES)
+
+
+@pytest.mark.slow
+def test_schemas_of_one_database(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> None:
+    """A schema cannot be copied, so each goes back by its downgrades; the one that the application serves from is among them."""
+    if not shutil.which("supervisord"):
+        pytest.skip("supervisor is not installed")
+    names = ["public", "acme", "globex"]
+    given = {
+        "fleet_databases": [{"name": name, "schema": name} for name in names],
+        "fleet_schema_search_path_enabled": True,
+        "fleet_rows_given_up": 0,
+    }
+    made = Stage(tmp_path_factory.mktemp("schemas") / "s", postgres, count=1, variables=given)
+    for name in names[1:]:
+        made.database.fetch(f"create schema {name} authorization {made.database.role}")
+    made.archive("1.1", "1.2")
+
+    def places() -> list[str]:
+        return [made.database.fetch(f"select version_num from {name}.alembic_version")[0][0] for name in names]
+
+    try:
+        first = made.play("maintenance_window", release_version="1.1")
+        assert first.status == 0 and len(set(places())) == 1, first.output
+        before = places()
+        made.database.fetch("alter table globex.customers add column country text")
+        run = made.play("maintenance_window", release_version="1.2")
+        assert run.status == 2 and run.result["outcome"] == "reverted" and places() == before, run.output
+        assert made.serving() == {("1.1", 200, "1.1")}
+        made.database.fetch("alter table globex.customers drop column country")
+        done = made.play("maintenance_window", release_version="1.2")
+        assert done.status == 0 and len(set(places())) == 1 and places() != before, done.output
+        assert "3 databases, nothing is pending" in made.play("status").output
+    finally:
+        made.close()

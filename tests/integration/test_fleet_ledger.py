@@ -117,13 +117,17 @@ def test_rows_that_were_written_since_are_not_lost_unasked(
 def test_schemas_go_back_by_their_downgrades(newest: Application, pg: PostgresDatabase, tmp_path: Path) -> None:
     names = schemas(pg, 3)
     given: dict[str, Any] = {"url": pg.url(), "url_x_argument": "url", "schema_x_argument": "tenant", "on_failure": "all"}
-    ledger = {"ledger": str(tmp_path / "one.jsonl"), "way_back": ["downgrade"], "parallel": 1}
+    ledger = {"ledger": str(tmp_path / "one.jsonl"), "way_back": ["snapshot", "downgrade"], "parallel": 1}
+    pg.fetch(f"alter role {pg.role} createdb")
     targets = [{"name": name, "schema": name} for name in names]
     fleet = Fleet(newest, newest.project("x_args"), targets, tmp_path, **given, **ledger)
     before(fleet)
     clash(pg, f"{names[1]}.users")
-    assert failed(fleet.run(), "targets_failed")["verdict"] == "revert"
+    result = failed(fleet.run(), "targets_failed")
+    assert result["verdict"] == "revert" and [item["snapshot"] for item in result["targets"]] == [None] * 3
     assert [heads(pg, name) for name in names] == ["r003"] * 3
+    refused = failed(fleet.run(ledger=str(tmp_path / "two.jsonl"), way_back=["snapshot"]), "targets_failed")
+    assert entry(refused, names[0])["failure"]["kind"] == "archive_required" and heads(pg, names[0]) == "r003"
 
 
 def test_a_ledger_that_is_not_understood_or_in_use_is_left_alone(newest: Application, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_schemas_that_are_equal_are_rehearsed_once(newest: Application, pg: Post
     column = plan["drift"][0]["differences"][0]
     assert "character varying(99)" in column["found"] and "(99)" not in column["expected"]
     assert plan["drift"][0]["compared_with"] == "tenant_00" and plan["drift"][0]["equal"] == 3
-    assert pg.password not in str(plan)
+    assert pg.password not in str(plan) and plan["ways_back"] == []
 
     looked = ok(fleet.run("current", compare=True))
     assert looked["drift"] == plan["drift"] and "plans" not in looked
@@ -85,6 +85,13 @@ def test_databases_at_several_revisions_of_which_one_can_not_go_on(newest: Appli
             == entry(plan, "c")["schema_fingerprint"]
             != entry(plan, "d")["schema_fingerprint"]
         )
+        ways = ok(fleet.run("planned", rehearsal={"mode": "static"}, way_back=["snapshot", "downgrade"]))["ways_back"]
+        assert [(way["way"], way["targets"]) for way in ways] == [("none", ["b", "c", "d"])] and "may not create" in ways[0][
+            "reason"
+        ]
+        postgres.fetch(f"alter role {made[1].role} createdb")
+        ways = ok(fleet.run("planned", rehearsal={"mode": "static"}, way_back=["snapshot"]))["ways_back"]
+        assert [(way["way"], way["targets"]) for way in ways] == [("none", ["c", "d"]), ("snapshot", ["b"])]
         checked = ok(fleet.run("planned", check=True, rehearsal={"mode": "static"}))
         assert {kind["mode"] for kind in checked["plans"]} == {"static"} and checked["drift"] == plan["drift"]
 

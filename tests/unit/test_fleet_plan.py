@@ -171,3 +171,25 @@ def test_the_plan_as_text():
         "1 at r1: h",
         "  could not be judged: too slow",
     ]
+
+
+def test_how_all_would_go_back_and_whether_their_server_has_the_space():
+    ways = {
+        "a": fleet_plan.Way("snapshot", needed=3 << 20, free=5 << 20),
+        "b": fleet_plan.Way("snapshot", needed=3 << 20),
+        "c": fleet_plan.Way("snapshot", needed=9 << 20),
+        "d": fleet_plan.Way("downgrade", "d is a schema.", kind="archive_required"),
+        "e": fleet_plan.Way("none", "e may not.", kind="insufficient_privilege"),
+        "f": fleet_plan.Way("none", "f may not.", kind="insufficient_privilege"),
+        "g": fleet_plan.Way("snapshot", needed=9 << 20, free=1),
+    }
+    servers = {"a": "one:1", "b": "one:1", "c": "two:1", "d": "two:1", "e": "two:1", "f": "two:1", "g": ""}
+    found = fleet_plan.ways_back(ways, servers)
+    assert [(entry["way"], entry["targets"], entry["reason"]) for entry in found] == [
+        ("none", ["a", "b"], "one:1 has 5 MiB free, and the snapshots of 2 databases need 6 MiB."),
+        ("none", ["e", "f"], "e may not."),
+        ("snapshot", ["c", "g"], ""),
+        ("downgrade", ["d"], ""),
+    ]
+    refused = fleet_plan.refusals(_where(targets=[], ways_back=found))
+    assert len(refused) == 2 and refused[1].startswith("2 databases have no way back (e, f): e may not.")

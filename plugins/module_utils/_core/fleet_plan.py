@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Dict, Iterable, Mapping, Sequence, Tuple
 
 from .fleet import share
@@ -17,6 +18,46 @@ Schemas = Mapping[str, Objects]
 _Key = Tuple[str, str]
 #: Kinds of objects that others belong to.
 RELATIONS = ("table", "view", "materialized view", "foreign table")
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a target would go back: ``snapshot``, ``downgrade`` or ``none``, with the reason where it is not the first one wanted.
+
+    :param needed: bytes that its snapshot takes.
+    :param free: bytes that its server has; None where that is not known.
+    :param kind: what targets that have no way back for the same reason have in common, as reasons name them.
+    """
+
+    how: str
+    reason: str = ""
+    needed: int = 0
+    free: int | None = None
+    kind: str = ""
+
+
+def ways_back(ways: Mapping[str, Way], servers: Mapping[str, str]) -> list[Entry]:
+    """Return how the targets would go back: an entry for each way and kind of reason, those that have none first.
+
+    :param servers: target → its server; empty for a file.
+    """
+    full: dict[str, str] = {}
+    for server in {servers[name] for name in ways} - {""}:
+        there = [way for name, way in ways.items() if servers[name] == server and way.how == "snapshot"]
+        needed, free = sum(way.needed for way in there), min((way.free for way in there if way.free is not None), default=None)
+        if free is not None and needed > free:
+            full[server] = (
+                f"{server} has {free >> 20} MiB free, and the snapshots of {len(there)} databases need {needed >> 20} MiB."
+            )
+    found: dict[tuple[str, str], Entry] = {}
+    for name, way in ways.items():
+        lacks = way.how == "snapshot" and servers[name] in full
+        key = ("none", servers[name]) if lacks else (way.how, way.kind if way.how == "none" else "")
+        reason = full[servers[name]] if lacks else way.reason if way.how == "none" else ""
+        entry = found.setdefault(key, {"way": key[0], "reason": reason, "count": 0, "targets": []})
+        entry["count"] += 1
+        entry["targets"].append(name)
+    return sorted(found.values(), key=lambda entry: (entry["way"] != "none", -entry["count"]))
 
 
 def kinds(entries: Iterable[Entry]) -> list[Entry]:
@@ -161,6 +202,13 @@ def refusals(
     if binding and plan["route"] == "refuse":
         lift = "Mend the release, or set deployment_rehearsal_binding_enabled to false to try all the same."
         found.append(f"{plan['reason']} {lift}" if not unjudged else f"{plan['reason']} {unjudged[0]['failure']['message']} {lift}")
+    for entry in plan.get("ways_back") or ():
+        if entry["way"] == "none":
+            names = ", ".join(entry["targets"][:5]) + (" …" if entry["count"] > 5 else "")
+            lift = "Mend that, or choose fleet_way_back: snapshot, downgrade, or none to go without."
+            found.append(
+                f"{entry['count']} databases have no way back ({names}): {entry['reason'] or 'no way was allowed.'} {lift}"
+            )
     if drift == "refuse":
         found += [
             f"{', '.join(item['targets'][:5])}{' …' if item['count'] > 5 else ''} {'is' if item['count'] == 1 else 'are'} not as "

@@ -49,6 +49,8 @@ def run_fleet(params: Params, check: bool, shows: bool, warn: Callable[[str], No
         tell({"event": "targets", "found": found})
         recorded = None if check or not params["ledger"] else _recorded(params)
         own = [*([] if descriptor is None else [descriptor]), *([recorded.ledger.descriptor] if recorded else [])]
+        if params["state"] == "planned":
+            load(RECORDING)  # which the plan needs besides its own
         hub = Hub(bridge, _first(params, targets), tuple(own))
         goes_on = (lambda: not is_alone()) if reading and descriptor is None else (lambda: True)
         compared = Compared() if _compares(params) else None

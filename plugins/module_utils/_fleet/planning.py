@@ -13,6 +13,7 @@ from .._errors import MigrationError
 from .._plan import run_plan
 from .run import Fleet
 from .targets import Target
+from .work import Compared
 
 #: What is kept of the plan of a kind.
 _KEPT = ("route", "reason", "before", "after", "rollback", "mode", "revisions")
@@ -29,8 +30,10 @@ def values_of_plan(run: Fleet) -> dict[str, Any]:
     route, reason = fleet_plan.route(good)
     if len(good) < len(plans):
         route, reason = "refuse", f"What is pending on {listed(_names(plans))} could not be judged."
-    aim = run.compared.aim if run.compared else []
-    return {"plans": plans, "route": route, "reason": reason, "drift": drift_of(run, groups), "to_revision": aim}
+    compared = run.compared or Compared()
+    servers = {target.entry["name"]: target.server for target in run.targets.values()}
+    told = {"drift": drift_of(run, groups), "ways_back": fleet_plan.ways_back(compared.ways, servers)}
+    return {"plans": plans, "route": route, "reason": reason, "to_revision": compared.aim, **told}
 
 
 def drift_of(run: Fleet, groups: Sequence[Entry] | None = None) -> list[Entry]:

@@ -14,6 +14,7 @@ from .._core.fleet_outcome import Entry, looked_at, migrated
 from .._database import run_database
 from .._errors import MigrationError
 from .._operations import facts_of, project_request, revisions_of, run_downgrade, run_upgrade
+from .._worker.server import MYSQL
 from .hub import TargetBridge
 from .ledger import Ledger
 from .targets import Target
@@ -47,9 +48,10 @@ class Recorded:
                 self.ledger.write(name, "upgraded", {"from_revision": current, "to_revision": current, "failure": None})
             return self._with(migrated(target.entry, _nothing(found), None, False), standing)
         facts: dict[str, Any] = {"failure": None, "clean": False}
+        copied = self._copies(target, found)
         if standing.begins_anew(current):
             facts.update(from_revision=current, rows=None, snapshot="")
-            if "snapshot" in self.ways:
+            if copied:
                 facts["snapshot"] = self._snapshot_name(found, standing.copies)
                 self.ledger.write(name, "saving", facts)
                 self._copy(target, bridge, facts["snapshot"], current)
@@ -61,13 +63,27 @@ class Recorded:
             values, failure = exc.facts, exc
         entry = self._with(migrated(target.entry, values, _told(failure) if failure else None, False), self.ledger.of(name))
         if failure is None:
-            rows = self._rows(target, bridge) if "snapshot" in self.ways else None
+            rows = self._rows(target, bridge) if copied else None
             self.ledger.write(name, "upgraded", {"to_revision": entry["after"], "rows": rows})
             return entry
         self.ledger.write(
             name, "failed", {"failure": _kept(target, failure), "clean": entry["state"] in ("from_revision", "between")}
         )
         return self._alone(target, bridge, entry) if self.alone else entry
+
+    def _copies(self, target: Target, found: Mapping[str, Any]) -> bool:
+        """Tell whether a target is copied before it is upgraded.
+
+        :raises MigrationError: ``archive_required``, where it can not be and nothing else is allowed.
+        """
+        if "snapshot" not in self.ways:
+            return False
+        why = not_copied(target, found["databases"][0]["database"]["dialect"])
+        if why and "downgrade" not in self.ways:
+            raise MigrationError(
+                f"{why} It has no way back.", "archive_required", "Add downgrade to way_back, or none for no way back."
+            )
+        return not why
 
     def _alone(self, target: Target, bridge: TargetBridge, entry: Entry) -> Entry:
         try:
@@ -135,13 +151,13 @@ class Recorded:
         """Tell whether the snapshot has become the database: it is gone under its own name."""
         if not standing.snapshot:
             return False
-        found = run_database(bridge, _place(target), "database_snapshot_info")["snapshots"]
+        found = run_database(bridge, place_of(target), "database_snapshot_info")["snapshots"]
         return standing.snapshot not in [item["name"] for item in found]
 
     def _go(self, target: Target, bridge: TargetBridge, standing: Standing, way: Way) -> None:
         if way.how == "restore":
             options = {"state": "restored", "name": standing.snapshot, "wait": 30.0}
-            run_database(bridge, {**_place(target), **options}, "database_snapshot")
+            run_database(bridge, {**place_of(target), **options}, "database_snapshot")
             return
         for revision in sorted(standing.from_revision or ()) or ["base"]:
             run_downgrade(bridge, {**target.params, "revision": revision})
@@ -161,12 +177,12 @@ class Recorded:
 
     def _copy(self, target: Target, bridge: TargetBridge, name: str, revisions: list[str]) -> None:
         options = {"state": "present", "content": "copy", "name": name, "note": self.ledger.name, "terminate": False, "wait": 30.0}
-        run_database(bridge, {**_place(target), **options, "revisions": revisions}, "database_snapshot")
+        run_database(bridge, {**place_of(target), **options, "revisions": revisions}, "database_snapshot")
 
     def _rows(self, target: Target, bridge: TargetBridge) -> Any:
         """Note what is there, for a way back to say what it would lose; where that can't be told nothing is noted."""
         try:
-            return run_database(bridge, {**_place(target), "count": "written", "checksum": True}, "database_rows")["tables"]
+            return run_database(bridge, {**place_of(target), "count": "written", "checksum": True}, "database_rows")["tables"]
         except MigrationError:
             return None
 
@@ -175,7 +191,7 @@ class Recorded:
             return None
         options = {"count": "written", "checksum": True, "since": standing.rows}
         try:
-            found = run_database(bridge, {**_place(target), **options}, "database_rows").get("rows_written")
+            found = run_database(bridge, {**place_of(target), **options}, "database_rows").get("rows_written")
         except MigrationError:
             return None
         return None if found is None else int(found)
@@ -192,7 +208,18 @@ class Recorded:
         return {**entry, "snapshot": standing.snapshot or None}
 
 
-def _place(target: Target) -> dict[str, Any]:
+def not_copied(target: Target, dialect: str) -> str:
+    """Return why there can be no snapshot of a target, whatever its rights and the space; empty where there can."""
+    if target.params["version_schema"] is not None:
+        return f"{target.name} is a schema, and a snapshot is of a whole database, in which others are too."
+    if dialect in MYSQL:
+        server = "MariaDB" if dialect == "mariadb" else "MySQL"
+        return f"{target.name} is in {server}, which can not copy a database inside the server."
+    return ""
+
+
+def place_of(target: Target) -> dict[str, Any]:
+    """Return where a target is, in the options of the modules on a whole database."""
     names = ("url", "chdir", "environment", "timeout")
     return {name: target.params.get(name) for name in names}
 

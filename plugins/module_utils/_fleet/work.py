@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Callable
 
 from .._core.fleet_outcome import Entry, looked_at, migrated
-from .._core.fleet_plan import Objects
+from .._core.fleet_plan import Objects, Way
 from .._database import run_database
 from .._errors import MigrationError
 from .._operations import facts_of, project_request, run_downgrade, run_stamp, run_upgrade
 from .hub import TargetBridge
-from .recorded import Recorded
+from .recorded import Recorded, not_copied, place_of
 from .targets import Target
 
 #: What is done with a ledger at hand.
@@ -27,10 +27,16 @@ MIGRATE: dict[str, Callable[..., Any]] = {"upgraded": run_upgrade, "downgraded":
 
 @dataclass
 class Compared:
-    """What targets that are compared have in common: what is in each, by its fingerprint, and the revisions they are to be at."""
+    """What is found out of targets that are compared.
+
+    :param schemas: what is in them, by its fingerprint.
+    :param aim: the revisions that they are to be at.
+    :param ways: target → how it would go back.
+    """
 
     schemas: dict[str, Objects] = field(default_factory=dict)
     aim: list[str] = field(default_factory=list)
+    ways: dict[str, Way] = field(default_factory=dict)
 
 
 def work_on(
@@ -87,9 +93,8 @@ def _read(target: Target, bridge: TargetBridge) -> Entry:
 
 
 def _prune(target: Target, bridge: TargetBridge, check: bool) -> Entry:
-    names = ("url", "chdir", "environment", "timeout", "keep_count")
     options = {"state": "pruned", "kinds": ["snapshot", "before_restore"], "terminate": False, "wait": 30.0}
-    request = {**{name: target.params.get(name) for name in names}, **options}
+    request = {**place_of(target), **options, "keep_count": target.params["keep_count"]}
     try:
         changed = bool(run_database(bridge, request, "database_snapshot", check)["changed"])
     except MigrationError as exc:
@@ -108,7 +113,26 @@ def _compared(target: Target, bridge: TargetBridge, compared: Compared) -> Entry
     if found["objects"] is not None:
         compared.schemas.setdefault(found["fingerprint"], target.redactor.clean(found["objects"]))
     compared.aim = found["aim"]
+    if any(item["pending"] for item in found["databases"]) and set(target.params["way_back"]) != {"none"}:
+        compared.ways[target.entry["name"]] = _way(target, bridge, found["databases"][0]["database"]["dialect"])
     return {**looked_at(target.entry, found["databases"], None), "schema_fingerprint": found["fingerprint"]}
+
+
+def _way(target: Target, bridge: TargetBridge, dialect: str) -> Way:
+    """Return how a target would go back, and what that needs."""
+    ways = target.params["way_back"]
+    why = not_copied(target, dialect) if "snapshot" in ways else ""
+    if why or "snapshot" not in ways:
+        return Way("downgrade" if "downgrade" in ways else "none", why, kind="archive_required")
+    try:
+        found = run_database(bridge, place_of(target), "database_snapshot_info")
+    except MigrationError as exc:
+        return Way("none", target.redactor.clean(exc.msg), kind=exc.kind)
+    if found["refused"]:
+        kind = " ".join(sorted(str(item["id"]) for item in found["refused"]))
+        return Way("none", " ".join(str(item["message"]) for item in found["refused"]), kind=kind)
+    space = found["space"] or {}
+    return Way("snapshot", "", int(space.get("needed_bytes") or 0), space.get("free_bytes"))
 
 
 def _told(exc: MigrationError) -> dict[str, Any]:

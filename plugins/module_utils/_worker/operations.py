@@ -35,7 +35,7 @@ OPERATIONS: dict[str, Operation] = {
     "revision": revision,
 }
 #: Packages of the worker → how the names of the operations begin that need them.
-PARTS = {"database": "database_", "rehearsal": "plan"}
+PARTS: dict[str, str | tuple[str, ...]] = {"database": ("database_", "plan_fleet"), "rehearsal": "plan"}
 #: Operations that may change a database: tried again after a lock timeout, looked after when their process dies.
 MIGRATIONS = ("upgrade", "downgrade", "stamp")
 #: Operations that go on to their end when whoever asked for them is gone. What changes a database is not left halfway.
