@@ -5,7 +5,7 @@
 set -u
 file=/etc/supervisor/conf.d/orders.conf
 
-states() { supervisorctl status 'orders:*' | awk '{print $1, $2}'; }
+states() { supervisorctl status 'orders:*' watch | awk '{print $1, $2}'; }
 
 case $1 in
 make)
@@ -28,13 +28,16 @@ command=/no/such/program
 startretries=0
 [group:orders]
 programs=console,cache,web,worker,broken
+[eventlistener:watch]
+command=/usr/bin/python3 -c "print('READY', flush=True); import time; time.sleep(9999)"
+events=TICK_3600
 PROGRAMS
   supervisorctl update
   ;;
 begin)
-  supervisorctl start orders:web orders:worker_00 orders:worker_01
+  supervisorctl start orders:web orders:worker_00 orders:worker_01 watch
   states > /run/kinds
-  [ "$(grep -c RUNNING /run/kinds)" = 3 ] || { cat /run/kinds; exit 1; }
+  [ "$(grep -c RUNNING /run/kinds)" = 4 ] || { cat /run/kinds; exit 1; }
   ;;
 same)
   states | diff /run/kinds -

@@ -2,12 +2,15 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Units of every kind: make, begin (start them and remember how they are), same (as remembered), none (runs), remove.
+# user: the shop is a unit of root's own systemd, in the place of the system's; user-serves RELEASE; no-user: as it was.
 set -u
 folder=/etc/systemd/system
 running="socketed.socket socketed mail.timer spool.path web@1 web@7 batch.target batch@1 batch@2 exact side keep always ready"
 all="$running mail spool web@3"
 
 unit() { printf '%b' "$2" > "$folder/$1"; }
+
+mine() { XDG_RUNTIME_DIR=/run/user/0 systemctl --user "$@"; }
 
 states() { for unit in $all; do echo "$unit $(systemctl is-active "$unit")"; done; }
 
@@ -46,6 +49,30 @@ none)
   [ -e /run/spool-full ] || { echo "the path was looked at"; exit 1; }
   rm /run/spool-full
   ! states | grep -E ' (active|activating|deactivating|reloading)$'
+  ;;
+user)
+  systemctl stop shop
+  mkdir -p /root/.config/systemd/user
+  sed -e '/^User=/d; /^Group=/d; s/^WantedBy=.*/WantedBy=default.target/' "$(systemctl show --value --property=FragmentPath shop)" \
+    > /root/.config/systemd/user/shop.service
+  # These hosts have no logind, which is what starts it elsewhere.
+  mkdir -p -m 700 /run/user/0
+  systemd-run --unit=manager-of-root --property=Delegate=yes --setenv=XDG_RUNTIME_DIR=/run/user/0 --setenv=HOME=/root \
+    /lib/systemd/systemd --user
+  for _ in $(seq 300); do mine is-active default.target > /dev/null 2>&1 && break; sleep 0.2; done
+  mine start shop && mine is-active shop
+  ;;
+user-serves)
+  mine is-active shop && ! systemctl is-active shop
+  case $(readlink /srv/shop/current) in */"$2") ;; *) exit 1 ;; esac
+  case $(readlink "/proc/$(mine show --value --property=MainPID shop)/cwd") in */"$2"*) ;; *) exit 1 ;; esac
+  ;;
+no-user)
+  mine stop shop
+  rm -r /root/.config/systemd
+  systemctl stop manager-of-root
+  rm -r /run/user/0
+  systemctl start shop
   ;;
 remove)
   # shellcheck disable=SC2086
