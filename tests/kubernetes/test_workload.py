@@ -213,11 +213,12 @@ def test_a_liveness_probe_that_failed_once_is_no_reason_to_go_back(lab: Lab) -> 
     assert any("Liveness probe failed" in event["message"] for event in lab.get("events")["items"])
 
 
-def test_a_quota_that_is_used_up_is_told(lab: Lab) -> None:
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+def test_a_quota_that_is_used_up_is_told(lab: Lab, kind: str) -> None:
     lab.apply("ResourceQuota", "few", "v1", spec={"hard": {"pods": "1"}})
-    lab.workload(replicas=3)
-    failed = lab.fails("started", wait=120, patience=3)
-    assert "exceeded quota" in failed["msg"] and "few" in failed["msg"]
+    lab.workload(replicas=3, kind=kind)
+    failed = lab.fails("started", kind=kind.lower(), patience=3)
+    assert "exceeded quota" in failed["msg"] and "few" in failed["msg"] and "may only be slow" not in failed["msg"], failed["msg"]
 
 
 def test_a_readiness_probe_that_fails_is_told_at_the_timeout(lab: Lab) -> None:

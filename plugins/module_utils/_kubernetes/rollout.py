@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Iterable, Mapping, Protocol
 
 from .._errors import MigrationError
+from .._worker.redaction import Redactor
 from .cluster import Cluster, Object, events_of, log_of, pod_events
 from .pods import (
     KILLING,
@@ -79,6 +80,8 @@ class _Clock:
     up: float = 0.0
     ended: int = 0
     since: dict[tuple[str, str], float] = field(default_factory=dict)
+    #: What was said before this rollout.
+    former: set[tuple[Any, ...]] | None = None
 
     def look(self, found: Object, pods: list[Object]) -> None:
         """Set the limit where it is not set yet, or begins anew."""
@@ -121,6 +124,7 @@ def followed(workload: Rolling, limits: Limits) -> Object:
             return found
         # Who was given more time than the workload gives itself is not stopped by the workload's word.
         problems += [item for item in workload_problems(found) if limits.wait is None or item.reason != LATE]
+        problems += _not_made(workload, found, pods, clock)
         problems += [problem for pod in pods for problem in pod_problems(pod)]
         lasting = clock.lasting(problems, limits.patience)
         if lasting or clock.late:
@@ -132,6 +136,20 @@ def _probed(workload: Rolling, found: Object, pods: list[Object]) -> tuple[bool,
     """Return what liveness probes have said of pods whose readiness nobody asks for."""
     events = pod_events(workload.cluster, workload.namespace, (UNHEALTHY, KILLING)) if settling(found) else []
     return liveness(pods, events)
+
+
+def _not_made(workload: Rolling, found: Object, pods: list[Object], clock: _Clock) -> list[Problem]:
+    """Return why a StatefulSet has too few pods, which its status never says. While a pod is not ready it may make no other."""
+    if found.get("kind") == "Deployment":
+        return []
+    path = f"/api/v1/namespaces/{workload.namespace}/events"
+    events = workload.cluster.items(path, fieldSelector=f"involvedObject.name={workload.name},reason=FailedCreate")
+    said = {(event["metadata"].get("uid"), event.get("count")): str(event.get("message")) for event in events}
+    clock.former = set(said) if clock.former is None else clock.former
+    fresh = [text for key, text in said.items() if key not in clock.former]
+    living = running(pods)
+    missing = len(living) < found["spec"].get("replicas", 1) and all(_ready(pod) for pod in living)
+    return [Problem("", "", "FailedCreate", Redactor().text(fresh[-1]))] if fresh and missing else []
 
 
 def _failed(
