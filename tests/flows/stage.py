@@ -184,10 +184,14 @@ class Stage:
             packed.add(tree, arcname=f"shop-{release}")
 
     def play(self, playbook: str, *arguments: str, **extra: Any) -> Run:
-        """Run dbops.alembic.<playbook>; the URL of the database comes from the environment and is on no command line."""
+        """Run dbops.alembic.<playbook>; the URL of the database comes from the environment and is on no command line.
+
+        What is None is not given at all.
+        """
         program = [str(self.programs / "ansible-playbook")] if self.programs else ansible_playbook()
         command = [*program, "-i", str(self.folder / "inventory.json"), f"dbops.alembic.{playbook}", *arguments]
         given = {"schema_database_url": "{{ lookup('ansible.builtin.env', 'SHOP_DATABASE_URL') }}", **extra}
+        given = {name: value for name, value in given.items() if value is not None}
         done = subprocess.run(
             [*command, "--extra-vars", json.dumps(given)],
             stdin=subprocess.DEVNULL,

@@ -38,7 +38,7 @@ class Customers(Stage, Mortal):
         return {**super().environment, **urls, **self.watched}
 
     def play(self, playbook: str, *arguments: str, **extra: Any) -> Run:
-        run = super().play(playbook, *arguments, **{"schema_database_url": "", **extra})
+        run = super().play(playbook, *arguments, **{"schema_database_url": None, **extra})
         assert not any(database.password in run.output for database in self.others)
         return run
 
@@ -104,7 +104,7 @@ def test_what_differs_is_told_and_refused_where_that_is_wanted(shop: Customers) 
 
 def test_playbooks_that_know_one_database_say_so(shop: Customers) -> None:
     records = len(shop.records())
-    for playbook in ("rolling", "rollback", "restore", "backup"):
+    for playbook in ("rolling", "rollback", "restore"):
         refused = shop.play(playbook, release_version="1.2")
         assert refused.status == 2 and "No host was touched" in refused.output and "many databases" in refused.output, (
             refused.output
@@ -118,6 +118,31 @@ def test_the_plan_of_a_release(shop: Customers) -> None:
     assert planned.status == 0 and "acme, globex, hooli" in planned.output and "Customers have a country" in planned.output, (
         planned.output
     )
+
+
+@pytest.mark.slow
+def test_each_has_an_archive_and_one_is_restored(shop: Customers) -> None:
+    """One that can not be archived keeps none of the others from it, and what is restored of one is of that alone."""
+    assert shop.play("backup").status == 0
+    archives = {
+        database.name: list((shop.folder / "archives").glob(f"{database.name}*.pgc")) for database in shop.databases.values()
+    }
+    assert all(len(found) == 1 for found in archives.values()), archives
+    odd = [{"name": "nobody", "url": "postgresql+psycopg://nobody@127.0.0.1:1/nothing"}]
+    partly = shop.play("backup", fleet_databases=[*odd, *shop.variables["fleet_databases"][:1]])
+    assert partly.status == 2 and "1 of 2 databases were not archived: nobody" in partly.output, partly.output
+    assert len(list((shop.folder / "archives").glob(f"{shop.database.name}*.pgc"))) == 2
+
+    globex, acme = shop.databases["globex"], shop.databases["acme"]
+    for database in (globex, acme):
+        database.fetch("insert into customers (name, email) values ('late', 'late@example.org')")
+    url = "{{ lookup('ansible.builtin.env', 'SHOP_OF_GLOBEX') }}"
+    given = {"fleet_databases": [], "schema_database_url": url, "deployment_rows_given_up": -1}
+    run = shop.play("restore", deployment_restore_from=str(archives[globex.name][0]), **given)
+    assert run.status == 0 and shop.serves("1.1"), run.output
+    late = "select count(*) from customers where name = 'late'"
+    assert globex.fetch(late) == [(0,)] and acme.fetch(late) == [(1,)]
+    acme.fetch("delete from customers where name = 'late'")
 
 
 def test_one_that_fails_takes_all_back(shop: Customers) -> None:
