@@ -56,7 +56,7 @@ user)
   sed -e '/^User=/d; /^Group=/d; s/^WantedBy=.*/WantedBy=default.target/' "$(systemctl show --value --property=FragmentPath shop)" \
     > /root/.config/systemd/user/shop.service
   # These hosts have no logind, which is what starts it elsewhere.
-  mkdir -p -m 700 /run/user/0
+  mkdir -p /run/user/0 && chmod 700 /run/user/0
   systemd-run --unit=manager-of-root --property=Delegate=yes --setenv=XDG_RUNTIME_DIR=/run/user/0 --setenv=HOME=/root \
     /lib/systemd/systemd --user
   for _ in $(seq 300); do mine is-active default.target > /dev/null 2>&1 && break; sleep 0.2; done
