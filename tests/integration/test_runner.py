@@ -71,8 +71,8 @@ class Private:
         secret = self.stage.folder / "url"  # what is in the environment or on the command line is in the artefacts
         secret.write_text(self.stage.database.url())
         given = {"schema_database_url": f"{{{{ lookup('ansible.builtin.file', '{secret}') }}}}"}
-        settings = {"ANSIBLE_COLLECTIONS_PATH": f"{TREE}:{environments.apart('awx.awx')}", "ANSIBLE_HOME": str(CACHE / "ansible")}
-        for name, content in {"env/extravars": given, "env/envvars": {**settings, "ANSIBLE_NOCOLOR": "1"}}.items():
+        settings = {"ANSIBLE_HOME": str(CACHE / "ansible"), "ANSIBLE_NOCOLOR": "1"}
+        for name, content in {"env/extravars": given, "env/envvars": settings}.items():
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(content))
@@ -92,7 +92,9 @@ class Private:
         told = [*arguments, *(["--extra-vars", json.dumps(extra)] if extra else [])]
         dropped = ("ANSIBLE_", "PYTHON", "PG", "AWX_", "RUNNER_")
         ours = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-        path = f"{self.folder.parent / 'bin'}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{ours['PATH']}"
+        ours["ANSIBLE_COLLECTIONS_PATH"] = str(TREE)
+        places = [self.folder.parent / "bin", Path(sys.executable).parent][playbook == "awx" :]  # that one with a collection more
+        path = os.pathsep.join([*map(str, places), ours["PATH"]])
         subprocess.run(
             [*command, *([f"--cmdline={shlex.join(told)}"] if told else [])],
             env={**ours, "PATH": path, "LC_ALL": "C.UTF-8", **(environment or {})},
@@ -157,7 +159,8 @@ def awx(private: Private) -> Ended:
     made = Awx()
     try:
         told = {"awx_application": "shop", "awx_project_url": "https://git.example.com/x.git", "awx_environment_image": "x"}
-        asks = {"CONTROLLER_HOST": made.url, "CONTROLLER_OAUTH_TOKEN": "token"}
+        path = f"{TREE}:{environments.apart('awx.awx')}"
+        asks = {"CONTROLLER_HOST": made.url, "CONTROLLER_OAUTH_TOKEN": "token", "ANSIBLE_COLLECTIONS_PATH": path}
         return private.run("awx", "--check", environment=asks, **told)
     finally:
         made.close()

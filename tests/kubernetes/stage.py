@@ -119,6 +119,7 @@ class Stage(Mortal):
             "schema_sessions_wait_seconds": 15,
             "schema_sessions_terminate_enabled": True,
             "deployment_record_directory": f"{self.folder}/records",
+            "deployment_record_store": "auto" if self.jobs else "directory",  # this machine may be a container itself
             "backup_archive_directory": f"{self.folder}/archives",
             "backup_programs_directory": str(self.server.binaries),
         }
