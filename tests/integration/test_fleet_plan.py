@@ -124,3 +124,23 @@ def test_databases_of_mariadb(newest: Application, mariadb: MariaDB, tmp_path: P
     assert told(plan["drift"]) == [(("b",), [("extra", "index", "users.by_hand")])]
     for database in made:
         database.drop()
+
+
+@pytest.mark.slow
+def test_two_hundred_files_are_rehearsed_as_often_as_there_are_kinds(newest: Application, tmp_path: Path) -> None:
+    first = SqliteDatabase(tmp_path / "t000.sqlite")
+    project = newest.project("linear")
+    ok(Fleet(newest, project, [{"name": "t000", "url": first.url()}], tmp_path).run(revision="r003"))
+    files = [first] + [SqliteDatabase(tmp_path / f"t{number:03}.sqlite") for number in range(1, 200)]
+    for file in files[1:]:
+        file.path.write_bytes(first.path.read_bytes())
+    for number in (7, 77, 177):
+        files[number].fetch("create index by_hand on users (name)")
+    fleet = Fleet(newest, project, [{"name": file.path.stem, "url": file.url()} for file in files], tmp_path, parallel=4)
+    plan = ok(fleet.run("planned", way_back=["snapshot"]))
+    assert [(kind["count"], kind["rehearsed"], kind["mode"]) for kind in plan["plans"]] == [
+        (197, "t000", "rehearsal"),
+        (3, "t007", "rehearsal"),
+    ]
+    assert told(plan["drift"]) == [(("t007", "t077", "t177"), [("extra", "index", "by_hand")])]
+    assert [(way["way"], way["count"]) for way in plan["ways_back"]] == [("snapshot", 200)]
