@@ -38,8 +38,11 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         names = [list(WRITERS)]
-        _result, options = self.validate_argument_spec({name: {"type": "dict"} for name in WRITERS}, names, required_one_of=names)
+        spec: dict[str, Any] = {**{name: {"type": "dict"} for name in WRITERS}, "handed_on": {"type": "bool", "default": False}}
+        _result, options = self.validate_argument_spec(spec, names, required_one_of=names)
         lines = [line for name, writer in WRITERS.items() if options[name] is not None for line in writer(clean(options[name]))]
         if not self._task.no_log and not told_by_callback():
             display.display("\n".join(["", *lines]))
-        return {"changed": False, "lines": lines}
+        found = {f"dbops_{name}": options[name] for name in WRITERS if options[name] is not None}
+        stats = {"ansible_stats": {"data": found, "per_host": False, "aggregate": True}} if options["handed_on"] else {}
+        return {"changed": False, "lines": lines, **stats}

@@ -13,7 +13,7 @@ author:
   - dbops.alembic contributors (@dbops)
 description:
   - Returns the migrator, which is the first host of its group or else of the application's, and then the hosts of the application.
-positional: _input, migrator_group, application_group, hostvars, run
+positional: _input, migrator_group, application_group, hostvars, run, step
 options:
   _input:
     description:
@@ -41,6 +41,13 @@ options:
         a pattern that no host matches is returned, so that the play prints and does nothing.
     type: str
     default: ''
+  step:
+    description:
+      - A step of the pass. Where every host of the application has taken it already, as one does that gives its traffic back by
+        being started, nobody is returned either.
+    type: str
+    default: ''
+    version_added: 0.2.0
 notes:
   - Each task of a run is a process of its own, forked from the one that reads the playbook. A filter in the C(hosts) of a play
     is loaded by that one, so that not every task has to load the filters again.
@@ -73,17 +80,26 @@ def deployment_hosts(
     application_group: str = "application",
     hostvars: Mapping[str, Mapping[str, Any]] | None = None,
     run: str = "",
+    step: str = "",
 ) -> list[str]:
     migrators = [str(host) for host in groups.get(migrator_group) or ()]
-    hosts = list(dict.fromkeys([*migrators[:1], *map(str, groups.get(application_group) or ())]))
-    if run and hostvars is not None and (not hosts or _runs(hostvars, hosts[0]) != run):  # none where a playbook is only listed
+    serving = [str(host) for host in groups.get(application_group) or ()]
+    hosts = list(dict.fromkeys([*migrators[:1], *serving]))
+    if not run or hostvars is None:  # none where a playbook is only listed
+        return hosts
+    if not hosts or _runs(hostvars, hosts[0]) != run:
         return [NOBODY]
-    return hosts
+    return [NOBODY] if step and all(f"{run} {step}" in _reached(hostvars, host) for host in serving) else hosts
 
 
 def _runs(hostvars: Mapping[str, Mapping[str, Any]], migrator: str) -> str:
     state = hostvars[migrator].get("_deployment_state") if migrator in hostvars else None
     return str((state or {}).get("run") or "")
+
+
+def _reached(hostvars: Mapping[str, Mapping[str, Any]], host: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = hostvars[host].get("_deployment_reached") or {} if host in hostvars else {}
+    return found
 
 
 class FilterModule:

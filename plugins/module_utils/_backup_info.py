@@ -44,20 +44,25 @@ def bridge_of(module: Any) -> Bridge:
 
 
 def run_backup_info(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dict[str, Any]:
-    """Return the module's result.
+    """Return the module's result; afterwards the bridge is closed.
 
     :param run: ``run_command`` of the module.
     :raises MigrationError: what kept it from being found out, but for a kind of database that has archives only.
     """
     try:
-        possible = _snapshot(bridge, _part(snapshot_info_spec(), params))
-        way = "snapshot" if params["snapshot"] and possible["possible"] else "archive" if params["archive"] else "none"
-        asked = params["check"] == "always" or (params["check"] == "way_back" and way == "archive")
-        wanted = {**_part(restore_info_spec(), params), "archive": None}  # there it is the path of one
-        check = _archive(bridge, wanted, run) if asked else {}
+        return backup_facts(bridge, params, run)
     finally:
         if isinstance(bridge, WarmBridge):
             bridge.close()
+
+
+def backup_facts(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dict[str, Any]:
+    """Return what :func:`run_backup_info` does, over a bridge that stays open."""
+    possible = _snapshot(bridge, _part(snapshot_info_spec(), params))
+    way = "snapshot" if params["snapshot"] and possible["possible"] else "archive" if params["archive"] else "none"
+    asked = params["check"] == "always" or (params["check"] == "way_back" and way == "archive")
+    wanted = {**_part(restore_info_spec(), params), "archive": None}  # there it is the path of one
+    check = _archive(bridge, wanted, run) if asked else {}
     plan = {"way_back": way, "refused": possible["refused"]}
     return {
         "changed": False,

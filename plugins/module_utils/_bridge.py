@@ -33,11 +33,14 @@ Event = Dict[str, Any]
 
 
 @functools.lru_cache(maxsize=None)  # read once: a module that goes on by itself loses the archive that it came in
-def worker_sources(operation: str) -> Mapping[str, str]:
-    """Return module name → source of the files that ``operation`` needs, under the names that they have in the worker."""
-    find(operation)  # loads what it needs
+def worker_sources(*operations: str) -> Mapping[str, str]:
+    """Return module name → source of the files that ``operations`` need, under the names that they have in the worker."""
+    for operation in operations:
+        find(operation)  # loads what it needs
     package = supervisor.__name__.rpartition(".")[0]
-    needless = tuple(f"{package}.{part}" for part, start in PARTS.items() if not operation.startswith(start))
+    needless = tuple(
+        f"{package}.{part}" for part, start in PARTS.items() if not any(operation.startswith(start) for operation in operations)
+    )
     found = {boot.PACKAGE: ""}
     for name, module in sorted(sys.modules.items()):
         if name.startswith(package + ".") and not name.startswith(needless):
@@ -50,7 +53,7 @@ def payload(request: Mapping[str, Any], descriptor: int, entry: str = "superviso
 
     :param entry: the worker's file whose ``serve`` takes the request.
     """
-    sources = worker_sources(str(request.get("operation")))
+    sources = worker_sources(str(request.get("operation")), *request.get("besides", ()))
     body = {"sources": sources, "request": dict(request), "descriptor": descriptor, "entry": entry}
     return b"\n".join(json.dumps(part).encode() for part in (inspect.getsource(boot), body))
 

@@ -15,6 +15,8 @@ from ._worker.redaction import redactor_for
 
 #: Guards that the option ``accept`` lifts.
 GUARDS = ["logical_replication_slots", "subscriptions", "security_labels", "insufficient_space", "pooler", "database_missing"]
+#: Of pg_dump.
+FORMATS = ["custom", "directory", "plain"]
 
 
 def database_spec() -> ArgumentSpec:

@@ -160,9 +160,10 @@ def read(path: str) -> str | None:
         if file_at(path) == "file":
             raise
         return None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)  # Python makes no file object of a folder
+        return None
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
         return file.read(1 << 26).decode("utf-8", "replace")
 
 

@@ -13,7 +13,8 @@ from ._archives import replaceable, shows_archive
 from ._argspec import ArgumentSpec
 from ._core import owned
 from ._core.diff import text_diff
-from ._owned import checked, demand, file_at, look, make_folder, read, remove
+from ._errors import MigrationError
+from ._owned import checked, demand, file_at, look, make_folder, read, remove, write
 
 #: What a report of ours has in its first lines, and what those of the first version have instead.
 REPORT = '<meta name="generator" content="dbops.alembic">'
@@ -38,6 +39,69 @@ def owned_path_spec() -> ArgumentSpec:
     )
 
 
+def owned_files_spec() -> ArgumentSpec:
+    file = dict(
+        path=dict(type="path", required=True), content=dict(type="str", required=True), mode=dict(type="str", default="0600")
+    )
+    return ArgumentSpec(
+        options=dict(
+            files=dict(type="list", elements="dict", required=True, options=file),
+            kind=dict(type="str", choices=["plan", "report"], default="report"),
+        )
+    )
+
+
+def run_owned_files(params: Mapping[str, Any], dry: bool = False) -> dict[str, Any]:
+    """Do what the module ``owned_files`` was asked for and return its result.
+
+    :raises MigrationError: the kind of the first file that can not be written, when all the others are.
+    """
+    results: dict[str, list[str]] = {"written": [], "same": []}
+    refused: list[tuple[str, MigrationError]] = []
+    for file in params["files"]:
+        try:
+            changed = _put(file, params["kind"], dry)
+        except MigrationError as exc:
+            refused.append((file["path"], exc))
+        else:
+            results["written" if changed else "same"].append(file["path"])
+    if refused:
+        told = [{"path": path, "msg": exc.msg} for path, exc in refused]
+        first = refused[0][1]
+        raise MigrationError(" ".join(item["msg"] for item in told), first.kind, first.hint, {**results, "refused": told})
+    diff = [text_diff(path, "", f"{path}\n") for path in results["written"]]
+    return {"changed": bool(results["written"]), **results, "refused": [], "diff": diff}
+
+
+def _put(file: Mapping[str, Any], kind: str, dry: bool) -> bool:
+    """Write a file where there is none or one of ours, and say whether that changed anything."""
+    checked("path", "file", file["path"])
+    path, thing = os.path.normpath(file["path"]), KINDS[kind][0]
+    mode = _mode(file["mode"])
+    shows = _shows(path, kind, {})
+    found = look(path, shows or f"its name, {kind}", shows)
+    demand(thing, found)
+    if found.file != "absent" and read(path) == file["content"] and stat.S_IMODE(os.lstat(path).st_mode) == mode:
+        return False
+    if not dry:
+        if file_at(found.folder) == "absent":
+            make_folder(found.folder)
+        write(thing, found, file["content"], mode)
+    return True
+
+
+def _mode(text: str) -> int:
+    """:raises MigrationError: ``options_invalid``."""
+    try:
+        return int(text, 8)
+    except ValueError as exc:
+        raise MigrationError(f"{text} is no mode.", "options_invalid", 'Write it in octal digits, such as "0600".') from exc
+
+
+def _shows(path: str, kind: str, params: Mapping[str, Any]) -> str:
+    return KINDS[kind][1](path, params) if file_at(path) != "absent" else ""
+
+
 def run_owned_path(params: Mapping[str, Any], dry: bool = False) -> dict[str, Any]:
     """Do what the module ``owned_path`` was asked for and return its result.
 
@@ -45,11 +109,11 @@ def run_owned_path(params: Mapping[str, Any], dry: bool = False) -> dict[str, An
     """
     checked("path", "file", params["path"])
     path = os.path.normpath(params["path"])
-    thing, proof = KINDS[params["kind"]]
+    thing = KINDS[params["kind"]][0]
     if params["kind"] == "archive" and params["state"] == "replaceable":
         found = replaceable(path, params["database"])
     else:
-        shows = proof(path, params) if file_at(path) != "absent" else ""
+        shows = _shows(path, params["kind"], params)
         found = look(path, shows or f"its name, {params['kind']}", shows)
         demand(thing, found)
     there = found.file != "absent"

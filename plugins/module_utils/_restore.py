@@ -1,7 +1,7 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""The modules database_restore_info and database_archive: what an archive needs, and writing one."""
+"""The module database_restore_info: what an archive needs, and what it can be restored into."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from ._argspec import ArgumentSpec
 from ._bridge import Bridge
 from ._core import archive_list, dumpable, restorable
 from ._core.finding import Finding
-from ._database import database_spec, run_database
+from ._database import FORMATS, database_spec, run_database
 from ._errors import MigrationError
 
 #: Kind of database → the program that writes its archives.
 PROGRAMS = {"postgresql": "pg_dump", "mysql": "mysqldump", "mariadb": "mysqldump"}
-FORMATS = ["custom", "directory", "plain"]
 Run = Callable[..., "tuple[int, str, str]"]
 
 
@@ -31,31 +30,6 @@ def restore_info_spec() -> ArgumentSpec:
             program_check=dict(type="bool", default=True),
         )
     )
-
-
-def dump_spec() -> ArgumentSpec:
-    return database_spec() + ArgumentSpec(
-        options=dict(
-            path=dict(type="path", required=True),
-            format=dict(type="str", default="custom", choices=FORMATS),
-            jobs=dict(type="int", default=1),
-            database=dict(type="str"),
-            programs=dict(type="path"),
-            count=dict(type="bool", default=False),
-            checksum=dict(type="bool", default=False),
-        )
-    )
-
-
-def run_dump(bridge: Bridge, params: Mapping[str, Any], dry: bool = False) -> dict[str, Any]:
-    """Write the archive and return the module's result.
-
-    :raises MigrationError: ``archive_failed`` with the words of pg_dump, and what can happen on the way to the database.
-    """
-    if dry:
-        return {"changed": True, "path": params["path"]}
-    request = {**params, "count": "exact" if params["count"] else ""}
-    return run_database(bridge, request, "database_dump")
 
 
 def run_restore_info(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass, field
 from typing import IO, Any, Callable, Iterator, Mapping
 
-from ._bridge import Bridge, Event, checked, death, lines_of, messages_of, worker_sources, write_line
+from ._bridge import Bridge, Event, checked, death, is_alone, lines_of, messages_of, worker_sources, write_line
 from ._worker import several
 
 OPERATION = "database_steps"
@@ -21,16 +21,18 @@ class _Worker:
     """A running worker.
 
     :param commands: where it reads requests from.
+    :param waits: whether anybody waits for its answers.
     """
 
     process: subprocess.Popen[bytes]
     commands: int
     replies: IO[bytes]
     errors: IO[bytes]
+    waits: Callable[[], bool]
     messages: Iterator[dict[str, Any]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.messages = messages_of(lines_of(self.replies, lambda: True))
+        self.messages = messages_of(lines_of(self.replies, self.waits))
 
     def ask(self, request: Mapping[str, Any]) -> None:
         write_line(self.commands, request)
@@ -51,6 +53,8 @@ class WarmBridge(Bridge):
     """A bridge whose requests go to one worker. One that died is started again with the next request.
 
     :param first: what all requests have in common: the environment and the URL.
+    :param besides: an operation that needs more of the worker than steps on a database do.
+    :param outlives: whether it goes on when whoever asked for it is gone.
     :param own: descriptors that the worker keeps open for as long as it lives.
     :param listeners: called with each event as well.
     """
@@ -58,6 +62,8 @@ class WarmBridge(Bridge):
     first: Mapping[str, Any] = field(default_factory=dict)
     own: tuple[int, ...] = ()
     listeners: list[Callable[[Event], None]] = field(default_factory=list)
+    besides: tuple[str, ...] = ()
+    outlives: bool = True
     _running: list[_Worker] = field(default_factory=list)
 
     def call(self, request: Mapping[str, Any], on_event: Callable[[Event], None] = lambda event: None) -> dict[str, Any]:
@@ -78,8 +84,9 @@ class WarmBridge(Bridge):
         raise death(request, *self.close())
 
     def _start(self) -> _Worker:
-        first = dict(self.first, operation=OPERATION)
-        return _Worker(*self.start_serving(first, several.__name__.rpartition(".")[2], self.own))
+        first = dict(self.first, operation=OPERATION, besides=self.besides)
+        started = self.start_serving(first, several.__name__.rpartition(".")[2], self.own)
+        return _Worker(*started, lambda: self.outlives or not is_alone())
 
     def close(self) -> tuple[int, bytes]:
         """Let the worker end, if there is one; return its status and what it printed."""

@@ -15,7 +15,9 @@ description:
   - Runs C(pg_dump) on this host, reaching the server as O(url) says. What it says when it fails is in the message.
   - With O(count) the rows of every table are counted in the same snapshot of the database that C(pg_dump) reads, while others go on
     writing, so that a restore of the archive can be compared with them.
-  - The archive is written under the name that is given; give it its final name when it is whole.
+  - With O(directory) it is written there under a temporary name, read back, given its name and described, as
+    M(dbops.alembic.archive_folder) does it in single steps; so that one under its own name is always whole.
+  - With O(path) the archive is written under the name that is given; give it its final name when it is whole.
 extends_documentation_fragment:
   - dbops.alembic.application
   - dbops.alembic.application.job
@@ -25,15 +27,45 @@ attributes:
   check_mode:
     support: full
     details:
-      - Nothing is written, and nothing is looked at.
+      - Nothing is written. The database is not looked at; whether the folder can be used and has the room is.
   diff_mode:
-    support: none
+    support: partial
+    details:
+      - Which archives there are, with O(directory).
 options:
   path:
     description:
       - Where the archive is written on this host. A file that is there is written over.
+      - Either this or O(directory) is needed.
     type: path
-    required: true
+  directory:
+    description:
+      - The folder of the archives. It is made with mode C(0700) when it is missing; one that everybody may write to is refused.
+    type: path
+    version_added: 0.2.0
+  name:
+    description:
+      - The file name of the archive in O(directory). An archive of this database that has the name already is replaced.
+    type: str
+    version_added: 0.2.0
+  described_as:
+    description:
+      - The database that the archive in O(directory) is of, as what is written beside it has it. It is another than O(database)
+        where that is a snapshot of it.
+    type: str
+    version_added: 0.2.0
+  facts:
+    description:
+      - What is known of the archive in O(directory) and is written beside it, such as its format and its revisions.
+    type: dict
+    default: {}
+    version_added: 0.2.0
+  space_needed:
+    description:
+      - How many bytes have to be free in O(directory), or nothing is written.
+    type: int
+    default: 0
+    version_added: 0.2.0
   format:
     description:
       - The format of C(pg_dump).
@@ -64,6 +96,7 @@ options:
     type: bool
     default: false
 seealso:
+  - module: dbops.alembic.archive_folder
   - module: dbops.alembic.database_restore_info
   - plugin: dbops.alembic.archive_proof
     plugin_type: filter
@@ -77,6 +110,15 @@ EXAMPLES = r"""
     path: /var/backups/orders/.partial-orders.pgc
     count: true
   register: orders_archive
+
+- name: Write one, and keep it whole or not at all
+  dbops.alembic.database_archive:
+    url: "{{ orders_database_url }}"
+    virtualenv: /srv/orders/current/.venv
+    directory: /var/backups/orders
+    name: orders-20260301.pgc
+    described_as: orders
+    facts: {format: custom}
 """
 
 RETURN = r"""
@@ -85,6 +127,11 @@ path:
   returned: success
   type: str
   sample: /var/backups/orders/.partial-orders.pgc
+archive:
+  description: What is written beside the archive, as RV(dbops.alembic.archive_folder#module:archive). V(null) in check mode.
+  returned: success with O(directory)
+  type: dict
+  sample: {path: /var/backups/orders/orders-20260301.pgc, database: orders, bytes: 104857}
 tables:
   description: What each table holds in the archive, as RV(dbops.alembic.database_rows#module:tables). Nothing without O(count).
   returned: success, not in check mode
@@ -122,15 +169,17 @@ sqlstate:
   sample: "42501"
 """
 
+import time
+
 from ansible_collections.dbops.alembic.plugins.module_utils._bridge import Bridge
+from ansible_collections.dbops.alembic.plugins.module_utils._dump import dump_spec, run_dump
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
-from ansible_collections.dbops.alembic.plugins.module_utils._restore import dump_spec, run_dump
 
 
 def main() -> None:
     module = dump_spec().create_module()
     try:
-        result = run_dump(Bridge.for_module(module), module.params, module.check_mode)
+        result = run_dump(Bridge.for_module(module), module.params, module.run_command, time.time(), module.check_mode)
     except MigrationError as exc:
         exc.fail(module)
     module.exit_json(**result)

@@ -25,6 +25,13 @@ options:
   archive:
     description: The fact C(backup_archive) of the role P(dbops.alembic.backup#role); empty in check mode.
     type: dict
+  handed_on:
+    description:
+      - Whether to hand it to what runs the playbook too, as M(ansible.builtin.set_stats) does, under the name C(dbops_deployment),
+        C(dbops_status) or C(dbops_archive).
+    type: bool
+    default: false
+    version_added: 0.2.0
 extends_documentation_fragment:
   - dbops.alembic.attributes
 attributes:

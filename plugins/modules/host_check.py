@@ -9,7 +9,8 @@ DOCUMENTATION = r"""
 module: host_check
 short_description: Find out whether a host brings what a deployment needs
 description:
-  - Looks at everything at once, before anything is built or stopped, and returns all that is wrong, each with what to do.
+  - Looks at everything at once, before anything is built or stopped, and returns all that is wrong, each with what to do; and
+    what a deployment has to know of the host, so that it asks once.
   - What is wrong with the host is returned and is no failure.
 extends_documentation_fragment:
   - dbops.alembic.application_host.manager
@@ -137,6 +138,28 @@ remarks:
   type: list
   elements: str
   sample: []
+release:
+  description: The releases of the host, as M(dbops.alembic.release_folder_info) returns them.
+  returned: with O(root), where they could be read
+  type: dict
+  sample: {version: 1.4.0, prepared: false, active_version: 1.3.0, releases: [1.3.0], refused: []}
+services:
+  description: The services as they are, as RV(dbops.alembic.application_host_info#module:services).
+  returned: with O(services), where their manager could be asked
+  type: list
+  elements: dict
+  sample: [{service: shop-web, name: shop-web.service, part: member, state: active, runs: true}]
+states:
+  description: The state of each in its manager's own words, as RV(dbops.alembic.application_host_info#module:states).
+  returned: with O(services), where their manager could be asked
+  type: dict
+  sample: {shop-web: active}
+temporary:
+  description: Folders of this collection that are there for the time of a run, as M(ansible.builtin.find) would tell of them.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -145,10 +168,10 @@ from ansible_collections.dbops.alembic.plugins.module_utils._host.needs import l
 
 def main() -> None:
     module = AnsibleModule(argument_spec=needs_options(), supports_check_mode=True)
-    problems, remarks = look(module.params)
-    for text in remarks:
+    found = look(module.params)
+    for text in found.remarks:
         module.warn(text)
-    module.exit_json(changed=False, problems=problems, remarks=remarks)
+    module.exit_json(changed=False, problems=found.problems, remarks=found.remarks, **found.facts)
 
 
 if __name__ == "__main__":

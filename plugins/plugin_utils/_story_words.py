@@ -23,6 +23,7 @@ ARCHIVING = "Write the archive"
 #: Modules of ours whose work is a step of its own, within a play of one host. Others belong to the step of their play.
 DEEDS: dict[str, str] = {
     "alembic_plan": "Rehearse the pending revisions",
+    "database_preflight": "Rehearse the pending revisions",
     "alembic_upgrade": "Upgrade the database",
     "alembic_downgrade": "Downgrade the database",
     "alembic_fleet": "Upgrade many databases",
@@ -113,6 +114,10 @@ def _planned(result: Result) -> str:
     return str(result.get("route") or "").replace("_", " ")
 
 
+def _found_out(result: Result) -> str:
+    return _planned(part(result.get("rehearsal"))) or ("" if part(result.get("plan")).get("pending") else "nothing is pending")
+
+
 def _written(result: Result) -> str:
     archive = part(result.get("archive")) or result
     return size(archive["bytes"]) if archive.get("bytes") else ""
@@ -128,6 +133,7 @@ _TOLD: dict[str, Callable[[Result], str]] = {
     "database_steps": _stepped,
     "alembic_fleet": _counted,
     "alembic_plan": _planned,
+    "database_preflight": _found_out,
     "database_archive": _written,
     "kubernetes_archive": _written,
     "backfill": _filled,

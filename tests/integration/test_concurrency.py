@@ -16,13 +16,12 @@ import pytest
 from support.application import Application, describe, journal, ok, revisions
 from support.race import RUNNERS, by_command_line, by_module
 
-ROUNDS = int(os.environ.get("DBOPS_ROUNDS") or (20 if os.environ.get("DBOPS_TEST_ALL") else 2))
+ROUNDS = int(os.environ.get("DBOPS_ROUNDS") or (20 if os.environ.get("DBOPS_TEST_ALL") else 1))
 WRITTEN = {"race": ["j001", "j002", "j003"], "race_autocommit": ["jj001", "jj002", "jj003"]}
 # where to start: on an empty database, or with two revisions pending
 STARTS = pytest.mark.parametrize("applied", [pytest.param(0, id="empty", marks=pytest.mark.slow), pytest.param(1, id="pending")])
-KINDS = pytest.mark.parametrize("kind", list(WRITTEN))
-#: For what another driver or a pooler adds, one kind stands for both.
-ONE_KIND = pytest.mark.parametrize("kind", ["race", pytest.param("race_autocommit", marks=pytest.mark.slow)])
+#: What differs is whether the second revision is in a transaction of its own; one kind stands for both.
+KINDS = pytest.mark.parametrize("kind", ["race", pytest.param("race_autocommit", marks=pytest.mark.slow)])
 
 
 def number(app: Application) -> int:
@@ -57,7 +56,7 @@ def test_postgresql(app: Application, postgres: Any, kind: str, applied: int) ->
     rounds(app, postgres.database, kind, applied, lambda database: database.url())
 
 
-@ONE_KIND
+@KINDS
 def test_postgresql_with_asyncpg(app: Application, postgres: Any, kind: str) -> None:
     rounds(app, postgres.database, kind, 0, lambda database: database.url("asyncpg"), "async_env")
 
@@ -69,7 +68,7 @@ def test_postgresql_with_psycopg(app: Application, postgres: Any, kind: str) -> 
     rounds(app, postgres.database, kind, 0, lambda database: database.url("psycopg"))
 
 
-@ONE_KIND
+@KINDS
 def test_behind_a_transaction_pooler(app: Application, postgres: Any, pgbouncer: Any, kind: str) -> None:
     rounds(app, postgres.database, kind, 0, lambda database: database.url(port=pgbouncer.port))
 
@@ -95,7 +94,7 @@ def test_create_index_concurrently(app: Application, postgres: Any) -> None:
         database.drop()
 
 
-@ONE_KIND
+@KINDS
 def test_the_plain_command_line_fails_the_same(app: Application, postgres: Any, kind: str) -> None:
     """The control: without a lock some of the eight fail or write twice, so the tests above can fail."""
     database = postgres.database()

@@ -45,6 +45,55 @@ def test_pg_dump_says_itself_why_it_failed(pg: PostgresDatabase, tmp_path: Path)
     assert "can not be run" in told["msg"]
 
 
+def whole(pg: PostgresDatabase, folder: Path, form: str = "custom", **options: Any) -> dict[str, Any]:
+    given = {"directory": str(folder), "name": f"shop-1.{form}", "described_as": "shop", "facts": {"format": form}}
+    return Caller(pg)("archive", **{**given, "format": form, "programs": str(pg.server.binaries), **options})
+
+
+@pytest.mark.parametrize("form", ["custom", "plain", pytest.param("directory", marks=pytest.mark.slow)])
+def test_one_under_its_own_name_is_whole_and_described(pg: PostgresDatabase, tmp_path: Path, form: str) -> None:
+    pg.fetch(f"set role {pg.role}; create table t (id int); insert into t values (1), (2)")
+    folder = tmp_path / "archives"
+    dry = ok(whole(pg, folder, form, check=True))
+    assert dry["changed"] and dry["archive"] is None and not folder.exists()
+    for _again in range(2):
+        told = ok(whole(pg, folder, form, count=True))
+        path = Path(told["path"])
+        assert told["changed"] and told["tables"]["public.t"]["rows"] == 2 and told["diff"]["after"].startswith(f"{path}\n")
+        assert sorted(entry.name for entry in folder.iterdir()) == [path.name, f"{path.name}.json"]
+        assert json.loads(Path(f"{path}.json").read_text()) == told["archive"]
+        assert (told["archive"]["database"], told["archive"]["format"]) == ("shop", form)
+        assert folder.stat().st_mode & 0o777 == 0o700 and path.stat().st_mode & 0o077 == 0
+
+
+def test_one_that_can_not_be_read_back_does_not_get_its_name(pg: PostgresDatabase, tmp_path: Path) -> None:
+    programs, folder = tmp_path / "programs", tmp_path / "archives"
+    programs.mkdir()
+    for program, end in (("pg_dump", "&& truncate --size=100 $PATH_OF"), ("pg_restore", "")):
+        script = '#!/bin/sh\nfor last; do case "$last" in --file=*) PATH_OF="${last#--file=}";; esac; done\n'
+        (programs / program).write_text(f'{script}{pg.server.binaries}/{program} "$@" {end}\n')
+        (programs / program).chmod(0o755)
+    told = failed(whole(pg, folder, programs=str(programs)), "archive_failed")
+    assert "can not be read back" in told["msg"] and [entry.name for entry in folder.iterdir()] == [".dbops-partial-shop-1.custom"]
+    told = failed(whole(pg, folder, "plain", programs=str(programs)), "archive_failed")
+    assert "not whole" in told["msg"] and not (folder / "shop-1.plain").exists()
+    assert ok(whole(pg, folder))["archive"] and sorted(entry.name for entry in folder.iterdir() if "custom" in entry.name) == [
+        "shop-1.custom",
+        "shop-1.custom.json",
+    ], "what was left of the first one is gone"
+
+
+def test_what_keeps_it_from_being_written_is_told_before(pg: PostgresDatabase, tmp_path: Path) -> None:
+    folder = tmp_path / "archives"
+    told = failed(whole(pg, folder, space_needed=1 << 60), "insufficient_space")
+    assert "may need up to 1152921504606 MB" in told["msg"] and "backup_archive_space_factor" in told["hint"]
+    (folder / "shop-1.custom").write_text("somebody's")
+    failed(whole(pg, folder), "not_ours")
+    assert (folder / "shop-1.custom").read_text() == "somebody's"
+    folder.chmod(0o777)
+    failed(whole(pg, folder), "folder_unusable")
+
+
 def test_another_database_has_another_program(sqlite: SqliteDatabase, tmp_path: Path) -> None:
     sqlite.fetch("create table t (id integer)")
     failed(Caller(sqlite)("archive", path=str(tmp_path / "archive")), "unsupported_database")

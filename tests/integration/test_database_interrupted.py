@@ -20,6 +20,8 @@ from support.waiting import PATIENCE
 from support.whole_database import Caller, attributes, made, names, two_servers
 
 server = pytest.fixture(scope="module", params=["installed"])(two_servers)
+#: Before which steps it is killed: each second one, or all.
+EVERY = pytest.mark.parametrize("every", [2, pytest.param(1, marks=pytest.mark.slow)])
 
 
 @pytest.fixture
@@ -65,7 +67,8 @@ def put_right(shop: PostgresDatabase, held: Any, call: Caller, **following: Any)
     return done
 
 
-def test_killed_before_every_step_of_making(shop: PostgresDatabase, tmp_path: Path) -> None:
+@EVERY
+def test_killed_before_its_steps_of_making(shop: PostgresDatabase, tmp_path: Path, every: int) -> None:
     call, held = Caller(shop), attributes(shop.server, shop.name)
     taken, at, seen = f"{shop.name}_taken", 1, set()
     while True:
@@ -79,13 +82,14 @@ def test_killed_before_every_step_of_making(shop: PostgresDatabase, tmp_path: Pa
         done = put_right(shop, held, call, state="repaired")
         assert done["repaired"] == announced and done["changed"] == bool(announced)
         assert names(shop.server, taken) == [entry["name"] for entry in done["snapshots"]] == [], "half a copy is gone"
-        at += 1
-    assert len(steps) == at - 1 and at > 8, steps
+        at += every
+    assert at - every <= len(steps) < at and at > 8, steps
     assert {("closed", False), ("closed", True), ("open", False)} <= seen, (seen, steps)
     assert count(shop) == 100 and names(shop.server, taken) == [taken] and told["repaired"] == []
 
 
-def test_killed_before_every_step_of_going_back(shop: PostgresDatabase, tmp_path: Path) -> None:
+@EVERY
+def test_killed_before_its_steps_of_going_back(shop: PostgresDatabase, tmp_path: Path, every: int) -> None:
     call, held = Caller(shop), attributes(shop.server, shop.name)
     at, states = 1, set()
     while True:
@@ -101,7 +105,7 @@ def test_killed_before_every_step_of_going_back(shop: PostgresDatabase, tmp_path
         states.add(attributes(shop.server, shop.name)[3])
         done = put_right(shop, held, call, state="restored", name=taken)
         assert count(shop) == 100 and shop.server.fetch("select count(*) from orders", name=done["kept"]) == [(10,)]
-        at += 1
+        at += every
     assert at > 8 and states == {True, False}, steps
     assert count(shop) == 100 and attributes(shop.server, shop.name) == held
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -18,13 +19,22 @@ pytestmark = pytest.mark.timeout(1800)
 
 #: Notes its name, the status that the application on this host answers with, and the revision of the database.
 NOTE = """
-- name: Ask the application
-  ansible.builtin.uri: {{url: "http://127.0.0.1:{{{{ shop_port }}}}/health", status_code: [-1, 200, 500, 503]}}
-  register: answer
-  failed_when: false
+- name: Ask the application and note it
+  ansible.builtin.command:
+    argv: [{python}, {ask}, "{{{{ shop_port }}}}", {log}, {name}, "{{{{ inventory_hostname }}}}"]
+"""
+ASK = """
+import sys, urllib.error, urllib.request
 
-- name: Note it
-  ansible.builtin.shell: echo {name} {{{{ inventory_hostname }}}} {{{{ answer.status }}}} >> {log}
+port, log, *note = sys.argv[1:]
+try:
+    status = urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=60).status
+except urllib.error.HTTPError as error:
+    status = error.code
+except OSError:
+    status = -1
+with open(log, "a") as noted:
+    noted.write(" ".join([*note, str(status)]) + "\\n")
 """
 FAIL = "\n- name: Fail\n  ansible.builtin.fail: {{msg: the pager does not answer}}\n  when: inventory_hostname == '{host}'\n"
 THERE = [
@@ -51,7 +61,8 @@ ON_HOSTS = {f"{when}_{step}" for when in ("before", "after") for step in ("drain
 class Hooks:
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
-        self.folder, self.log = folder, folder / "log"
+        self.folder, self.log, self.ask = folder, folder / "log", folder / "ask.py"
+        self.ask.write_text(ASK)
 
     def files(self, *failing: str, host: str = "shop1") -> dict[str, str]:
         """What deployment_hooks takes: all there are, or those that are to be `failing` on that host."""
@@ -59,7 +70,8 @@ class Hooks:
         found = {}
         for name in set(failing) or {*THERE, *SERVED, *BACK}:
             path = self.folder / f"{name}.yml"
-            text = NOTE.format(name=name, log=self.log) + (FAIL.format(host=host) if name in failing else "")
+            note = NOTE.format(name=name, log=self.log, python=sys.executable, ask=self.ask)
+            text = note + (FAIL.format(host=host) if name in failing else "")
             path.write_text(text)
             found[name] = str(path)
         return found
@@ -122,6 +134,7 @@ def test_those_of_the_way_back(stage: Stage, tmp_path: Path) -> None:
     run = stage.play("maintenance_window", release_version="unhealthy", deployment_hooks=hooks.files())
     assert run.status == 2 and run.result["outcome"] == "reverted", run.output
     assert hooks.order == THERE + BACK
+    assert 'column \\"discount\\" does not exist' in stage.records()[-1]["failure"]["message"]
     assert state(stage) == before
 
 

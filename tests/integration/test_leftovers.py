@@ -132,15 +132,16 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     yield from serve(lambda: Sshd(tmp_path_factory.mktemp("s")).start())
 
 
-@pytest.mark.parametrize("where", ["here", "far"])
+@pytest.mark.parametrize(("module", "where"), [("alembic_plan", "here"), ("alembic_plan", "far"), ("database_preflight", "far")])
 def test_a_controller_that_is_killed_takes_its_rehearsal_along(
-    newest: Application, own: Any, sshd: Sshd, tmp_path: Path, where: str
+    newest: Application, own: Any, sshd: Sshd, tmp_path: Path, module: str, where: str
 ) -> None:
     """Only the program is killed: its fork that runs the task, ssh and the module would go on by themselves."""
     project = written(newest, own, {"root": BASE, "one": (sql("SELECT pg_sleep(600)"), "")})
-    given = {"python": str(newest.python), "chdir": str(project.folder)}
+    given: dict[str, Any] = {"python": str(newest.python), "chdir": str(project.folder)}
+    given |= {"rehearsal": {}} if module == "database_preflight" else {}
     hosts = {"far": {**sshd.variables(), "ansible_remote_tmp": str(tmp_path / "far")}} if where == "far" else None
-    running = Play(tmp_path / "play", [task("alembic_plan", **given)], hosts=hosts)
+    running = Play(tmp_path / "play", [task(module, **given)], hosts=hosts)
     until = time.monotonic() + 90
     while not own.server.fetch("select 1 from pg_stat_activity where query like 'SELECT pg_sleep(600)%%'"):
         assert time.monotonic() < until and running.process.poll() is None, running.outcome().printed

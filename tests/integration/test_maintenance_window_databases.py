@@ -1,6 +1,9 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The window on each kind of database: what a rehearsal proves there, and the way back that there is without one."""
+"""The window on each kind of database: what a rehearsal proves there, and the way back that there is without one.
+
+With the oldest ansible-core, where what is null in a fact becomes an empty text, and where a variable is filled in as a whole.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from environments import CORES, core_programs
 from flows.stage import Stage
 from support.postgres import Postgres
 from support.sqlite import SqliteDatabase
@@ -68,15 +72,13 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         server.fetch(rf"grant all on `dbops\_rehearsal\_%`.* to {database.role}@'%'")
     else:
         database = SqliteDatabase(folder / "shop.sqlite")
-    stage = Stage(folder, postgres, variables=variables, database=database)
-    stage.archive("1.0", "1.1", "1.2", "broken_migration")
+    stage = Stage(folder, postgres, variables=variables, database=database, programs=core_programs(min(CORES)))
+    stage.archive("1.1", "1.2", "broken_migration")
     stage.altered("indexed", "1.1", {"shop/health.py": ORDERS_AND_FAILS, "shop/migrations/versions/d41c77ab02e9.py": INDEX})
     try:
-        first = stage.play("maintenance_window", release_version="1.0")
+        first = stage.play("maintenance_window", release_version="1.1")
         assert first.status == 0, first.output
         stage.seed(500)
-        second = stage.play("maintenance_window", release_version="1.1")
-        assert second.status == 0, second.output
         yield stage
     finally:
         stage.close()

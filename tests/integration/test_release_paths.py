@@ -1,6 +1,9 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where Alembic's project is within a release, told in each of both ways, in every role that looks for it."""
+"""Where Alembic's project is within a release, told in each of both ways, in every role that looks for it.
+
+With the oldest ansible-core, since every role plays here.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from environments import CORES, core_programs
 from flows.stage import Stage
 from support.paths import ROOT
 from support.postgres import Postgres
@@ -37,7 +41,8 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         pytest.skip("supervisor is not installed")
     folder = tmp_path_factory.mktemp("stage") / "s"
     variables = {"backup_programs_directory": "", **WAYS[request.param]}
-    stage = Stage(folder, postgres, count=1, variables=variables, database=SqliteDatabase(folder / "shop.sqlite"))
+    place = SqliteDatabase(folder / "shop.sqlite")
+    stage = Stage(folder, postgres, count=1, variables=variables, database=place, programs=core_programs(min(CORES)))
     for base in ("1.0", "1.1"):
         stage.altered(f"{base}.5", base, {"share/migrations/alembic.ini": INI, "alembic.ini": ""})
     try:

@@ -37,3 +37,21 @@ def test_a_play_of_a_pass_is_for_nobody_where_another_runs(state: dict[str, str]
     assert deployment_hosts(groups, hostvars=facts, run="second") == expected
     assert deployment_hosts({}, hostvars={}, run="second") == ["all:!all"]
     assert deployment_hosts(groups, hostvars=None, run="second") == ["db", "a"]
+
+
+REACHED: list[tuple[dict[str, dict[str, float]], list[str]]] = [
+    ({}, ["db", "a", "b"]),
+    ({"a": {"first undrain": 1.0}}, ["db", "a", "b"]),
+    ({"a": {"first undrain": 1.0}, "b": {"second undrain": 1.0}}, ["db", "a", "b"]),
+    ({"a": {"first undrain": 1.0}, "b": {"first undrain": 1.0}}, ["all:!all"]),
+]
+
+
+@pytest.mark.parametrize(("reached", "expected"), REACHED)
+def test_a_play_of_a_step_is_for_nobody_where_all_have_taken_it(reached: dict[str, dict[str, float]], expected: list[str]) -> None:
+    groups = {"migrator": ["db"], "application": ["a", "b"]}
+    facts: dict[str, dict[str, object]] = {"db": {"_deployment_state": {"run": "first"}}, "a": {}, "b": {}}
+    for host, steps in reached.items():
+        facts[host]["_deployment_reached"] = steps
+    assert deployment_hosts(groups, hostvars=facts, run="first", step="undrain") == expected
+    assert deployment_hosts(groups, hostvars=None, run="first", step="undrain") == ["db", "a", "b"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -154,7 +155,7 @@ def test_this_host_is_looked_at(tmp_path: Path, closed: int, monkeypatch: pytest
     monkeypatch.setattr(reach, "PAUSE", 0)
     monkeypatch.setattr(reach, "_DUMPS", {"postgresql": "pg_nothing"})
     (tmp_path / "file").write_text("")
-    told, _ = needs.look(
+    told, _, _ = needs.look(
         params(
             folders=[str(tmp_path / "new"), str(tmp_path / "new" / "one"), str(tmp_path / "file" / "below"), str(tmp_path)],
             python=[program(tmp_path / "programs", "broken", "echo oh >&2; exit 3")],
@@ -177,13 +178,26 @@ def test_a_release_that_is_there_needs_nothing_to_be_built(tmp_path: Path) -> No
     (tmp_path / "releases" / "1.0").mkdir(parents=True)
     (tmp_path / "releases" / ".dbops-releases").write_text("")
     (tmp_path / "releases" / "1.0" / ".dbops-release.json").write_text('{"version": "1.0"}')
-    assert needs.look(lacking) == ([], [])
+    found = needs.look(lacking)
+    assert found[:2] == ([], []) and (found.facts["release"]["prepared"], found.facts["release"]["version"]) == (True, "1.0")
 
 
 def test_a_folder_of_somebody_else_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "current").mkdir()
     (told,) = needs.look(params(root=str(tmp_path), version="1.0"))[0]
     assert told.startswith(f"'{tmp_path}/current' can not be made to point at a release")
+
+
+def test_what_a_run_may_have_left_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name in ("dbops-release.x", "dbops-restore.y", "precious"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "dbops-release.file").write_text("")
+    (tmp_path / "dbops-release.link").symlink_to(tmp_path / "precious")
+    found = [item for item in needs.look(params()).facts["temporary"] if item["path"].startswith(f"{tmp_path}/")]
+    assert sorted(item["path"] for item in found) == [f"{tmp_path}/dbops-release.x", f"{tmp_path}/dbops-restore.y"]
+    assert all(item["isdir"] and not item["islnk"] and item["mtime"] for item in found)
+    assert "services" not in needs.look(params()).facts, "what was not asked for is not told"
 
 
 @pytest.mark.parametrize(
@@ -202,13 +216,13 @@ def test_who_is_connected_to(given: dict[str, Any], asked: bool, tmp_path: Path,
     monkeypatch.setattr(reach, "PAUSE", 0)
     program(tmp_path, "psql", "echo 'FATAL:  role \"shop\" does not exist' >&2; exit 2")
     program(tmp_path, "pg_dump", "echo 'pg_dump (PostgreSQL) 17.1'")
-    told, _ = needs.look(params(programs_directory=str(tmp_path), database=postgresql(**given)))
+    told, _, _ = needs.look(params(programs_directory=str(tmp_path), database=postgresql(**given)))
     assert any("takes no connection" in text for text in told) == asked, told
     assert any("can not be reached" in text for text in told) == (given == {"socket": "/no/such/folder"})
 
 
 def test_a_python_that_can_make_environments_is_no_problem() -> None:
-    assert needs.look(params(python=[sys.executable], folders=[os.getcwd()])) == ([], [])
+    assert needs.look(params(python=[sys.executable], folders=[os.getcwd()]))[:2] == ([], [])
 
 
 def test_how_supervisor_starts_a_program_is_read_with_what_it_includes(tmp_path: Path) -> None:

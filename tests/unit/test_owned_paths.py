@@ -22,7 +22,7 @@ from ansible_collections.dbops.alembic.plugins.module_utils._errors import Migra
 from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes import render
 from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.archive import ArchiveBridge, _proof
 from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.archive_script import SCRIPT, URL
-from ansible_collections.dbops.alembic.plugins.module_utils._owned_paths import REPORT, run_owned_path
+from ansible_collections.dbops.alembic.plugins.module_utils._owned_paths import REPORT, run_owned_files, run_owned_path
 from test_releases import tree
 
 from support import deployments
@@ -298,3 +298,46 @@ def test_a_manifest_of_ours_is_written_anew_and_a_users_own_is_not(tmp_path: Pat
         with pytest.raises(MigrationError) as caught:
             render.run_manifests(options, dry)
         assert caught.value.kind == "not_ours" and "compose.yaml" in caught.value.msg and tree(tmp_path) == before
+
+
+def put(*files: tuple[Path, str], kind: str = "report", mode: str = "0600", dry: bool = False) -> dict[str, Any]:
+    wanted = [{"path": str(path), "content": content, "mode": mode} for path, content in files]
+    return run_owned_files({"files": wanted, "kind": kind}, dry)
+
+
+def test_files_are_written_over_ours_and_over_nothing_else(tmp_path: Path) -> None:
+    text, json_text = f"<!doctype html>\n{REPORT}\nfirst", '{"generator": "dbops.alembic"}'
+    page, result, theirs = tmp_path / "new" / "shop.html", tmp_path / "new" / "shop.result.json", tmp_path / "precious.html"
+    theirs.write_text("precious")
+    before = tree(tmp_path)
+    told = put((page, text), (result, json_text), dry=True)
+    assert told["changed"] and told["written"] == [str(page), str(result)] and tree(tmp_path) == before
+    told = put((page, text), (result, json_text))
+    assert told["changed"] and (page.read_text(), result.read_text()) == (text, json_text)
+    assert page.parent.stat().st_mode & 0o777 == 0o700 and page.stat().st_mode & 0o777 == 0o600
+    assert put((page, text), (result, json_text)) == {
+        "changed": False,
+        "written": [],
+        "same": [str(page), str(result)],
+        "refused": [],
+        "diff": [],
+    }
+    assert put((page, text), mode="0644")["changed"] and page.stat().st_mode & 0o777 == 0o644
+    with pytest.raises(MigrationError) as caught:
+        put((theirs, text), (page, text + "!"), (tmp_path / "link.html", text))
+    assert caught.value.kind == "not_ours" and str(theirs) in caught.value.msg
+    assert caught.value.facts["written"] == [str(page), str(tmp_path / "link.html")], "the others are written all the same"
+    assert [item["path"] for item in caught.value.facts["refused"]] == [str(theirs)] and theirs.read_text() == "precious"
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "mode"])
+def test_what_is_no_place_for_a_file_is_refused(tmp_path: Path, kind: str) -> None:
+    target, place = tmp_path / "target", tmp_path / "shop.html"
+    target.write_text(REPORT)
+    if kind == "link":
+        place.symlink_to(target)
+    elif kind == "folder":
+        place.mkdir()
+    with pytest.raises(MigrationError) as caught:
+        put((place, "new"), mode="rw" if kind == "mode" else "0600")
+    assert caught.value.kind == ("options_invalid" if kind == "mode" else "not_ours") and target.read_text() == REPORT

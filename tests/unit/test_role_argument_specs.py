@@ -106,7 +106,7 @@ def test_no_variable_of_a_task_is_hidden_by_a_fact(role: str) -> None:
                 facts |= {task["register"]} if "register" in task else set()
                 facts |= set(task.get("ansible.builtin.set_fact") or ())
                 variables |= set(task.get("vars") or ()) if other == role else set()
-    assert not facts & variables
+    assert facts & variables == set()
 
 
 def switches() -> dict[str, str]:

@@ -33,5 +33,5 @@ def test_hosts_that_differ_in_what_they_include_are_told_apart() -> None:
             if "{{" in entry:
                 seen.append(path.name)
                 item = (task.get("loop_control") or {}).get("loop_var", "item")
-                assert "loop" in task and entry == f"{{{{ {item} }}}}", f"{path.name}: {task['name']}"
+                assert "loop" in task and entry.strip("{} ").split(".")[0] == item, f"{path.name}: {task['name']}"
     assert len(seen) >= 8, seen

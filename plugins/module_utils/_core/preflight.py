@@ -42,6 +42,29 @@ def plan_refusals(
     return found
 
 
+def pending_plan(databases: Sequence[Mapping[str, Any]], heads: Sequence[str], revision: str) -> dict[str, Any]:
+    """Return where the databases stand and where an upgrade would bring them, as the fact ``schema_plan`` has it.
+
+    The parameters are those of :func:`plan_refusals`.
+    """
+    pending = list({step["revision"]: dict(step) for database in databases for step in database["pending"]}.values())
+    current = _once(name for database in databases for name in database["current"])
+    left_behind = {name for step in pending for name in _parents(step)}
+    reached = [name for name in _once([*current, *(step["revision"] for step in pending)]) if name not in left_behind]
+    return {
+        "from_revision": sorted(current),
+        "to_revision": sorted(heads if revision in ("head", "heads") and pending else reached),
+        "pending": pending,
+        "initialised": all(database["initialised"] for database in databases),
+        "database": (databases[0].get("database") if databases else None) or {},
+    }
+
+
+def _parents(step: Mapping[str, Any]) -> list[str]:
+    parents = step.get("down_revision") or []
+    return [parents] if isinstance(parents, str) else list(parents)
+
+
 def backup_refusals(
     plan: Mapping[str, Any], check: Mapping[str, Any], window: bool = True, binding: bool = False, careless: bool = False
 ) -> list[str]:

@@ -9,18 +9,21 @@ import getpass
 import os
 import shlex
 import shutil
-from typing import Any, Mapping, Sequence
+import tempfile
+from typing import Any, Mapping, NamedTuple, Sequence
 
 from .._core.host_needs import Folder, Found, Python, problems, warnings
 from .._errors import MigrationError
 from .._owned import nearest
 from .._releases import read_releases
 from .reach import database_options, look_at, said
+from .services import Service
 from .services import problems as service_problems
-from .spec import info_options, manager_from
+from .spec import info_options, manager_from, shown
 from .starts import Started, starts
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_TEMPORARY = ("dbops-release.", "dbops-restore.")
 _MODULES = (
     "import sys, importlib.util as u;"
     "print('%d.%d' % sys.version_info[:2], *[n for n in ('venv', 'ensurepip') if not u.find_spec(n)])"
@@ -44,10 +47,20 @@ def needs_options() -> dict[str, Any]:
     )
 
 
-def look(params: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """Return what is wrong with the host, and what is to be looked at."""
-    refused, started = _services(params)
-    there, built = _release(params)
+class Looked(NamedTuple):
+    """What is wrong with a host, what is to be looked at, and what a deployment has to know of it besides."""
+
+    problems: list[str]
+    remarks: list[str]
+    facts: dict[str, Any]
+
+
+def look(params: Mapping[str, Any]) -> Looked:
+    """Look at a host; what could not be found out is missing in the facts."""
+    refused, services = _services(params)
+    there, release = _release(params)
+    started = _started(params, services)
+    built = release.get("prepared", False)
     usual = os.pathsep.join([os.environ.get("PATH", ""), PATH])
     first = [params["programs_directory"]] if params["programs_directory"] else []
     root = params["root"]
@@ -64,32 +77,53 @@ def look(params: Mapping[str, Any]) -> tuple[list[str], list[str]]:
         link=os.path.join(root, "current") if root else "",
         database=look_at(params["database"], os.pathsep.join([*first, PATH])) if params["database"] else None,
     )
-    return problems(found), warnings(found)
+    known = {"release": release, **(shown(services) if services else {}), "temporary": _temporary()}
+    return Looked(problems(found), warnings(found), {name: value for name, value in known.items() if value or name == "temporary"})
 
 
-def _services(params: Mapping[str, Any]) -> tuple[list[str], list[Started]]:
+def _services(params: Mapping[str, Any]) -> tuple[list[str], list[Service]]:
     if not params["services"]:
         return [], []
     try:
         found = manager_from(dict(params)).look()
     except MigrationError as exc:
         return [_told(exc)], []
+    return service_problems(found), list(found)
+
+
+def _started(params: Mapping[str, Any], found: Sequence[Service]) -> list[Started]:
     names = [item.name for item in found if item.part == "member" and not item.refused]
     below = os.path.join(params["root"], "current") if params["root"] else ""
-    return service_problems(found), starts(params["manager"], names, params["scope"], params["supervisor_config"], below)
+    return starts(params["manager"], names, params["scope"], params["supervisor_config"], below) if found else []
 
 
-def _release(params: Mapping[str, Any]) -> tuple[list[str], bool]:
-    """Return what keeps a release from being built, and whether it is there already."""
+def _release(params: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
+    """Return what keeps a release from being built, and which releases there are."""
     if not params["root"]:
-        return [], False
+        return [], {}
     try:
         found = read_releases({"root": params["root"], "version": params["version"]})
     except MigrationError as exc:
-        return [_told(exc)], False
+        return [_told(exc)], {}
     except OSError:  # _folders tells of it
-        return [], False
-    return found["refused"], found["prepared"]
+        return [], {}
+    return found["refused"], {name: value for name, value in found.items() if name != "changed"}
+
+
+def _temporary() -> list[dict[str, Any]]:
+    """Return the folders that a run which was killed may have left, as ansible.builtin.find tells of them."""
+    found = []
+    for folder in sorted({"/tmp", "/var/tmp", tempfile.gettempdir()}):  # where ansible.builtin.tempfile makes them
+        try:
+            entries = [entry for entry in os.scandir(folder) if entry.name.startswith(_TEMPORARY)]
+            found += [
+                {"path": entry.path, "mtime": entry.stat(follow_symlinks=False).st_mtime, "isdir": True, "islnk": False}
+                for entry in entries
+                if entry.is_dir(follow_symlinks=False)
+            ]
+        except OSError:
+            continue
+    return found
 
 
 def _told(exc: MigrationError) -> str:

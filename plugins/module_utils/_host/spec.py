@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Mapping
+from typing import Any, Iterable, Mapping
 
 from .._errors import MigrationError
 from .health import Health, ask, judge, release_of
@@ -136,6 +136,12 @@ def _state(item: Service) -> str:
     return item.state.lower() + (f" ({item.detail})" if item.detail else "")
 
 
+def shown(found: Iterable[Service]) -> dict[str, Any]:
+    """Return the services as results have them: each as it is, and its state in its manager's own words."""
+    named = [item for item in found if item.part != "neighbour"]
+    return {"services": [item.as_result() for item in named], "states": {_label(item): _state(item) for item in named}}
+
+
 def run_info(params: Mapping[str, Any]) -> dict[str, Any]:
     """Look at the host, and return the module's result. Nothing that is wrong with it is a failure."""
     manager, health = manager_from(params), health_from(params)
@@ -143,8 +149,7 @@ def run_info(params: Mapping[str, Any]) -> dict[str, Any]:
     wrong = problems(found)
     names = [item.name for item in found if item.part in ("member", "companion") and not item.refused]
     result: dict[str, Any] = {
-        "services": [item.as_result() for item in found if item.part != "neighbour"],
-        "states": {_label(item): _state(item) for item in found if item.part != "neighbour"},
+        **shown(found),
         "problems": wrong,
         "log": manager.logs(names, 0, params["log_lines"]) if names and params["log_lines"] > 0 else "",
     }

@@ -1,0 +1,90 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""The module database_preflight: what is pending, what it does, and how to go back, asked of one process before a deployment."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from ._argspec import ArgumentSpec, plan_spec, project_spec
+from ._backup_info import backup_facts, backup_info_spec
+from ._bridge import Bridge, interpreter
+from ._core.preflight import pending_plan, plan_refusals
+from ._database import database_spec
+from ._errors import MigrationError
+from ._kubernetes.runner import bridge_for
+from ._operations import run_info
+from ._plan import run_plan
+from ._restore import Run
+from ._warm import WarmBridge
+
+
+def preflight_spec() -> ArgumentSpec:
+    project = project_spec().options
+    rehearsal = {name: option for name, option in plan_spec().options.items() if name not in (*project, "revision")}
+    backup = {name: option for name, option in backup_info_spec().options.items() if name not in database_spec().options}
+    return project_spec() + ArgumentSpec(
+        options=dict(
+            revision=dict(type="str", default="head"),
+            max_pending=dict(type="int", default=0),
+            rehearsal=dict(type="dict", options=rehearsal),
+            backup=dict(type="dict", options=backup),
+        )
+    )
+
+
+def bridge_of(module: Any) -> Bridge:
+    """Return a way to the application's Python: one process for all questions, or a Job for each."""
+    if module.params.get("kubernetes"):
+        return bridge_for(module)
+    first = {name: module.params.get(name) for name in ("url", "environment")}
+    return WarmBridge(interpreter(module.params), module.warn, first, besides=("plan",), outlives=False)
+
+
+def run_preflight(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dict[str, Any]:
+    """Return the module's result; afterwards the bridge is closed.
+
+    :param run: ``run_command`` of the module.
+    :raises MigrationError: ``options_invalid``, and what keeps the scripts or the database from being read. A rehearsal that fails
+        is told in the result.
+    """
+    if params.get("backup") and not (params.get("url") or params.get("kubernetes")):
+        raise MigrationError(
+            "How the database could be put back is asked with the URL of the database, and url is not given.",
+            "options_invalid",
+            "Give url, or leave backup out.",
+        )
+    try:
+        return _asked(bridge, params, run)
+    finally:
+        if isinstance(bridge, WarmBridge):
+            bridge.close()
+
+
+def _asked(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dict[str, Any]:
+    project = {name: params.get(name) for name in project_spec().options}
+    info = run_info(bridge, {**project, "target": params["revision"]}).as_result()
+    place = params.get("chdir") or params.get("config") or "."
+    refusals = plan_refusals(info["databases"], info["heads"], params["revision"], params["max_pending"], place)
+    plan = pending_plan(info["databases"], info["heads"], params["revision"])
+    result: dict[str, Any] = {"changed": False, "plan": plan, "refusals": refusals, "rehearsal": {}, "backup": {}}
+    if refusals or not plan["pending"]:
+        return result
+    if params.get("rehearsal"):
+        result["rehearsal"] = _rehearsed(bridge, {**project, **params["rehearsal"], "revision": params["revision"]})
+    if params.get("backup"):
+        database = {name: params.get(name) for name in database_spec().options}
+        result["backup"] = backup_facts(bridge, {**database, **params["backup"]}, run)
+        result["refusals"] += result["backup"]["refusals"]
+        for remark in result["backup"]["remarks"]:
+            bridge.warn(remark)
+    return result
+
+
+def _rehearsed(bridge: Bridge, params: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return run_plan(bridge, params).as_result()
+    except MigrationError as exc:
+        bridge.warn(f"The pending revisions could not be rehearsed, so nothing is proved of them. {exc.msg}")
+        return {}
