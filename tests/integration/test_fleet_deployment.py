@@ -200,6 +200,7 @@ def test_a_run_that_was_killed_in_the_upgrade_can_be_taken_back(shop: Customers,
     assert shop.places() == before and shop.serves("1.1")
 
 
+@pytest.mark.slow  # test_fleet_ledger kills the module every day
 def test_a_run_that_was_killed_in_the_upgrade_is_finished(shop: Customers) -> None:
     """From here on release 1.2 serves."""
     before = shop.places()

@@ -126,6 +126,7 @@ def window(private: Private) -> Ended:
     return private.run("maintenance_window", release_version="1.0")
 
 
+@pytest.mark.slow
 def test_a_window_leaves_events_statistics_and_a_report(private: Private, window: Ended) -> None:
     assert window.status == 0, window.output
     assert {status for _, status, _ in private.stage.serving()} == {200}
