@@ -108,7 +108,10 @@ def test_the_process_that_all_are_forked_from(waiting: Waiting) -> None:
 def test_the_process_of_one_target(waiting: Waiting) -> None:
     run = waiting.start(max_failures="1")
     first = min(pid for pid in process_tree(waiting.hub) if parent(pid) == waiting.hub)
+    below = process_tree(first)
     os.kill(first, signal.SIGKILL)
+    # What it had begun ends with it, but not in the same moment.
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below), "the end of what it had begun")
     waiting.gate.open()
     result = failed(run.result(), "targets_failed")
     lost = [name for name, outcome in outcomes(result).items() if outcome == "failed"]
