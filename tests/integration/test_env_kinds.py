@@ -196,7 +196,11 @@ def all_tables(database: Any) -> list[Any]:
     return database.fetch(f"{columns} where table_schema not in ('pg_catalog', 'information_schema') order by 1, 2, 3")
 
 
-@pytest.mark.parametrize("name", ["linear", "per_migration", "external_transaction", "claims_transactional", "batch", "models"])
+ELSEWHERE = ["linear", "batch"]
+ELSEWHERE_TOO = ["per_migration", "external_transaction", "claims_transactional", "models"]
+
+
+@pytest.mark.parametrize("name", [*ELSEWHERE, *(pytest.param(name, marks=pytest.mark.slow) for name in ELSEWHERE_TOO)])
 def test_migrates_on_other_databases(app: Application, name: str, database: Any) -> None:
     if database.dialect == "postgresql":
         pytest.skip("covered above")
