@@ -10,11 +10,11 @@ from typing import Any, Mapping
 from ._argspec import ArgumentSpec
 from ._bridge import Bridge, interpreter
 from ._core.preflight import backup_refusals, backup_remarks
-from ._database import run_database, snapshot_info_spec
+from ._database import Run, run_database, snapshot_info_spec
 from ._errors import MigrationError
 from ._kubernetes.runner import bridge_for
-from ._restore import Run, restore_info_spec, run_restore_info
-from ._warm import WarmBridge
+from ._restore import restore_info_spec, run_restore_info
+from ._warm import WarmBridge, ended
 
 #: Options that mean the same for the archive alone.
 _ARCHIVE = ("format", "programs", "program_check")
@@ -35,12 +35,15 @@ def backup_info_spec() -> ArgumentSpec:
     )
 
 
-def bridge_of(module: Any) -> Bridge:
-    """Return a way to the application's Python on which both questions are asked: one process for the two, or Jobs."""
+def bridge_of(module: Any, **options: Any) -> Bridge:
+    """Return a way to the application's Python on which several questions are asked: one process for all, or a Job for each.
+
+    :param options: more of :class:`._warm.WarmBridge`.
+    """
     if module.params.get("kubernetes"):
         return bridge_for(module)
     first = {name: module.params.get(name) for name in ("url", "environment")}
-    return WarmBridge(interpreter(module.params), module.warn, first)
+    return WarmBridge(interpreter(module.params), module.warn, first, **options)
 
 
 def run_backup_info(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dict[str, Any]:
@@ -49,19 +52,16 @@ def run_backup_info(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dict
     :param run: ``run_command`` of the module.
     :raises MigrationError: what kept it from being found out, but for a kind of database that has archives only.
     """
-    try:
+    with ended(bridge):
         return backup_facts(bridge, params, run)
-    finally:
-        if isinstance(bridge, WarmBridge):
-            bridge.close()
 
 
 def backup_facts(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dict[str, Any]:
     """Return what :func:`run_backup_info` does, over a bridge that stays open."""
-    possible = _snapshot(bridge, _part(snapshot_info_spec(), params))
+    possible = _snapshot(bridge, part_of(snapshot_info_spec(), params))
     way = "snapshot" if params["snapshot"] and possible["possible"] else "archive" if params["archive"] else "none"
     asked = params["check"] == "always" or (params["check"] == "way_back" and way == "archive")
-    wanted = {**_part(restore_info_spec(), params), "archive": None}  # there it is the path of one
+    wanted = {**part_of(restore_info_spec(), params), "archive": None}  # there it is the path of one
     check = _archive(bridge, wanted, run) if asked else {}
     plan = {"way_back": way, "refused": possible["refused"]}
     return {
@@ -74,7 +74,7 @@ def backup_facts(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dict[st
     }
 
 
-def _part(spec: ArgumentSpec, params: Mapping[str, Any]) -> dict[str, Any]:
+def part_of(spec: ArgumentSpec, params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that the module of this spec has too."""
     return {name: params[name] for name in spec.options if name in params}
 

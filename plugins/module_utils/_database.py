@@ -17,6 +17,8 @@ from ._worker.redaction import redactor_for
 GUARDS = ["logical_replication_slots", "subscriptions", "security_labels", "insufficient_space", "pooler", "database_missing"]
 #: Of pg_dump.
 FORMATS = ["custom", "directory", "plain"]
+#: ``run_command`` of a module.
+Run = Callable[..., "tuple[int, str, str]"]
 
 
 def database_spec() -> ArgumentSpec:
@@ -123,6 +125,26 @@ def run_program(params: Mapping[str, Any], run: Callable[..., Any]) -> dict[str,
         said = "\n".join((shown["stderr"] or shown["stdout"]).splitlines()[-10:]) or "it printed nothing"
         raise MigrationError(f"{params['argv'][0]} ended with status {status}: {said}", "command_failed", None, facts)
     return facts
+
+
+def archive_contents(path: str, folder: str | None, run: Run, deed: str = "read") -> str:
+    """Return the list that pg_restore makes of an archive of PostgreSQL, of a format that has one.
+
+    :param folder: of pg_restore, where it is not on the PATH.
+    :param deed: what is done with the archive, for the message.
+    :raises MigrationError: ``archive_failed``, with the words of pg_restore.
+    """
+    program = f"{folder}/pg_restore" if folder else "pg_restore"
+    try:
+        # a damaged one, or one of a database in another encoding, says what is no UTF-8, and no result of a module may hold that
+        status, said, errors = run([program, "--list", path], handle_exceptions=False, errors="replace")
+    except OSError as exc:
+        raise MigrationError(
+            f"{program} can not be run: {exc.strerror}.", "archive_failed", "Install it, or set programs."
+        ) from exc
+    if status:
+        raise MigrationError(f"The archive {path} can not be {deed}: {errors.strip()}", "archive_failed")
+    return said
 
 
 def leftovers_spec() -> ArgumentSpec:

@@ -6,18 +6,17 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Mapping
+from typing import Any, Mapping
 
 from ._archives import run_archive_folder
 from ._argspec import ArgumentSpec
 from ._bridge import Bridge
 from ._core.diff import text_diff
-from ._database import FORMATS, database_spec, run_database
+from ._database import FORMATS, Run, archive_contents, database_spec, run_database
 from ._errors import MigrationError
 
 #: What pg_dump writes last into a plain archive.
 _LAST_WORDS = b"dump complete"
-Run = Callable[..., "tuple[int, str, str]"]
 
 
 def dump_spec() -> ArgumentSpec:
@@ -97,14 +96,4 @@ def _read_back(path: str, params: Mapping[str, Any], run: Run) -> None:
             if _LAST_WORDS not in file.read():
                 raise MigrationError(f"{path} does not end as pg_dump ends an archive, so it is not whole.", "archive_failed")
         return
-    program = os.path.join(params.get("programs") or "", "pg_restore")
-    try:
-        status, _said, errors = run([program, "--list", path], handle_exceptions=False, errors="replace")
-    except OSError as exc:
-        raise MigrationError(
-            f"{program} can not be run, so the archive can not be read back: {exc.strerror}.",
-            "archive_failed",
-            "Install it, or set programs to its folder.",
-        ) from exc
-    if status:
-        raise MigrationError(f"The archive {path} can not be read back: {errors.strip()}", "archive_failed")
+    archive_contents(path, params.get("programs"), run, "read back")

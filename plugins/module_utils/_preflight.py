@@ -8,16 +8,15 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 from ._argspec import ArgumentSpec, plan_spec, project_spec
-from ._backup_info import backup_facts, backup_info_spec
-from ._bridge import Bridge, interpreter
+from ._backup_info import backup_facts, backup_info_spec, part_of
+from ._backup_info import bridge_of as bridge_for_questions
+from ._bridge import Bridge
 from ._core.preflight import pending_plan, plan_refusals
-from ._database import database_spec
+from ._database import Run, database_spec
 from ._errors import MigrationError
-from ._kubernetes.runner import bridge_for
 from ._operations import run_info
 from ._plan import run_plan
-from ._restore import Run
-from ._warm import WarmBridge
+from ._warm import ended
 
 
 def preflight_spec() -> ArgumentSpec:
@@ -35,11 +34,8 @@ def preflight_spec() -> ArgumentSpec:
 
 
 def bridge_of(module: Any) -> Bridge:
-    """Return a way to the application's Python: one process for all questions, or a Job for each."""
-    if module.params.get("kubernetes"):
-        return bridge_for(module)
-    first = {name: module.params.get(name) for name in ("url", "environment")}
-    return WarmBridge(interpreter(module.params), module.warn, first, besides=("plan",), outlives=False)
+    """Return a way to the application's Python, which ends with whoever asked for it."""
+    return bridge_for_questions(module, besides=("plan",), outlives=False)
 
 
 def run_preflight(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dict[str, Any]:
@@ -55,15 +51,12 @@ def run_preflight(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dict[s
             "options_invalid",
             "Give url, or leave backup out.",
         )
-    try:
+    with ended(bridge):
         return _asked(bridge, params, run)
-    finally:
-        if isinstance(bridge, WarmBridge):
-            bridge.close()
 
 
 def _asked(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dict[str, Any]:
-    project = {name: params.get(name) for name in project_spec().options}
+    project = part_of(project_spec(), params)
     info = run_info(bridge, {**project, "target": params["revision"]}).as_result()
     place = params.get("chdir") or params.get("config") or "."
     refusals = plan_refusals(info["databases"], info["heads"], params["revision"], params["max_pending"], place)
@@ -74,7 +67,7 @@ def _asked(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dict[str, Any
     if params.get("rehearsal"):
         result["rehearsal"] = _rehearsed(bridge, {**project, **params["rehearsal"], "revision": params["revision"]})
     if params.get("backup"):
-        database = {name: params.get(name) for name in database_spec().options}
+        database = part_of(database_spec(), params)
         result["backup"] = backup_facts(bridge, {**database, **params["backup"]}, run)
         result["refusals"] += result["backup"]["refusals"]
         for remark in result["backup"]["remarks"]:

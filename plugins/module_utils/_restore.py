@@ -5,18 +5,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping
+from typing import Any, Mapping
 
 from ._argspec import ArgumentSpec
 from ._bridge import Bridge
 from ._core import archive_list, dumpable, restorable
 from ._core.finding import Finding
-from ._database import FORMATS, database_spec, run_database
-from ._errors import MigrationError
+from ._database import FORMATS, Run, archive_contents, database_spec, run_database
 
 #: Kind of database → the program that writes its archives.
 PROGRAMS = {"postgresql": "pg_dump", "mysql": "mysqldump", "mariadb": "mysqldump"}
-Run = Callable[..., "tuple[int, str, str]"]
 
 
 def restore_info_spec() -> ArgumentSpec:
@@ -63,16 +61,7 @@ def list_without(path: str, facts: Mapping[str, Any], folder: str | None, run: R
 
     :raises MigrationError: ``archive_failed``, with the words of pg_restore.
     """
-    program = f"{folder}/pg_restore" if folder else "pg_restore"
-    try:
-        # a damaged one, or one of a database in another encoding, says what is no UTF-8, and no result of a module may hold that
-        status, said, errors = run([program, "--list", path], handle_exceptions=False, errors="replace")
-    except OSError as exc:
-        raise MigrationError(
-            f"{program} can not be run: {exc.strerror}.", "archive_failed", "Install it, or set programs."
-        ) from exc
-    if status:
-        raise MigrationError(f"The archive {path} can not be read: {errors.strip()}", "archive_failed")
+    said = archive_contents(path, folder, run)
     return archive_list.without(said, facts.get("present", ()), facts.get("roles", ()))
 
 

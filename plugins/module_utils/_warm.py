@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from dataclasses import dataclass, field
@@ -91,6 +92,16 @@ class WarmBridge(Bridge):
     def close(self) -> tuple[int, bytes]:
         """Let the worker end, if there is one; return its status and what it printed."""
         return self._running.pop().close() if self._running else (0, b"")
+
+
+@contextlib.contextmanager
+def ended(bridge: Bridge) -> Iterator[None]:
+    """Let the worker of a warm bridge end with the block; other bridges have none that stays."""
+    try:
+        yield
+    finally:
+        if isinstance(bridge, WarmBridge):
+            bridge.close()
 
 
 def load(operation: str = OPERATION) -> None:
