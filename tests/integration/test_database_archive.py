@@ -22,8 +22,6 @@ from support.postgres import PostgresDatabase
 from support.sqlite import SqliteDatabase
 from support.whole_database import Caller
 
-#: The script of a Job writes to /tmp of its container, which is this machine's here.
-pytestmark = pytest.mark.xdist_group("the script of an archive's Job")
 
 
 @pytest.mark.parametrize("driver", ["psycopg2", pytest.param("psycopg", marks=pytest.mark.slow), "asyncpg"])

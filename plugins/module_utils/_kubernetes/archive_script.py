@@ -117,7 +117,7 @@ fail() { # kind, text
 run() { # what failed, in words; the command
   what=$1
   shift
-  "$@" >/tmp/said 2>&1 || fail archive_failed "$what failed, $1 ended with status $?: $(tail -n 20 /tmp/said)"
+  "$@" >"$scratch/said" 2>&1 || fail archive_failed "$what failed, $1 ended with status $?: $(tail -n 20 "$scratch/said")"
 }
 
 sum() {
@@ -167,22 +167,22 @@ dump() { # options; into $partial
   fi
   command -v psql >/dev/null || fail options_invalid "The image has no psql in $PATH."
   # psql holds the snapshot while pg_dump reads it, and counts in it afterwards
-  { printf 'set --'; printf " '%s'" "$@"; } >/tmp/dump
-  cat >>/tmp/dump <<'END'
+  { printf 'set --'; printf " '%s'" "$@"; } >"$scratch/dump"
+  cat >>"$scratch/dump" <<'END'
 
-pg_dump "$@" "--snapshot=$DBOPS_SNAPSHOT" "--file=$partial" >/tmp/said 2>&1 </dev/null
+pg_dump "$@" "--snapshot=$DBOPS_SNAPSHOT" "--file=$partial" >"$scratch/said" 2>&1 </dev/null
 status=$?
-echo "$status" >/tmp/status
+echo "$status" >"$scratch/status"
 [ "$status" = 0 ] && echo off || echo on
 END
-  rm -f /tmp/status
+  rm -f "$scratch/status"
   export partial
   counted=0
   printf '%s\n' "$DBOPS_COUNT" |
-    psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 >/tmp/counted 2>/tmp/unread || counted=$?
-  status=$(cat /tmp/status 2>/dev/null || echo 0)
-  [ "$status" = 0 ] || fail archive_failed "Writing the archive failed, pg_dump ended with status $status: $(tail -n 20 /tmp/said)"
-  [ "$counted" = 0 ] || fail archive_failed "The rows of the archive could not be counted: $(tail -n 20 /tmp/unread)"
+    psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 >"$scratch/counted" 2>"$scratch/unread" || counted=$?
+  status=$(cat "$scratch/status" 2>/dev/null || echo 0)
+  [ "$status" = 0 ] || fail archive_failed "Writing the archive failed, pg_dump ended with status $status: $(tail -n 20 "$scratch/said")"
+  [ "$counted" = 0 ] || fail archive_failed "The rows of the archive could not be counted: $(tail -n 20 "$scratch/unread")"
 }
 
 is_proved() { # or nobody asked
@@ -214,7 +214,7 @@ archive() {
   left=$(free)
   [ "$left" -ge "$DBOPS_NEEDED_BYTES" ] || fail insufficient_space \
     "The claim $DBOPS_CLAIM has $left bytes free; the archive may need up to $DBOPS_NEEDED_BYTES."
-  trap 'rm -rf "$partial"' EXIT
+  trap 'rm -rf "$partial" "$scratch"' EXIT
   if [ "$DBOPS_FORMAT" = directory ]; then
     dump --format=directory "--jobs=$DBOPS_JOBS"
   else
@@ -230,7 +230,7 @@ archive() {
   mv "$partial.json" "$target.json" || fail archive_failed "What $target is could not be written beside it."
   sync
   tables=
-  [ -z "$DBOPS_COUNT" ] || tables=",\"tables\":{$(awk '{ printf "%s%s", (NR > 1 ? "," : ""), $0 }' /tmp/counted)}"
+  [ -z "$DBOPS_COUNT" ] || tables=",\"tables\":{$(awk '{ printf "%s%s", (NR > 1 ? "," : ""), $0 }' "$scratch/counted")}"
   reply true "{\"made\":true,\"archive\":$(described "$target.json")$tables}" null
 }
 
@@ -272,19 +272,19 @@ restore() {
     run "Restoring the archive" pg_restore --exit-on-error "--jobs=$DBOPS_JOBS" "--dbname=$PGDATABASE" "$target"
   else
     export PGOPTIONS="${PGOPTIONS:-} -c lock_timeout=30s"
-    pg_restore --list "$target" >/tmp/all 2>/tmp/unread ||
-      fail archive_failed "The archive can not be read: $(tail -n 20 /tmp/unread)"
-    printf '%s\n' "$DBOPS_LEAVE_OUT" >/tmp/kept
+    pg_restore --list "$target" >"$scratch/all" 2>"$scratch/unread" ||
+      fail archive_failed "The archive can not be read: $(tail -n 20 "$scratch/unread")"
+    printf '%s\n' "$DBOPS_LEAVE_OUT" >"$scratch/kept"
     # An entry is "number; number number what owner"; what the database has already is left out, whoever owns it.
     awk 'NR == FNR { if ($0 != "") kept[$0] = 1; next }
       { entry = $0; sub(/^[0-9]+; [0-9]+ [0-9]+ /, "", entry); owned = entry; sub(/ [^ ]*$/, "", owned) }
-      !(entry in kept) && !(owned in kept)' /tmp/kept /tmp/all >/tmp/list
+      !(entry in kept) && !(owned in kept)' "$scratch/kept" "$scratch/all" >"$scratch/list"
     # The end of the transaction is the last that pg_restore writes, so an archive that can't be read to its end changes nothing.
     {
       printf 'BEGIN;\n%s\n' "$DBOPS_STATEMENTS"
-      pg_restore --single-transaction --use-list=/tmp/list --file=- "$target" && printf '%s\n' '\echo all is restored'
-    } 2>/tmp/unread | psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 >/tmp/said 2>&1
-    grep -q '^all is restored$' /tmp/said || fail archive_failed "Restoring the archive failed: $(tail -n 20 /tmp/unread /tmp/said)"
+      pg_restore --single-transaction --use-list="$scratch/list" --file=- "$target" && printf '%s\n' '\echo all is restored'
+    } 2>"$scratch/unread" | psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 >"$scratch/said" 2>&1
+    grep -q '^all is restored$' "$scratch/said" || fail archive_failed "Restoring the archive failed: $(tail -n 20 "$scratch/unread" "$scratch/said")"
   fi
   reply true '{}' null
 }
@@ -296,5 +296,8 @@ remove() {
   reply true '{}' null
 }
 
+scratch=$(mktemp -d) || fail archive_failed "No temporary folder can be made in ${TMPDIR:-/tmp}."
+trap 'rm -rf "$scratch"' EXIT
+export scratch
 "$DBOPS_OPERATION"
 """
