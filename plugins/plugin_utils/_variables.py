@@ -57,11 +57,13 @@ Options = Mapping[str, Mapping[str, Any]]
 
 
 def known_options(roles: Path = ROLES) -> dict[str, dict[str, Any]]:
-    """Return variable → option, of every entry point of every role that takes part in a deployment."""
+    """Return variable → option, of every entry point of every role that takes part in a deployment, and what few need."""
     found: dict[str, dict[str, Any]] = {}
     for path in sorted(path for path in roles.glob("*/meta/argument_specs.yml") if path.parents[1].name not in APART):
-        for entry in yaml_load(path.read_text(encoding="utf-8"))["argument_specs"].values():
+        for entry in reversed(yaml_load(path.read_text(encoding="utf-8"))["argument_specs"].values()):  # main has the last word
             found.update(entry.get("options") or {})
+        further = path.with_name("further_options.yml")
+        found.update(yaml_load(further.read_text(encoding="utf-8"))["options"] if further.exists() else {})
     return found
 
 

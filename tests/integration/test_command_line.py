@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from ansible_collections.dbops.alembic.plugins.plugin_utils._variables import known_options
 
 from environments import CORES, DEV_CORE, core_programs
 from flows.stage import Stage
-from support.paths import ROOT
 from support.postgres import Postgres
 from support.venvs import NoInterpreter
 
@@ -25,11 +24,10 @@ pytestmark = pytest.mark.timeout(1800)
 def given() -> dict[str, str]:
     """Every switch and number of every role, at its default, as `-e name=value` gives it."""
     found = {}
-    for path in ROOT.glob("roles/*/meta/argument_specs.yml"):
-        for name, option in yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"].items():
-            value: Any = option.get("default")
-            if option["type"] in ("bool", "int", "float") and not isinstance(value, str) and value is not None:
-                found[name] = str(value).lower()
+    for name, option in known_options().items():
+        value: Any = option.get("default")
+        if option["type"] in ("bool", "int", "float") and not isinstance(value, str) and value is not None:
+            found[name] = str(value).lower()
     return found
 
 

@@ -23,7 +23,6 @@ from support.sqlite import SqliteDatabase
 from support.whole_database import Caller
 
 
-
 @pytest.mark.parametrize("driver", ["psycopg2", pytest.param("psycopg", marks=pytest.mark.slow), "asyncpg"])
 def test_an_archive_and_its_rows(pg: PostgresDatabase, driver: str, tmp_path: Path) -> None:
     pg.fetch(f"set role {pg.role}; create table t (id int); insert into t values (1), (2)")

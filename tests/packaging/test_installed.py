@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,17 @@ def documentation(installed: Installed) -> dict[str, dict[str, Any]]:
 def test_plugin_documents_itself(kind: str, name: str, documentation: dict[str, dict[str, Any]]) -> None:
     entry = documentation[kind][f"dbops.alembic.{name}"]
     assert entry["doc"]["short_description"] and entry["examples"]
+
+
+def test_the_documentation_of_a_role_fits_two_screens(installed: Installed) -> None:
+    """Of 75 lines each. What is special to few is in a guide; see meta/further_options.yml."""
+    roles = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
+    text = installed.run("ansible-doc", "--type", "role", *(f"dbops.alembic.{role}" for role in roles))
+    lines = {
+        found[1]: found[0].count("\n") for found in re.finditer(r"^> ROLE: \S*?alembic\.(\w+).*\n(?:(?!> ROLE:).*\n)*", text, re.M)
+    }
+    assert sorted(lines) == roles
+    assert {role: count for role, count in lines.items() if count > 150} == {}
 
 
 @pytest.mark.parametrize("playbook", sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml")))

@@ -181,7 +181,8 @@ END
   printf '%s\n' "$DBOPS_COUNT" |
     psql --no-psqlrc --quiet --tuples-only --no-align --set=ON_ERROR_STOP=1 >"$scratch/counted" 2>"$scratch/unread" || counted=$?
   status=$(cat "$scratch/status" 2>/dev/null || echo 0)
-  [ "$status" = 0 ] || fail archive_failed "Writing the archive failed, pg_dump ended with status $status: $(tail -n 20 "$scratch/said")"
+  [ "$status" = 0 ] ||
+    fail archive_failed "Writing the archive failed, pg_dump ended with status $status: $(tail -n 20 "$scratch/said")"
   [ "$counted" = 0 ] || fail archive_failed "The rows of the archive could not be counted: $(tail -n 20 "$scratch/unread")"
 }
 
@@ -284,7 +285,8 @@ restore() {
       printf 'BEGIN;\n%s\n' "$DBOPS_STATEMENTS"
       pg_restore --single-transaction --use-list="$scratch/list" --file=- "$target" && printf '%s\n' '\echo all is restored'
     } 2>"$scratch/unread" | psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 >"$scratch/said" 2>&1
-    grep -q '^all is restored$' "$scratch/said" || fail archive_failed "Restoring the archive failed: $(tail -n 20 "$scratch/unread" "$scratch/said")"
+    grep -q '^all is restored$' "$scratch/said" ||
+      fail archive_failed "Restoring the archive failed: $(tail -n 20 "$scratch/unread" "$scratch/said")"
   fi
   reply true '{}' null
 }

@@ -21,7 +21,7 @@ where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname not in ('pg_cata
 order by 1, 2"""
 CHECKSUM = 'mod(coalesce(sum(hashtextextended(t::text collate "C", 0)::numeric), 0), 18446744073709551616)::text'
 NONE = "null::text"
-#: What psql is told: to dump and to count in one snapshot, a line of JSON for each table. $scratch/dump is the command that dumps; the
+#: What psql is told: to dump and to count in one snapshot, a line of JSON for each table. $scratch/dump dumps; the
 #: limits would end the transaction that waits for it, and which of them a server knows depends on its version.
 _SCRIPT = r"""begin isolation level repeatable read read only;
 select count(set_config(name, '0', true)) as limits from pg_settings
@@ -41,6 +41,6 @@ commit;
 
 
 def script(checksum: bool) -> str:
-    """Return what psql is told; ``$scratch/dump`` finds the snapshot in ``DBOPS_SNAPSHOT`` and prints whether it failed, on or off."""
+    """Return what psql is told. ``$scratch/dump`` finds the snapshot in ``DBOPS_SNAPSHOT`` and says whether it failed, on or off."""
     settings = "\n".join(f"set local {setting};" for setting in SETTINGS)
     return _SCRIPT.replace("SETTINGS", settings).replace("SUM", CHECKSUM if checksum else NONE).replace("TABLES", TABLES)
