@@ -1,6 +1,6 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""--tags never silently does nothing: a playbook refuses it, and what is tagged where it is used runs whole."""
+"""--tags never silently does nothing: a playbook refuses it. A role used by itself runs whole, and checks what it is given."""
 
 from __future__ import annotations
 
@@ -67,3 +67,12 @@ def test_a_role_that_a_play_tags_runs_whole(tmp_path: Path) -> None:
     play.write_text(json.dumps([{"hosts": "one", "gather_facts": False, "roles": [role]}]))
     status, output = run(tmp_path, str(play), "--tags", "ours")
     assert status == 2 and "is not healthy" in output, output
+
+
+def test_a_role_by_itself_refuses_what_few_need_as_well(tmp_path: Path) -> None:
+    """ansible-core only looks at what meta/argument_specs.yml tells of."""
+    play = tmp_path / "play.yml"
+    role = {"role": "dbops.alembic.health", "health_command": ["false"], "health_validate_certs": "perhaps"}
+    play.write_text(json.dumps([{"hosts": "one", "gather_facts": False, "roles": [role]}]))
+    status, output = run(tmp_path, str(play))
+    assert status == 2 and "health_validate_certs" in output and "is not healthy" not in output, output

@@ -41,6 +41,6 @@ commit;
 
 
 def script(checksum: bool) -> str:
-    """Return what psql is told. ``$scratch/dump`` finds the snapshot in ``DBOPS_SNAPSHOT`` and says whether it failed, on or off."""
+    """Return what psql is told. ``$scratch/dump`` finds the snapshot in ``DBOPS_SNAPSHOT`` and says whether it failed."""
     settings = "\n".join(f"set local {setting};" for setting in SETTINGS)
     return _SCRIPT.replace("SETTINGS", settings).replace("SUM", CHECKSUM if checksum else NONE).replace("TABLES", TABLES)
