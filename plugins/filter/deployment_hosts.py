@@ -43,9 +43,10 @@ options:
     default: ''
   step:
     description:
-      - A step of the pass. Where every host of the application has taken it already, as one does that gives its traffic back by
-        being started, nobody is returned either.
+      - A step of the pass. Only the hosts of the application that take it are returned. Where every one has taken it already, as
+        one does that gives its traffic back by being started, nobody is.
     type: str
+    choices: ['', stop, start, undrain]
     default: ''
     version_added: 0.2.0
 notes:
@@ -71,7 +72,11 @@ _value:
 
 from typing import Any, Callable, Mapping, Sequence
 
+from ansible_collections.dbops.alembic.plugins.module_utils._core import calls
+
 NOBODY = "all:!all"
+#: The passes in which a host that could not be stopped serves on.
+_WINDOW = ("first", "second")
 
 
 def deployment_hosts(
@@ -87,18 +92,25 @@ def deployment_hosts(
     hosts = list(dict.fromkeys([*migrators[:1], *serving]))
     if not run or hostvars is None:  # none where a playbook is only listed
         return hosts
-    if not hosts or _runs(hostvars, hosts[0]) != run:
+    state = _fact(hostvars, hosts[0], "_deployment_state") if hosts else {}
+    if state.get("run") != run:
         return [NOBODY]
-    return [NOBODY] if step and all(f"{run} {step}" in _reached(hostvars, host) for host in serving) else hosts
+    return (_taking(hostvars, hosts[0], serving, state.get("decision") or {}, run, step) or [NOBODY]) if step else hosts
 
 
-def _runs(hostvars: Mapping[str, Mapping[str, Any]], migrator: str) -> str:
-    state = hostvars[migrator].get("_deployment_state") if migrator in hostvars else None
-    return str((state or {}).get("run") or "")
+def _taking(
+    hostvars: Mapping[str, Mapping[str, Any]], migrator: str, serving: list[str], decision: Mapping[str, Any], run: str, step: str
+) -> list[str]:
+    reached = {host: _fact(hostvars, host, "_deployment_reached") for host in serving}
+    if all(f"{run} {step}" in steps for steps in reached.values()):
+        return []
+    ready = f"{run} database" in _fact(hostvars, migrator, "_deployment_reached")
+    left = [host for host in serving if _fact(hostvars, host, "_deployment_failed").get("serves")] if run in _WINDOW else []
+    return calls.hosts_of_step(step, run, decision, ready, reached, left)
 
 
-def _reached(hostvars: Mapping[str, Mapping[str, Any]], host: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = hostvars[host].get("_deployment_reached") or {} if host in hostvars else {}
+def _fact(hostvars: Mapping[str, Mapping[str, Any]], host: str, name: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = hostvars[host].get(name) or {} if host in hostvars else {}
     return found
 
 

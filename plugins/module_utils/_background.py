@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import IO, Any, Callable, Mapping
 
 from ._errors import MigrationError
+from ._worker.protocol import PROTOCOL
 from ._worker.redaction import redactor_for
-from ._worker.supervisor import PROTOCOL
 
 Tell = Callable[[Mapping[str, Any]], None]
 

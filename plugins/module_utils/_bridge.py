@@ -11,20 +11,25 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
+import importlib.util
 import inspect
 import json
 import os
+import pkgutil
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
-from typing import IO, Any, Callable, Dict, Iterator, Mapping, Sequence, cast
+from typing import IO, TYPE_CHECKING, Any, Callable, Dict, Iterator, Mapping, Sequence, cast
 
 from ._errors import MigrationError
-from ._worker import boot, supervisor
+from ._worker import boot, protocol
 from ._worker.channel import is_abandoned, readable
-from ._worker.operations import OUTLIVING, PARTS, find
 from ._worker.redaction import redactor_for
+
+if TYPE_CHECKING:
+    from ._worker import supervisor  # noqa: F401 - so that Ansible packs the worker with each module that can start one
 
 #: Variables that the interpreter itself reads when it starts; all others are set inside the worker.
 _STARTUP_VARIABLES = ("PYTHON", "LD_", "LC_", "LANG", "TZ")
@@ -34,18 +39,30 @@ Event = Dict[str, Any]
 
 @functools.lru_cache(maxsize=None)  # read once: a module that goes on by itself loses the archive that it came in
 def worker_sources(*operations: str) -> Mapping[str, str]:
-    """Return module name → source of the files that ``operations`` need, under the names that they have in the worker."""
-    for operation in operations:
-        find(operation)  # loads what it needs
-    package = supervisor.__name__.rpartition(".")[0]
-    needless = tuple(
-        f"{package}.{part}" for part, start in PARTS.items() if not any(operation.startswith(start) for operation in operations)
-    )
-    found = {boot.PACKAGE: ""}
-    for name, module in sorted(sys.modules.items()):
-        if name.startswith(package + ".") and not name.startswith(needless):
-            found[boot.PACKAGE + name[len(package) :]] = inspect.getsource(module)
-    return found
+    """Return module name → source of the files that ``operations`` need, under the names that they have in the worker.
+
+    They are read and not loaded, which is the worker's part.
+    """
+    package = boot.__name__.rpartition(".")[0]
+    needed = [part for part, begins in protocol.PARTS.items() if any(operation.startswith(begins) for operation in operations)]
+    names = [name for part in ("", *(f".{part}" for part in needed)) for name in _files_of(package + part)]
+    return {boot.PACKAGE + name[len(package) :]: _source_of(name) for name in [package, *names]}
+
+
+def _files_of(package: str) -> Iterator[str]:
+    """Yield the names of a package's files, and its own where it is a part of another."""
+    place = importlib.import_module(package).__path__
+    if "." in package[len(boot.__name__.rpartition(".")[0]) :]:
+        yield package
+    yield from (f"{package}.{found.name}" for found in pkgutil.iter_modules(place) if not found.ispkg)
+
+
+def _source_of(name: str) -> str:
+    found = importlib.util.find_spec(name)
+    source = found.loader.get_source(name) if found and found.loader else None  # type: ignore[attr-defined]
+    if source is None:
+        raise MigrationError(f"The source of {name} can not be read.", "internal_error")
+    return str(source)
 
 
 def payload(request: Mapping[str, Any], descriptor: int, entry: str = "supervisor") -> bytes:
@@ -151,7 +168,7 @@ class Bridge:
             finally:
                 os.close(writing)
             reply: dict[str, Any] | None = None
-            outlives = request.get("operation") in OUTLIVING
+            outlives = request.get("operation") in protocol.OUTLIVING
             for message in messages_of(lines_of(replies, lambda: outlives or not is_alone())):
                 if message["event"] == "reply":
                     reply = message
@@ -208,8 +225,8 @@ def messages_of(lines: Iterator[bytes] | IO[bytes]) -> Iterator[dict[str, Any]]:
 
 def checked(reply: dict[str, Any]) -> dict[str, Any]:
     """Return ``reply`` if it speaks our protocol."""
-    if reply.get("protocol") != supervisor.PROTOCOL:
-        raise MigrationError(f"The worker speaks protocol {reply.get('protocol')!r}, not {supervisor.PROTOCOL}.", "protocol_error")
+    if reply.get("protocol") != protocol.PROTOCOL:
+        raise MigrationError(f"The worker speaks protocol {reply.get('protocol')!r}, not {protocol.PROTOCOL}.", "protocol_error")
     return reply
 
 

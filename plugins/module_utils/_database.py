@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from ._argspec import ArgumentSpec, application_spec
 from ._bridge import Bridge
 from ._core.diff import text_diff
 from ._errors import MigrationError
 from ._worker.redaction import redactor_for
+
+if TYPE_CHECKING:
+    from ._worker.database import operations  # noqa: F401 - packed with the modules that work on whole databases
 
 #: Guards that the option ``accept`` lifts.
 GUARDS = ["logical_replication_slots", "subscriptions", "security_labels", "insufficient_space", "pooler", "database_missing"]
@@ -145,24 +148,6 @@ def archive_contents(path: str, folder: str | None, run: Run, deed: str = "read"
     if status:
         raise MigrationError(f"The archive {path} can not be {deed}: {errors.strip()}", "archive_failed")
     return said
-
-
-def leftovers_spec() -> ArgumentSpec:
-    return database_spec() + ArgumentSpec(options=dict(maintenance_database=dict(type="str")))
-
-
-def run_leftovers(bridge: Bridge, params: Mapping[str, Any], check: bool = False) -> dict[str, Any]:
-    """Remove what rehearsals that were killed have left, and return the module's result.
-
-    :raises MigrationError: what the worker says went wrong.
-    """
-    request = {name: value for name, value in params.items() if value is not None and name not in ("python", "virtualenv")}
-    reply = bridge.call(dict(request, operation="plan_leftovers", check=check))
-    error = reply["error"]
-    if error:
-        raise MigrationError(str(error["message"]), error["kind"], error.get("hint"))
-    removed = list(reply["facts"]["removed"])
-    return {"changed": bool(removed), "removed": removed}
 
 
 def run_database(

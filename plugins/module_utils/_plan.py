@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping
 
 from ._bridge import Bridge
 from ._core.plan import Declared, Policy, Reversal, Step, allowed, rollback, route
@@ -15,6 +15,9 @@ from ._rehearsal.known import Known
 from ._rehearsal.rendered import Rendered
 from ._rehearsal.seen import Large, Seen
 from ._worker.rehearsal import parsed
+
+if TYPE_CHECKING:
+    from ._worker.rehearsal import operations  # noqa: F401 - packed with the modules that rehearse
 
 MEBIBYTE = 1024 * 1024
 _OPTIONS = (

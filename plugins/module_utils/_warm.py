@@ -9,10 +9,12 @@ import contextlib
 import os
 import subprocess
 from dataclasses import dataclass, field
-from typing import IO, Any, Callable, Iterator, Mapping
+from typing import IO, TYPE_CHECKING, Any, Callable, Iterator, Mapping
 
 from ._bridge import Bridge, Event, checked, death, is_alone, lines_of, messages_of, worker_sources, write_line
-from ._worker import several
+
+if TYPE_CHECKING:
+    from ._worker import several  # noqa: F401 - packed with the modules that have such a worker
 
 OPERATION = "database_steps"
 
@@ -86,7 +88,7 @@ class WarmBridge(Bridge):
 
     def _start(self) -> _Worker:
         first = dict(self.first, operation=OPERATION, besides=self.besides)
-        started = self.start_serving(first, several.__name__.rpartition(".")[2], self.own)
+        started = self.start_serving(first, "several", self.own)
         return _Worker(*started, lambda: self.outlives or not is_alone())
 
     def close(self) -> tuple[int, bytes]:

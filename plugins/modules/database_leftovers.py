@@ -66,9 +66,9 @@ hint:
   sample: Check host, port and database name, and that the server is up.
 """
 
-from ansible_collections.dbops.alembic.plugins.module_utils._database import leftovers_spec, run_leftovers
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
 from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.runner import bridge_for
+from ansible_collections.dbops.alembic.plugins.module_utils._leftovers import leftovers_spec, run_leftovers
 
 
 def main() -> None:

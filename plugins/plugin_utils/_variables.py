@@ -107,5 +107,12 @@ def _unfit(variables: Mapping[str, Any], known: Options) -> Iterator[str]:
             continue  # made of what is only known later
         if value is None or value == "":
             continue  # as good as not given, where the role allows it
-        for problem in ArgumentSpecValidator({name: spec}).validate({name: value}).error_messages:
+        for problem in ArgumentSpecValidator({name: spec}).validate({name: _bare(value)}).error_messages:
             yield f"{name}: {problem}"
+
+
+def _bare(value: Any) -> Any:
+    """Return what the validator looks at: it copies that, and with a container of Ansible's all variables of the run."""
+    if isinstance(value, Mapping):
+        return dict.fromkeys(value)
+    return [_bare(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ansible_collections.dbops.alembic.plugins.filter.deployment_hosts import deployment_hosts
 
@@ -39,19 +41,36 @@ def test_a_play_of_a_pass_is_for_nobody_where_another_runs(state: dict[str, str]
     assert deployment_hosts(groups, hostvars=None, run="second") == ["db", "a"]
 
 
-REACHED: list[tuple[dict[str, dict[str, float]], list[str]]] = [
-    ({}, ["db", "a", "b"]),
-    ({"a": {"first undrain": 1.0}}, ["db", "a", "b"]),
-    ({"a": {"first undrain": 1.0}, "b": {"second undrain": 1.0}}, ["db", "a", "b"]),
-    ({"a": {"first undrain": 1.0}, "b": {"first undrain": 1.0}}, ["all:!all"]),
+#: step, the pass, what the migrator's facts say beside the run, what the hosts have taken, and who takes the step.
+STEPS: list[tuple[str, str, dict[str, Any], dict[str, list[str]], list[str]]] = [
+    ("stop", "first", {"stop": True, "action": "finish"}, {}, ["a", "b"]),
+    ("stop", "first", {"stop": False, "action": "finish"}, {}, ["all:!all"]),
+    ("stop", "second", {"stop": True, "action": "revert"}, {"a": ["first stop"]}, ["a", "b"]),
+    ("stop", "observe", {"stop": True}, {}, ["a", "b"]),
+    ("start", "first", {"stop": True}, {"a": ["first stop"], "b": ["first stop"]}, ["all:!all"]),
+    ("start", "first", {"stop": True}, {"db": ["first database"], "a": ["first stop"], "b": []}, ["a"]),
+    ("start", "first", {"stop": False}, {"db": ["first database"]}, ["a", "b"]),
+    ("start", "second", {"stop": True}, {"db": ["first database"], "a": ["second stop"]}, ["all:!all"]),
+    ("start", "second", {"stop": False}, {"db": ["second database"], "a": ["serves"]}, ["b"]),
+    ("start", "first", {"stop": False}, {"db": ["first database"], "a": ["serves"]}, ["a", "b"]),
+    ("undrain", "first", {"action": "finish"}, {"a": ["first start"]}, ["all:!all"]),
+    ("undrain", "first", {"action": "finish"}, {"a": ["first start"], "b": ["first start"]}, ["a", "b"]),
+    ("undrain", "first", {"action": "finish"}, {host: ["first start", "first undrain"] for host in "ab"}, ["all:!all"]),
+    ("undrain", "first", {"action": "finish"}, {"a": ["first start"], "b": ["serves"]}, ["all:!all"]),
+    ("undrain", "second", {"action": "revert"}, {"a": ["second start"], "b": ["first start"]}, ["a"]),
+    ("undrain", "second", {"action": "revert"}, {"a": ["second start"], "b": ["serves"]}, ["a", "b"]),
 ]
 
 
-@pytest.mark.parametrize(("reached", "expected"), REACHED)
-def test_a_play_of_a_step_is_for_nobody_where_all_have_taken_it(reached: dict[str, dict[str, float]], expected: list[str]) -> None:
+@pytest.mark.parametrize(("step", "run", "decision", "reached", "expected"), STEPS)
+def test_a_play_of_a_step_is_for_those_who_take_it(
+    step: str, run: str, decision: dict[str, Any], reached: dict[str, list[str]], expected: list[str]
+) -> None:
     groups = {"migrator": ["db"], "application": ["a", "b"]}
-    facts: dict[str, dict[str, object]] = {"db": {"_deployment_state": {"run": "first"}}, "a": {}, "b": {}}
+    facts: dict[str, dict[str, Any]] = {"db": {"_deployment_state": {"run": run, "decision": decision}}, "a": {}, "b": {}}
     for host, steps in reached.items():
-        facts[host]["_deployment_reached"] = steps
-    assert deployment_hosts(groups, hostvars=facts, run="first", step="undrain") == expected
-    assert deployment_hosts(groups, hostvars=None, run="first", step="undrain") == ["db", "a", "b"]
+        facts[host]["_deployment_failed"] = {"serves": "serves" in steps}
+        facts[host]["_deployment_reached"] = {name: 1.0 for name in steps if name != "serves"}
+    assert deployment_hosts(groups, hostvars=facts, run=run, step=step) == expected
+    assert deployment_hosts(groups, hostvars=None, run=run, step=step) == ["db", "a", "b"]
+    assert deployment_hosts(groups, hostvars=facts, run="another", step=step) == ["all:!all"]

@@ -100,3 +100,39 @@ def test_a_circle_and_an_arrow_up_would_be_found() -> None:
     graph = arrows()
     graph["module_utils._bridge"].add("module_utils._kubernetes.runner")
     assert "module_utils._kubernetes.runner" in circle(graph)
+
+
+def behind(name: str, known: dict[str, set[str]]) -> set[str]:
+    """All that comes with a module when Ansible packs it."""
+    found: set[str] = set()
+    left = [name]
+    while left:
+        at = left.pop()
+        if at not in found:
+            found.add(at)
+            left += known.get(at, ())
+    return found
+
+
+#: These list operations that others ask for.
+LISTS = ("module_utils._kubernetes.runner",)
+
+
+def test_a_module_that_asks_for_a_part_of_the_worker_is_packed_with_it() -> None:
+    known, files = arrows(), modules()
+    packed = {name: behind(name, known) for name in files if name.startswith("modules.")}
+    wrong = []
+    for part in ("database", "rehearsal"):
+        operations = f"{UTILS}_worker.{part}.operations"
+        names = constants(files[operations]) - {"plan"}  # a word of its own too
+        assert {"database_rows", "plan_schema"} & names
+        callers = {
+            name for name, path in files.items() if "_worker" not in name and name not in LISTS and constants(path) & names
+        } & {name for name in files if name.startswith(UTILS)}
+        wrong += [(name, part) for name, found in packed.items() if found & callers and operations not in found]
+        assert [name for name, found in packed.items() if operations not in found], "a part that comes with every module"
+    assert not wrong, "nothing would be there to send to the worker"
+
+
+def constants(path: Path) -> set[str]:
+    return {str(node.value) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}

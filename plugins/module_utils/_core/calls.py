@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Collection, Iterator
+from typing import Any, Collection, Iterator, Mapping
 
 #: In these orders; a name that begins with before_ or after_ is a hook.
 DATABASE = (
@@ -69,6 +69,35 @@ def database_calls(
         else:
             found.append({"kind": "steps", "steps": [call["kind"]]})
     return found
+
+
+def hosts_of_step(
+    step: str, run: str, decision: Mapping[str, Any], ready: bool, reached: Mapping[str, Collection[str]], serving: Collection[str]
+) -> list[str]:
+    """Return the hosts that take a step of a pass.
+
+    Where nothing was changed, nothing is stopped for the way back; else a host starts only what it stopped, and all only what the
+    database was made ready for. A new release gets its traffic only when every host serves: where something holds the traffic,
+    nobody writes before that. On the way back each host gets its own.
+
+    :param step: stop, start or undrain.
+    :param run: the pass, as it is in ``reached``.
+    :param decision: of the pass: whether to ``stop``, and the ``action``.
+    :param ready: whether the database was brought where this pass needs it.
+    :param reached: host of the application → what it has taken, each a pass and a step.
+    :param serving: hosts whose stop failed before anything was stopped: what was there serves on.
+    """
+    stops = bool(decision.get("stop"))
+    if step == "stop":
+        return list(reached) if stops else []
+    if step == "start":
+        left = serving if run == "second" else ()
+        stopped = [host for host in reached if host not in left and (not stops or f"{run} stop" in reached[host])]
+        return stopped if ready else []
+    started = [host for host in reached if f"{run} start" in reached[host]]
+    if len(started) < len(reached) and decision.get("action") != "revert":
+        return []
+    return [host for host in reached if host in started or host in serving]
 
 
 def host_calls(

@@ -11,12 +11,14 @@ import queue
 import subprocess
 import threading
 from dataclasses import dataclass, field
-from typing import IO, Any, Callable, Mapping
+from typing import IO, TYPE_CHECKING, Any, Callable, Mapping
 
 from .._bridge import Bridge, Event, checked, death, lines_of, messages_of, write_line
 from .._errors import MigrationError
-from .._worker import fleet
 from .._worker.journal import identity
+
+if TYPE_CHECKING:
+    from .._worker import fleet  # noqa: F401 - packed with the modules that have such a worker
 
 Listener = Callable[[Event], None]
 
@@ -99,7 +101,7 @@ class Hub:
         return checked(message)
 
     def _start(self) -> _Worker:
-        return _Worker(*self.bridge.start_serving(self.first, fleet.__name__.rpartition(".")[2], self.own))
+        return _Worker(*self.bridge.start_serving(self.first, "fleet", self.own))
 
     def close(self) -> None:
         """Let the worker end, if there is one."""

@@ -15,7 +15,7 @@ from .._core.archives import age, belongs, described, doomed
 from .._core.diff import text_diff
 from .._errors import MigrationError
 from .._owned import checked
-from .._worker import counting, supervisor
+from .._worker import counting, protocol
 from .archive_script import SCRIPT, URL
 from .cluster import Cluster, Object
 from .job import job_of, pod_of, process
@@ -93,7 +93,7 @@ class ArchiveBridge(JobBridge):
             **request["variables"],
             "operation": str(request["operation"]).replace("archive_", ""),
             "mark": mark,
-            "protocol": supervisor.PROTOCOL,
+            "protocol": protocol.PROTOCOL,
             "deadline_minutes": int(options["deadline"] // 60) + 1,
             "url": URL,
         }

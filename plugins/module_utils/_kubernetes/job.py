@@ -11,12 +11,15 @@ import inspect
 import json
 import re
 import zlib
-from typing import Any, Dict, Mapping
+from typing import TYPE_CHECKING, Any, Dict, Mapping
 
 from .._bridge import worker_sources
-from .._worker import boot, pod
+from .._worker import boot
 from .._worker.redaction import environment_secrets
 from .pods import Problem, pod_problems
+
+if TYPE_CHECKING:
+    from .._worker import pod  # noqa: F401 - packed with the modules that make Jobs
 
 Object = Dict[str, Any]
 MANAGED = "app.kubernetes.io/managed-by"
@@ -42,7 +45,7 @@ def worker_variables(request: Mapping[str, Any], mark: str) -> list[Object]:
     """Return the worker with its request as variables of a container."""
     body = {
         "boot": inspect.getsource(boot),
-        "sources": dict(worker_sources(str(request["operation"])), **{f"{boot.PACKAGE}.pod": inspect.getsource(pod)}),
+        "sources": worker_sources(str(request["operation"])),
         "request": dict(request),
         "mark": mark,
     }

@@ -10,7 +10,7 @@ from typing import Any, Mapping
 from .._argspec import ArgumentSpec
 from .._core.outcome import migration
 from .._errors import MigrationError
-from .._worker.operations import MIGRATIONS
+from .._worker.protocol import MIGRATIONS
 from .cluster import Cluster, Object, cluster_spec
 from .job import APPLICATION, DEPLOYMENT, MANAGED, OPERATION, end_of, label_value
 from .runner import JobBridge, Seen

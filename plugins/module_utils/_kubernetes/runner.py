@@ -15,7 +15,7 @@ from .._bridge import Bridge, Event, checked
 from .._errors import ERROR_KINDS, MigrationError
 from .._jobs import Followed, Unfinished
 from .._worker.journal import PROGRESS, Journal
-from .._worker.operations import MIGRATIONS
+from .._worker.protocol import MIGRATIONS
 from .._worker.redaction import Redactor, cut
 from .cluster import Cluster, Object, Refused, events_of, refusal
 from .job import (

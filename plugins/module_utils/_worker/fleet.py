@@ -19,7 +19,7 @@ from typing import Any
 
 from . import ahead, attempt, several, supervisor
 from .channel import Receiver, Sender, readable
-from .operations import OUTLIVING
+from .protocol import OUTLIVING
 
 
 @dataclass

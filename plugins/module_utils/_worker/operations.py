@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import Any, Callable, Dict
 
 from .autogenerate import check, revision
@@ -12,6 +13,7 @@ from .environment import Send
 from .migrate import migrate
 from .observe import info, observe
 from .preview import preview
+from .protocol import PARTS
 
 
 def _observe(request: dict[str, Any], send: Send) -> dict[str, Any]:
@@ -34,22 +36,13 @@ OPERATIONS: dict[str, Operation] = {
     "check": check,
     "revision": revision,
 }
-#: Packages of the worker → how the names of the operations begin that need them.
-PARTS: dict[str, str | tuple[str, ...]] = {"database": ("database_", "plan_fleet"), "rehearsal": "plan"}
-#: Operations that may change a database: tried again after a lock timeout, looked after when their process dies.
-MIGRATIONS = ("upgrade", "downgrade", "stamp")
-#: Operations that go on to their end when whoever asked for them is gone. What changes a database is not left halfway.
-OUTLIVING = (*MIGRATIONS, "database_snapshot")
 
 
 def find(name: str) -> Operation | None:
-    """Return the operation of this name; the larger ones are loaded, and sent to the worker, only when asked for."""
-    if name.startswith("database_"):
-        from .database import DATABASE_OPERATIONS
-
-        return DATABASE_OPERATIONS.get(name)
-    if name.startswith("plan"):
-        from .rehearsal import PLAN_OPERATIONS
-
-        return PLAN_OPERATIONS.get(name)
-    return OPERATIONS.get(name)
+    """Return the operation of this name; the larger ones are loaded only when asked for."""
+    operation = OPERATIONS.get(name)
+    for part, begins in PARTS.items():
+        if operation is None and name.startswith(begins):
+            # Not an import statement, so that a module is packed with this part only where it asks for it.
+            operation = importlib.import_module(f"{__name__.rpartition('.')[0]}.{part}.operations").OPERATIONS.get(name)
+    return operation

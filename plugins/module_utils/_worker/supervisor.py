@@ -16,10 +16,9 @@ from . import attempt as attempts
 from .channel import Receiver, Sender, is_abandoned, readable
 from .failure import RETRYABLE
 from .journal import Journal
-from .operations import MIGRATIONS, OUTLIVING
+from .protocol import MIGRATIONS, OUTLIVING, PROTOCOL
 from .redaction import MARGIN, Redactor, cut, redactor_for
 
-PROTOCOL = 1
 MAXIMUM_OUTPUT = 20000
 MAXIMUM_DELAY = 30.0
 OBSERVE_TIMEOUT = 120.0

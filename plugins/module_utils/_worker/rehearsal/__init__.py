@@ -2,16 +2,3 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 """What the worker does for the plan: it runs pending revisions on a copy and watches them."""
-
-from __future__ import annotations
-
-from typing import Any, Callable
-
-from . import described, run
-
-PLAN_OPERATIONS: dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]] = {
-    "plan": run.plan,
-    "plan_schema": described.described,
-    "plan_clean": run.clean,
-    "plan_leftovers": run.leftovers,
-}
