@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import os
+import resource
+import statistics
 import time
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
 from bench.table import show
 from support import runner, venvs
@@ -17,6 +20,7 @@ from support.projects import Project
 PENDING = (1, 40, 100)
 TABLES = 500
 APPLIED = (10, 1000)
+ROUNDS = 3
 _ENV = """\
 import os
 
@@ -45,16 +49,27 @@ def downgrade():
 """
 
 
-def measure(server: Postgres, folder: Path, tables: int = TABLES) -> None:
-    rows: list[list[object]] = [["pending", "applied", "upgrade and back", "rehearsal", "times"]]
+def measure(server: Postgres, folder: Path, tables: int = TABLES, rounds: int = ROUNDS) -> None:
+    rows: list[list[object]] = [["pending", "applied", "upgrade and back", "rehearsal", "times", "CPU", "CPU", "times"]]
     for number, (pending, applied) in enumerate([*((count, 1) for count in PENDING), *((1, count) for count in APPLIED)]):
-        done, planned = _once(server, folder / str(number), pending, applied, tables)
-        rows.append([pending, applied, f"{done:.1f} s", f"{planned:.1f} s", f"{planned / done:.1f}"])
-    show(f"A rehearsal on a schema of {tables} tables", rows)
+        done, planned = _once(server, folder / str(number), pending, applied, tables, rounds)
+        rows.append([pending, applied])
+        for what in ("wall", "processor"):
+            first, second = (statistics.median(getattr(each, what) for each in found) for found in (done, planned))
+            times = statistics.median(getattr(b, what) / getattr(a, what) for a, b in zip(done, planned))
+            rows[-1] += [f"{first:.1f} s", f"{second:.1f} s", f"{times:.1f}"]
+    show(f"A rehearsal on a schema of {tables} tables, beside alembic upgrade and back, median of {rounds}", rows)
 
 
-def _once(server: Postgres, folder: Path, pending: int, applied: int, tables: int) -> tuple[float, float]:
-    """Return the seconds of upgrade and downgrade, and of the plan of the same revisions."""
+class Cost(NamedTuple):
+    """Seconds by the clock, and of the processors: of what was started here and of the server's sessions, which have ended."""
+
+    wall: float
+    processor: float
+
+
+def _once(server: Postgres, folder: Path, pending: int, applied: int, tables: int, rounds: int) -> tuple[list[Cost], list[Cost]]:
+    """Return what upgrade and downgrade cost, and what the plan of the same revisions does; they take turns."""
     database = server.database(attributes="createdb")
     environment = {"DB_URL": database.url()}
     project = _project(folder, pending, applied, tables)
@@ -70,15 +85,24 @@ def _once(server: Postgres, folder: Path, pending: int, applied: int, tables: in
         found: dict[str, Any] = runner.Run("alembic_plan", {**parameters, "url": database.url()}).result(3600)
         assert len(found["revisions"]) == pending and found["mode"] == "rehearsal", found
 
-    seconds = _seconds(there_and_back), _seconds(plan)
+    pairs = [(_cost(server, there_and_back), _cost(server, plan)) for _round in range(rounds)]
     database.drop()
-    return seconds
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
-def _seconds(work: Callable[[], None]) -> float:
-    started = time.monotonic()
+def _cost(server: Postgres, work: Callable[[], None]) -> Cost:
+    started, worked = time.monotonic(), _worked(server)
     work()
-    return time.monotonic() - started
+    seconds = time.monotonic() - started
+    time.sleep(1)  # the last session's process has to be gone to be counted
+    return Cost(seconds, _worked(server) - worked)
+
+
+def _worked(server: Postgres) -> float:
+    """Seconds of the processors that our children and the server with its own have used; proc(5), fields 14 to 17 of stat."""
+    own = resource.getrusage(resource.RUSAGE_CHILDREN)
+    fields = Path(f"/proc/{server.daemon.process.pid}/stat").read_text().rpartition(")")[2].split()[11:15]
+    return own.ru_utime + own.ru_stime + sum(int(field) for field in fields) / os.sysconf("SC_CLK_TCK")
 
 
 def _project(folder: Path, pending: int, applied: int, tables: int) -> Project:

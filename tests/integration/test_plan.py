@@ -190,7 +190,17 @@ CASES: dict[str, tuple[str, str, list[str], str]] = {
             "CREATE TRIGGER must BEFORE INSERT ON small FOR EACH ROW EXECUTE FUNCTION must()",
         ),
         "",
-        ["U08:public.small.must"],
+        ["C15:public.small.name"],
+        "contract",
+    ),
+    "refuses_some_by_code": (
+        sql(
+            "CREATE FUNCTION some() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF NEW.name LIKE 'x%' THEN "
+            "RAISE EXCEPTION 'no x'; END IF; RETURN NEW; END$$",
+            "CREATE TRIGGER some BEFORE INSERT ON small FOR EACH ROW EXECUTE FUNCTION some()",
+        ),
+        "",
+        ["U08:public.small.some"],
         "unknown",
     ),
     "widened": (
@@ -329,6 +339,32 @@ def test_each_kind_of_change_is_judged_and_nothing_is_touched(app: Application, 
     assert plan["route"] == "refuse" and "nowhere" in plan["reason"] and not plan["changed"] and plan["warnings"] == []
     assert own.dump() == before and scratches(own.server) == []
     assert own.password not in json.dumps(plan)
+
+
+@pytest.fixture(scope="module")
+def counting_late() -> Iterator[Postgres]:
+    """A server that does not know how to count at once what was read, as before PostgreSQL 15; its copies are of template0."""
+    server = Postgres(settings={"allow_system_table_mods": "on", "log_connections": "on"}).create().start()
+    server.fetch("update pg_database set datallowconn = true where datname = 'template0'")
+    for name in ("template0", "template1", "postgres"):
+        server.fetch("update pg_proc set proname = 'no_' || proname where proname = 'pg_stat_force_next_flush'", name=name)
+    server.fetch("update pg_database set datallowconn = false where datname = 'template0'")
+    yield server
+    server.remove()
+
+
+@pytest.mark.slow
+def test_a_server_that_counts_late_gets_one_revision_after_the_other(newest: Application, counting_late: Postgres) -> None:
+    database = counting_late.database(attributes="createdb")
+    project = based(newest, database, {name: case[:2] for name, case in CASES.items()})
+    before = database.dump()
+    begun = counting_late.log.stat().st_size
+    plan = ok(newest.start("plan", project, check=True).result(1200))
+    found = {item["revision"]: (rules(plan, item["revision"], *GATING), item["phase"]) for item in plan["revisions"]}
+    assert found == {name: (case[2], case[3]) for name, case in CASES.items()}
+    assert plan["warnings"] == [] and database.dump() == before and scratches(counting_late) == []
+    connected = counting_late.log.read_bytes()[begun:].count(b"database=dbops_rehearsal_")
+    assert connected > len(CASES), connected  # all in one run would be a few
 
 
 def test_what_a_role_can_no_longer_do_breaks_its_code(newest: Application, own: Any) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""C10, C14, M03, M04, M06: labels of enums, triggers, views, functions, privileges: the same statement does something else."""
+"""C10, C14, C16, M03, M04, M06, U08: enums, triggers, views, functions, privileges: the same statement does something else."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import re
 from typing import Iterator
 
 from .._core.plan import Finding
+from .._worker.rehearsal import refusing
+from .columns import required
 from .seen import Facts, Seen, plain
 
 SECTION = "Triggers, views and functions"
@@ -74,7 +76,17 @@ def _behaves(seen: Seen, change: Facts) -> Iterator[Finding]:
         return
     if old and new and all(old[fact] == new[fact] for fact in _FACTS[kind]):
         return
-    if kind == "trigger" and new is not None and _refuses(seen, new):
+    refused = refusing.of_change(change, seen.facts["changes"])
+    column = _left_out(seen, new, refused.column) if new is not None and refused and refused.column else None
+    if column is not None:
+        yield required(seen, column, f"The trigger {plain(entry['name'])} refuses NULL in {plain(column['name'])}")
+        return
+    if refused and refused.always:
+        message = f"The trigger {plain(entry['name'])} raises an exception for each row: what the old code writes there is refused."
+        fix = "Let it only warn until the old code is gone, and declare the revision that refuses contract."
+        yield Finding("C16", "breaks", entry["name"], message, fix, SECTION)
+        return
+    if refused:
         yield Finding(
             "U08",
             "unknown",
@@ -89,14 +101,12 @@ def _behaves(seen: Seen, change: Facts) -> Iterator[Finding]:
     yield Finding("M04", "may_break", entry["name"], message, "Check that the old code can live with it.", SECTION)
 
 
-def _refuses(seen: Seen, trigger: Facts) -> bool:
-    """Tell whether the function of a trigger is one that this revision has made or changed, and that raises exceptions."""
-    functions = {
-        change["after"]["oid"]: change["after"]
-        for change in seen.facts["changes"]
-        if change["kind"] == "function" and change["after"]
-    }
-    return bool((functions.get(str(trigger.get("function"))) or {}).get("raises"))
+def _left_out(seen: Seen, trigger: Facts, name: str) -> Facts | None:
+    """Return the column of that name, if an INSERT of the old code may leave it out."""
+    for column in seen.facts.get("checked") or ():
+        if column["relation"] == trigger["relation"] and column["column"].lower() == name.lower():
+            return column if not column["not_null"] and seen.leaves_out(column) else None
+    return None
 
 
 def _relation(seen: Seen, old: Facts | None, new: Facts | None) -> Iterator[Finding]:

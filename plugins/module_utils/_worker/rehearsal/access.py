@@ -12,10 +12,12 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterable, Iterator
 
 from .. import readonly, server, urls
 
+#: Since PostgreSQL 12.
+_GENERIC = "select set_config(name, 'force_generic_plan', false) from pg_settings where name = 'plan_cache_mode'"
 _LOOPBACK = ("127.0.0.1", "::1", "")
 #: Connect argument of libpq → the variable that its programs read it from. PostgreSQL manual, "Environment Variables".
 _LIBPQ = {
@@ -136,6 +138,7 @@ class Session:
 
     def __init__(self, dialect: Any, cargs: Any, cparams: dict[str, Any], purpose: str, reading: bool = False) -> None:
         self.dialect = dialect
+        self._prepared: dict[str, str] = {}
         with contextlib.ExitStack() as stack:
             if not reading:
                 stack.enter_context(readonly.writing())
@@ -156,6 +159,19 @@ class Session:
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return drive(self.dialect, lambda: server.rows(self.dbapi, sql))  # type: ignore[no-any-return]
+
+    def again(self, sql: str, oids: Iterable[str]) -> list[tuple[Any, ...]]:
+        """Ask PostgreSQL what is asked again and again, and takes longer to plan than to run.
+
+        :param oids: the array of OIDs that ``$1`` stands for.
+        """
+        name = self._prepared.get(sql)
+        if not self._prepared:
+            self.rows(_GENERIC)
+        if name is None:
+            name = self._prepared[sql] = f"dbops_{len(self._prepared)}"
+            self.rows(f"prepare {name}(oid[]) as {sql}")
+        return self.rows(f"execute {name}('{{{','.join(oids)}}}')")
 
     def value(self, sql: str) -> Any:
         found = self.rows(sql)

@@ -158,12 +158,22 @@ class _Descent:
 
     def _take_down(self, step: Step, changes: list[Any]) -> None:
         database = self.database
-        sizes = _by_name(database.states[self.number], database.sizes)
-        here = {oid: sizes[entry["name"]] for oid, entry in step.tables.items() if entry["name"] in sizes}
-        self.found = dict(database.report(step, changes, here), residue=[], again=None)
+        sizes = _Sizes(database.states[self.number], database.sizes, step.before)
+        self.found = dict(database.report(step, changes, sizes), residue=[], again=None)
         database.reports[self.number - 1]["downgrade"] = self.found
 
 
-def _by_name(state: catalog.Catalog, sizes: Any) -> dict[str, Any]:
-    """Return the sizes by the names that the tables have by then: undone and applied again, one may have another OID."""
-    return {entry["name"]: sizes[oid] for (kind, oid), entry in state.items() if kind == "relation" and oid in sizes}
+class _Sizes:
+    """How large the tables are, by the names that they have by then: undone and applied again, one may have another OID.
+
+    :param state: what the revisions left when they were first applied, of which the sizes are known.
+    :param now: the catalogue whose OIDs are asked for.
+    """
+
+    def __init__(self, state: catalog.Catalog, sizes: dict[str, Any], now: catalog.Catalog) -> None:
+        self._now = now
+        self._named = {state[("relation", oid)]["name"]: size for oid, size in sizes.items() if ("relation", oid) in state}
+
+    def get(self, oid: str, otherwise: Any) -> Any:
+        entry = self._now.get(("relation", oid))
+        return otherwise if entry is None else self._named.get(entry["name"], otherwise)

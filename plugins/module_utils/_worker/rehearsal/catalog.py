@@ -14,6 +14,7 @@ import re
 from typing import Any, Dict, Iterable, Tuple
 
 from ..server import literal
+from . import refusing
 from .access import Session
 
 Key = Tuple[str, str]
@@ -92,7 +93,7 @@ where not t.tgisinternal and {_OURS} and {{c}}""",
     "function": f"""
 select p.oid::text, n.nspname || '.' || p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')', json_build_object(
   'arguments', oidvectortypes(p.proargtypes), 'procedure', to_jsonb(p) ->> 'prokind' = 'p',
-  'raises', p.prosrc ~* '\\mraise\\s+exception\\M',
+  'raises', case when p.prosrc ~* '\\mraise\\s+exception\\M' then p.prosrc end,
   'source', md5(p.prosrc || coalesce(p.probin, '')), 'returns', p.prorettype::regtype::text, 'acl', p.proacl::text,
   'language', p.prolang, 'security_definer', p.prosecdef, 'volatile', p.provolatile, 'config', p.proconfig)::text
 from pg_proc p join pg_namespace n on n.oid = p.pronamespace
@@ -117,6 +118,60 @@ _BEFORE_INSERT = re.compile(r"\bBEFORE\b(?:\s+\w+(?:\s+OF\s[^()]*?)?\s+OR)*\s+IN
 _CAST = re.compile(r"\(([a-z_0-9\" ]+)\)::[a-z ]+")  # ALTER COLUMN … TYPE writes casts into what it makes again
 
 
+class Traced(Catalog):
+    """A catalogue that was made of an earlier one, and knows what the two differ in."""
+
+    earlier: Traced | None = None
+    altered: tuple[Key, ...] = ()  # those of what is other than in the earlier one
+    by_relation: dict[str, frozenset[Key]]
+
+    def follows(self, earlier: Traced, keys: Iterable[Key]) -> None:
+        """Take down what this is other in."""
+        self.earlier, self.altered = earlier, tuple(keys)
+        changed: dict[str, set[Key]] = {}
+        for key in self.altered:
+            for entry in (earlier.get(key), self.get(key)):
+                if entry is not None:
+                    relation = relation_of(entry)
+                    changed.setdefault(relation, set(earlier.by_relation.get(relation, ()))).add(key)
+        found = {relation: frozenset(key for key in keys if key in self) for relation, keys in changed.items()}
+        self.by_relation = {**earlier.by_relation, **found}
+
+    def begins(self) -> None:
+        """Nothing was before this."""
+        found: dict[str, list[Key]] = {}
+        for key, entry in self.items():
+            found.setdefault(relation_of(entry), []).append(key)
+        self.by_relation = {relation: frozenset(keys) for relation, keys in found.items()}
+
+    def about(self, relation: str) -> list[Entry]:
+        """Return what belongs to a relation, itself included."""
+        return [self[key] for key in sorted(self.by_relation.get(relation, ()))]
+
+
+def relation_of(entry: Entry) -> str:
+    """Return the OID of the relation that something is or belongs to, else nothing."""
+    return str(entry["oid"] if entry["kind"] == "relation" else entry.get("relation") or "")
+
+
+def differing(before: Catalog, after: Catalog) -> list[Key]:
+    """Return keys, in the order of the catalogues, of all that may differ; what is the same object in both does not."""
+    found: set[Key] = set()
+    at = after if isinstance(after, Traced) else None
+    while at is not None and at is not before:
+        found.update(at.altered)
+        at = at.earlier
+    if at is None:
+        return [*before, *(key for key in after if key not in before)]
+    return sorted(found, key=_ordered)
+
+
+def _ordered(key: Key) -> tuple[int, list[int], str]:
+    kinds = list(QUERIES)
+    numbers = [int(number) for number in re.findall(r"\d+", key[1])]
+    return (kinds.index(key[0]) if key[0] in kinds else len(kinds), numbers, key[1])
+
+
 def look(
     session: Session,
     version_tables: Iterable[str],
@@ -133,15 +188,17 @@ def look(
     names = ", ".join("'" + name.replace("'", "''") + "'" for name in sorted(set(version_tables))) or "''"
     parts = {name: f"{name}.relname not in ({names})" for name in ("c", "r")}
     if relations is not None:
-        parts = {name: f"{part} and {name}.oid = any('{{{','.join(sorted(relations))}}}'::oid[])" for name, part in parts.items()}
+        parts = {name: f"{part} and {name}.oid = any($1)" for name, part in parts.items()}
     asked = [
         f"select '{kind}', q.* from ({QUERIES[kind].replace('{c}', parts['c']).replace('{r}', parts['r'])}) q" for kind in kinds
     ]
     if schema is not None:
         asked = [text.replace(_OURS, f"n.nspname = {literal(schema)}") for text in asked]
+    text = " union all ".join(asked)
+    rows = session.rows(text) if relations is None else session.again(text, sorted(relations))
     return {
         (str(kind), str(oid)): {"kind": str(kind), "oid": str(oid), "name": name, **json.loads(facts)}
-        for kind, oid, name, facts in session.rows(" union all ".join(asked))
+        for kind, oid, name, facts in rows
     }
 
 
@@ -152,15 +209,16 @@ def changes(base: Catalog, before: Catalog, after: Catalog) -> list[dict[str, An
     name of a renamed or dropped object afterwards. ``pending`` tells that running code can't know it, because it was not in
     ``base`` either, ``covered`` that another index does what a dropped one did, or already did what a new one does.
     """
-    differing = {key: entry for key, entry in before.items() if after.get(key) is not entry}
-    gone = {key: entry for key, entry in differing.items() if key not in after}
-    new = {key: entry for key, entry in after.items() if key not in before}
+    keys = differing(before, after)
+    changed = {key: before[key] for key in keys if key in before and after.get(key) is not before[key]}
+    gone = {key: entry for key, entry in changed.items() if key not in after}
+    new = {key: after[key] for key in keys if key in after and key not in before}
     # what has the name of something else now is new, or had another name before
-    there = [*(after[key] for key in differing if key in after), *new.values()]
+    there = [*(after[key] for key in changed if key in after), *new.values()]
     names = {(entry["kind"], entry["name"]): entry for entry in there}
     used: set[Key] = set()
     found = []
-    for key, old in differing.items():
+    for key, old in changed.items():
         now = after.get(key)
         named = names.get((old["kind"], old["name"]))
         remade = now is None and named is not None and (named["kind"], named["oid"]) in new
@@ -188,7 +246,7 @@ def _covered(entry: Entry, others: Catalog, catalog: Catalog) -> bool:
         columns, unique, predicate = entry["columns"].split(), entry["unique"], entry["predicate"]
     else:
         return False
-    for other in catalog.values():
+    for other in catalog.about(entry["relation"]) if isinstance(catalog, Traced) else catalog.values():
         if other["kind"] != "index" or (other["kind"], other["oid"]) in others or other["relation"] != entry["relation"]:
             continue
         if other["oid"] == entry["oid"] or not other["valid"] or other["predicate"] != predicate or other["expressions"]:
@@ -204,11 +262,16 @@ def fills(entry: Entry) -> bool:
     return entry["kind"] == "trigger" and entry["enabled"] in ("O", "A") and bool(_BEFORE_INSERT.search(entry["definition"]))
 
 
-def checked(changes: Iterable[dict[str, Any]], after: Catalog) -> list[Entry]:
-    """Return the columns that new checks are about, with their numbers in the table."""
+def checked(changes: list[dict[str, Any]], after: Catalog) -> list[Entry]:
+    """Return the columns that new checks and triggers are about, with their numbers in the table."""
     found = []
     for change in changes:
         entry = change["after"]
+        refused = refusing.of_change(change, changes)
+        if entry and refused and refused.column:
+            there = after.about(entry["relation"]) if isinstance(after, Traced) else after.values()
+            columns = (each for each in there if each["kind"] == "column" and each["relation"] == entry["relation"])
+            found += [dict(each, number=None) for each in columns if each["column"].lower() == refused.column.lower()]
         if change["kind"] == "constraint" and entry and entry["type"] == "c":
             for number in entry["columns"] or ():
                 column = after.get(("column", f"{entry['relation']}/{number}"))
@@ -218,8 +281,9 @@ def checked(changes: Iterable[dict[str, Any]], after: Catalog) -> list[Entry]:
 
 def residue(before: Catalog, after: Catalog) -> list[dict[str, str]]:
     """Return by name what is left over, missing or different."""
+    keys = differing(before, after)
     first, second = (
-        {(entry["kind"], entry["name"]): entry for key, entry in each.items() if other.get(key) is not entry}
+        {(each[key]["kind"], each[key]["name"]): each[key] for key in keys if key in each and other.get(key) is not each[key]}
         for each, other in ((before, after), (after, before))
     )
     found = []

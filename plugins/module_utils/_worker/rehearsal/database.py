@@ -45,6 +45,7 @@ class Database:
         self.held: rights.Rights = {}  # what old code may do that it could do before
         self.now: rights.Rights = {}
         self.today: str | None = None
+        self.standing: dict[str, Any] | None = None
 
     @property
     def passed(self) -> list[str]:
@@ -77,7 +78,7 @@ class Database:
 
         An env.py that goes on writing when they have run does so once, after the last of them. In between that would be missed.
         """
-        self.states, self.reports = [base], []
+        self.states, self.reports, self.standing = [base], [], None
         self.observed = self._observed()
         self.roles = self._rights()
         self.asked = Checks(self.access, self.name, base, float(self.request.get("data_checks_timeout") or 0))
@@ -121,13 +122,9 @@ class Database:
             if self.roles is not None:
                 self._compare_rights(session, self.roles, report, before, after)
         self.observed = [text for text in self.observed if text not in report["broken"]]
-        report["filled"] = sorted(
-            {each["table"] for (kind, _oid), each in after.items() if kind == "trigger" and catalog.fills(each)}
-        )
-        report["checked"] = catalog.checked(changes, after)
-        report["default_partitions"] = [
-            each["parent"] for (kind, _oid), each in after.items() if kind == "relation" and each.get("bound") == "DEFAULT"
-        ]
+        if self.standing is None or any(kind in ("trigger", "relation") for kind, _oid in catalog.differing(before, after)):
+            self.standing = _standing(after)
+        report.update(self.standing, checked=catalog.checked(changes, after))
         self.states.append(after)
         self.reports.append(report)
         if not self.scratch.renews:
@@ -142,8 +139,13 @@ class Database:
         now = roles.again(session, before, after)
         lost: list[dict[str, Any]] = []
         if now is not self.now:
-            names = {entry["name"] for (kind, _oid), entry in after.items() if kind == "column"}
-            found = rights.lost(self.held, now, names)
+            columns: set[str] = set()
+
+            def is_column(name: str) -> bool:
+                columns.update(() if columns else (entry["name"] for (kind, _oid), entry in after.items() if kind == "column"))
+                return name in columns
+
+            found = rights.lost(self.held, now, is_column)
             lost = [each for each in found if each["kind"] != "S" or not _is_of_identity(after, each["object"])]
             self.held = {key: what for key, what in now.items() if key in self.held}  # what is new, old code can not use
             self.now = now
@@ -193,6 +195,16 @@ def real_of(looked: Looked, request: dict[str, Any]) -> Real | None:
         float(request.get("data_checks_timeout") or 0),
         request.get("data_checks", True),
     )
+
+
+def _standing(after: catalog.Catalog) -> dict[str, Any]:
+    """Return the tables whose rows a trigger fills, and the parents of DEFAULT partitions."""
+    triggers = [each for (kind, _oid), each in after.items() if kind == "trigger"]
+    tables = [each for (kind, _oid), each in after.items() if kind == "relation"]
+    return {
+        "filled": sorted({each["table"] for each in triggers if catalog.fills(each)}),
+        "default_partitions": [each["parent"] for each in tables if each.get("bound") == "DEFAULT"],
+    }
 
 
 def _is_of_identity(after: catalog.Catalog, name: str) -> bool:

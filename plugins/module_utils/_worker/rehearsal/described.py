@@ -32,6 +32,7 @@ _SAID = (
     "expressions",
     "predicate",
     "unique",
+    "raises",
 )
 _MAIN = ("definition", "type")
 

@@ -15,7 +15,6 @@ from .named import Identities
 from .scratch import Scratch
 from .sqlite_copy import SqliteCopy
 from .sqlite_watch import SqliteWatch
-from .unseen import Ledger
 from .watch import Watch
 from .watching import Watcher
 
@@ -36,9 +35,10 @@ class Kind(NamedTuple):
 def _watch_postgresql(
     running: Any, autocommit: Any, version_tables: list[str], before: Catalog, session: Any = None, real: Any = None
 ) -> Watcher:
+    if isinstance(before, changed.Snapshot):
+        return Watch(running, autocommit, version_tables, before.tables, session, real, before.known)
     tables = [oid for (kind, oid), entry in before.items() if kind == "relation" and entry["relkind"] in "rpmf"]
-    known = before.known if isinstance(before, changed.Snapshot) else None
-    return Watch(running, autocommit, version_tables, tables, Ledger(session) if session else None, real, known)
+    return Watch(running, autocommit, version_tables, tables, session, real)
 
 
 def _watch_mysql(
@@ -54,7 +54,7 @@ def _watch_sqlite(
 
 
 def _look_postgresql(session: Any, version_tables: list[str], watch: Any, previous: Catalog | None = None) -> Catalog:
-    return changed.look(session, version_tables, previous)
+    return changed.look(session, version_tables, previous, watch.account if watch else None)
 
 
 def _look_sqlite(session: Any, version_tables: list[str], watch: Any, previous: Catalog | None = None) -> Catalog:

@@ -35,20 +35,26 @@ class Known:
     def again(self, session: Session, dirty: Iterable[str]) -> Known:
         """Return what is known when these relations are read again."""
         names = set(dirty)
-        array = f"'{{{','.join(sorted(names))}}}'::oid[]"
-        below = f"(select indexrelid from pg_index where indrelid = any({array}))"
-        gone = names | {oid for oid, entry in self.indexes.items() if entry[0] in names}
+        indexes = {oid for oid, entry in self.indexes.items() if entry[0] in names}
         fresh = _of(
-            session.rows,
-            f" and (c.oid = any({array}) or c.oid in {below})",
-            f" and indrelid = any({array})",
-            f" and conrelid = any({array})",
+            lambda text: session.again(text, sorted(names)),
+            " and c.oid in (select unnest($1) union select indexrelid from pg_index where indrelid = any($1))",
+            " and indrelid = any($1)",
+            " and conrelid = any($1)",
         )
         return Known(
-            {**{oid: entry for oid, entry in self.relations.items() if oid not in gone}, **fresh.relations},
-            {**{oid: entry for oid, entry in self.indexes.items() if oid not in gone}, **fresh.indexes},
-            {**{oid: entry for oid, entry in self.foreign_keys.items() if entry[0] not in names}, **fresh.foreign_keys},
+            _without(self.relations, names | indexes, fresh.relations),
+            _without(self.indexes, indexes, fresh.indexes),
+            _without(self.foreign_keys, {oid for oid, entry in self.foreign_keys.items() if entry[0] in names}, fresh.foreign_keys),
         )
+
+
+def _without(entries: dict[str, Any], gone: Iterable[str], fresh: dict[str, Any]) -> dict[str, Any]:
+    kept = dict(entries)
+    for oid in gone:
+        kept.pop(oid, None)
+    kept.update(fresh)
+    return kept
 
 
 def read(session: Session) -> Known:

@@ -5,19 +5,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Mapping
+from typing import Any, Iterator
 
-from .step import Step
+from .step import STORED, Step
 
 _OIDS = ("locks", "scanned", "rewritten", "written", "touched", "read", "procedural_writes")
 _UNKNOWN = {"rows": 0, "bytes": 0}  # made by a pending revision, so there is nothing in it yet
 
 
-def reported(step: Step, changes: list[dict[str, Any]], sizes: Mapping[str, Any], refused: list[str]) -> dict[str, Any]:
+def reported(step: Step, changes: list[dict[str, Any]], sizes: Any, refused: list[str]) -> dict[str, Any]:
     """:param changes: what became of the objects.
     :param sizes: OID of a table, as the catalogue before the step has it → {rows, bytes} of the real database.
     """
-    tables, named = step.tables, set(_named(step.watch.statements, changes))
+    there = ((oid, step.before.get(("relation", oid))) for oid in dict.fromkeys(_named(step.watch.statements, changes)))
     return {
         "revision": step.move.revision,
         "error": step.error,
@@ -27,8 +27,8 @@ def reported(step: Step, changes: list[dict[str, Any]], sizes: Mapping[str, Any]
         "changes": changes,
         "tables": {
             oid: {"name": entry["name"], "stored": entry["relkind"] == "m", **sizes.get(oid, _UNKNOWN)}
-            for oid, entry in tables.items()
-            if oid in named
+            for oid, entry in there
+            if entry is not None and entry["relkind"] in STORED
         },
         "downgrade": None,
         "checks": [],

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Tuple
 
 from .. import server
 from .access import Session
@@ -50,13 +50,13 @@ from pg_class c join pg_namespace n on n.oid = c.relnamespace cross join pg_role
 where c.relkind in ('r', 'p', 'v', 'm', 'f') and r.rolname = any({roles}) and """
     + _OURS
 ).replace("{{0}}", "{0}")
-_OTHERS = f"""
+_SEQUENCES = f"""
 select r.rolname::text, 'S', n.nspname || '.' || c.relname, json_build_object(
   'USAGE', case when has_sequence_privilege(r.oid, c.oid, 'USAGE') then '[]'::json end,
   'UPDATE', case when has_sequence_privilege(r.oid, c.oid, 'UPDATE') then '[]'::json end)::text
 from pg_class c join pg_namespace n on n.oid = c.relnamespace cross join pg_roles r
-where c.relkind = 'S' and r.rolname = any({{roles}}) and {_OURS}
-union all
+where c.relkind = 'S' and r.rolname = any({{roles}}) and {_OURS}"""
+_OTHERS = f"""
 select r.rolname::text, 'function', n.nspname || '.' || p.proname || '(' || oidvectortypes(p.proargtypes) || ')',
   json_build_object('EXECUTE', case when has_function_privilege(r.oid, p.oid, 'EXECUTE') then '[]'::json end)::text
 from pg_proc p join pg_namespace n on n.oid = p.pronamespace cross join pg_roles r
@@ -92,17 +92,20 @@ def look(session: Session, names: list[str], relations: Iterable[str] | None = N
     """Return what these roles may do in the database of ``session``.
 
     :param relations: OIDs of the tables and views that are looked at, if not all are.
-    :param others: sequences, functions, schemas and types are looked at too.
+    :param others: functions, schemas and types are looked at too.
     """
     import json
 
     if not names:
         return {}
     array = f"array[{', '.join(server.literal(name) for name in names)}]::text[]"
-    part = "" if relations is None else f" and c.oid = any('{{{','.join(sorted(relations))}}}'::oid[])"
+    rows = list(session.rows(_OTHERS.replace("{roles}", array))) if others else []
+    for query in (_RELATIONS, _SEQUENCES):
+        asked = (query if relations is None else f"{query} and c.oid = any($1)").replace("{roles}", array)
+        rows += session.rows(asked) if relations is None else session.again(asked, sorted(relations))
     found: Rights = {}
-    for query in [_RELATIONS + part, *([_OTHERS] if others else [])]:
-        for role, kind, name, text in session.rows(query.replace("{roles}", array)):
+    for several in (rows,):
+        for role, kind, name, text in several:
             held = {privilege: columns for privilege, columns in json.loads(text).items() if columns is not None}
             found[(str(role), "relation" if kind in ("r", "p", "v", "m", "f") else kind, str(name))] = held
     return found
@@ -125,26 +128,33 @@ class Held:
             self.mark, self.rights = mark, look(session, self.names)
         elif dirty:
             touched = [each[("relation", oid)] for oid in dirty for each in (before, after) if ("relation", oid) in each]
-            others = "0" in dirty or any(entry["relkind"] == "S" for entry in touched)
+            others = "0" in dirty
             gone = {entry["name"] for entry in touched}
-            kept = {key: held for key, held in self.rights.items() if (key[2] not in gone if key[1] == "relation" else not others)}
-            self.rights = {**kept, **look(session, self.names, dirty, others)}
+            kept = {
+                key: held
+                for key, held in self.rights.items()
+                if (key[2] not in gone if key[1] in ("relation", "S") else not others)
+            }
+            fresh = look(session, self.names, dirty - {"0"}, others)
+            # what is the same stays the same object, so that it need not be compared
+            fresh = {key: self.rights[key] if self.rights.get(key) == held else held for key, held in fresh.items()}
+            self.rights = {**kept, **fresh}
         return self.rights
 
 
-def lost(before: Rights, after: Rights, columns: set[str]) -> list[dict[str, Any]]:
+def lost(before: Rights, after: Rights, is_column: Callable[[str], bool]) -> list[dict[str, Any]]:
     """Return what a role could do with an object of a name, and can do no more with what has the name now.
 
     An object that is gone is another matter, as is a column.
 
-    :param columns: what there is now, as "schema.table.column".
+    :param is_column: tells whether there is a column now, as "schema.table.column".
     """
     found = []
     for (role, kind, name), held in before.items():
         now = after.get((role, kind, name))
-        for privilege, names in held.items() if now is not None else ():
+        for privilege, names in held.items() if now is not None and now is not held else ():
             kept = now.get(privilege)  # type: ignore[union-attr]
-            missing = [column for column in names if column not in (kept or ()) and f"{name}.{column}" in columns]
+            missing = [column for column in names if column not in (kept or ()) and is_column(f"{name}.{column}")]
             if kept is None or missing:
                 told = {"role": role, "kind": kind, "object": name, "privilege": privilege}
                 found.append(dict(told, columns=missing if kept else []))

@@ -15,7 +15,7 @@ from . import raw
 from .kinds import KINDS
 from .watching import Watcher
 
-_STORED = "rpmf"  # kinds of relations that have rows
+STORED = "rpmf"  # kinds of relations that have rows
 
 
 class Move(NamedTuple):
@@ -46,7 +46,7 @@ class Step:
     def tables(self) -> dict[str, dict[str, Any]]:
         """What has rows and was there before, by OID."""
         found = (entry for (kind, _oid), entry in self.before.items() if kind == "relation")
-        return {entry["oid"]: entry for entry in found if entry["relkind"] in _STORED}
+        return {entry["oid"]: entry for entry in found if entry["relkind"] in STORED}
 
 
 class Passage:
@@ -114,8 +114,7 @@ class Passage:
             self.real,
         )
         watch.began = lambda: self.began
-        if self.finished and self.step.watch is not None:
-            watch.follow(self.step.watch)
+        watch.begin(self.step.watch if self.finished else None)
         return Step(move, self.catalog, watch)
 
     @property

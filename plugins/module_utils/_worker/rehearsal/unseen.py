@@ -9,7 +9,7 @@ transactions nor the scans that were seen account for was done in one that nobod
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Iterable, Mapping
 
 from .access import Session
 
@@ -17,7 +17,9 @@ _XIDS = 1 << 32
 _NEXT = "select txid_snapshot_xmax(txid_current_snapshot())"
 _COUNTERS = """
 select c.oid::text, pg_stat_get_numscans(c.oid) from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relkind in ('r', 'm') and c.oid >= 16384 and n.nspname !~ '^pg_'"""
+where c.relkind in ('r', 'm') and c.oid >= 16384 and n.nspname !~ '^pg_' and pg_stat_get_numscans(c.oid) > 0"""
+#: Lock modes of what only reads or writes rows.
+_SHARED = ("AccessShareLock", "RowShareLock", "RowExclusiveLock")
 #: Catalogue → the object that one of its rows is about. Statistics are not among them: ANALYZE may come at any time.
 _CATALOGUES = {
     "pg_class": "oid::regclass::text",
@@ -33,26 +35,61 @@ _CATALOGUES = {
     "pg_enum": "enumtypid::regtype::text",
     "pg_namespace": "nspname::text",
 }
+#: All catalogues in which a change is one of an object.
+CATALOGS = (*_CATALOGUES, "pg_inherits", "pg_depend", "pg_extension")
 _WRITTEN = " union all ".join(
     f"select {name}, xmin::text::bigint from {catalogue} where age(xmin) <= {{age}}" for catalogue, name in _CATALOGUES.items()
 )
+
+
+class Account:
+    """The transactions of one step that were watched to their end: their numbers, and the catalogues that they have changed."""
+
+    def __init__(self) -> None:
+        self.closed: set[int] = set()  # the numbers of those that wrote something
+        self.catalogs: set[str] | None = set()  # None: that is not known
+        self.locked: set[str] = set()  # OIDs of relations
+        self.altered: set[str] = set()  # those whose lock lets nobody else alter them
+        self.plain = True  # all that was written in catalogues came from statements that write of what they lock, and nowhere else
+
+    def close(self, number: int | None, catalogs: Iterable[str] | None, locks: Mapping[str, str]) -> None:
+        """Take down a transaction just before its end; ``number`` is None if it has written nothing."""
+        self.locked.update(locks)
+        self.altered.update(oid for oid, mode in locks.items() if mode not in _SHARED)
+        if number is not None:
+            self.closed.add(int(number))
+        if catalogs is None or self.catalogs is None:
+            self.catalogs = None
+        else:
+            self.catalogs.update(catalogs)
+
+    def is_all(self, start: int, end: int) -> bool:
+        """Tell whether these transactions are all that there were; a savepoint or a stranger has a number too."""
+        return end - start <= len(self.closed) and self.closed.issuperset(range(start, end))
+
+    def changed(self, start: int, end: int) -> set[str] | None:
+        """Return the catalogues that may have changed between two transactions; None where it may be any."""
+        return self.catalogs if self.is_all(start, end) else None
 
 
 class Ledger:
     """What was seen of one step, and what there is besides.
 
     :param session: a connection of ours to the copy.
+    :param account: the transactions that were watched.
+    :param counters: how often each table was read as a whole, if that is known.
     """
 
-    def __init__(self, session: Session) -> None:
-        self.session = session
+    def __init__(self, session: Session, account: Account, counters: dict[str, int] | None = None) -> None:
+        self.session, self.account = session, account
         self.start = int(session.value(_NEXT))
-        self.counters = self._counters()
+        self.counters = self._counters() if counters is None else counters
         self.spans: dict[Any, tuple[int, int]] = {}  # transaction → its first number, and the first that came after it
         self.scans: dict[Any, dict[str, int]] = {}
         self._begun = 0
         self.nested = False  # there was a savepoint, or code that may have made one
         self.uncounted: set[str] | None = set()  # tables whose scans could not be told; None: all of them
+        self.last: dict[str, int] | None = None  # the counters when the step had ended
 
     def note(self, transaction: Any, number: int | None, after: int, scans: dict[str, int]) -> None:
         """Take down how far a transaction has come.
@@ -75,7 +112,8 @@ class Ledger:
     def rest(self) -> tuple[list[str], list[str]]:
         """Return the objects that an unknown transaction wrote, and the OIDs of the tables that were read without being seen."""
         end = int(self.session.value(_NEXT))
-        written = self.session.rows(_WRITTEN.format(age=max(0, end - self.start))) if end > self.start else []
+        all_seen = self.account.is_all(self.start, end)
+        written = [] if all_seen else self.session.rows(_WRITTEN.format(age=max(0, end - self.start)))
         strange = {name for name, number in written if not self._is_known(int(number), end)}
         if self.uncounted is None:
             return sorted(strange), []
@@ -83,10 +121,11 @@ class Ledger:
         for scans in self.scans.values():
             for oid, count in scans.items():
                 seen[oid] = seen.get(oid, 0) + count
+        self.last = self._counters()
         more = [
             oid
-            for oid, count in self._counters().items()
-            if oid in self.counters and oid not in self.uncounted and count > self.counters[oid] + seen.get(oid, 0)
+            for oid, count in self.last.items()
+            if oid not in self.uncounted and count > self.counters.get(oid, 0) + seen.get(oid, 0)
         ]
         return sorted(strange), sorted(more)
 

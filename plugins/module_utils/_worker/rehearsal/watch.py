@@ -15,9 +15,10 @@ import time
 from typing import Any, Callable, Iterable
 
 from .. import server
+from .access import Session
 from .real import Real
 from .relations import FOREIGN_KEYS, RELATIONS, Known, read_by
-from .unseen import Ledger
+from .unseen import CATALOGS, Account, Ledger
 from .watching import COMMENTS, MAXIMUM_TEXT, Watcher, told
 
 #: Table-level lock modes, weakest first. PostgreSQL manual, "Explicit Locking".
@@ -55,17 +56,30 @@ _SOURCE = "select prosrc from pg_proc where oid::regproc = {}::regproc"
 _CALLS_ON = re.compile(r"\b(?:EXECUTE|PERFORM|CALL)\b", re.I)  # what that does stands elsewhere
 _CHANGES = re.compile(r"\b(?:UPDATE\s+[\w.\"]+\s+(?:AS\s+)?(?:\w+\s+)?SET|DELETE\s+FROM|INSERT\s+INTO|MERGE\s+INTO)\b[^;]*", re.I)
 _NO_END_HERE = "2D000"  # invalid_transaction_termination
-#: Nothing is read, built anew or changed without a lock, which is held until the transaction ends.
-_TOUCHED = """any(array(
-  select relation from pg_locks where pid = pg_backend_pid() and locktype = 'relation' and relation >= 16384))"""
 #: What an earlier transaction has read is still counted, for as long as the server has not passed it on.
 _COUNTED = "pg_stat_get_xact_numscans(c.oid) > 0"
-_LOCKS = """
-select relation::text, mode from pg_locks
-where pid = pg_backend_pid() and locktype = 'relation' and relation >= 16384 and granted"""
-_TRANSACTION = """
+#: The transaction, its number, the one that comes next; which locks it has, how often it began to read all of what it locked, and
+#: how many rows of which catalogue it wrote. Nothing is read, built anew or changed without a lock, which is held until the end,
+#: so as long as these are the same there is nothing new.
+_SIGN = """
+with held as (select relation, mode from pg_locks
+              where pid = pg_backend_pid() and locktype = 'relation' and relation >= 16384 and granted)
 select pg_backend_pid()::text || ' ' || extract(epoch from now())::text, txid_current_if_assigned(),
-       txid_snapshot_xmax(txid_current_snapshot())"""
+       txid_snapshot_xmax(txid_current_snapshot()),
+       (select string_agg(relation || ' ' || mode, ',' order by relation, mode) from held),
+       (select string_agg(relation || ' ' || pg_stat_get_xact_numscans(relation), ',' order by relation)
+        from (select distinct relation from held) r),
+       (select string_agg(name || ' ' || rows, ',') from (
+          select name, pg_stat_get_xact_tuples_inserted(o) + pg_stat_get_xact_tuples_updated(o)
+                       + pg_stat_get_xact_tuples_deleted(o) as rows
+          from (select name, ('pg_catalog.' || name)::regclass::oid as o from unnest(array[{}]) name) c) w where rows > 0),
+       current_setting('track_counts')""".format(", ".join(f"'{name}'" for name in CATALOGS))
+_WRITTEN = 4  # where that is in the sign
+#: What writes in catalogues of relations that it has locked, and of nothing else. GRANT locks nothing.
+_PLAIN = re.compile(
+    r"(?:CREATE\s+(?:UNIQUE\s+)?INDEX|CREATE\s+TABLE|ALTER\s+TABLE|DROP\s+(?:TABLE|INDEX)|COMMENT\s+ON)\b[^;]*;?\s*$", re.I
+)
+_NOT_PLAIN = re.compile(r"\bCASCADE\b|\bAS\b|\bCONCURRENTLY\b|\bOF\b", re.I)
 _FLUSH = "pg_stat_force_next_flush()"  # PostgreSQL 15
 _LAST_WORD = "select query from pg_stat_activity where pid = {}"
 _FOREIGN_KEY = re.compile(r"\bFOREIGN\s+KEY\b", re.I)
@@ -75,7 +89,7 @@ class Watch(Watcher):
     """Watches the statements of one step, and at the end of each transaction what it did besides.
 
     :param existing: OIDs of the tables that were there before the step.
-    :param ledger: takes down the transactions; None where nobody asks for what was not seen.
+    :param session: a connection of ours to the copy; None where nobody asks for what was not seen.
     :param real: asks the real database.
     :param known: what there is before the step; read with the first look if it is None.
     """
@@ -86,13 +100,15 @@ class Watch(Watcher):
         autocommit: Callable[[], bool],
         version_tables: Iterable[str],
         existing: Iterable[str],
-        ledger: Ledger | None = None,
+        session: Session | None = None,
         real: Real | None = None,
         known: Known | None = None,
     ) -> None:
         super().__init__(running, autocommit, version_tables)
         self.existing = set(existing)
-        self.ledger, self.real = ledger, real
+        self.session, self.real = session, real
+        self.ledger: Ledger | None = None  # takes down the transactions
+        self.account = Account()
         self._first: dict[str, dict[str, int]] = {}
         self._times: dict[str, int] = {}
         self._known = known
@@ -101,6 +117,8 @@ class Watch(Watcher):
         self._flushes: bool | None = None
         self._flushed = False  # nothing that was read before the present transaction is still counted in it
         self._last: dict[str, Any] | None = None  # the look after the last statement, good for its transaction
+        self._latest: dict[str, Any] | None = None  # the latest look
+        self._accounted: str | None = None  # what its transaction had written in catalogues after the last statement
 
     def start(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> dict[str, Any]:
         self._times[statement] = self._times.get(statement, 0) + 1
@@ -120,6 +138,7 @@ class Watch(Watcher):
             opaque = alone and not self._is_in_batches(dbapi, statement, before)
         if not outside:
             self._compare(before)
+            self._is_strange(before)
         if alone and self.ledger is not None:
             self.ledger.begin()
         seen: dict[str, Any] = {
@@ -137,9 +156,13 @@ class Watch(Watcher):
             self._leave(dbapi, was_open)
         return seen
 
-    def follow(self, before: Watcher) -> None:
+    def begin(self, before: Watcher | None) -> None:
+        counters = None
         if isinstance(before, Watch):
             self._flushes, self._flushed = before._flushes, before._flushed
+            counters = before.ledger.last if before.ledger is not None else None
+        if self.session is not None:
+            self.ledger = Ledger(self.session, self.account, counters)
 
     def _not_looked_at(self) -> dict[str, Any]:
         """A loop over batches says the same each time, and may go on for long."""
@@ -186,32 +209,43 @@ class Watch(Watcher):
             server.value(dbapi, "rollback")
 
     def _look(self, dbapi: Any, whole: bool = False) -> dict[str, Any]:
-        """Return what there is; but for the first time, only what the transaction has touched is read again."""
+        """Return what there is; but for the first time, only what the transaction has touched is read again, and only if it did."""
+        transaction, number, after, held, *told = server.rows(dbapi, _SIGN)[0]
+        latest, sign = self._latest, (transaction, number, held, *told)
+        if not whole and latest is not None and latest["sign"] == sign:
+            return latest
         locks: dict[str, str] = {}
-        for oid, mode in server.rows(dbapi, _LOCKS):
+        for oid, mode in (each.split(" ") for each in (held or "").split(",") if each):
             if mode in MODES and (oid not in locks or MODES.index(mode) > MODES.index(locks[oid])):
                 locks[oid] = mode
+        written, counting = told[1], told[2]
+        catalogs = {each.split(" ")[0] for each in (written or "").split(",") if each} if counting == "on" else None
         if self._known is None or whole:
             touched = self._known = read_by(lambda sql: server.rows(dbapi, sql))
             scanned = server.rows(dbapi, f"{RELATIONS} and {_COUNTED}")
             relations = {**touched.relations, **{row[0]: row[1:] for row in scanned}}
             keys, fresh = touched.foreign_keys, set(relations)
         else:
-            rows = server.rows(dbapi, f"{RELATIONS} and c.oid = {_TOUCHED}")
+            among = f"any('{{{','.join(locks)}}}'::oid[])"
+            rows = server.rows(dbapi, f"{RELATIONS} and c.oid = {among}") if locks else []
             if not self._flushed:
                 rows += server.rows(dbapi, f"{RELATIONS} and {_COUNTED}")
-            relations, fresh = dict(self._known.relations), {row[0] for row in rows}
-            relations.update((row[0], row[1:]) for row in rows)
-            keys = dict(self._known.foreign_keys)
-            if locks:
-                keys.update((row[0], row[1:]) for row in server.rows(dbapi, f"{FOREIGN_KEYS} and conrelid = {_TOUCHED}"))
-        transaction, number, after = server.rows(dbapi, _TRANSACTION)[0]
+            relations, fresh = self._known.relations, {row[0] for row in rows}
+            keys = self._known.foreign_keys
+            if rows:
+                relations = {**relations, **{row[0]: row[1:] for row in rows}}
+            if locks and (catalogs is None or "pg_constraint" in catalogs):
+                found = server.rows(dbapi, f"{FOREIGN_KEYS} and conrelid = {among}")
+                keys = {**keys, **{row[0]: row[1:] for row in found}}
         if self.ledger is not None:
             scans = {oid: int(relations[oid][3]) for oid in fresh if relations[oid][3] and relations[oid][1] != "i"}
             # what an earlier transaction has read may still be counted here, for as long as the server has not passed it on
             first = self._first.setdefault(transaction, scans)
             self.ledger.note(transaction, number, int(after), {oid: count - first.get(oid, 0) for oid, count in scans.items()})
-        return {
+        self._latest = {
+            "sign": sign,
+            "number": number,
+            "catalogs": catalogs,
             "relations": relations,
             "fresh": fresh,  # those that were read again
             "locks": locks,
@@ -219,6 +253,7 @@ class Watch(Watcher):
             "foreign_keys": keys,
             "transaction": transaction,
         }
+        return self._latest
 
     def _compare(self, now: dict[str, Any], heard: str = "") -> None:
         """Tell of what the transaction did since the last statement that was seen."""
@@ -254,13 +289,31 @@ class Watch(Watcher):
             try:
                 heard = self._last_word(dbapi)
                 now = self._look(dbapi)
+                self._is_strange(now)
                 self._compare(now, heard)
                 self._last, self._ended = now, now["transaction"]
+                self._close(now)
                 if commits:
                     self._settle(now)
                 self._flush(dbapi)
             except Exception:
                 self._last = None  # it has failed already, and all that it did goes with it
+
+    def _close(self, now: dict[str, Any]) -> None:
+        self.account.close(now["number"], now["catalogs"], now["locks"])
+
+    def _is_plain(self, statement: str, before: dict[str, Any], after: dict[str, Any]) -> None:
+        """Take note of a statement that has written in catalogues of what it need not have locked."""
+        self._accounted = after["sign"][_WRITTEN]
+        changed = self._accounted != before["sign"][_WRITTEN]
+        if changed and not (_PLAIN.match(COMMENTS.sub("", statement)) and not _NOT_PLAIN.search(statement)):
+            self.account.plain = False
+
+    def _is_strange(self, now: dict[str, Any]) -> None:
+        """Take note of what was written in catalogues since the last statement that was seen."""
+        latest = self._accounted if self._last is not None else None
+        if now["sign"][_WRITTEN] != latest:
+            self.account.plain = False
 
     def _flush(self, dbapi: Any) -> None:
         """Have the server count what was read when this transaction ends; else that may be a second late."""
@@ -308,6 +361,7 @@ class Watch(Watcher):
         was_open = server.in_transaction(dbapi)
         after = self._look(dbapi, seen["alone"])
         if seen["wrapped"]:
+            self._close(after)
             self._flush(dbapi)
             server.value(dbapi, "commit")
             self._settle(after)
@@ -316,6 +370,8 @@ class Watch(Watcher):
             self._leave(dbapi, was_open)
         else:
             self._last = after
+        if not seen["alone"]:
+            self._is_plain(statement, seen["before"], after)
         found = self._told(statement, seen, after)
         if self.ledger is not None and (found["opaque"] or _EXCEPTION.search(statement) or _OPAQUE.match(statement)):
             self.ledger.nested = True

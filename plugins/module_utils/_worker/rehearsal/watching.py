@@ -37,8 +37,8 @@ class Watcher:
         self.strange: list[str] = []  # objects that a transaction changed or read which nobody looked at
         self._open: dict[str, Any] | None = None
 
-    def follow(self, before: Watcher) -> None:
-        """Take over from the watcher of the step before, on the same connection, with nothing in between."""
+    def begin(self, before: Watcher | None) -> None:
+        """Begin to watch; ``before`` watched the step before, if that was on the same connection with nothing in between."""
 
     def start(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> dict[str, Any]:
         """Look before the statement runs; with ``instead``, that text is run in its place."""

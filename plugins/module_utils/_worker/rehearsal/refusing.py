@@ -1,0 +1,57 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+"""Which rows a trigger refuses, as far as its text says so: all of them, those without a value in one column, or some."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Iterable, Mapping, NamedTuple
+
+#: PostgreSQL manual, "Errors and Messages"; MariaDB, "SIGNAL"; SQLite, "The RAISE() function".
+_RAISES = re.compile(r"\bRAISE\s+EXCEPTION\b|\bSIGNAL\s+SQLSTATE\b|\bRAISE\s*\(\s*(?:ABORT|FAIL|ROLLBACK)\b", re.I)
+_TEXTS = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", re.S)
+_ENDS = re.compile(r"\bEND\s+(?:IF|CASE|LOOP|WHILE)\b", re.I)
+_CONDITION = re.compile(r"\b(?:IF|ELSE|ELSIF|ELSEIF|CASE|WHEN|LOOP|WHILE|WHERE|RETURN(?=.*\bRAISE\b))\b", re.I | re.S)
+_NULL = re.compile(r"\b(?:IF|WHEN|WHERE)[\s(]+NEW\.([\"`]?)(\w+)\1\s+IS\s+NULL[\s)]*(?:THEN\b|BEGIN\b|EXECUTE\b|;|\bEND\b|$)", re.I)
+_EVENT = re.compile(r"\b(?:BEFORE|AFTER)\b\s+([\w\s]+?)\s+(?:OF\b|ON\b)", re.I)
+_OF_COLUMNS = re.compile(r"\bUPDATE\s+OF\b", re.I)
+
+
+class Refusal(NamedTuple):
+    """:param always: no row gets by.
+    :param column: rows that have no value in it do not, and all others do.
+    """
+
+    always: bool = False
+    column: str | None = None
+
+
+def refusal(definition: str, body: str = "") -> Refusal | None:
+    """Return which rows a trigger refuses; None for one that refuses none, or stands in for a view.
+
+    :param definition: the CREATE TRIGGER. ``body``: the source of its function, where that is not in it.
+    """
+    event = _EVENT.search(definition)
+    text = _TEXTS.sub("''", f"{definition} {body}")
+    if event is None or not _RAISES.search(text):
+        return None
+    conditions = _CONDITION.findall(_ENDS.sub("", text))
+    if not conditions and not _OF_COLUMNS.search(definition):
+        return Refusal(always=True)
+    null = _NULL.search(text)
+    if null and len(conditions) == 1 and "INSERT" in event.group(1).upper().split():
+        return Refusal(column=null.group(2))
+    return Refusal()
+
+
+def of_change(change: Mapping[str, Any], changes: Iterable[Mapping[str, Any]]) -> Refusal | None:
+    """Return which rows a new or changed trigger refuses; its function is one of this revision's, or another matter."""
+    trigger = change["after"]
+    if change["kind"] != "trigger" or not trigger:
+        return None
+    if "function" not in trigger:
+        return refusal(str(trigger["definition"]))
+    made = {each["after"]["oid"]: each["after"] for each in changes if each["kind"] == "function" and each["after"]}
+    body = (made.get(str(trigger["function"])) or {}).get("raises")
+    return refusal(str(trigger["definition"]), str(body)) if body else None
