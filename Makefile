@@ -69,8 +69,8 @@ pictures: dev ## The drawings and the pictures of the report in README and guide
 recording: dev ## The recorded terminal in the guides, from the demo, on a quiet machine; ARGS=FILE for one that was made before
 	@$(DEV)/python tests/tooling/recording.py $(ARGS)
 
-bench: dev ## Compare with doing it by hand
-	@PATH=$(abspath $(DEV)):"$$PATH" python tests/bench/run.py
+bench: dev ## Compare with doing it by hand; ARGS=--only-plan for the plan alone
+	@PATH=$(abspath $(DEV)):"$$PATH" python tests/bench/run.py $(ARGS)
 
 demo: ## A whole deployment on this machine, in about two minutes; needs no root
 	@demo/run

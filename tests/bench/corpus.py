@@ -2,25 +2,34 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How right the plan is: held against migrations of which is known whether they block and break running code.
 
-DBOPS_CORPUS names folders, as PATH does: each an Alembic project that reads DB_URL, one base revision and the cases as its
-children, populate.sql for rows, and labels.json with "blocks" (true or false, null where it failed) and "old_code" ("ok", "maybe",
-"break" or "fails") for each case. A case of several revisions ends in _1, _2, …; its label counts for all of them.
+Those of MariaDB and SQLite are in ``labelled``. For PostgreSQL, DBOPS_CORPUS names folders, as PATH does: each an Alembic project
+that reads DB_URL, one base revision and the cases as its children, populate.sql for rows, and labels.json with "blocks" (true or
+false, null where it failed) and "old_code" ("ok", "maybe", "break" or "fails") for each case. A case of several revisions ends in
+_1, _2, …; its label counts for all of them. A column that becomes NOT NULL is to be labelled "break" where an INSERT of the old
+code may leave it out: that one worked before and fails afterwards, which is more than a value that is refused ("maybe").
 """
 
 from __future__ import annotations
 
 import configparser
+import contextlib
 import json
 import os
 import re
 import subprocess
+import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.labelled import Labelled, mariadb, sqlite
+from bench.labelled.measure import filled
 from bench.table import show
 from support import runner, venvs
+from support.mariadb import MariaDB
 from support.postgres import Postgres
+from support.sqlite import SqliteDatabase
 
 VARIABLE = "DBOPS_CORPUS"
 #: Enough for a table to be large; the labels were measured with more, which changes how long a case takes and not what it does.
@@ -31,6 +40,19 @@ VERDICTS = {"blocks": ("blocks",), "breaks": ("breaks", "fails"), "hard": ("bloc
 
 
 def measure(server: Postgres) -> None:
+    measure_labelled()
+    measure_corpus(server)
+
+
+def measure_labelled() -> None:
+    """Score the sets that are part of this collection's tests."""
+    for labelled, maker in ((mariadb.SET, _mariadb), (sqlite.SET, _sqlite)):
+        with tempfile.TemporaryDirectory(prefix="dbops-bench-") as home, maker(labelled, Path(home)) as (project, environment):
+            for mode in ("rehearse", "static"):
+                score_cases(f"migrations of {labelled.name}", project, labelled.labels, environment, mode)
+
+
+def measure_corpus(server: Postgres) -> None:
     folders = [Path(name) for name in os.environ.get(VARIABLE, "").split(os.pathsep) if name]
     if not folders or not all((folder / "labels.json").exists() for folder in folders):
         print(f"\nPrecision and recall of the plan are left out: {VARIABLE} names no folder with labelled migrations.")
@@ -48,6 +70,15 @@ def score(server: Postgres, folder: Path, mode: str = "rehearse") -> dict[str, t
     """
     labels: dict[str, dict[str, Any]] = json.loads((folder / "labels.json").read_text())
     database, environment = _filled(server, folder)
+    found = score_cases(f"migrations of {folder}", folder, labels, environment, mode)
+    database.drop()
+    return found
+
+
+def score_cases(
+    title: str, folder: Path, labels: dict[str, dict[str, Any]], environment: dict[str, str], mode: str
+) -> dict[str, tuple[float, float]]:
+    """Score the cases of an Alembic project whose database is at their base."""
     counts: dict[str, Counter[str]] = {name: Counter() for name in VERDICTS}
     wrong: list[list[object]] = [["case", "verdict", "label", "findings"]]
     let_through = []
@@ -66,14 +97,33 @@ def score(server: Postgres, folder: Path, mode: str = "rehearse") -> dict[str, t
                 wrong.append([case, f"{name}: {said}", truth[name], rules])
         if truth["hard"] and all(item["phase"] == "expand" for item in found):
             let_through.append(case)
-    database.drop()
     if len(wrong) > 1:
-        show(f"Verdicts of the plan ({mode}) that the labels of {folder} do not share", wrong)
+        show(f"Verdicts of the plan ({mode}) that the labels do not share: {title}", wrong)
     result = {name: _rates(each) for name, each in counts.items()}
     rates = [[name, f"{precision:.2f}", f"{recall:.2f}"] for name, (precision, recall) in result.items()]
-    show(f"The plan ({mode}) on {len(labels)} labelled migrations of {folder}", [["verdict", "precision", "recall"], *rates])
+    show(f"The plan ({mode}) on {len(labels)} labelled {title}", [["verdict", "precision", "recall"], *rates])
     print(f"Called fit to run beside the old code, and not so: {', '.join(let_through) or 'none'}.")
     return result
+
+
+@contextlib.contextmanager
+def _mariadb(labelled: Labelled, home: Path) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Give a project of the set, and the way to a database at its base."""
+    server, project = MariaDB().create().start(), labelled.project(home / "project")
+    try:
+        database = server.database()
+        server.fetch(rf"grant all on `dbops\_rehearsal\_%`.* to {database.role}@'%'")
+        filled(labelled, project, database.url(), database.fetch, ROWS)
+        yield project, {"DB_URL": database.url()}
+    finally:
+        server.remove()
+
+
+@contextlib.contextmanager
+def _sqlite(labelled: Labelled, home: Path) -> Iterator[tuple[Path, dict[str, str]]]:
+    database, project = SqliteDatabase(home / "one.db"), labelled.project(home / "project")
+    filled(labelled, project, database.url(), database.fetch, ROWS)
+    yield project, {"DB_URL": database.url()}
 
 
 def versions(folder: Path) -> Path:
