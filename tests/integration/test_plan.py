@@ -195,12 +195,12 @@ CASES: dict[str, tuple[str, str, list[str], str]] = {
     ),
     "refuses_some_by_code": (
         sql(
-            "CREATE FUNCTION some() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF NEW.name LIKE 'x%' THEN "
+            "CREATE FUNCTION picky() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN IF NEW.name LIKE 'x%' THEN "
             "RAISE EXCEPTION 'no x'; END IF; RETURN NEW; END$$",
-            "CREATE TRIGGER some BEFORE INSERT ON small FOR EACH ROW EXECUTE FUNCTION some()",
+            "CREATE TRIGGER picky BEFORE INSERT ON small FOR EACH ROW EXECUTE FUNCTION picky()",
         ),
         "",
-        ["U08:public.small.some"],
+        ["U08:public.small.picky"],
         "unknown",
     ),
     "widened": (
