@@ -53,8 +53,11 @@ class MysqlWatch(NamedWatcher):
 
     def start(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> dict[str, Any]:
         text = _as_alter(COMMENTS.sub("", statement))
+        altering = bool(_ALTER.match(text) or _INDEX.match(text))
+        if not altering and self.is_again(statement):
+            return {"again": True}
         seen: dict[str, Any] = {"oids": dict(self.identities.tables), "algorithm": None, "lock": None, "plan": []}
-        if _ALTER.match(text) or _INDEX.match(text):
+        if altering:
             seen["algorithm"], seen["lock"] = self._alter(dbapi, text.replace("%%", "%"))
             seen["instead"] = "DO 0" if (seen["algorithm"], seen["lock"]) != _COPY else None  # it is done already
         else:
@@ -87,6 +90,8 @@ class MysqlWatch(NamedWatcher):
             cursor.close()
 
     def finish(self, dbapi: Any, statement: str, seen: dict[str, Any]) -> dict[str, Any]:
+        if seen.get("again"):
+            return {}
         self.identities.see(statement)
         text, oids = _as_alter(COMMENTS.sub("", statement)), seen["oids"]
         facts: dict[str, Any] = {}

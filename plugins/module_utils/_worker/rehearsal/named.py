@@ -13,7 +13,7 @@ import re
 from typing import Any, Callable, Iterable
 
 from .catalog import Catalog
-from .watching import COMMENTS, Watcher
+from .watching import COMMENTS, MANY_TIMES, Watcher
 
 _WORD = r"(?:`[^`]+`|\"[^\"]+\"|\[[^\]]+\]|[\w$]+)"
 _NAME = rf"(?:{_WORD}\.)?({_WORD})"
@@ -181,6 +181,12 @@ class NamedWatcher(Watcher):
         super().__init__(running, autocommit, version_tables)
         self.identities = Identities(before)
         self.existing = {oid for kind, oid in before if kind == "relation"}
+        self._times: dict[str, int] = {}
+
+    def is_again(self, statement: str) -> bool:
+        """Tell whether a statement was looked at so often that nothing new is learned: a loop over rows may be long."""
+        self._times[statement] = self._times.get(statement, 0) + 1
+        return self._times[statement] > MANY_TIMES
 
     def known(self, names: Iterable[str], oids: dict[str, str]) -> list[str]:
         """Return those of the tables that were there before the step; ``oids``: what the names meant when the statement began."""

@@ -38,6 +38,8 @@ class SqliteWatch(NamedWatcher):
     def start(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> dict[str, Any]:
         if not server.in_transaction(dbapi):
             self._writing = False
+        if self.is_again(statement):
+            return {"again": True}
         program = []
         with contextlib.suppress(Exception):  # then the statement itself says what is wrong with it
             program = _program(dbapi, statement, parameters[0] if many and parameters else parameters)
@@ -45,6 +47,8 @@ class SqliteWatch(NamedWatcher):
         return {"found": _Program(program, roots, statement), "oids": dict(self.identities.tables)}
 
     def finish(self, dbapi: Any, statement: str, seen: dict[str, Any]) -> dict[str, Any]:
+        if seen.get("again"):
+            return {}
         self.identities.see(statement)
         found = seen["found"]
         known = functools.partial(self.known, oids=seen["oids"])

@@ -19,7 +19,7 @@ from .access import Session
 from .real import Real
 from .relations import FOREIGN_KEYS, RELATIONS, Known, read_by
 from .unseen import CATALOGS, Account, Ledger
-from .watching import COMMENTS, MAXIMUM_TEXT, Watcher, told
+from .watching import COMMENTS, MANY_TIMES, MAXIMUM_TEXT, Watcher, told
 
 #: Table-level lock modes, weakest first. PostgreSQL manual, "Explicit Locking".
 MODES = (
@@ -44,8 +44,6 @@ _EXPLAINED = re.compile(
     re.I | re.S,
 )
 _CREATES = re.compile(COMMENTS.pattern + r"CREATE\b", re.I | re.S)
-#: How often the same statement is looked at in one step.
-MANY_TIMES = 50
 _OPAQUE = re.compile(r"^\s*(?:DO|CALL|EXECUTE)\b", re.I)
 #: Code that may end the transaction it is called in, which only works where there is none around it.
 _MAY_COMMIT = re.compile(r"^\s*(?:CALL\b|DO\b.*\b(?:COMMIT|ROLLBACK)\b)", re.I | re.S)

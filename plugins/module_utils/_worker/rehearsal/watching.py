@@ -14,9 +14,11 @@ from .. import server
 from ..redaction import cut
 from .pieces import COMMENTS, ends_transaction, is_control, split, undoes
 
-__all__ = ["COMMENTS", "MAXIMUM_TEXT", "Watcher", "told"]
+__all__ = ["COMMENTS", "MANY_TIMES", "MAXIMUM_TEXT", "Watcher", "told"]
 
 MAXIMUM_TEXT = 2000
+#: How often the same statement is looked at in one step.
+MANY_TIMES = 50
 #: Drivers that hand a text of several statements to the server as it is.
 _TAKE_SEVERAL = ("psycopg2", "psycopg")
 
