@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal.refusing import Refusal, refusal
+from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal.refusing import Refusal, only_refuses, refusal
 
 PG = "CREATE TRIGGER t BEFORE INSERT OR UPDATE ON public.users FOR EACH ROW EXECUTE FUNCTION f()"
 LITE = "CREATE TRIGGER t BEFORE INSERT ON users"
@@ -43,3 +43,18 @@ ALWAYS, SOME = Refusal(always=True), Refusal()
 )
 def test_what_a_trigger_refuses(definition: str, body: str, expected: Refusal | None) -> None:
     assert refusal(definition, body) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("BEGIN IF NEW.name IS NULL THEN RAISE EXCEPTION 'no := name'; END IF; RETURN NEW; END", True),
+        ("BEGIN IF NEW.name IS NULL THEN NEW.name := 'x'; END IF; RAISE EXCEPTION 'no'; END", False),
+        ("BEGIN NEW.name = 'x'; RAISE EXCEPTION 'no'; END", False),
+        ("BEGIN SELECT 1 INTO NEW.name; RAISE EXCEPTION 'no'; END", False),
+        ("BEGIN RETURN NEW; END", False),
+        (None, False),
+    ],
+)
+def test_a_function_that_gives_a_row_values_does_more_than_refuse(body: str | None, expected: bool) -> None:
+    assert only_refuses(body) is expected

@@ -4,7 +4,8 @@
 
 A set is a module with a base schema, rows, statements of old code, and cases: name → the body of upgrade(). Labels are in
 ``<set>.json``: "blocks" (an old statement waited), "old_code" ("ok", "break" or "fails"), the longest wait of each old statement
-and those that failed afterwards.
+and those that failed afterwards. They were measured on a busy machine and are to be measured again on a quiet one; a case whose
+measurement was not believed has no label, and is not scored.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..failure import Failure
-from . import back, catalog, replay, rights
+from . import back, catalog, refusing, replay, rights
 from .checks import Checks
 from .kinds import KINDS
 from .looked import Looked
@@ -201,8 +201,15 @@ def _standing(after: catalog.Catalog) -> dict[str, Any]:
     """Return the tables whose rows a trigger fills, and the parents of DEFAULT partitions."""
     triggers = [each for (kind, _oid), each in after.items() if kind == "trigger"]
     tables = [each for (kind, _oid), each in after.items() if kind == "relation"]
+    sources = {str(each["oid"]): str(each.get("raises") or "") for (kind, _oid), each in after.items() if kind == "function"}
     return {
-        "filled": sorted({each["table"] for each in triggers if catalog.fills(each)}),
+        "filled": sorted(
+            {
+                each["table"]
+                for each in triggers
+                if catalog.fills(each) and not refusing.only_refuses(sources.get(str(each.get("function"))))
+            }
+        ),
         "default_partitions": [each["parent"] for each in tables if each.get("bound") == "DEFAULT"],
     }
 

@@ -15,6 +15,7 @@ _ENDS = re.compile(r"\bEND\s+(?:IF|CASE|LOOP|WHILE)\b", re.I)
 _CONDITION = re.compile(r"\b(?:IF|ELSE|ELSIF|ELSEIF|CASE|WHEN|LOOP|WHILE|WHERE|RETURN(?=.*\bRAISE\b))\b", re.I | re.S)
 _NULL = re.compile(r"\b(?:IF|WHEN|WHERE)[\s(]+NEW\.([\"`]?)(\w+)\1\s+IS\s+NULL[\s)]*(?:THEN\b|BEGIN\b|EXECUTE\b|;|\bEND\b|$)", re.I)
 _EVENT = re.compile(r"\b(?:BEFORE|AFTER)\b\s+([\w\s]+?)\s+(?:OF\b|ON\b)", re.I)
+_GIVES = re.compile(r":=|\bINTO\b|\bNEW\s*(?:\.\s*[\w\"`]+\s*)?=", re.I)
 _OF_COLUMNS = re.compile(r"\bUPDATE\s+OF\b", re.I)
 
 
@@ -43,6 +44,12 @@ def refusal(definition: str, body: str = "") -> Refusal | None:
     if null and len(conditions) == 1 and "INSERT" in event.group(1).upper().split():
         return Refusal(column=null.group(2))
     return Refusal()
+
+
+def only_refuses(body: str | None) -> bool:
+    """Tell whether the source of a trigger's function raises errors and gives a row no value."""
+    text = _TEXTS.sub("''", body or "")
+    return bool(_RAISES.search(text)) and not _GIVES.search(text)
 
 
 def of_change(change: Mapping[str, Any], changes: Iterable[Mapping[str, Any]]) -> Refusal | None:
