@@ -10,8 +10,8 @@ from .mariadb import execute
 BASE = (
     "CREATE TABLE teams (id INTEGER PRIMARY KEY, name VARCHAR(40))",
     "CREATE TABLE users (id INTEGER NOT NULL, email VARCHAR(50) NOT NULL, name VARCHAR(50), "
-    "nick VARCHAR(50) DEFAULT 'x' NOT NULL, age INTEGER, status VARCHAR(10) DEFAULT 'active' NOT NULL, legacy TEXT, team_id INTEGER, "
-    "PRIMARY KEY (id))",
+    "nick VARCHAR(50) DEFAULT 'x' NOT NULL, age INTEGER, status VARCHAR(10) DEFAULT 'active' NOT NULL, "
+    "legacy TEXT, team_id INTEGER, PRIMARY KEY (id))",
     "CREATE INDEX ix_name ON users (name)",
     "CREATE TABLE orders (id INTEGER NOT NULL, user_id INTEGER NOT NULL, total INTEGER, note TEXT, qty INTEGER, "
     "ext_ref VARCHAR(40), PRIMARY KEY (id))",
