@@ -17,6 +17,7 @@ from typing import Any, Callable, Iterator, Mapping
 from ._argspec import ArgumentSpec
 from ._core import record as core
 from ._core.decision import Observed, Policy, decide
+from ._core.fleet_decision import LEDGER, ledger_of
 from ._core.record import Record
 from ._core.rolling_decision import decide_rolling
 from ._errors import MigrationError
@@ -26,8 +27,6 @@ from ._owned import checked, read, usable
 _SUFFIX = ".json"
 #: Ends the files beside the records that hold what a deployment came to, for machines; they are no records.
 _RESULT = ".result.json"
-#: Ends the file beside a record in which what was done to each of many databases is written.
-LEDGER = ".targets.jsonl"
 
 
 def _is_record(name: str) -> bool:
@@ -161,7 +160,7 @@ def write_record(
         with store.locked():
             before, after = _change(store, params, now())
             if after != before:
-                if after.fleet and before is None:
+                if after.fleet and before is None and ledger_of(after) == after.id + LEDGER:
                     store.begin_ledger(after.id)
                 store.write(after)
     old, new = (core.serialise(item) if item else "" for item in (before, after))
@@ -227,7 +226,7 @@ def read_records(store: RecordStore, params: Mapping[str, Any]) -> dict[str, Any
         deciding = decide_rolling if record.kind == "rolling" else decide
         observed = _observed(params["observed"])
         if record.fleet and params["directory"]:
-            observed = replace(observed, standings=standings_of(params["directory"], f"{record.id}{LEDGER}"))
+            observed = replace(observed, standings=standings_of(params["directory"], ledger_of(record)))
         result["decision"] = deciding(record, observed, _policy(params)).as_dict()
     return result
 

@@ -667,6 +667,26 @@ ways_back:
       type: list
       elements: str
       sample: [acme, globex]
+revisions:
+  description:
+    - What is pending on any target, in the order in which it runs, each as RV(plans[].revisions) has it. A revision that is not the
+      same for all kinds counts as what it is where it is worst.
+  returned: with O(state=planned)
+  type: list
+  elements: dict
+  sample: [{revision: ae1027a6acf5, message: add orders.total, phase: expand}]
+before:
+  description: Those of RV(revisions) that run while the old code serves, before a rollout.
+  returned: with O(state=planned)
+  type: list
+  elements: str
+  sample: [ae1027a6acf5]
+after:
+  description: Those of RV(revisions) that wait until no old code runs.
+  returned: with O(state=planned)
+  type: list
+  elements: str
+  sample: []
 to_revision:
   description: Revisions that all targets would be at; nothing where O(revision) is relative.
   returned: with O(state=planned)

@@ -33,8 +33,10 @@ RESULTS = (
         "deployment_status",
         "fleet_found",
         "fleet_outcome",
+        "fleet_outlook",
         "fleet_plan",
         "fleet_problem",
+        "fleet_stays",
     ),
     *(
         "health_release",

@@ -108,9 +108,15 @@ def test_rows_that_were_written_since_are_not_lost_unasked(
     before(fleet)
     ok(fleet.run())
     four[0].fetch("insert into users (id, name) values (77, 'new')")
-    result = failed(fleet.run("returned"), "targets_failed")
-    assert result["verdict"] == "halt" and "1 rows" in entry(result, "a")["failure"]["message"]
-    assert [heads(database) for database in four[:2]] == ["r005", "r003"]
+    ledger = Path(fleet.parameters["ledger"])
+    written = ledger.read_bytes()
+    looked = failed(fleet.run("returned", check=True), "targets_failed")
+    assert looked["verdict"] == "halt" and "1 rows" in entry(looked, "a")["failure"]["message"] and entry(looked, "b")["changed"]
+    assert ledger.read_bytes() == written and [heads(database) for database in four[:2]] == ["r005", "r005"]
+    for _time in range(2):  # asking again is no consent
+        result = failed(fleet.run("returned"), "targets_failed")
+        assert result["verdict"] == "halt" and "1 rows" in entry(result, "a")["failure"]["message"]
+        assert [heads(database) for database in four[:2]] == ["r005", "r003"]
     assert ok(fleet.run("returned", rows_given_up=1))["verdict"] == "revert" and heads(four[0]) == "r003"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.dbops.alembic.plugins.module_utils._core.decision import Observed, Policy, decide
+from ansible_collections.dbops.alembic.plugins.module_utils._core.fleet_decision import ledger_of
 from ansible_collections.dbops.alembic.plugins.module_utils._core.fleet_ledger import Standing
 from ansible_collections.dbops.alembic.plugins.module_utils._core.record import Record
 
@@ -24,12 +25,10 @@ SAVING = Standing("saving", ("a",))
 REFUSED = Standing("refused", failure=WHY)
 
 
-def record(step: str, policy: str = "all", failed: bool = False) -> Record:
+def record(step: str, policy: str = "all", failed: bool = False, kind: str = "maintenance_window") -> Record:
     failure: dict[str, Any] = {"step": step, "message": "no"} if failed else {}
     fleet = {"targets": 3, "on_failure": policy}
-    return Record(
-        "d1", "shop", "maintenance_window", "me", step=step, from_release="1", to_release="2", failure=failure, fleet=fleet
-    )
+    return Record("d1", "shop", kind, "me", step=step, from_release="1", to_release="2", failure=failure, fleet=fleet, undoes="d0")
 
 
 @pytest.mark.parametrize(
@@ -72,6 +71,36 @@ def test_what_follows(
     assert found.source == ("fleet" if found.database == "restore" else "")
     if found.action == "halt":
         assert any("deployment_recover_direction=finish" in remedy for remedy in found.remedies)
+
+
+@pytest.mark.parametrize(
+    ("step", "failed", "direction", "standings", "expected"),
+    [
+        ("stopping", False, "auto", [UP, UP], ("revert", "keep", "from", False)),
+        ("restoring", False, "auto", [UP, UP], ("finish", "restore", "to", True)),
+        ("restoring", False, "auto", [BACK, RETURNING], ("finish", "restore", "to", True)),
+        ("restoring", False, "revert", [UP, UP], ("revert", "keep", "from", True)),
+        ("restoring", True, "auto", [UP, STUCK], ("revert", "keep", "from", True)),
+        ("restoring", True, "auto", [BACK, STUCK], ("halt", "keep", "", False)),
+        ("restoring", True, "revert", [BACK, STUCK], ("halt", "keep", "", False)),
+        ("restoring", True, "finish", [BACK, STUCK], ("finish", "restore", "to", True)),
+        ("restoring", True, "auto", [BACK, BACK], ("finish", "keep", "to", True)),
+        ("starting", True, "auto", [BACK, BACK], ("finish", "keep", "to", True)),
+        ("archiving", False, "auto", [BACK, BACK], ("finish", "keep", "to", False)),
+    ],
+)
+def test_what_follows_a_rollback(
+    step: str, failed: bool, direction: str, standings: list[Standing], expected: tuple[str, str, str, bool]
+) -> None:
+    observed = Observed(standings={f"t{number}": standing for number, standing in enumerate(standings)})
+    found = decide(record(step, failed=failed, kind="rollback"), observed, Policy(direction))
+    assert (found.action, found.database, found.code, found.stop) == expected and found.reason
+    assert bool(found.remedies) == (found.action == "halt")
+
+
+def test_a_rollback_goes_on_in_the_ledger_of_what_it_undoes() -> None:
+    assert ledger_of(record("restoring", kind="rollback")) == "d0.targets.jsonl"
+    assert ledger_of(record("rolling", kind="rolling")) == ledger_of(record("upgrading")) == "d1.targets.jsonl"
 
 
 def test_without_its_ledger_nobody_knows() -> None:

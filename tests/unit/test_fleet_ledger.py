@@ -57,6 +57,8 @@ WAYS: list[tuple[str, Standing, tuple[str, ...] | None, tuple[str, ...], int | N
     ("nobody knows how many", at("upgraded", snapshot="s"), TO, ("snapshot",), None, 9, "stuck"),
     ("however many", at("upgraded", snapshot="s"), TO, ("snapshot",), None, -1, "restore"),
     ("a downgrade keeps them", at("upgraded", snapshot="s"), TO, BOTH, 3, 0, "downgrade"),
+    ("it stayed for its rows", at("stuck", snapshot="s", clean=True, to_revision=TO), TO, ("snapshot",), 3, 0, "stuck"),
+    ("and goes another way then", at("stuck", snapshot="s", clean=True, to_revision=TO), TO, BOTH, 3, 0, "downgrade"),
     ("it can not be read", at("upgraded", snapshot="s"), None, BOTH, 0, 0, "stuck"),
     ("it was never read", Standing("failed", failure=BAD, clean=True), TO, ("downgrade",), 0, 0, "stuck"),
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Mapping
 
-from .fleet_decision import SOURCE, move
+from .fleet_decision import SOURCE, ledger_of, move
 from .fleet_ledger import Standing
 from .next_steps import recover
 from .record import Record
@@ -74,17 +74,22 @@ def decide(record: Record, observed: Observed, policy: Policy) -> Decision:
 
 def _decide_fleet(record: Record, observed: Observed, policy: Policy) -> Decision:
     if observed.standings is None:
-        return Decision(
-            "halt",
-            f"The ledger {record.fleet.get('ledger')} is not there, which says what was done to each database.",
-            remedies=(
-                "Bring it back from a backup of the migrator, or see with dbops.alembic.status where each database stands.",
-                recover("looks again."),
-            ),
-        )
+        return without_ledger(record)
     found = move(record, observed.standings, policy.direction)
     source = SOURCE if found.database == "restore" else ""
     return Decision(found.action, found.reason, found.database, source, found.code, remedies=found.remedies)
+
+
+def without_ledger(record: Record) -> Decision:
+    """Return what is to be done where nobody knows what was done to each of many databases."""
+    return Decision(
+        "halt",
+        f"The ledger {ledger_of(record)} is not there, which says what was done to each database.",
+        remedies=(
+            "Bring it back from a backup of the migrator, or see with dbops.alembic.status where each database stands.",
+            recover("looks again."),
+        ),
+    )
 
 
 def _decide(record: Record, observed: Observed, policy: Policy) -> Decision:

@@ -16,6 +16,15 @@ from .record import Record
 SOURCE = "fleet"
 
 
+#: Ends the file beside the records in which what was done to each database is written.
+LEDGER = ".targets.jsonl"
+
+
+def ledger_of(record: Record) -> str:
+    """Return the name of the ledger that a deployment writes: what is rolled back goes on in the one that it undoes."""
+    return f"{record.undoes if record.kind == 'rollback' else record.id}{LEDGER}"
+
+
 @dataclass(frozen=True)
 class Move:
     """What is done now, in the words of :class:`.decision.Decision`."""
@@ -33,6 +42,8 @@ def move(record: Record, standings: Mapping[str, Standing], direction: str) -> M
     :param standings: target → what the ledger says of it; targets that were not begun may be missing.
     :param direction: what the operator said: ``auto``, ``finish`` or ``revert``.
     """
+    if record.kind == "rollback":
+        return _undone(record, standings, direction)
     if record.step == "archiving" and direction != "revert":
         return Move("finish", "The new release serves; only the pruning was left.", code="to")
     if record.step == "restarting":
@@ -42,9 +53,29 @@ def move(record: Record, standings: Mapping[str, Standing], direction: str) -> M
         return Move("revert", "The way back was not done for all databases, and goes on.", "restore", "from")
     if not begun and direction != "finish" and (record.step == "stopping" or record.failure or direction == "revert"):
         return Move("revert", "Every database is where it was.", code="from")
-    if direction == "finish" or (direction == "auto" and not record.failure and not _goes_back(record, standings)):
+    if direction == "finish" or (direction == "auto" and not record.failure and not gone_wrong(record, standings)):
         return _on(record, standings)
     return _back(record, standings, begun, direction)
+
+
+def _undone(record: Record, standings: Mapping[str, Standing], direction: str) -> Move:
+    """A rollback is a deployment of the former state: its to-release is the old one, and its ledger that of what it undoes."""
+    if record.step in ("stopping", "restarting"):
+        return Move("revert", "No database was touched; the release that was serving is started again.", code="from")
+    if record.step != "restoring":
+        return Move("finish", "The databases are back; the former release is to be started.", code="to")
+    begun = [name for name, standing in standings.items() if standing.begun]
+    there = [name for name in begun if standings[name].step in ("returned", "returning")]
+    left = [name for name in begun if standings[name].step != "returned"]
+    if not left:
+        return Move("finish", "The databases are back; the former release is to be started.", code="to")
+    if direction == "finish" or (direction == "auto" and not record.failure):
+        return Move("finish", f"{len(left)} of {len(begun)} databases are still to be put back.", "restore", "to")
+    if not there:
+        return Move("revert", "No database was put back; the release that was serving is started again.", code="from")
+    told = f"{len(left)} of {len(begun)} databases could not be put back ({listed(left)}), and the others were."
+    goes_on = recover("puts back those that are left, once you have mended what failed.", deployment_recover_direction="finish")
+    return Move("halt", told, remedies=("The ledger says of each why it could not.", goes_on))
 
 
 def _on(record: Record, standings: Mapping[str, Standing]) -> Move:
@@ -54,7 +85,7 @@ def _on(record: Record, standings: Mapping[str, Standing]) -> Move:
     return Move("finish", f"{done} of {_count(record, standings)} databases are upgraded; the rest is done now.", "upgrade", "to")
 
 
-def _goes_back(record: Record, standings: Mapping[str, Standing]) -> bool:
+def gone_wrong(record: Record, standings: Mapping[str, Standing]) -> bool:
     """Tell whether the run had already seen that it can not go on: one failed that may not, or those that had not were put back."""
     failed = any(standing.failure for standing in standings.values())
     if record.fleet.get("on_failure") != "one":

@@ -26,7 +26,7 @@ class Standing:
     :param step: the last one of ``STEPS``; empty for a target that was not begun.
     :param from_revision: its heads before the first step; None where they were never read.
     :param failure: kind and message of what went wrong.
-    :param clean: nothing of the revision that failed is committed.
+    :param clean: nothing is half done: of a revision that failed nothing is committed.
     :param copies: how many snapshots were begun.
     """
 
@@ -42,6 +42,11 @@ class Standing:
     @property
     def begun(self) -> bool:
         return self.step not in ("", "saving", "refused")
+
+    @property
+    def served(self) -> bool:
+        """Tell whether it was upgraded to the end, so that rows may have been written to it since, whatever went wrong later."""
+        return self.to_revision is not None
 
     def begins_anew(self, current: Sequence[str]) -> bool:
         """Tell whether nothing of an earlier run is left in a target whose heads are ``current``, so that it is saved anew."""

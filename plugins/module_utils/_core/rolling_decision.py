@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Callable, Sequence
 
-from .decision import Decision, Observed, Policy
+from .decision import Decision, Observed, Policy, without_ledger
+from .fleet_rolling import roll
 from .next_steps import recover
 from .record import Record
 
@@ -20,7 +21,15 @@ def decide_rolling(record: Record, observed: Observed, policy: Policy) -> Decisi
     """Return what to do about a rolling deployment; ``database`` says ``upgrade`` where the rest of its revisions may run."""
     if not record.is_open:
         return Decision("none", f"Deployment {record.id} is {record.status}.", stop=False)
-    return replace(_STEPS[record.step](record, observed, policy), stop=False)
+    decided = _fleet(record, observed, policy) if record.fleet else _STEPS[record.step](record, observed, policy)
+    return replace(decided, stop=False)
+
+
+def _fleet(record: Record, observed: Observed, policy: Policy) -> Decision:
+    if observed.standings is None:
+        return without_ledger(record)
+    found = roll(record, observed.standings, policy.direction, _trusted(record, policy))
+    return Decision(found.action, found.reason, found.database, "", found.code, remedies=found.remedies)
 
 
 def _expanding(record: Record, observed: Observed, policy: Policy) -> Decision:

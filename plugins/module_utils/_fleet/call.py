@@ -47,8 +47,8 @@ def run_fleet(params: Params, check: bool, shows: bool, warn: Callable[[str], No
         found = query.found_targets(bridge, params) if params["query"] else []
         targets, pace = _prepared(params, found, reading)
         tell({"event": "targets", "found": found})
-        recorded = None if check or not params["ledger"] else _recorded(params)
-        own = [*([] if descriptor is None else [descriptor]), *([recorded.ledger.descriptor] if recorded else [])]
+        recorded = _recorded(params, check) if params["ledger"] and not (check and params["state"] != "returned") else None
+        own = [*([] if descriptor is None else [descriptor]), *([recorded.ledger.descriptor] if recorded and not check else [])]
         if params["state"] == "planned":
             load(RECORDING)  # which the plan needs besides its own
         hub = Hub(bridge, _first(params, targets), tuple(own))
@@ -116,13 +116,16 @@ def _first(params: Params, targets: Mapping[str, Target]) -> dict[str, Any]:
     }
 
 
-def _recorded(params: Params) -> Recorded:
-    """Open the ledger.
+def _recorded(params: Params, check: bool) -> Recorded:
+    """Open the ledger, or in check mode only read it.
 
     :raises MigrationError: ``lock_unavailable`` and others.
     """
     ledger = Ledger(params["ledger"])
-    ledger.open(float(params["lock_wait"]))
+    if check:
+        ledger.look()
+    else:
+        ledger.open(float(params["lock_wait"]))
     ways = tuple(way for way in params["way_back"] if way != "none")
     return Recorded(ledger, ways, params["on_failure"] == "one", params["rows_given_up"])
 
@@ -134,7 +137,11 @@ def _judged(run: Fleet) -> dict[str, Any]:
     def standings() -> dict[str, Standing]:
         return {target.entry["name"]: recorded.ledger.of(target.entry["name"]) for target in run.targets.values()}
 
-    if run.params["state"] == "returned":
+    if run.check:
+        stays = [name for name, entry in run.entries.items() if entry["outcome"] == "failed"]
+        told = f"{len(stays)} of {len(run.targets)} targets could not be put back: {outcome.listed(stays)}."
+        found = Verdict("halt", told) if stays else Verdict("revert", "All targets could be put back.")
+    elif run.params["state"] == "returned":
         found = verdict_back(standings())
     else:
         found = verdict(standings(), run.params["on_failure"], run.stopped())

@@ -20,7 +20,7 @@ from .._core.fleet_ledger import Standing
 from .._errors import MigrationError
 from .._records import RecordStore
 from .._worker.redaction import Redactor
-from .standing import lines_of
+from .standing import lines_of, standings_of
 
 POLL_SECONDS = 0.2
 _TIME = re.compile(r"\d{8}T\d{6}Z")
@@ -71,6 +71,16 @@ class Ledger:
             os.fsync(directory)
         finally:
             os.close(directory)
+
+    def look(self) -> None:
+        """Read what is there, without a lock and without writing anything.
+
+        :raises MigrationError: ``record_unreadable``.
+        """
+        found = standings_of(os.path.dirname(self.path), self.name)
+        if found is None:
+            raise MigrationError(f"The ledger {self.path} is not there.", "record_unreadable", "Name that of the deployment.")
+        self.standings = found
 
     def _take(self, wait: float) -> None:
         until = time.monotonic() + wait

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Sequence
 
-from .._core import fleet_plan
+from .._core import fleet_plan, fleet_rolling
 from .._core.fleet_outcome import Entry, listed
 from .._errors import MigrationError
 from .._plan import run_plan
@@ -33,7 +33,7 @@ def values_of_plan(run: Fleet) -> dict[str, Any]:
     compared = run.compared or Compared()
     servers = {target.entry["name"]: target.server for target in run.targets.values()}
     told = {"drift": drift_of(run, groups), "ways_back": fleet_plan.ways_back(compared.ways, servers)}
-    return {"plans": plans, "route": route, "reason": reason, "to_revision": compared.aim, **told}
+    return {"plans": plans, **fleet_rolling.merged(good, route, reason), "to_revision": compared.aim, **told}
 
 
 def drift_of(run: Fleet, groups: Sequence[Entry] | None = None) -> list[Entry]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Mapping
 
 from .._core.fleet_ledger import Standing, Way, way_back
@@ -50,7 +50,7 @@ class Recorded:
         facts: dict[str, Any] = {"failure": None, "clean": False}
         copied = self._copies(target, found)
         if standing.begins_anew(current):
-            facts.update(from_revision=current, rows=None, snapshot="")
+            facts.update(from_revision=current, to_revision=None, rows=None, snapshot="")
             if copied:
                 facts["snapshot"] = self._snapshot_name(found, standing.copies)
                 self.ledger.write(name, "saving", facts)
@@ -105,7 +105,7 @@ class Recorded:
         name = target.entry["name"]
         standing = self.ledger.of(name)
         step = "failed" if standing.begun else "refused"
-        self.ledger.write(name, step, {"failure": _kept(target, exc), "clean": standing.clean})
+        self.ledger.write(name, step, {"failure": _kept(target, exc), "clean": _whole(standing)})
 
     def put_back(self, target: Target, bridge: TargetBridge) -> Entry:
         """Bring a target to where it was before this deployment, if anything was done to it."""
@@ -119,7 +119,7 @@ class Recorded:
             self.ledger.write(name, "returned", {})
             return {**self._with(looked_at(target.entry, found or [], None), standing), "went_back": True, "state": "from_revision"}
         if way.how == "stuck":
-            return self._stuck(target, standing, found, way.reason)
+            return self._stuck(target, standing, found, way.reason, _whole(standing))
         self.ledger.write(name, "returning", {})
         try:
             self._go(target, bridge, standing, way)
@@ -133,6 +133,18 @@ class Recorded:
         done = {"went_back": True, "outcome": "changed", "changed": True, "before": None, "state": "from_revision"}
         return {**self._with(entry, standing), **done}
 
+    def would_go(self, target: Target, bridge: TargetBridge) -> Entry:
+        """Say whether a target could be brought to where it was, and change nothing."""
+        standing = self.ledger.of(target.entry["name"])
+        if not standing.begun or standing.step == "returned":
+            return {**self._with(target.entry, standing), "outcome": "unchanged"}
+        found = self._found(target, bridge)
+        way = self._way(target, bridge, standing, found)
+        failure = {"kind": "verification_failed", "message": way.reason, "hint": None} if way.how == "stuck" else None
+        entry = self._with(looked_at(target.entry, found or [], failure), standing)
+        changes = way.how in ("restore", "downgrade")
+        return {**entry, "changed": changes, "outcome": "changed" if changes else entry["outcome"]}
+
     def _way(self, target: Target, bridge: TargetBridge, standing: Standing, found: list[Any] | None) -> Way:
         current = None if found is None else revisions_of(found)
         if (
@@ -142,9 +154,13 @@ class Recorded:
         ):
             return Way("stay")
         written: int | None = 0
-        if standing.step == "upgraded" and "snapshot" in self.ways:
+        if standing.served and standing.step != "returning" and "snapshot" in self.ways:
             written = self._written(target, bridge, standing)
-        return way_back(standing, current, self.ways, written, self.given_up)
+        way = way_back(standing, current, self.ways, written, self.given_up)
+        if way.how == "restore" and self._swapped(target, bridge, standing):
+            way = way_back(replace(standing, snapshot=""), current, self.ways, written, self.given_up)
+            return way if way.how != "stuck" else Way("stuck", f"Its snapshot {standing.snapshot} is not there any more.")
+        return way
 
     @staticmethod
     def _swapped(target: Target, bridge: TargetBridge, standing: Standing) -> bool:
@@ -162,10 +178,10 @@ class Recorded:
         for revision in sorted(standing.from_revision or ()) or ["base"]:
             run_downgrade(bridge, {**target.params, "revision": revision})
 
-    def _stuck(self, target: Target, standing: Standing, found: list[Any] | None, why: str) -> Entry:
+    def _stuck(self, target: Target, standing: Standing, found: list[Any] | None, why: str, clean: bool = False) -> Entry:
         name = target.entry["name"]
         failure = {"kind": "verification_failed", "message": target.redactor.clean(why)}
-        self.ledger.write(name, "stuck", {"failure": standing.failure or failure})
+        self.ledger.write(name, "stuck", {"failure": standing.failure or failure, "clean": clean})
         entry = looked_at(target.entry, found or [], {**failure, "hint": None})
         return {**self._with(entry, standing), "went_back": False, "outcome": "failed"}
 
@@ -206,6 +222,11 @@ class Recorded:
     @staticmethod
     def _with(entry: Entry, standing: Standing) -> Entry:
         return {**entry, "snapshot": standing.snapshot or None}
+
+
+def _whole(standing: Standing) -> bool:
+    """Tell whether nothing is half done in a target that nothing is done to now."""
+    return standing.clean or standing.step == "upgraded"
 
 
 def not_copied(target: Target, dialect: str) -> str:

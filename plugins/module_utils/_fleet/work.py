@@ -53,7 +53,7 @@ def work_on(
     """
     try:
         if recorded is not None and state in RECORDED:
-            entry = _recorded(target, state, bridge, recorded)
+            entry = recorded.would_go(target, bridge) if check else _recorded(target, state, bridge, recorded)
         elif state == "pruned":
             entry = _prune(target, bridge, check)
         elif compared is not None:
