@@ -83,6 +83,10 @@ def test_each_has_an_archive_and_one_is_restored(shop: Customers) -> None:
     assert partly.status == 2 and "1 of 2 databases were not archived: nobody" in partly.output, partly.output
     assert len(list((shop.folder / "archives").glob(f"{shop.database.name}*.pgc"))) == 2
 
+    hidden = shop.play("backup", schema_database_url="{{ lookup('ansible.builtin.env', 'SHOP_DATABASE_URL') }}")
+    assert hidden.status == 2 and "wins over the URL of each" in hidden.output and "No host was touched" in hidden.output
+    assert len(list((shop.folder / "archives").glob(f"{shop.database.name}*.pgc"))) == 2
+
     globex, acme = shop.databases["globex"], shop.databases["acme"]
     for database in (globex, acme):
         database.fetch("insert into customers (name, email) values ('late', 'late@example.org')")
