@@ -45,15 +45,14 @@ def worker_sources(*operations: str) -> Mapping[str, str]:
     """
     package = boot.__name__.rpartition(".")[0]
     needed = [part for part, begins in protocol.PARTS.items() if any(operation.startswith(begins) for operation in operations)]
-    names = [name for part in ("", *(f".{part}" for part in needed)) for name in _files_of(package + part)]
-    return {boot.PACKAGE + name[len(package) :]: _source_of(name) for name in [package, *names]}
+    names = [name for each in (package, *(f"{package}.{part}" for part in needed)) for name in _files_of(each)]
+    return {boot.PACKAGE + name[len(package) :]: _source_of(name) for name in names}
 
 
 def _files_of(package: str) -> Iterator[str]:
-    """Yield the names of a package's files, and its own where it is a part of another."""
+    """Yield the name of a package and those of its files."""
     place = importlib.import_module(package).__path__
-    if "." in package[len(boot.__name__.rpartition(".")[0]) :]:
-        yield package
+    yield package
     yield from (f"{package}.{found.name}" for found in pkgutil.iter_modules(place) if not found.ispkg)
 
 

@@ -4,11 +4,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from flows.mortal import Mortal
 from flows.stage import Run, Stage
+from support.postgres import Postgres
 
 #: Name of a customer → the revision that its database is at.
 Places = dict[str, str]
@@ -54,3 +61,18 @@ class Customers(Stage, Mortal):
         for database in self.others:
             database.drop()
         super().close()
+
+
+@contextlib.contextmanager
+def deployed(folder: Path, postgres: Postgres, *releases: str, **options: Any) -> Iterator[Customers]:
+    """Give a stage where the first of the releases serves, and all databases are at its revision."""
+    if not shutil.which("supervisord"):
+        pytest.skip("supervisor is not installed")
+    made = Customers(folder, postgres, **options)
+    made.archive(*releases)
+    try:
+        first = made.play("maintenance_window", release_version=releases[0])
+        assert first.status == 0, first.output
+        yield made
+    finally:
+        made.close()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flows.customers import NAMES, Customers
+from flows.customers import NAMES, Customers, deployed
 from flows.stage import Stage
 from support.postgres import Postgres
 
@@ -17,16 +17,8 @@ from support.postgres import Postgres
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Customers]:
     """A stage where release 1.1 serves, and all databases are at its revision."""
-    if not shutil.which("supervisord"):
-        pytest.skip("supervisor is not installed")
-    made = Customers(tmp_path_factory.mktemp("customers") / "s", postgres, count=1)
-    made.archive("1.1", "1.2", "2.0", "wont_start")
-    try:
-        first = made.play("maintenance_window", release_version="1.1")
-        assert first.status == 0, first.output
+    with deployed(tmp_path_factory.mktemp("customers") / "s", postgres, "1.1", "1.2", "2.0", "wont_start", count=1) as made:
         yield made
-    finally:
-        made.close()
 
 
 def test_a_first_deployment_makes_all_and_a_second_run_changes_nothing(shop: Customers) -> None:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from . import Labelled, Old
+from . import Labelled, Old, mariadb
 from .mariadb import execute
 
 BASE = (
@@ -31,28 +31,13 @@ ROWS = (
     "ANALYZE",
 )
 OLD = {
+    **{name: old for name, old in mariadb.OLD.items() if name != "called"},  # SQLite stores no functions
     "user_read": Old("SELECT id, email, name, nick, age, status, legacy, team_id FROM users WHERE id = 17"),
-    "user_by_name": Old("SELECT id FROM users WHERE name = 'Name 19'"),
-    "user_new": Old("INSERT INTO users (email, name, team_id) VALUES ('new{n}@example.org', 'new', 3)"),
-    "user_least": Old("INSERT INTO users (email) VALUES ('l{n}@example.org')"),
-    "user_new_in_full": Old(
-        "INSERT INTO users (email, name, nick, age, status, legacy, team_id) "
-        "VALUES ('f{n}@example.org', 'f', 'f', 3, 'banned', 'x', 4)"
-    ),
-    "user_changed": Old("UPDATE users SET nick = 'y{n}', age = 40 WHERE id = 20 + {n} % 50"),
-    "user_gone": Old("DELETE FROM users WHERE id = 1000 + {n}"),
-    "order_read": Old("SELECT id, user_id, total, note, qty, ext_ref FROM orders WHERE user_id = 9"),
-    "order_new": Old("INSERT INTO orders (user_id, total, note, qty, ext_ref) VALUES (5, 2, 'n', 1, 'new{n}')"),
     "order_kept": Old(
         "INSERT INTO orders (user_id, ext_ref) VALUES (6, 'e77') ON CONFLICT (ext_ref) DO UPDATE SET total = {n}",
         "SELECT count(*) FROM orders WHERE ext_ref = 'e77'",
         1,
     ),
-    "order_changed": Old("UPDATE orders SET total = {n} WHERE id = 30 + {n} % 50"),
-    "item_new": Old("INSERT INTO items (v) VALUES ('v{n}')"),
-    "items_read": Old("SELECT id, v FROM items ORDER BY id LIMIT 5"),
-    "view_read": Old("SELECT id, email, status FROM v_users WHERE id = 5"),
-    "joined": Old("SELECT u.email, t.name FROM users u JOIN teams t ON t.id = u.team_id WHERE u.id = 12"),
 }
 
 
