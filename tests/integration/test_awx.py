@@ -26,7 +26,7 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 import environments
-from support import guide
+from support import guide, sources
 from support.awx import Awx
 from support.paths import ROOT, TREE
 
@@ -203,7 +203,7 @@ def test_an_inventory_of_its_own_and_a_database_in_parts(awx: Awx, tmp_path: Pat
 )
 def test_what_a_credential_holds_becomes_a_url(inputs: dict[str, str], url: str) -> None:
     """As AWX fills it in: in a sandbox, strictly, and without what was left empty."""
-    template = yaml.load((ROOT / "roles" / "awx" / "vars" / "main.yml").read_text(), Unsafe)["_awx_url_file"]
+    template = sources.read(ROOT / "roles" / "awx" / "vars" / "main.yml")["_awx_url_file"]
     sandbox = jinja2.sandbox.ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined)
     assert sandbox.from_string(template).render(inputs) == url
 
@@ -211,16 +211,9 @@ def test_what_a_credential_holds_becomes_a_url(inputs: dict[str, str], url: str)
 def tasks_of_awx() -> list[tuple[str, dict[str, Any]]]:
     found = []
     for path in sorted((ROOT / "roles" / "awx" / "tasks").glob("*.yml")):
-        for task in yaml.load(path.read_text(), Unsafe):
+        for task in sources.read(path):
             found += [(name.rpartition(".")[2], given) for name, given in task.items() if name.startswith("awx.awx.")]
     return found
-
-
-class Unsafe(yaml.SafeLoader):
-    """Reads !unsafe as the text that it is."""
-
-
-Unsafe.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
 
 
 @pytest.mark.parametrize(("module", "given"), tasks_of_awx(), ids=lambda value: value if isinstance(value, str) else "")
@@ -253,6 +246,6 @@ def test_the_variables_of_the_guide_are_those_of_the_role() -> None:
 
 
 def test_every_playbook_that_a_job_template_names_is_there() -> None:
-    templates = yaml.load((ROOT / "roles" / "awx" / "vars" / "main.yml").read_text(), Unsafe)["_awx_templates"]
+    templates = sources.read(ROOT / "roles" / "awx" / "vars" / "main.yml")["_awx_templates"]
     assert [entry["title"] for entry in templates.values()] == list(TITLES)
     assert all((ROOT / "playbooks" / f"{name}.yml").exists() for name in templates)

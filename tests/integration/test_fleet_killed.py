@@ -60,6 +60,13 @@ class Waiting:
         until(lambda: not any(database.sessions() for database in self.made), "the end of the sessions")
 
 
+def killed(pid: int) -> None:
+    """Kill it, and wait for the end of all that it had begun: that ends with it, but not in the same moment."""
+    below = process_tree(pid)
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not any(Path(f"/proc/{one}").exists() for one in below), "the end of what it had begun")
+
+
 def parent(pid: int) -> int:
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
@@ -95,7 +102,7 @@ def test_what_works_on_the_targets(waiting: Waiting) -> None:
 def test_the_process_that_all_are_forked_from(waiting: Waiting) -> None:
     """What it had begun ends with it and is undone; then a new one goes on, as many may fail as may."""
     run = waiting.start(job=JOB, wait=PATIENCE, max_failures="2")
-    os.kill(waiting.hub, signal.SIGKILL)
+    killed(waiting.hub)
     waiting.gate.open()
     result = failed(run.result(), "targets_failed")
     assert "".join(outcome[0] for outcome in outcomes(result).values()) == "ffcc" and waiting.heads() == [FROM, FROM, TO, TO]
@@ -107,11 +114,7 @@ def test_the_process_that_all_are_forked_from(waiting: Waiting) -> None:
 
 def test_the_process_of_one_target(waiting: Waiting) -> None:
     run = waiting.start(max_failures="1")
-    first = min(pid for pid in process_tree(waiting.hub) if parent(pid) == waiting.hub)
-    below = process_tree(first)
-    os.kill(first, signal.SIGKILL)
-    # What it had begun ends with it, but not in the same moment.
-    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below), "the end of what it had begun")
+    killed(min(pid for pid in process_tree(waiting.hub) if parent(pid) == waiting.hub))
     waiting.gate.open()
     result = failed(run.result(), "targets_failed")
     lost = [name for name, outcome in outcomes(result).items() if outcome == "failed"]
@@ -136,8 +139,10 @@ def test_the_module_itself(waiting: Waiting) -> None:
 def test_all_of_it(waiting: Waiting) -> None:
     """As when the machine goes down: each target is at the one revision or at the other."""
     run = waiting.start(job=JOB, wait=PATIENCE)
-    for pid in process_tree(parent(waiting.hub)):
+    everything = process_tree(parent(waiting.hub))
+    for pid in everything:
         os.kill(pid, signal.SIGKILL)
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in everything), "the end of all of it")
     waiting.gate.open()
     result = failed(run.result(), "targets_failed")
     assert "".join(outcome[0] for outcome in outcomes(result).values()) == "ffnn" and result["stopped"] == "worker_died"

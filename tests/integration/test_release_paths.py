@@ -12,15 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from environments import CORES, core_programs
 from flows.stage import Stage
+from support import sources
 from support.paths import ROOT
 from support.postgres import Postgres
 from support.sqlite import SqliteDatabase
 
-yaml.SafeLoader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
 pytestmark = pytest.mark.timeout(1800)
 INI = (ROOT / "demo" / "app" / "base" / "alembic.ini").read_text().replace("prepend_sys_path = .", "prepend_sys_path = ../..")
 WAYS = {
@@ -77,7 +76,7 @@ def included(role: str) -> Iterator[tuple[Path, dict[str, str]]]:
                 yield task.get("vars") or {}
 
     for path in [*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/**/*.yml")]:
-        yield from ((path, variables) for variables in walk(yaml.safe_load(path.read_text())))
+        yield from ((path, variables) for variables in walk(sources.read(path)))
 
 
 def test_a_copy_is_told_of_the_release_as_the_migrations_are() -> None:

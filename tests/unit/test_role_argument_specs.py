@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+
+from support import sources
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 NAMES = sorted(path.name for path in ROLES.iterdir() if path.is_dir())
 CHECKS = {"str": str, "path": str, "int": int, "float": (int, float), "bool": bool, "list": list, "dict": dict}
-yaml.SafeLoader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
 UNITS = re.compile(r"_(wait|delay|timeout|interval|duration)$")
 
 
 def load(role: str, *parts: str) -> Any:
-    return yaml.safe_load(ROLES.joinpath(role, *parts).read_text()) or {}
+    return sources.read(ROLES.joinpath(role, *parts)) or {}
 
 
 def entries(role: str) -> dict[str, dict[str, Any]]:
@@ -121,7 +121,7 @@ def test_no_variable_of_a_task_is_hidden_by_a_fact(role: str) -> None:
     facts, variables = set(), set(load(role, "vars", "main.yml")) if (ROLES / role / "vars").is_dir() else set()
     for other in NAMES:  # facts are the host's, whichever role set them
         for path in (ROLES / other / "tasks").glob("*.yml"):
-            for task in tasks_of(yaml.safe_load(path.read_text())):
+            for task in tasks_of(sources.read(path)):
                 facts |= {task["register"]} if "register" in task else set()
                 facts |= set(task.get("ansible.builtin.set_fact") or ())
                 variables |= set(task.get("vars") or ()) if other == role else set()
@@ -140,7 +140,7 @@ def expressions(path: Path) -> Iterator[str]:
     found = re.findall(r"{{-?(.*?)-?}}|{%-?(.*?)-?%}", text, re.DOTALL)
     inside = [part for pair in found for part in pair if part and not re.fullmatch(r"\s*\w+\s*", part)]
     if path.suffix == ".yml" and path.parent.name == "tasks":
-        for task in tasks_of(yaml.safe_load(text)):
+        for task in tasks_of(sources.read(path)):
             for keyword in ("when", "until", "failed_when", "changed_when"):
                 inside += map(str, task[keyword] if isinstance(task.get(keyword), list) else [task.get(keyword, "")])
             asserted = (task.get("ansible.builtin.assert") or {}).get("that", [])

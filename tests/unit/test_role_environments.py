@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
-import yaml
+
+from support import sources
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted([*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/**/*.yml")])
@@ -24,6 +25,6 @@ def environments(tasks: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_password_is_in_the_environment_of_a_task(path: Path) -> None:
-    for text in environments(yaml.safe_load(path.read_text())):
+    for text in environments(sources.read(path)):
         assert "_parts.environment" not in text and "password" not in text.lower() and "_PWD" not in text, text
         assert "_environment" not in text.replace("_backup_environment", ""), f"what a user gives may hold a password: {text}"

@@ -7,8 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
-
+from support import sources
 from support.paths import ROOT
 
 TASKS = ROOT / "roles" / "deployment" / "tasks"
@@ -28,7 +27,7 @@ def test_hosts_that_differ_in_what_they_include_are_told_apart() -> None:
     for path in sorted(TASKS.glob("*.yml")):
         if not path.name.startswith(OF_HOSTS):
             continue
-        for task in tasks_of(yaml.safe_load(path.read_text())):
+        for task in tasks_of(sources.read(path)):
             entry = str((task.get("ansible.builtin.include_role") or {}).get("tasks_from", ""))
             if "{{" in entry:
                 seen.append(path.name)

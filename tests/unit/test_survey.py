@@ -12,10 +12,10 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
 from ansible_collections.dbops.alembic.plugins.plugin_utils._survey import survey
 from ansible_collections.dbops.alembic.plugins.plugin_utils._variables import known_options
 
+from support import sources
 from support.paths import ROOT
 
 TEXTS, CHOICES, NUMBERS = (
@@ -63,7 +63,7 @@ RULES: dict[str, Any] = {
         },
     },
 }
-TEMPLATES = yaml.safe_load((ROOT / "roles" / "awx" / "vars" / "main.yml").read_text().replace("!unsafe ", ""))["_awx_templates"]
+TEMPLATES = sources.read(ROOT / "roles" / "awx" / "vars" / "main.yml")["_awx_templates"]
 
 
 def hold(made: dict[str, Any]) -> None:
