@@ -39,7 +39,8 @@ class Way:
 def ways_back(ways: Mapping[str, Way], servers: Mapping[str, str]) -> list[Entry]:
     """Return how the targets would go back: an entry for each way and kind of reason, those that have none first.
 
-    :param servers: target → its server; empty for a file.
+    :param ways: in the order in which they were found out.
+    :param servers: target → its server, in the order in which targets are told; empty for a file.
     """
     full: dict[str, str] = {}
     for server in {servers[name] for name in ways} - {""}:
@@ -50,7 +51,7 @@ def ways_back(ways: Mapping[str, Way], servers: Mapping[str, str]) -> list[Entry
                 f"{server} has {free >> 20} MiB free, and the snapshots of {len(there)} databases need {needed >> 20} MiB."
             )
     found: dict[tuple[str, str], Entry] = {}
-    for name, way in ways.items():
+    for name, way in ((name, ways[name]) for name in servers if name in ways):
         lacks = way.how == "snapshot" and servers[name] in full
         key = ("none", servers[name]) if lacks else (way.how, way.kind if way.how == "none" else "")
         reason = full[servers[name]] if lacks else way.reason if way.how == "none" else ""
