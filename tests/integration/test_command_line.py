@@ -115,6 +115,13 @@ def test_all_slips_of_the_pen_are_told_at_once(bare: Stage) -> None:
     assert not (bare.folder / "records").exists() and not list(bare.hosts[0].root.iterdir())
 
 
+def test_hosts_without_pods_are_refused_where_the_pods_upgrade_as_they_start(bare: Stage) -> None:
+    run = bare.play("maintenance_window", release_version="1.0", schema_runner="init_container")
+    assert run.status == 2 and "No host was touched" in run.output, run.output
+    assert "shop1, shop2 would start before the pods have upgraded the database" in run.output, run.output
+    assert not (bare.folder / "records").exists() and not list(bare.hosts[0].root.iterdir())
+
+
 @pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Stage]:
     """A stage on which nothing was deployed, with a host besides that takes no part."""

@@ -13,8 +13,11 @@ import yaml
 class Loader(yaml.SafeLoader):
     """Reads a text that Ansible takes as it is, without templating, as that text."""
 
+    def unsafe(self, node: yaml.ScalarNode) -> str:
+        return str(self.construct_scalar(node))
 
-Loader.add_constructor("!unsafe", lambda loader, node: loader.construct_scalar(node))
+
+Loader.add_constructor("!unsafe", Loader.unsafe)
 
 
 def read(path: Path) -> Any:

@@ -185,7 +185,7 @@ def test_how_all_would_go_back_and_whether_their_server_has_the_space():
     }
     servers = {"a": "one:1", "b": "one:1", "c": "two:1", "d": "two:1", "e": "two:1", "f": "two:1", "g": ""}
     found = fleet_plan.ways_back(ways, servers)
-    assert fleet_plan.ways_back(dict(reversed(ways.items())), servers) == found, "told in the order of the targets, whoever was first"
+    assert fleet_plan.ways_back(dict(reversed(ways.items())), servers) == found, "in the order of targets"
     assert [(entry["way"], entry["targets"], entry["reason"]) for entry in found] == [
         ("none", ["a", "b"], "one:1 has 5 MiB free, and the snapshots of 2 databases need 6 MiB."),
         ("none", ["e", "f"], "e may not."),
