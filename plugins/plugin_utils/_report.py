@@ -189,13 +189,15 @@ def _host(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
     for step in steps:
         shown = {"text": STEPS.get(str(step["step"]), str(step["step"])), "state": str(step["state"])}
         passes.setdefault(PASSES.get(str(step["pass"]), "") if named else "", []).append(shown)
+    release, before, after = (str(found.get(key) or "") for key in ("release", "from_release", "to_release"))
+    was = "" if before == release else f"before {before}" if before else "nothing before"
+    wanted = "" if after in (release, "") else f"was to be {after}"
     return {
         "name": name,
-        "manager": str(found.get("manager") or ""),
         "tone": tone,
         "text": text,
-        "release": str(found.get("release") or ""),
-        "way": "{} → {}".format(found.get("from_release") or "none", found.get("to_release") or "none"),
+        "release": release,
+        "more": " · ".join(filter(None, (was, wanted, str(found.get("manager") or "")))),
         "passes": passes,
     }
 

@@ -169,7 +169,9 @@ def test_both_passes_are_in_the_timeline_with_clock_times_and_the_downtime_over_
 def test_a_log_is_there_once_and_folded() -> None:
     page = deployment_report(completed("unhealthy"), "html")
     assert page.count("12:00:07 ERROR column discount does not exist") == 1
-    assert page.index('<details class="log"') < page.index("12:00:07 ERROR")
+    # the link leads into what is folded, which browsers unfold for it, and not to the fold
+    assert 'href="#log-1"' in page
+    assert page.index('<details class="log"') < page.index('id="log-1"') < page.index("12:00:07 ERROR")
     assert page.count("The application is not healthy") == 1
 
 
