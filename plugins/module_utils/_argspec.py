@@ -65,14 +65,20 @@ class Module(AnsibleModule):
 
     def exit_json(self, **values: Any) -> NoReturn:
         self.params = self._shown()
-        super().exit_json(**values)
+        super().exit_json(**self._warned(values))
         raise SystemExit  # it does not come back
 
     def fail_json(self, msg: str, **values: Any) -> NoReturn:
         shown = self._redactor().text(str(msg))
         self.params = self._shown()
-        super().fail_json(msg=shown, **values)
+        super().fail_json(msg=shown, **self._warned(values))
         raise SystemExit
+
+    def _warned(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Give the warnings of a result to Ansible, which of a result itself takes none after ansible-core 2.22."""
+        for warning in values.pop("warnings", ()):
+            self.warn(warning)
+        return values
 
     def warn(self, warning: Any, *arguments: Any, **keywords: Any) -> None:
         shown = self._redactor().text(warning) if isinstance(warning, str) else warning

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.dbops.alembic.plugins.plugin_utils import _variables
 
 from support import guide
@@ -50,6 +51,13 @@ def run(folder: Path, command: list[str], status: int = 0) -> str:
     )
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout
+
+
+def test_what_is_installed_is_what_the_commands_ask_for() -> None:
+    """The command is the one that tests/packaging runs against a Galaxy server."""
+    assert "ansible-galaxy collection install -r requirements.yml" in COMMANDS
+    wanted = yaml.safe_load(FILES["requirements.yml"])["collections"]
+    assert {word.rpartition(".")[0] for line in DEPLOY for word in line.split() if word.startswith("dbops.")} == set(wanted)
 
 
 def test_the_picture_shows_the_files_that_are_given() -> None:

@@ -4,6 +4,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+
 import pytest
 from ansible_collections.dbops.alembic.plugins.module_utils import _argspec as specs
 from ansible_collections.dbops.alembic.plugins.module_utils._argspec import ArgumentSpec
@@ -86,3 +91,21 @@ def test_followed_modules_take_what_the_action_plugin_hands_them(name):
     spec = MODULES[name]()
     assert {"job", "wait", "cursor", "reconnect"} <= set(spec.options)
     assert spec.required_by["wait"] == ("job",) and spec.required_by["cursor"] == ("job",)
+
+
+ENDS = """
+import sys
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.dbops.alembic.plugins.module_utils._argspec import ArgumentSpec
+with patch_module_args({}):
+    getattr(ArgumentSpec({}).create_module(), sys.argv[1])(warnings=["mind the gap"], msg="no")
+"""
+
+
+@pytest.mark.parametrize("ends", ["exit_json", "fail_json"])
+def test_the_warnings_of_a_result_are_given_as_ansible_takes_them(ends: str) -> None:
+    """In a process of its own, as in that of a controller Ansible shows them itself."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", ENDS, ends], env=environment, capture_output=True, text=True, check=False)
+    said = json.loads(done.stdout)
+    assert "mind the gap" in json.dumps(said["warnings"]) and "Passing `warnings`" not in done.stdout
