@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The commands of the pipelines in the guide, as a shell reads them there: a tag is deployed, backed up, and taken back.
 
-What installs Ansible and collections needs a Galaxy server, and what comments needs the host of the repository: those are not run.
+What installs collections is run against a Galaxy server (tests/packaging). The comment on GitHub needs GitHub, and is not run.
 """
 
 from __future__ import annotations
@@ -12,11 +12,17 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 import yaml
 
+import environments
 from flows.stage import Stage, write_tree
 from support import guide, venvs
 from support.paths import ROOT, TREE
@@ -27,6 +33,40 @@ GUIDE = ROOT / "docs" / "docsite" / "rst" / "guide_pipelines.rst"
 TAGS = {"GitHub Actions": "GITHUB_REF_NAME", "GitLab CI": "CI_COMMIT_TAG"}
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+
+class Receiver(ThreadingHTTPServer):
+    """Keeps what is posted to it."""
+
+    def __init__(self) -> None:
+        self.posted: list[tuple[str, str, bytes]] = []  # path, token, body
+        super().__init__(("127.0.0.1", 0), _Post)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Post(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.posted.append((self.path, self.headers.get("PRIVATE-TOKEN") or "", body))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    yield made
+    made.shutdown()
+    made.server_close()
 
 
 def scripts(title: str) -> dict[str, str]:
@@ -78,3 +118,40 @@ def test_the_plan_of_a_merge_request(title: str, tmp_path: Path, postgres: Postg
         assert (checkout / "plan.sarif").exists() and (checkout / "plan.xml").exists() and (checkout / "plan.html").exists()
     finally:
         database.drop()
+
+
+def test_the_plan_becomes_a_comment(tmp_path: Path, receiver: Receiver) -> None:
+    """On GitLab, as it hands a job its variables; with the token in no argument."""
+    (text,) = (body for language, body in guide.blocks(guide.section(GUIDE, "GitLab CI")) if language == "yaml")
+    plan = yaml.safe_load(text)["plan"]
+    (line,), notes = plan["after_script"], plan["variables"]["NOTES"]
+    given = {"CI_API_V4_URL": f"{receiver.url}/api/v4", "CI_PROJECT_ID": "7", "CI_MERGE_REQUEST_IID": "3"}
+    report = "# Plan\n\n| a & b | c=d |\n"
+    (tmp_path / "plan.md").write_text(report)
+    token = "s3cret"
+    assert "NOTES_TOKEN" not in line.partition(" | ")[2]  # printf is the shell's own, and has no arguments that others see
+    sh(f"NOTES={notes}; {line}", tmp_path, NOTES_TOKEN=token, **given)
+    ((path, sent, body),) = receiver.posted
+    assert (path, sent) == ("/api/v4/projects/7/merge_requests/3/notes", token)
+    assert parse_qs(body.decode()) == {"body": [report]}
+
+
+def test_the_traces_of_a_run(tmp_path: Path, postgres: Postgres, receiver: Receiver) -> None:
+    """As the configuration of the guide has it, to what receives OTLP: a span for each task, and no password."""
+    if not shutil.which("supervisord"):
+        pytest.skip("supervisor is not installed")
+    section = guide.section(GUIDE, "Traces")
+    (tmp_path / "ansible.cfg").write_text(guide.files(section)["ansible.cfg"])
+    programs = environments.virtual_environment("opentelemetry", environments.controller_python()).parent
+    stage = Stage(tmp_path / "s", postgres, programs=programs)
+    try:
+        stage.archive("1.0")
+        stage.more = {"ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"), "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url}
+        run = stage.play("maintenance_window", release_version="1.0")
+        assert run.status == 0, run.output
+        assert "shop: release 1.0 serves." in run.output and "PLAY RECAP" not in run.output, run.output
+    finally:
+        stage.close()
+    sent = b"".join(body for path, _token, body in receiver.posted if path == "/v1/traces")
+    assert b"service.name" in sent and b"orders" in sent and b"shop1" in sent
+    assert stage.database.password.encode() not in sent

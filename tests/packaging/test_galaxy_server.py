@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -16,13 +17,15 @@ import pytest
 import yaml
 
 from environments import WANTED, tree
-from support import venvs
+from support import guide, venvs
 from support.galaxy import Galaxy
 from support.installed import PROGRAMS, Installed
 from support.paths import ROOT, TREE
 from support.processes import Unavailable
 from support.projects import build
 from support.sqlite import SqliteDatabase
+
+PIPELINES = ROOT / "docs" / "docsite" / "rst" / "guide_pipelines.rst"
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -102,6 +105,17 @@ def test_it_is_installed_with_what_it_depends_on(client: Installed, published: P
     assert set(there) == {*WANTED, "dbops.alembic"} == {*wanted["dependencies"], "dbops.alembic"}
     assert there["dbops.alembic"]["version"] == wanted["version"]
     client.run("ansible-galaxy", "collection", "verify", "dbops.alembic")
+
+
+def test_it_is_installed_as_a_pipeline_of_the_guide_does_it(client: Installed, published: Path, tmp_path: Path) -> None:
+    """From a file with requirements, into a folder that has nothing."""
+    texts = [body for language, body in guide.blocks(PIPELINES.read_text()) if language == "yaml"]
+    (command,) = {found for text in texts for found in re.findall(r"ansible-galaxy (collection install .*)", text)}
+    (client.place / "requirements.yml").write_text("collections:\n  - dbops.alembic\n")
+    fresh = Installed(tmp_path, client.place)
+    fresh.run("ansible-galaxy", *command.split())
+    found = json.loads((fresh.collection / "MANIFEST.json").read_text())["collection_info"]
+    assert f"{found['namespace']}-{found['name']}-{found['version']}.tar.gz" == published.name
 
 
 def test_a_playbook_of_it_runs(client: Installed, published: Path, tmp_path: Path) -> None:
