@@ -13,7 +13,8 @@ author:
   - dbops.alembic contributors (@dbops)
 description:
   - Takes variables of the roles with their values, and says for each why it can not be used, where that is so. Versions,
-    applications, references of git, services, groups, backups and folders each have a grammar.
+    applications, references of git, services, groups, backups and folders each have a grammar. So have the URL of a health check
+    and that of a database, of which nothing is shown, and hooks have files that are there.
   - Most of them become a part of a path. An empty version, V(..) or V(../../x) would be the folder of somebody else.
   - The roles and playbooks use it before they touch a host; other playbooks may.
 positional: _input
@@ -50,16 +51,58 @@ _value:
     - "release_version holds '..'. It is the name of a release and its folder, and may hold letters, digits and . _ - + ~ !, …"
 """
 
-from typing import Any, Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.dbops.alembic.plugins.module_utils._core import names
+from ansible_collections.dbops.alembic.plugins.plugin_utils._database_url import UrlError, parse
+
+#: The variables that hold the URL of a database, the one before which the other is called after first.
+URLS = ("schema_database_url", "backup_database_url")
 
 
 def refused_names(given: Any, building: bool = False) -> list[str]:
     if not isinstance(given, Mapping):
         raise AnsibleFilterError(f"refused_names: the input is of type {type(given).__name__}, not a dictionary of variables")
-    return names.refusals({**given, "building": building})
+    return [*names.refusals({**given, "building": building}), *_of_urls(given), *_of_hook_files(given.get("deployment_hooks"))]
+
+
+def _of_urls(given: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse the URL of a database whose copies are called after it. Nothing of one is told, as it may hold a password."""
+    seen = []
+    for variable in URLS:
+        if variable not in given or given[variable] in seen:
+            continue
+        seen.append(given[variable])
+        problem = _problem_of_url(given[variable])
+        if problem:
+            yield f"{variable} {problem}"
+
+
+def _problem_of_url(value: Any) -> str:
+    if value is None or value == "":
+        return "is empty. Set it to the URL of the database, such as postgresql+psycopg2://user:password@host/name."
+    if not isinstance(value, str):
+        return f"holds {names.shown(value)}, and not the URL of a database."
+    try:
+        named = parse(value).name
+    except UrlError as exc:
+        return f"can not be used: {exc}."
+    if not named:
+        return (
+            "names no database, and its copies and archives are called after it. Write the name too, such as"
+            " postgresql:///orders?service=orders."
+        )
+    return ""
+
+
+def _of_hook_files(hooks: Any) -> Iterator[str]:
+    """Refuse files that are not there. What is no whole path is looked for where Ansible looks for files of tasks."""
+    for name, path in hooks.items() if isinstance(hooks, Mapping) else ():
+        if isinstance(path, str) and os.path.isabs(path) and not os.path.isfile(path):
+            yield f"deployment_hooks names {path} for {name}, and there is no such file on the controller."
 
 
 class FilterModule:

@@ -18,6 +18,8 @@ from ansible.module_utils.common.yaml import yaml_load
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 #: What an option is made of that the validator of Ansible knows; the rest is documentation.
 _CHECKED = ("type", "choices", "elements")
+#: Type → what Ansible's filter of that name makes of nothing, which is hardly what somebody meant who left it empty.
+_NOT_EMPTY = {"bool": "false", "float": "0", "int": "0"}
 #: What the roles set themselves, so that a later playbook of the same run, or a cache of facts, still has it.
 RESULTS = (
     *("application_answer", "application_found", "application_problems", "application_serves", "application_stopped"),
@@ -108,6 +110,9 @@ def _unfit(variables: Mapping[str, Any], known: Options) -> Iterator[str]:
         except AnsibleError:
             continue  # made of what is only known later
         if value is None or value == "":
+            if spec.get("type") in _NOT_EMPTY and option.get("default") not in (None, ""):
+                meant = _NOT_EMPTY[spec["type"]]
+                yield f"{name} is empty, which would be {meant}. Leave it out to have {option['default']}, or set it."
             continue  # as good as not given, where the role allows it
         for problem in ArgumentSpecValidator({name: spec}).validate({name: _bare(value)}).error_messages:
             yield f"{name}: {problem}"

@@ -115,6 +115,48 @@ def test_all_slips_of_the_pen_are_told_at_once(bare: Stage) -> None:
     assert not (bare.folder / "records").exists() and not list(bare.hosts[0].root.iterdir())
 
 
+def test_what_would_only_show_in_the_window_is_told_before(bare: Stage) -> None:
+    """What is needed late is looked at first: an open window is the wrong moment to find a typing error."""
+    wrong: dict[str, Any] = {
+        "schema_database_url": "postgresql://shop:hot@potato@127.0.0.1/shop",
+        "health_url": "127.0.0.1:8000/health",
+        "deployment_hooks": {"before_upgrade": f"{bare.folder}/hooks/upgrade.yml", "after_lunch": "tea.yml"},
+        "traffic_method": "haproxy",
+        "release_links": {"uploads": ""},
+    }
+    run = bare.play("maintenance_window", release_version="1.0", **wrong)
+    for said in (
+        "schema_database_url can not be used: there is an '@' too many",
+        "health_url holds '127.0.0.1:8000/health'",
+        f"{bare.folder}/hooks/upgrade.yml for before_upgrade, and there is no such file",
+        "deployment_hooks names after_lunch; there are before_deployment",
+        "traffic_haproxy_hosts is empty",
+        "release_links says nothing of where 'uploads' leads to",
+    ):
+        assert said in run.output, run.output
+    assert run.status == 2 and "No host was touched" in run.output and "potato" not in run.output, run.output
+    assert not (bare.folder / "records").exists() and not list(bare.hosts[0].root.iterdir())
+
+
+def test_only_the_migrator_has_to_know_the_database(bare: Stage) -> None:
+    run = bare.play("maintenance_window", "--check", release_version="1.0", schema_database_url=None)
+    assert run.status == 0 and "CREATE TABLE customers" in run.output, run.output
+    inventory = bare.folder / "inventory.json"
+    kept = inventory.read_text()
+    inventory.write_text(kept.replace('"schema_database_url"', '"shop_database_url"'))
+    try:
+        run = bare.play("maintenance_window", release_version="1.0", schema_database_url=None)
+    finally:
+        inventory.write_text(kept)
+    assert run.status == 2 and "schema_database_url is empty. Set it to the URL" in run.output, run.output
+
+
+def test_a_release_that_was_never_built_is_told_before_anything_is_made(bare: Stage) -> None:
+    run = bare.play("maintenance_window", release_version="1.41")
+    assert run.status == 2 and f"There is no file {bare.folder}/shop-1.41.tar.gz on the controller" in run.output, run.output
+    assert not (bare.folder / "records").exists() and not any((host.root / "releases").exists() for host in bare.hosts)
+
+
 def test_hosts_without_pods_are_refused_where_the_pods_upgrade_as_they_start(bare: Stage) -> None:
     run = bare.play("maintenance_window", release_version="1.0", schema_runner="init_container")
     assert run.status == 2 and "No host was touched" in run.output, run.output
@@ -131,6 +173,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterat
     made.archive("1.0")
     inventory = json.loads((made.folder / "inventory.json").read_text())
     inventory["all"]["hosts"] = {"elsewhere": {}}
+    inventory["all"]["children"]["application"]["hosts"]["shop1"]["schema_database_url"] = made.database.url()
     (made.folder / "inventory.json").write_text(json.dumps(inventory))
     try:
         yield made

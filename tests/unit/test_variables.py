@@ -49,6 +49,13 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one(name: str, meant:
         ("application_manager", "upstart", "application_manager: value of application_manager must be one of"),
         ("application_services", {"a": 1}, "application_services: "),
         ("deployment_hooks", "before", "deployment_hooks: "),
+        ("health_retries", "", "health_retries is empty, which would be 0. Leave it out to have 30"),
+        ("health_delay_seconds", None, "health_delay_seconds is empty, which would be 0."),
+        (
+            "deployment_rehearsal_enabled",
+            "",
+            "deployment_rehearsal_enabled is empty, which would be false. Leave it out to have True",
+        ),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused(name: str, value: Any, said: str) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 #: Characters of a value that a message shows.
 SHOWN = 60
@@ -189,6 +189,13 @@ KINDS = {
         "the path of a file",
         "Name the archive of this release.",
     ),
+    "address": Kind(
+        r"https?://[^\x00-\x20\x7f{}]+",
+        2000,
+        "the place that a health check asks",
+        "a URL that begins with http:// or https://, without blanks",
+        "Write the whole URL, such as http://127.0.0.1:8000/health.",
+    ),
     "image": Kind(
         r"[A-Za-z0-9][A-Za-z0-9._/:@+-]*[A-Za-z0-9]",
         1000,
@@ -211,7 +218,9 @@ def shown(value: Any, limit: int = SHOWN) -> str:
     if isinstance(value, (int, float)):
         return repr(value)
     if not isinstance(value, str):
-        return f"a value of the type {type(value).__name__}"
+        return (
+            "a dictionary" if isinstance(value, Mapping) else "a list" if isinstance(value, Sequence) else "neither text nor number"
+        )
     text = _SECRET.sub("***", str.__str__(value))
     cut = ascii(text[:limit])
     return cut if len(text) <= limit else f"{cut}… ({len(text)} characters)"
@@ -257,7 +266,8 @@ def refusals(given: Mapping[str, Any]) -> list[str]:
     for variable, value in given.items():
         if variable != "release_version" and not (found and value == given.get("release_version")):  # which is their default
             found += _of_variable(variable, given, source, needed)
-    return found + _of_links(given.get("release_links")) + _of_services(given.get("application_services"))
+    found += _of_links(given.get("release_links")) + _of_services(given) + _of_hooks(given.get("deployment_hooks"))
+    return found + _of_traffic(given)
 
 
 def _of_variable(variable: str, given: Mapping[str, Any], source: str, needed: tuple[str, ...]) -> list[str]:
@@ -267,22 +277,53 @@ def _of_variable(variable: str, given: Mapping[str, Any], source: str, needed: t
         return []
     if value is None or (isinstance(value, (str, list, tuple)) and not value):
         return [text for text in [refusal(variable, kind, value)] if text and variable in needed]
-    values = [item for item in value if item != ""] if variable in LISTS and isinstance(value, (list, tuple)) else [value]
+    values = list(value) if variable in LISTS and isinstance(value, (list, tuple)) else [value]
+    values = [item for item in values if item != ""] if variable == "release_protected" else values  # a host may have none
     return [text for text in (refusal(variable, kind, item) for item in values) if text]
 
 
 def _of_links(links: Any) -> list[str]:
     names = list(links) if isinstance(links, Mapping) else []
     found = [text for text in (refusal("release_links", "inside", name) for name in names) if text]
-    return found + [f"release_links replaces {shown(name)}, which says what the release is." for name in names if name == MARKER]
+    found += [f"release_links replaces {shown(name)}, which says what the release is." for name in names if name == MARKER]
+    empty = [name for name in names if links[name] is None or not str(links[name]).strip()]
+    return found + [
+        f"release_links says nothing of where {shown(name)} leads to. Name the file or folder, or leave it out." for name in empty
+    ]
 
 
-def _of_services(services: Any) -> list[str]:
-    """Refuse the word by which supervisor means every program on the host."""
+def _of_services(given: Mapping[str, Any]) -> list[str]:
+    """Refuse the word by which supervisor means every program on the host, and a variable that somebody left empty."""
+    services = given.get("application_services", ())
+    if services is None or services == "":
+        return [
+            "application_services is empty, so nothing would be stopped. Name the services, leave it out where the one service is"
+            " called as the application is, or write [] where a host has none."
+        ]
     every = "application_services holds 'all', by which supervisor means every program of the host. Name the application's own."
     return [every] if isinstance(services, (list, tuple)) and "all" in services else []
 
 
+def _of_hooks(hooks: Any) -> list[str]:
+    """Refuse a hook that no step has, and one without a file."""
+    names = list(hooks) if isinstance(hooks, Mapping) else []
+    unknown = [name for name in names if name not in HOOKS]
+    found = [f"deployment_hooks names {', '.join(map(str, unknown))}; there are {', '.join(HOOKS)}."] if unknown else []
+    empty = [name for name in names if name in HOOKS and not (isinstance(hooks[name], str) and hooks[name].strip())]
+    return found + [f"deployment_hooks names no file of tasks for {name}. Name it, or leave {name} out." for name in empty]
+
+
+def _of_traffic(given: Mapping[str, Any]) -> list[str]:
+    """Refuse a way of draining that would drain nothing, so that clients would be sent to what is stopped."""
+    nowhere = given.get("traffic_method") == "haproxy" and not given.get("traffic_haproxy_hosts")
+    return [
+        "traffic_haproxy_hosts is empty, and traffic_method is haproxy. Name the hosts of the inventory where HAProxy runs."
+    ] * nowhere
+
+
+#: The steps that an operator's own tasks may come before and after.
+_HOOKED = ("deployment", "drain", "stop", "snapshot", "upgrade", "restore", "activate", "start", "undrain", "archive")
+HOOKS = (*(f"{when}_{step}" for when in ("before", "after") for step in _HOOKED), "after_failure")
 #: The file in a release that says what it was made from.
 MARKER = ".dbops-release.json"
 #: Variable → its kind.
@@ -303,6 +344,7 @@ VARIABLES = {
     "deployment_report_path": "file",
     "deployment_report_result_path": "file",
     "deployment_restore_from": "restorable",
+    "health_url": "address",
     "release_activate_version": "release",
     "release_archive": "source",
     "release_git_reference": "reference",
