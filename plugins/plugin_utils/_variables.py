@@ -20,6 +20,8 @@ ROLES = Path(__file__).resolve().parents[2] / "roles"
 _CHECKED = ("type", "choices", "elements")
 #: Type → what Ansible's filter of that name makes of nothing, which is hardly what somebody meant who left it empty.
 _NOT_EMPTY = {"bool": "false", "float": "0", "int": "0"}
+#: Numbers of which -1 is any number; no other is less than 0.
+ANY = ("deployment_rows_given_up", "fleet_rows_given_up")
 #: What the roles set themselves, so that a later playbook of the same run, or a cache of facts, still has it.
 RESULTS = (
     *("application_answer", "application_found", "application_problems", "application_serves", "application_stopped"),
@@ -114,8 +116,13 @@ def _unfit(variables: Mapping[str, Any], known: Options) -> Iterator[str]:
                 meant = _NOT_EMPTY[spec["type"]]
                 yield f"{name} is empty, which would be {meant}. Leave it out to have {option['default']}, or set it."
             continue  # as good as not given, where the role allows it
-        for problem in ArgumentSpecValidator({name: spec}).validate({name: _bare(value)}).error_messages:
+        checked = ArgumentSpecValidator({name: spec}).validate({name: _bare(value)})
+        for problem in checked.error_messages:
             yield f"{name}: {problem}"
+        number = checked.validated_parameters[name] if spec.get("type") in ("int", "float") and not checked.error_messages else 0
+        if number < 0 and not (number == -1 and name in ANY):
+            least = -1 if name in ANY else 0
+            yield f"{name} is {number}, and less than {least} means nothing here. Set it to a number from {least} on."
 
 
 def _bare(value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleUndefinedVariable
-from ansible_collections.dbops.alembic.plugins.plugin_utils._variables import RESULTS, ROLES, known_options, refusals
+from ansible_collections.dbops.alembic.plugins.plugin_utils._variables import ANY, RESULTS, ROLES, known_options, refusals
 
 KNOWN = known_options()
 
@@ -49,6 +49,9 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one(name: str, meant:
         ("application_manager", "upstart", "application_manager: value of application_manager must be one of"),
         ("application_services", {"a": 1}, "application_services: "),
         ("deployment_hooks", "before", "deployment_hooks: "),
+        ("backup_archive_keep_days", -1, "backup_archive_keep_days is -1, and less than 0 means nothing"),
+        ("health_delay_seconds", "-0.5", "health_delay_seconds is -0.5"),
+        ("deployment_rows_given_up", "-2", "deployment_rows_given_up is -2, and less than -1 means nothing"),
         ("health_retries", "", "health_retries is empty, which would be 0. Leave it out to have 30"),
         ("health_delay_seconds", None, "health_delay_seconds is empty, which would be 0."),
         (
@@ -61,6 +64,11 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one(name: str, meant:
 def test_a_value_that_does_not_fit_is_refused(name: str, value: Any, said: str) -> None:
     (found,) = refusals({"a": {name: value}}, KNOWN)
     assert found.startswith(said)
+
+
+def test_minus_one_is_any_number_where_the_documentation_says_so() -> None:
+    told = {name for name, option in KNOWN.items() if "V(-1)" in "".join(option["description"])}
+    assert set(ANY) == told and refusals({"a": dict.fromkeys(ANY, -1)}, KNOWN) == []
 
 
 def test_what_is_the_users_own_is_left_alone() -> None:
