@@ -15,8 +15,11 @@ from typing import Any, Mapping
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ansible_collections.dbops.alembic.plugins.module_utils._core.fleet_ledger import listed
+
 from . import _failed, _times
 from ._report_run import run
+from ._summary import standing
 from ._text import joined, part
 from ._verdict import BACK
 
@@ -83,6 +86,7 @@ def view(result: Result) -> dict[str, Any]:
         "warnings": [str(text) for text in result.get("warnings") or ()],
         "timeline": timeline(result),
         "hosts": [_host(name, part(found)) for name, found in part(result.get("host_states")).items()],
+        "databases": [_database(line) for line in result.get("databases") or ()],
         "revisions": revisions,
         "revisions_folded": len(revisions) > MANY,
         "revisions_seconds": sum(item["seconds"] or 0 for item in revisions),
@@ -95,14 +99,16 @@ def view(result: Result) -> dict[str, Any]:
 
 def facts(result: Result) -> list[dict[str, str]]:
     """What has to be seen first: what serves, where the database is, what was lost, how long nobody was served."""
-    verdict, data, at = part(result.get("verdict")), part(result.get("data")), result.get("database_revision")
+    verdict, data = part(result.get("verdict")), part(result.get("data"))
+    where, known = standing(result)
     states = {str(part(host).get("state")) for host in part(result.get("host_states")).values()}
-    where = "Where it stands is not known." if at is None else f"At {joined(at, 'base')}."
     lost = str(data.get("lost") or "unknown")
     return [
         _fact("Serves now", verdict.get("serves"), "good" if states <= {"serves"} else "halted"),
         _fact("Data", data.get("text"), {"no": "good"}.get(lost, "halted")),
-        _fact("Database", where, "good" if at is not None else "halted"),
+        _fact(
+            "Databases" if result.get("databases") else "Database", f"{where[0].upper()}{where[1:]}.", "good" if known else "halted"
+        ),
         _fact("Downtime", *_downtime(result)),
     ]
 
@@ -199,6 +205,17 @@ def _host(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
         "release": release,
         "more": " · ".join(filter(None, (was, wanted, str(found.get("manager") or "")))),
         "passes": passes,
+    }
+
+
+def _database(line: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "count": line["count"],
+        "revision": "not known" if line["at"] is None else joined(line["at"], "base"),
+        "pending": joined(line["pending"], "none"),
+        "shown": listed(line["targets"]),
+        "names": ", ".join(line["targets"]),
+        "remark": str(line["remark"]),
     }
 
 

@@ -47,13 +47,23 @@ def _now(result: Result, width: int) -> list[str]:
     """What serves, where the database is and what was lost, where that is not just what was asked for."""
     if result.get("outcome") in ("finished", "nothing_to_do", "checked") or not result.get("verdict"):
         return []
-    at = result.get("database_revision")
-    where = "where it stands is not known" if at is None else f"at {joined(at, 'base')}"
     return (
         labelled("Serves now", part(result["verdict"]).get("serves") or "", width=width)
-        + labelled("Database", where, width=width)
+        + labelled("Database", standing(result)[0], width=width)
         + labelled("Data", part(result.get("data")).get("text") or "", width=width)
     )
+
+
+def standing(result: Result) -> tuple[str, bool]:
+    """Return where the database stands, or how many of them where, and whether that is known."""
+    lines, at = result.get("databases") or (), result.get("database_revision")
+    if not lines:
+        return ("where it stands is not known", False) if at is None else (f"at {joined(at, 'base')}", True)
+    counts: dict[str, int] = {}
+    for line in lines:
+        where = "a place that is not known" if line["at"] is None else joined(line["at"], "base")
+        counts[where] = counts.get(where, 0) + line["count"]
+    return ", ".join(f"{count} at {where}" for where, count in counts.items()), all(line["at"] is not None for line in lines)
 
 
 def _fleet(result: Result, width: int) -> list[str]:

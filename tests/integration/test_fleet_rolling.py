@@ -52,6 +52,26 @@ def test_one_that_fails_takes_all_back_and_no_host_is_touched(shop: Customers) -
     assert run.status == 2 and run.result["outcome"] == "reverted" and "night report" in run.output, run.output
     assert shop.records()[-1]["batches_begun"] == 0 and shop.places() == before and shop.serves("1.1")
     assert shop.snapshots() == copies  # an old copy would lose what is written meanwhile
+    assert "halt" not in run.result["failure"]["message"] + run.result["message"], run.result
+    assert [(line["count"], line["remark"]) for line in run.result["databases"]] == [(3, "")], run.result["databases"]
+
+
+def test_halt_leaves_each_where_it_is_until_somebody_decides(shop: Customers) -> None:
+    before = shop.places()
+    with busy(shop, "globex"):
+        run = shop.play("rolling", release_version="1.2", fleet_on_failure="halt", **SOON)
+    left = shop.places()
+    assert run.status == 2 and run.result["outcome"] == "halted" and "fleet_on_failure=halt" in run.output, run.output
+    assert left["globex"] == before["globex"] and left["acme"] != before["acme"] and shop.serves("1.1")
+    for direction in ("finish", "revert"):
+        assert f"deployment_recover_direction={direction}" in run.output
+    refused = shop.play("rolling", release_version="1.2")
+    assert refused.status == 2 and shop.places() == left, refused.output
+    still = shop.play("recover", release_version="1.2")
+    assert still.status == 2 and still.result["outcome"] == "halted" and shop.places() == left, still.output
+    back = shop.play("recover", release_version="1.2", deployment_recover_direction="revert")
+    assert back.status == 0 and back.result["outcome"] == "reverted" and shop.places() == before, back.output
+    assert shop.records()[-1]["batches_begun"] == 0 and shop.serves("1.1")
 
 
 def test_a_run_that_was_killed_in_the_expand_part_is_finished(shop: Customers) -> None:
@@ -86,8 +106,15 @@ def test_one_that_is_behind_keeps_none_from_the_release(shop: Customers) -> None
     now = shop.places()
     assert now["globex"] == before["globex"] and now["acme"] == now["hooli"] != before["acme"]
     assert shop.records()[-1]["fleet"]["behind"] == ["globex"]
-    rest = shop.play("rolling", release_version="2.0", **told)
+    assert [line["targets"] for line in run.result["databases"]] == [["acme", "hooli"], ["globex"]]
+    with busy(shop, "globex"):
+        halted = shop.play("rolling", release_version="2.0", fleet_on_failure="halt", **SOON)
+    assert halted.status == 2 and halted.result["outcome"] == "halted" and shop.places() == now and shop.serves("2.0"), (
+        halted.output
+    )
+    rest = shop.play("recover", release_version="2.0", deployment_recover_direction="finish")
     assert rest.status == 0 and shop.places() == places_of(shop, now["acme"]) and shop.serves("2.0"), rest.output
+    assert shop.play("rolling", release_version="2.0", **told).result["outcome"] == "nothing_to_do"
 
 
 def test_the_contract_part_follows_when_every_database_is_through(shop: Customers) -> None:

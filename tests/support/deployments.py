@@ -299,6 +299,21 @@ def hundred() -> tuple[dict[str, Any], dict[str, Any]]:
     )
 
 
+def many() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Five hundred databases, of which twenty failed in their data and went back by themselves."""
+    made, more = good()
+    names = [f"customer_{number:03}" for number in range(500)]
+    behind = names[::25]
+    lines = [{"count": 480, "at": ["b2"], "pending": [], "targets": [name for name in names if name not in behind], "remark": ""}]
+    lines += [
+        {"count": 1, "at": ["00"], "pending": ["a1", "b2"], "targets": [name], "remark": f"{DUPLICATE}\nIt has gone back to 00."}
+        for name in behind
+    ]
+    fleet = {"targets": 500, "on_failure": "one", "counts": {"targets": 500}, "behind": behind}
+    warnings = ["20 of 500 databases are not at the release: customer_000 (migration_failed): …; and 15 more."]
+    return ({**made, "database": {}, "fleet": fleet, "databases": lines, "warnings": warnings, "snapshot": ""}, more)
+
+
 def recovered() -> tuple[dict[str, Any], dict[str, Any]]:
     """A run that was cut off in the upgrade, put back by another one an hour later."""
     made, more = failed()
@@ -327,4 +342,4 @@ def recovered() -> tuple[dict[str, Any], dict[str, Any]]:
     )
 
 
-CASES = (good, failed, unhealthy, halted, rolling, rolled_back, kubernetes, hundred, recovered)
+CASES = (good, failed, unhealthy, halted, rolling, rolled_back, kubernetes, hundred, many, recovered)

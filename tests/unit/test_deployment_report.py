@@ -113,6 +113,7 @@ def first_screen(page: str) -> str:
                 "Warning The hook",
             ],
         ),
+        ("many", ["Deployed: release 1.4 serves.", "480 at b2, 20 at 00.", "20 of 500 databases are not at the release"]),
         ("rolling", ["Release 1.4 serves on shop1, shop2, shop3.", "At a1.", "Not measured"]),
         (
             "rolled_back",
@@ -182,6 +183,18 @@ def test_many_revisions_are_folded_and_the_failed_one_is_not() -> None:
     assert states == ["not_kept"] * 49 + ["failed"] + ["not_run"] * 50
     page = deployment_report(failed, "html")
     assert page.index("<code>000000000031</code>") < page.index("All 100, from") < page.index("<code>000000000000</code>\n")
+
+
+def test_many_databases_are_a_line_for_the_equal_ones_and_one_for_each_that_is_not() -> None:
+    page = deployment_report(completed("many"), "html")
+    shown = page[page.index('id="databases"') : page.index('id="revisions"')]
+    assert shown.count("<tr><td") == 21 and all(shown.count(f"customer_{number:03}") >= 1 for number in range(500))
+    assert "customer_001, customer_002, customer_003, customer_004, customer_005 and 475 more</summary>" in shown
+    assert shown.index("customer_250") < shown.index("9 more that are not as the others") < shown.index("customer_300")
+    made, more = deployments.many()
+    unread = {**made["databases"][-1], "at": None}
+    text = deployment_report(deployment_outcome({**made, "outcome": "halted", "databases": [unread]}, more), "text")
+    assert "1 at a place that is not known" in text
 
 
 def test_locks_are_the_strongest_of_each_table() -> None:

@@ -95,6 +95,7 @@ VERDICTS: list[tuple[str, list[Standing], str, str | None, str]] = [
 def test_what_all_come_to(standings: list[Standing], policy: str, stopped: str | None, action: str) -> None:
     found = fleet_ledger.verdict(dict(zip("abcd", standings)), policy, stopped)
     assert found.action == action and found.reason.endswith(".")
+    assert "on_failure is halt" not in found.reason  # who asks for halt may decide by another policy
 
 
 @pytest.mark.parametrize(

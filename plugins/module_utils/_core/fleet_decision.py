@@ -101,7 +101,7 @@ def _back(record: Record, standings: Mapping[str, Standing], begun: Sequence[str
     if direction == "auto" and record.step in ("stopping", "upgrading"):
         stuck = [name for name, standing in standings.items() if standing.step == "stuck"]
         if record.fleet.get("on_failure") == "halt":
-            return Move("halt", f"{told} fleet_on_failure is halt.", remedies=_remedies(record))
+            return Move("halt", f"{told} It was begun with fleet_on_failure=halt.", remedies=_remedies(record))
         if stuck:
             return Move("halt", f"{told} {len(stuck)} can not go back ({listed(stuck)}).", remedies=_remedies(record))
     why = told if failed else "The operator said so." if direction == "revert" else told

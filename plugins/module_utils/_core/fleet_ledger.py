@@ -143,7 +143,7 @@ def verdict(standings: Mapping[str, Standing], policy: str, stopped: str | None)
         return Verdict("finish", "All targets are upgraded.")
     told = f"{len(failed)} of {len(standings)} targets failed: {listed(failed)}."
     if failed and policy == "halt":
-        return Verdict("halt", f"{told} on_failure is halt.")
+        return Verdict("halt", told)  # a rolling deployment asks for that under each policy, and decides by itself
     if failed and policy == "all":
         return Verdict("revert", f"{told} on_failure is all.")
     if failed and stopped:

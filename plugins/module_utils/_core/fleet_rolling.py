@@ -99,18 +99,19 @@ def _expanding(record: Record, standings: Standings, direction: str, trusted: bo
     total = max(int(record.fleet.get("targets") or 0), len(standings))
     told = f"{len(failed)} of {total} databases failed ({listed(failed)})." if failed else "The deployment failed."
     if direction == "auto" and failed and record.fleet.get("on_failure") == "halt":
-        return Move("halt", f"{told} fleet_on_failure is halt. The former release serves.", remedies=_remedies(record))
+        told += " It was begun with fleet_on_failure=halt, and the former release serves."
+        return Move("halt", told, remedies=_remedies(record))
     if direction == "auto" and dirty:
         why = f"Something of a revision may be half done in {len(dirty)} ({listed(dirty)}). The former release serves."
         return Move("halt", f"{told} {why}", remedies=_remedies(record))
     left = [name for name, standing in standings.items() if standing.begun and standing.step != "returned"]
     if not left:
         return Move("revert", f"{told} Every database is where it was, and no host was touched.", code="from")
+    told += f" What was begun in {len(left)} of them"
     if trusted and (failed or direction == "revert"):
-        return Move("revert", f"{told} {len(left)} are downgraded, which was proved to lose nothing.", "downgrade", "from")
-    return Move(
-        "revert", f"{told} {len(left)} stay expanded, on which the former release serves; no host was touched.", code="from"
-    )
+        vouched = "is taken back by downgrades, which lose nothing as the rehearsal or the operator vouches"
+        return Move("revert", f"{told} {vouched}.", "downgrade", "from")
+    return Move("revert", f"{told} stays, and the former release serves on it; no host was touched.", code="from")
 
 
 def _after(record: Record, standings: Standings, direction: str) -> Move:
