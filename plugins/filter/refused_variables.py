@@ -15,7 +15,7 @@ description:
   - Holds the variables of hosts against the argument specs of all roles of this collection. It returns a message for each that
     no role knows, is of the wrong type or is none of the choices.
   - A variable counts as one of the roles where its name begins as theirs do, C(release_), C(schema_), C(backup_), C(health_),
-    C(traffic_), C(application_) or C(deployment_).
+    C(traffic_), C(fleet_), C(application_) or C(deployment_).
   - What a host's C(deployment_own_variables) lists, names or patterns, is the user's own and left alone.
   - The playbooks use it before they touch a host.
 positional: _input

@@ -13,9 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Mapping
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from ansible_collections.dbops.alembic.plugins.module_utils._core.fleet_ledger import listed
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from . import _failed, _times
 from ._report_run import run

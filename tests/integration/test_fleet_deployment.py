@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from flows.customers import NAMES, Customers, deployed
 from flows.stage import Stage
+from support.fleet import of_guide
 from support.postgres import Postgres
 
 
@@ -50,8 +53,24 @@ def test_what_differs_is_told_and_refused_where_that_is_wanted(shop: Customers) 
 def test_playbooks_that_know_one_database_say_so(shop: Customers) -> None:
     records = len(shop.records())
     refused = shop.play("restore", release_version="1.2")
-    assert refused.status == 2 and "No host was touched" in refused.output and "many databases" in refused.output, refused.output
+    assert refused.status == 2 and "No host was touched" in refused.output and "Say which one" in refused.output, refused.output
     assert len(shop.records()) == records and shop.serves("1.1")
+
+
+@pytest.mark.slow
+def test_each_may_be_a_host_of_the_inventory_that_nobody_connects_to(shop: Customers) -> None:
+    of_each, of_all = yaml.safe_load(of_guide("groups.customers")).values()
+    hosts = {
+        name: {"ansible_connection": "ssh", "customer_url": f"{{{{ lookup('ansible.builtin.env', 'SHOP_OF_{name.upper()}') }}}}"}
+        for name in NAMES
+    }
+    inventory = shop.folder / "customers.json"
+    inventory.write_text(json.dumps({"customers": {"hosts": hosts, "vars": {"customer_database": of_each}}}))
+    looked = shop.play("status", "-i", str(inventory), fleet_databases=of_all)
+    assert looked.status == 0 and "3 databases, nothing is pending" in looked.output, looked.output
+    again = shop.play("maintenance_window", "-i", str(inventory), fleet_databases=of_all, release_version="1.1")
+    assert again.status == 0 and again.result["outcome"] == "nothing_to_do", again.output
+    assert [line["targets"] for line in again.result["databases"]] == [list(NAMES)]
 
 
 @pytest.mark.slow
@@ -82,9 +101,13 @@ def test_each_has_an_archive_and_one_is_restored(shop: Customers) -> None:
     globex, acme = shop.databases["globex"], shop.databases["acme"]
     for database in (globex, acme):
         database.fetch("insert into customers (name, email) values ('late', 'late@example.org')")
-    url = "{{ lookup('ansible.builtin.env', 'SHOP_OF_GLOBEX') }}"
-    given = {"fleet_databases": [], "schema_database_url": url, "deployment_rows_given_up": -1}
-    run = shop.play("restore", deployment_restore_from=str(archives[globex.name][0]), **given)
+    only = yaml.safe_load(of_guide("only_acme.yml"))
+    assert only.pop("schema_database_url") == "{{ shop_url_of_acme }}"
+    given = {**only, "schema_database_url": "{{ lookup('ansible.builtin.env', 'SHOP_OF_GLOBEX') }}"}
+    chosen = {"deployment_restore_from": str(archives[globex.name][0])}
+    asked = shop.play("restore", **chosen, **given)
+    assert asked.status == 2 and "Nothing was touched" in asked.output and shop.serves("1.1"), asked.output
+    run = shop.play("restore", **chosen, **given, deployment_rows_given_up=-1)
     assert run.status == 0 and shop.serves("1.1"), run.output
     late = "select count(*) from customers where name = 'late'"
     assert globex.fetch(late) == [(0,)] and acme.fetch(late) == [(1,)]

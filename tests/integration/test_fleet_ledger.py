@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -19,6 +20,7 @@ from support.fleet import Fleet, databases, entry, outcomes, schemas
 from support.postgres import Postgres, PostgresDatabase
 from support.runner import process_tree
 from support.sqlite import SqliteDatabase
+from support.waiting import Gate
 
 
 def heads(database: Any, schema: str = "public") -> str:
@@ -45,10 +47,10 @@ def four(postgres: Postgres) -> Iterator[list[PostgresDatabase]]:
                 postgres.fetch(f'drop database "{name}"')
 
 
-def fleet_of(app: Application, made: list[Any], home: Path, **more: Any) -> Fleet:
+def fleet_of(app: Application, made: list[Any], home: Path, project: str = "linear", **more: Any) -> Fleet:
     targets = [{"name": chr(97 + number), "url": database.url()} for number, database in enumerate(made)]
     given = {"ledger": str(home / "20261129T080000Z.targets.jsonl"), "way_back": ["snapshot"], "parallel": 2, **more}
-    return Fleet(app, app.project("linear"), targets, home, **given)
+    return Fleet(app, app.project(project), targets, home, **given)
 
 
 def before(fleet: Fleet, revision: str = "r003") -> None:
@@ -152,6 +154,74 @@ def test_a_ledger_that_is_not_understood_or_in_use_is_left_alone(newest: Applica
         failed(fleet.run(lock_wait=0.1), "lock_unavailable")
 
 
+@pytest.mark.parametrize("policy", ["all", pytest.param("one", marks=pytest.mark.slow)])
+def test_a_server_that_goes_away_and_stays_away(newest: Application, tmp_path: Path, policy: str) -> None:
+    """Nobody can put back what can not be read; when the server is there again they go back, or on, as somebody says."""
+    server = Postgres().create().start()
+    try:
+        made, gate = [server.database(attributes="CREATEDB") for _ in range(5)], Gate(tmp_path / "open")
+        fleet = fleet_of(newest, made, tmp_path, "slow", on_failure=policy, max_failures="100%")
+        before(fleet, "n001")
+        run = fleet.start(environment=gate.environment)
+        for database in made[:2]:
+            database.wait_for_session("query like '%%pg_sleep%%' and state = 'active'")
+        server.stop(signal.SIGQUIT)
+        gate.open()
+        result = failed(run.result(), "targets_failed")
+        assert result["verdict"] == "halt" and result["counts"]["failed"] == 5, result["verdict_reason"]
+        assert "".join(step[0] for step in steps(Path(fleet.parameters["ledger"])).values()) == "ssrrr"  # stuck, refused
+        server.start()
+        assert [heads(database) for database in made] == ["n001"] * 5
+        if policy == "all":
+            assert ok(fleet.run("returned"))["verdict"] == "revert" and [heads(database) for database in made] == ["n001"] * 5
+        assert ok(fleet.run(environment=gate.environment))["verdict"] == "finish"
+        assert [heads(database) for database in made] == ["n003"] * 5
+        assert ok(fleet.run("returned"))["verdict"] == "revert" and [heads(database) for database in made] == ["n001"] * 5
+    finally:
+        server.remove()
+
+
+def killed(fleet: Fleet, state: str, chance: random.Random) -> None:
+    """Kill all processes of a run; where that strikes does not matter, whatever the machine."""
+    run = fleet.start(state)
+    time.sleep(chance.uniform(0.3, 2.5))
+    for pid in process_tree(run.process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    run.process.wait()
+
+
+@pytest.mark.parametrize("way", ["snapshot", pytest.param("downgrade", marks=pytest.mark.slow)])
+def test_killed_on_the_way_back_at_some_moments(
+    newest: Application, four: list[PostgresDatabase], tmp_path: Path, way: str
+) -> None:
+    """None is lost, and none goes further back than it came from."""
+    fleet, chance = fleet_of(newest, four, tmp_path, way_back=[way]), random.Random(11)
+    before(fleet)
+    for _attempt in range(4):
+        assert ok(fleet.run())["verdict"] == "finish" and [heads(database) for database in four] == ["r005"] * 4
+        killed(fleet, "returned", chance)
+        assert ok(fleet.run("returned"))["verdict"] == "revert" and [heads(database) for database in four] == ["r003"] * 4
+        assert set(steps(Path(fleet.parameters["ledger"])).values()) == {"returned"}
+
+
+def test_four_of_twenty_fail_in_their_data_while_it_is_killed(newest: Application, tmp_path: Path) -> None:
+    made = [SqliteDatabase(tmp_path / f"{number:02}.sqlite") for number in range(20)]
+    fleet, chance = fleet_of(newest, made, tmp_path, on_failure="one", max_failures="20%"), random.Random(5)
+    before(fleet)
+    for database in made[::5]:
+        clash(database)
+    for _attempt in range(3):
+        killed(fleet, "upgraded", chance)
+        assert {heads(database) for database in made} <= {"r003", "r004", "r005"}
+    result = failed(fleet.run(), "targets_failed")
+    assert result["verdict"] == "finish" and result["failed_targets"] == ["a", "f", "k", "p"], result["verdict_reason"]
+    assert [heads(database) for database in made] == ["r003", *["r005"] * 4] * 4
+    said = steps(Path(fleet.parameters["ledger"]))
+    assert [said[chr(97 + number)] for number in range(20)] == ["returned", *["upgraded"] * 4] * 4
+    assert all(database.fetch("select name from users") == [("somebody",)] for database in made[::5])
+
+
 def killed_somewhere(app: Application, made: list[Any], home: Path, times: int) -> None:
     """Kill all processes of a run at random moments, until it is through; nothing runs twice, and each end is written."""
     fleet = fleet_of(app, made, home, on_failure="one")
@@ -167,14 +237,7 @@ def killed_somewhere(app: Application, made: list[Any], home: Path, times: int) 
     )
     chance = random.Random(7)
     for _attempt in range(times):
-        run = fleet.start()
-        time.sleep(chance.uniform(0.3, 2.5))  # where it strikes does not matter, whatever the machine
-        for pid in process_tree(run.process.pid):
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        run.process.wait()
+        killed(fleet, "upgraded", chance)
         assert {heads(database) for database in made} <= {"r003", "r004", "r005", "r006"}
     done = ok(fleet.run())
     assert done["verdict"] == "finish" and set(steps(Path(fleet.parameters["ledger"])).values()) == {"upgraded"}

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import re
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +11,16 @@ import pytest
 import yaml
 
 from support.application import Application
-from support.paths import ROOT
+from support.fleet import of_guide
 from support.plays import Outcome, play
 from support.postgres import PostgresDatabase
-
-GUIDE = ROOT / "docs" / "docsite" / "rst" / "guide_many_databases.rst"
 
 
 class Guide:
     """The playbook of the guide, with the folders of a test and the variable that its project reads."""
 
     def __init__(self, app: Application, database: PostgresDatabase, folder: Path):
-        blocks = re.findall(r"\.\. code-block:: yaml\n\n((?:   .*\n|\n)+)", GUIDE.read_text())
-        text = next(textwrap.dedent(block) for block in blocks if "hosts: migrator" in block)
+        text = of_guide("hosts: migrator")
         project = app.project("tenants", database)
         for old, new in (
             ("/srv/shop/current/.venv", str(app.python.parents[1])),

@@ -7,9 +7,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
-import re
 import subprocess
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,14 +15,14 @@ import pytest
 
 from flows.stage import CONFIGURATION
 from support.application import Application
-from support.paths import CACHE, ROOT, TREE
+from support.fleet import of_guide
+from support.paths import CACHE, TREE
 from support.playbook import command as ansible_playbook
 from support.plays import LOCAL
 from support.processes import Daemon, program
 from support.services import serve
 from support.sqlite import SqliteDatabase
 
-GUIDE = ROOT / "docs" / "docsite" / "rst" / "guide_many_databases.rst"
 PROGRAM = """
 [program:shop]
 command = sh -c "readlink {folder}/current >> {folder}/served; exec sleep 600"
@@ -57,8 +55,7 @@ class Shop:
         (folder / "hosts.json").write_text(
             json.dumps({"application": {"hosts": {"here": variables}}, "migrator": {"hosts": {"here": {}}}})
         )
-        blocks = re.findall(r"\.\. code-block:: yaml\n\n((?:   .*\n|\n)+)", GUIDE.read_text())
-        text = next(textwrap.dedent(block) for block in blocks if "shop_deployment" in block)
+        text = of_guide("shop_deployment")
         for old, new in (
             ("/srv/shop/releases/1.4/.venv", str(app.python.parents[1])),
             ("/srv/shop/releases/1.4", str(self.project.folder)),

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -12,11 +14,19 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from .application import Application
+from .paths import ROOT
 from .postgres import Postgres, PostgresDatabase
 from .projects import Project
 from .runner import Run
 
 Target = dict[str, Any]
+GUIDE = ROOT / "docs" / "docsite" / "rst" / "guide_many_databases.rst"
+
+
+def of_guide(text: str) -> str:
+    """Return the piece of YAML of the guide on many databases that has ``text`` in it."""
+    blocks = re.findall(r"\.\. code-block:: yaml\n\n((?:   .*\n|\n)+)", GUIDE.read_text())
+    return next(textwrap.dedent(block) for block in blocks if text in block)
 
 
 class Fleet:
