@@ -1,6 +1,6 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many schemas of 20 tables with one pending revision: alembic_fleet beside a loop of the plain command line."""
+"""Many schemas or databases of 20 tables with one pending revision: alembic_fleet beside a loop of the plain command line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 
 from support.application import Application, ok
 from support.fleet import Fleet, schemas
-from support.postgres import Postgres, PostgresDatabase
+from support.postgres import Postgres
 from support.projects import Project
 from support.runner import clean, cli_command, process_tree
 
@@ -48,46 +48,59 @@ def upgrade():
 
 
 class Subject:
-    """A database with that many schemas at the first revision."""
+    """That many schemas of one database, or as many databases, at the first revision."""
 
-    def __init__(self, server: Postgres, folder: Path, count: int):
-        self.app, self.database = Application("alembic120", folder), server.database()
+    def __init__(self, server: Postgres, folder: Path, count: int, kind: str):
+        self.app = Application("alembic120", folder)
         self.project = _project(self.app)
-        self.names = schemas(self.database, count)
-        targets = [{"name": name, "schema": name} for name in self.names]
-        given: dict[str, Any] = {"url": self.database.url(), "url_x_argument": "url", "schema_x_argument": "tenant"}
+        self.databases = [server.database() for _ in range(count if kind == "databases" else 1)]
+        names = schemas(self.databases[0], count) if kind == "schemas" else ["public"] * count
+        self.places = [(self.databases[min(number, len(self.databases) - 1)], name) for number, name in enumerate(names)]
+        targets = [
+            {"name": str(number), "url": database.url(), "schema": name} for number, (database, name) in enumerate(self.places)
+        ]
+        given: dict[str, Any] = {"url_x_argument": "url", "schema_x_argument": "tenant"}
         self.fleet = Fleet(self.app, self.project, targets, folder, parallel=PARALLEL, **given)
         ok(self.fleet.run(revision="f001"))
 
     def by_command_line(self, *words: str) -> subprocess.Popen[bytes]:
-        """One process for each schema, as many at a time as we have."""
-        command = cli_command(self.app.python, "-x", f"url={self.database.url()}", "-x", "tenant={}", *words)
-        loop = ["xargs", "-P", str(PARALLEL), "-I", "{}", *command]
+        """One process for each, as many at a time as we have."""
+        alembic = " ".join(cli_command(self.app.python, "-x", '"url=$0"', "-x", '"tenant=$1"', *words))
+        loop = ["xargs", "-P", str(PARALLEL), "-n", "2", "sh", "-c", f"exec {alembic}"]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         process = subprocess.Popen(loop, stdin=subprocess.PIPE, cwd=self.project.folder, env=clean(), **quiet)  # type: ignore[call-overload]
-        process.stdin.write("\n".join(self.names).encode())
+        process.stdin.write("\n".join(f"{database.url()} {name}" for database, name in self.places).encode())
         process.stdin.close()
         return process  # type: ignore[no-any-return]
 
     def at(self) -> set[str]:
-        parts = [f"select version_num from {name}.alembic_version" for name in self.names]
-        return {row[0] for row in self.database.fetch(" union all ".join(parts))}
+        found = [database.fetch(f"select version_num from {name}.alembic_version") for database, name in self.places]
+        return {row[0] for rows in found for row in rows}
+
+    def drop(self) -> None:
+        for database, name in (
+            self.places if len(self.databases) == 1 else ()
+        ):  # one by one: all take more locks than there is room for
+            database.fetch(f"drop schema {name} cascade")
+        for database in self.databases:
+            database.drop()
 
 
-def measure(server: Postgres, counts: tuple[int, ...]) -> None:
-    head = ("", "schemas", "seconds", "of the loop", "CPU of each", "memory at most")
-    rows = [row for count in counts for row in _compared(server, count)]
+def measure(server: Postgres, kind: str, counts: tuple[int, ...]) -> None:
+    """:param kind: ``schemas`` or ``databases``."""
+    head = ("", kind, "seconds", "of the loop", "CPU of each", "memory at most")
+    rows = [row for count in counts for row in _compared(server, kind, count)]
     table.show(f"{TABLES} tables, one pending revision, {PARALLEL} at a time", [head, *rows])
 
 
-def _compared(server: Postgres, count: int) -> list[tuple[object, ...]]:
+def _compared(server: Postgres, kind: str, count: int) -> list[tuple[object, ...]]:
     with tempfile.TemporaryDirectory(prefix="dbops-bench-") as one, tempfile.TemporaryDirectory(prefix="dbops-bench-") as two:
-        loop, ours = Subject(server, Path(one), count), Subject(server, Path(two), count)
+        loop, ours = Subject(server, Path(one), count, kind), Subject(server, Path(two), count, kind)
         rows = _pair("upgrade head", count, lambda: loop.by_command_line("upgrade", "head"), lambda: ours.fleet.start())
         assert loop.at() == ours.at() == {"f002"}
         rows += _pair("current", count, lambda: loop.by_command_line("current"), lambda: ours.fleet.start("current"))
     for subject in (loop, ours):
-        _drop(subject.database, subject.names)
+        subject.drop()
     return rows
 
 
@@ -141,9 +154,3 @@ def _project(app: Application) -> Project:
     (project.versions() / "f001.py").write_text(FIRST.format(tables=TABLES))
     (project.versions() / "f002.py").write_text(SECOND)
     return project
-
-
-def _drop(database: PostgresDatabase, names: list[str]) -> None:
-    for name in names:  # one by one: all of them at once take more locks than a server has room for
-        database.fetch(f"drop schema {name} cascade")
-    database.drop()

@@ -27,7 +27,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9, help="of each measurement; the median of them is shown")
     parser.add_argument("--races", type=int, default=3, help="of each kind")
     parser.add_argument("--revisions", type=int, nargs="*", default=(10, 1000), help="in the projects that are measured")
-    parser.add_argument("--schemas", type=int, nargs="*", default=(50, 200), help="numbers of schemas to upgrade in one run")
+    parser.add_argument("--schemas", type=int, nargs="*", default=(50, 500), help="numbers of schemas to upgrade in one run")
+    parser.add_argument("--databases", type=int, nargs="*", default=(200,), help="numbers of databases to upgrade in one run")
     parser.add_argument("--hosts", type=int, nargs="*", default=(1, 3, 10), help="numbers of hosts to compare downtime on")
     parser.add_argument("--windows", type=int, default=3, help="rounds of each maintenance window")
     parser.add_argument("--only-windows", action="store_true", help="measure maintenance windows and nothing else")
@@ -52,7 +53,8 @@ def measure_calls(arguments: argparse.Namespace) -> None:
             for revisions in arguments.revisions:
                 overhead.measure(server.database(), Path(folder) / str(revisions), revisions, arguments.rounds)
         race.measure(server, arguments.races)
-        many.measure(server, tuple(arguments.schemas))
+        many.measure(server, "schemas", tuple(arguments.schemas))
+        many.measure(server, "databases", tuple(arguments.databases))
     finally:
         server.remove()
 
