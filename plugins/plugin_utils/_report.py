@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from . import _failed, _times
 from ._report_run import run
-from ._summary import standing
+from ._summary import place, standing
 from ._text import joined, part
 from ._verdict import BACK
 
@@ -210,7 +210,7 @@ def _host(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
 def _database(line: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "count": line["count"],
-        "revision": "not known" if line["at"] is None else joined(line["at"], "base"),
+        "revision": place(line),
         "pending": joined(line["pending"], "none"),
         "shown": listed(line["targets"]),
         "names": ", ".join(line["targets"]),

@@ -13,6 +13,8 @@ from . import _failed
 from ._text import LABEL, WIDTH, joined, labelled, part, size, wrapped
 
 Result = Mapping[str, Any]
+#: Of a database that nothing was done to, so that nobody looked anew where it stands, and of one that could not be read.
+UNTOUCHED, UNKNOWN = "untouched", "not known"
 
 
 def summary(result: Result, width: int = WIDTH) -> list[str]:
@@ -61,9 +63,16 @@ def standing(result: Result) -> tuple[str, bool]:
         return ("where it stands is not known", False) if at is None else (f"at {joined(at, 'base')}", True)
     counts: dict[str, int] = {}
     for line in lines:
-        where = "a place that is not known" if line["at"] is None else joined(line["at"], "base")
-        counts[where] = counts.get(where, 0) + line["count"]
-    return ", ".join(f"{count} at {where}" for where, count in counts.items()), all(line["at"] is not None for line in lines)
+        counts[place(line)] = counts.get(place(line), 0) + line["count"]
+    told = [f"{count} {where}" if where in (UNTOUCHED, UNKNOWN) else f"{count} at {where}" for where, count in counts.items()]
+    return ", ".join(told), UNKNOWN not in counts
+
+
+def place(line: Mapping[str, Any]) -> str:
+    """Return where the databases of a line stand."""
+    if line["at"] is not None:
+        return joined(line["at"], "base")
+    return UNKNOWN if line["state"] or line["remark"] else UNTOUCHED
 
 
 def _fleet(result: Result, width: int) -> list[str]:

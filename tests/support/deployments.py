@@ -304,9 +304,25 @@ def many() -> tuple[dict[str, Any], dict[str, Any]]:
     made, more = good()
     names = [f"customer_{number:03}" for number in range(500)]
     behind = names[::25]
-    lines = [{"count": 480, "at": ["b2"], "pending": [], "targets": [name for name in names if name not in behind], "remark": ""}]
+    lines = [
+        {
+            "count": 480,
+            "at": ["b2"],
+            "state": "to_revision",
+            "pending": [],
+            "targets": [name for name in names if name not in behind],
+            "remark": "",
+        }
+    ]
     lines += [
-        {"count": 1, "at": ["00"], "pending": ["a1", "b2"], "targets": [name], "remark": f"{DUPLICATE}\nIt has gone back to 00."}
+        {
+            "count": 1,
+            "at": ["00"],
+            "state": "from_revision",
+            "pending": ["a1", "b2"],
+            "targets": [name],
+            "remark": f"{DUPLICATE}\nIt has gone back to 00.",
+        }
         for name in behind
     ]
     fleet = {"targets": 500, "on_failure": "one", "counts": {"targets": 500}, "behind": behind}

@@ -192,9 +192,9 @@ def test_many_databases_are_a_line_for_the_equal_ones_and_one_for_each_that_is_n
     assert "customer_001, customer_002, customer_003, customer_004, customer_005 and 475 more</summary>" in shown
     assert shown.index("customer_250") < shown.index("9 more that are not as the others") < shown.index("customer_300")
     made, more = deployments.many()
-    unread = {**made["databases"][-1], "at": None}
-    text = deployment_report(deployment_outcome({**made, "outcome": "halted", "databases": [unread]}, more), "text")
-    assert "1 at a place that is not known" in text
+    rest = [{**made["databases"][0], "at": None, "state": None}, {**made["databases"][-1], "at": None, "state": None}]
+    text = deployment_report(deployment_outcome({**made, "outcome": "halted", "databases": rest}, more), "text")
+    assert "480 untouched, 1 not known" in text
 
 
 def test_locks_are_the_strongest_of_each_table() -> None:
