@@ -14,6 +14,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load
+from jinja2.exceptions import UndefinedError
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 #: What an option is made of that the validator of Ansible knows; the rest is documentation.
@@ -109,14 +110,15 @@ def _unfit(variables: Mapping[str, Any], known: Options) -> Iterator[str]:
             continue
         try:
             value = variables[name]
-        except AnsibleError:
-            continue  # made of what is only known later
-        if value is None or value == "":
-            if spec.get("type") in _NOT_EMPTY and option.get("default") not in (None, ""):
-                meant = _NOT_EMPTY[spec["type"]]
-                yield f"{name} is empty, which would be {meant}. Leave it out to have {option['default']}, or set it."
-            continue  # as good as not given, where the role allows it
-        checked = ArgumentSpecValidator({name: spec}).validate({name: _bare(value)})
+            if value is None or value == "":
+                if spec.get("type") in _NOT_EMPTY and option.get("default") not in (None, ""):
+                    meant = _NOT_EMPTY[spec["type"]]
+                    yield f"{name} is empty, which would be {meant}. Leave it out to have {option['default']}, or set it."
+                continue  # as good as not given, where the role allows it
+            value = _bare(value)
+        except (AnsibleError, UndefinedError):
+            continue  # made of what is only known later, or of hostvars, which is not there where a host is looked at from outside
+        checked = ArgumentSpecValidator({name: spec}).validate({name: value})
         for problem in checked.error_messages:
             yield f"{name}: {problem}"
         number = checked.validated_parameters[name] if spec.get("type") in ("int", "float") and not checked.error_messages else 0
