@@ -59,6 +59,8 @@ WAYS: list[tuple[str, Standing, tuple[str, ...] | None, tuple[str, ...], int | N
     ("a downgrade keeps them", at("upgraded", snapshot="s"), TO, BOTH, 3, 0, "downgrade"),
     ("it stayed for its rows", at("stuck", snapshot="s", clean=True, to_revision=TO), TO, ("snapshot",), 3, 0, "stuck"),
     ("and goes another way then", at("stuck", snapshot="s", clean=True, to_revision=TO), TO, BOTH, 3, 0, "downgrade"),
+    ("its downgrades were cut off", at("returning", clean=True, to_revision=TO), ("r15",), ("downgrade",), 0, 0, "downgrade"),
+    ("at the end of them", at("returning", clean=True, to_revision=TO), FROM, ("downgrade",), 0, 0, "stay"),
     ("it can not be read", at("upgraded", snapshot="s"), None, BOTH, 0, 0, "stuck"),
     ("it was never read", Standing("failed", failure=BAD, clean=True), TO, ("downgrade",), 0, 0, "stuck"),
 ]

@@ -43,6 +43,9 @@ class Recorded:
         standing = self.ledger.of(name)
         found = _look(target, bridge)
         current = revisions_of(found["databases"])
+        if standing.step == "returning" and self._way(target, bridge, standing, found["databases"]).how == "stay":
+            self.ledger.write(name, "returned", {})  # it was cut off between the way back and this line
+            standing = self.ledger.of(name)
         if not found["pending"] and standing.step in ("", "saving", "returned", "upgraded"):
             if standing.step != "upgraded":
                 self.ledger.write(name, "upgraded", {"from_revision": current, "to_revision": current, "failure": None})
@@ -120,12 +123,15 @@ class Recorded:
             return {**self._with(looked_at(target.entry, found or [], None), standing), "went_back": True, "state": "from_revision"}
         if way.how == "stuck":
             return self._stuck(target, standing, found, way.reason, _whole(standing))
-        self.ledger.write(name, "returning", {})
+        # Downgrades that were cut off can go on: what is half undone is still among the heads.
+        whole = way.how == "downgrade"
+        self.ledger.write(name, "returning", {"clean": whole})
         try:
             self._go(target, bridge, standing, way)
             found = self._found(target, bridge)
         except MigrationError as exc:
-            return self._stuck(target, standing, self._found(target, bridge), exc.msg)
+            whole = whole and migrated(target.entry, exc.facts, _told(exc), False)["state"] in ("from_revision", "between")
+            return self._stuck(target, standing, self._found(target, bridge), exc.msg, whole)
         entry = looked_at(target.entry, found or [], None)
         if found is None or entry["after"] != sorted(standing.from_revision or ()):
             return self._stuck(target, standing, found, "It was put back, and does not stand where it did.")
