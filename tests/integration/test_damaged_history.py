@@ -48,8 +48,14 @@ def project_of(app: Application, database: Any, **files: tuple[str, Any]) -> Pro
             "have the same revision id 'f4'",
             "an id of its own",
         ),
+        (
+            {"f3": ("f3", "f5"), "f4": ("f4", "f3"), "f5": ("f5", "f4")},
+            "f3 after f5 after f4 after f3",
+            "name what has to run first",
+        ),
+        ({"f3": ("f3", None), "f4": (4, "f3")}, "is 4, which is no id", "text in quotes"),
     ],
-    ids=["file name", "missing file", "doubled head", "doubled in the middle"],
+    ids=["file name", "missing file", "doubled head", "doubled in the middle", "circle", "no text"],
 )
 def test_files_that_contradict_each_other(app: Application, sqlite: Any, files: dict[str, Any], said: str, remedy: str) -> None:
     project = project_of(app, sqlite, **files)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Histories that are damaged: what contradicts itself among the revision files, and between them and the version table."""
+"""The history as it is loaded, and what contradicts itself between its revisions and the version table."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import os
 import types
 from typing import Any, Callable, Iterable, Iterator, Sequence
 
-from . import leading
-from .failure import Failure
+from . import leading, revision_files
+from .revision_files import damaged, names
 
 #: Revisions that were loaded before env.py ran: path → when the file was changed, its size, and the module.
 _KEPT: dict[str, tuple[int, int, Any]] = {}
@@ -29,9 +29,9 @@ def directory(config: Any) -> Any:
     load = revisions._generator  # what its map of revisions is made from, once
 
     def checked() -> Iterator[Any]:
-        with _loading_by(_loaded) if _KEPT else contextlib.nullcontext():
+        with _loading_by(lambda original: revision_files.checked(_loaded(original) if _KEPT else original)):
             found = list(load())
-        check_files(found)
+        revision_files.check_together(found)
         return iter(found)
 
     checked.unchecked = load  # type: ignore[attr-defined]
@@ -91,44 +91,6 @@ def _loading_by(made: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Ite
         util.load_python_file = original
 
 
-def check_files(revisions: Sequence[Any]) -> None:
-    """Refuse an id that two files have, and a predecessor that no file has.
-
-    Alembic takes whichever file it reads last for the one, and ends with a KeyError at the other.
-    """
-    files: dict[str, list[str]] = {}
-    for revision in revisions:
-        files.setdefault(revision.revision, []).append(str(revision.path))
-    for name, paths in files.items():
-        if len(paths) > 1:
-            raise _damaged(
-                f"{_listed(paths)} have the same revision id {name!r}, so only one of them would ever run.",
-                "Give each file an id of its own, and let the later one follow the earlier one with down_revision. Mind which of "
-                "them has run on your databases already.",
-                paths,
-            )
-    for revision in revisions:
-        for name in names(revision.down_revision):
-            if name not in files:
-                raise _missing(revision, name, files)
-
-
-def _missing(revision: Any, name: str, files: dict[str, list[str]]) -> Failure:
-    path = str(revision.path)
-    meant = [known for known, paths in files.items() if name in (_stem(paths[0]), os.path.basename(paths[0]))]
-    meant = meant or [known for known in files if known.startswith(name) or (name.startswith(known) and len(known) > 3)]
-    what = f"down_revision {name!r} in {path} is the id of no revision file"
-    if len(meant) == 1:
-        other = files[meant[0]][0]
-        why = "It is the name of a file" if name in (_stem(other), os.path.basename(other)) else "It looks like another"
-        return _damaged(f"{what}. {why}: the id in {other} is {meant[0]!r}.", f"Write down_revision = {meant[0]!r}.", [path, other])
-    return _damaged(
-        f"{what}.",
-        "Bring the file with this id into the release (it may not have been committed or copied), or name the revision meant.",
-        [path],
-    )
-
-
 def check_version_table(table: str, current: Iterable[str], script: Any) -> None:
     """Refuse a version table that holds a revision beside one that it follows.
 
@@ -138,7 +100,7 @@ def check_version_table(table: str, current: Iterable[str], script: Any) -> None
     for name in rows if len(rows) > 1 else ():
         for older in sorted(_before(script, name) & set(rows)):
             kept = ",".join(row for row in rows if row != older)
-            raise _damaged(
+            raise damaged(
                 f"{table} holds {', '.join(rows)}, and {older} comes before {name}: its row was left behind.",
                 f"See that the database really is at {kept}, then alembic_stamp with revision={kept} and purge=true.",
                 [],
@@ -175,7 +137,7 @@ def check_lengths(context: Any, steps: Sequence[Any]) -> list[str]:
                 f"The revision id {name!r} in {revision.path} has {len(name)} characters, and the column {table}.version_num holds "
             )
             if widens is None:
-                raise _damaged(
+                raise damaged(
                     f"{told}{longest}.",
                     f"Shorten the id, in the revisions that follow it too, or widen the column first: ALTER TABLE {table} ALTER "
                     "COLUMN version_num TYPE varchar(128) on PostgreSQL. A revision before it may do that.",
@@ -210,20 +172,3 @@ def _column_length(context: Any) -> int | None:
         return found[0] if found else None
     length: int | None = getattr(table.c.version_num.type, "length", None)
     return length
-
-
-def _damaged(message: str, hint: str, files: list[str]) -> Failure:
-    return Failure("history_damaged", message, hint, **({"file": files[0]} if files else {}))
-
-
-def _listed(paths: Sequence[str]) -> str:
-    return f"{', '.join(paths[:-1])} and {paths[-1]}"
-
-
-def _stem(path: str) -> str:
-    return os.path.splitext(os.path.basename(path))[0]
-
-
-def names(value: Any) -> list[str]:
-    """Return what a revision file gives as one name, as several, or not at all, as a list."""
-    return [value] if isinstance(value, str) else [str(item) for item in value or ()]

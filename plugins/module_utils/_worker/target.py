@@ -10,7 +10,7 @@ from typing import Any, Iterable, Sequence
 
 from . import history
 from .failure import Failure
-from .history import names
+from .revision_files import names
 
 _RELATIVE = re.compile(r"^(?:(?P<branch>[^@+-][^@]*)@)?(?P<revision>[^@+-]\w*)?(?P<step>[+-]\d+)$")
 
