@@ -156,6 +156,8 @@ def test_a_configuration_that_is_not_there(app: Application, sqlite: Any, tmp_pa
     project = app.project("linear", sqlite)
     failed(app.info(project, chdir=str(tmp_path / "nowhere")), "config_missing")
     failed(app.info(project, config=str(tmp_path / "other.ini")), "config_missing")
+    (project.folder / "pyproject.toml").write_text("[tool.black]\n")  # which Alembic would take instead
+    assert "There is no other.ini in" in failed(app.info(project, config="other.ini"), "config_missing")["msg"]
     failed(app.info(project, section="nobody"), "config_missing")
     (project.folder / "migrations").rename(project.folder / "moved")
     failed(app.info(project), "config_missing")

@@ -177,6 +177,12 @@ def test_text_without_a_secret_is_left_alone(text):
     assert redactor_for({"url": url("hidden-wOrd9").render_as_string(hide_password=False)}).text(text) == text
 
 
+def test_what_alembic_says_of_a_revision_is_no_password():
+    said = "Can't locate revision identified by 'a3f07d5e1c92'"
+    assert redactor_for({}).text(said) == said
+    assert "s3cret" not in redactor_for({}).text("CREATE USER shop IDENTIFIED BY 's3cret'")
+
+
 @pytest.mark.parametrize("password", ["a", "ab", "head", "postgres", "production", "123"])
 def test_a_word_that_is_everywhere_is_masked_only_where_it_is_announced(password):
     redactor = redactor_for({"url": f"postgresql://shop:{password}@db/orders", "environment": {"DB_PASSWORD": password}})

@@ -86,22 +86,27 @@ def load(request: dict[str, Any], verb: str) -> Any:
         exec(compile(request["prelude"], "<prelude>", "exec"), names)
     config = names.get("config")
     if config is None:
-        config = _config(program, options, Config)
+        config = _config(program, options, Config, request.get("config"))
     for section, url in _urls(request, config):
         config.set_section_option(section, "sqlalchemy.url", url.replace("%", "%%"))
     learned.configuration(config)
     return config
 
 
-def _config(program: Any, options: Any, make: Any) -> Any:
-    """Read alembic.ini, or since Alembic 1.16 pyproject.toml as well."""
+def _config(program: Any, options: Any, make: Any, given: str | None) -> Any:
+    """Read alembic.ini, or since Alembic 1.16 pyproject.toml as well.
+
+    :param given: the file that the user names.
+    """
     inis = getattr(program, "_inis_from_config", None)
     toml, ini = inis(options) if inis else (None, options.config)
     files = [name for name in (ini, toml) if name]
+    if given and not os.path.isfile(given):
+        files = [given]  # what was asked for, and no other that may be beside it
     if not any(os.path.isfile(name) for name in files):
         raise Failure(
             "config_missing",
-            f"There is no {' or '.join(os.path.basename(name) for name in files)} in {os.getcwd()}.",
+            f"There is no {given or ' or '.join(os.path.basename(name) for name in files)} in {os.getcwd()}.",
             "Check chdir and config.",
         )
     config = (

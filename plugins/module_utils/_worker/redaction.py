@@ -41,7 +41,7 @@ _DATABASE_URL = re.compile(
 )
 _VALUE = r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.)*\"|(?:\\.|[^\s,;)&'\"\\])+"
 _ASSIGNED = re.compile(rf"(?i)((?:password|passwd|pwd|secret|token|api_key)(?:\\*['\"])?\s*[=:]\s*)({_VALUE})")
-_SQL = re.compile(r"(?i)(\b(?:password|identified(?:\s+with\s+\w+)?\s+by)\s+[EN]?)('(?:[^'\\]|\\.|'')*')")
+_SQL = re.compile(r"(?i)(\b(?:password|(?<!revision )identified(?:\s+with\s+\w+)?\s+by)\s+[EN]?)('(?:[^'\\]|\\.|'')*')")
 _HEADER = re.compile(r"(?i)(\b(?:bearer|basic)\s+)([A-Za-z0-9+/=._~-]{16,})")
 _SECRET_NAME = re.compile(r"(?i)pass|pwd|secret|token|credential|private|api_?key")
 _NO_SECRET_NAME = re.compile(r"(?i)^(OLD)?PWD$|ASKPASS|PASSFILE|_(FILE|PATH|DIR|FOLDER|NAME|TTL|SECONDS|LENGTH|ENABLED)$")

@@ -24,8 +24,8 @@ _WITHOUT_ID = re.compile(r"[a-f0-9]+\.py")
 def checked(load: Callable[..., Any]) -> Callable[..., Any]:
     """Return Alembic's function that loads a file so that it refuses what is no revision.
 
-    :raises Failure: ``history_damaged``, later, where a file is no Python or does not say which revision it is.
-        ``environment_failed`` where its own code fails.
+    :raises Failure: ``history_damaged``, later, where a file does not say which revision it is. ``environment_failed`` where it is
+        no Python, or its own code fails.
     """
 
     def checking(folder: Any, name: Any, *rest: Any) -> Any:
@@ -33,12 +33,12 @@ def checked(load: Callable[..., Any]) -> Callable[..., Any]:
         try:
             module = load(folder, name, *rest)
         except SyntaxError as problem:
-            raise _unreadable(path, str(problem)) from None
+            raise _unreadable(path, problem) from None
         except Failure:
             raise
         except Exception as problem:
             if "null bytes" in str(problem):  # a SyntaxError from Python 3.12 on
-                raise _unreadable(path, str(problem)) from None
+                raise _unreadable(path, problem) from None
             raise Failure(
                 "environment_failed",
                 f"{path} could not be loaded: {type(problem).__name__}: {problem}.",
@@ -52,8 +52,13 @@ def checked(load: Callable[..., Any]) -> Callable[..., Any]:
     return checking
 
 
-def _unreadable(path: str, problem: str) -> Failure:
-    return damaged(f"{path} is no Python: {problem}.", "Mend the file; look for what a merge or an editor has left in it.", [path])
+def _unreadable(path: str, problem: Exception) -> Failure:
+    return Failure(
+        "environment_failed",
+        f"{path} is no Python: {type(problem).__name__}: {problem}.",
+        "Mend the file; look for what a merge or an editor has left in it.",
+        file=path,
+    )
 
 
 def _check_module(path: str, module: Any) -> None:

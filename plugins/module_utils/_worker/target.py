@@ -29,6 +29,7 @@ def targets(text: str) -> tuple[str, ...]:
 
 def check_upgrade(script: Any, target: str) -> None:
     """Refuse an upgrade target that Alembic would misread, or that is several heads where one was asked for."""
+    targets(target)
     relative = _RELATIVE.match(target)
     if relative and relative.group("step").startswith("-") and not relative.group("revision"):
         raise Failure(
@@ -43,6 +44,7 @@ def check_upgrade(script: Any, target: str) -> None:
 
 def check_downgrade(target: str, current: Sequence[str]) -> None:
     """Refuse a downgrade target that points forwards, or a relative one from several heads."""
+    targets(target)
     relative = _RELATIVE.match(target)
     if (
         target in ("head", "heads")
@@ -141,6 +143,12 @@ def _asking(target: str, plan: Any) -> Any:
         where = module or str(exc)
         raise Failure(
             "migration_failed", f"A revision on the way to {target!r} lacks the function for it ({where}).", file=module
+        ) from exc
+    except AssertionError as exc:  # what Alembic has for a step that leads out of the history
+        raise Failure(
+            "target_invalid",
+            f"The target {target!r} can not be reached: it is beyond the first or the last revision.",
+            "alembic_info lists the revisions and branches.",
         ) from exc
     except Exception as exc:
         if type(exc).__name__ not in ("CommandError", "RevisionError", "ResolutionError", "RangeNotAncestorError"):
