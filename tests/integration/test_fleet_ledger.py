@@ -205,6 +205,19 @@ def test_killed_on_the_way_back_at_some_moments(
         assert set(steps(Path(fleet.parameters["ledger"])).values()) == {"returned"}
 
 
+def test_killed_while_nobody_may_connect(
+    newest: Application, four: list[PostgresDatabase], tmp_path: Path, postgres: Postgres
+) -> None:
+    """Where a target stands can not be read then; that it was on its way back is in the ledger."""
+    fleet = fleet_of(newest, four, tmp_path, way_back=["snapshot"])
+    before(fleet)
+    ok(fleet.run())
+    with Path(fleet.parameters["ledger"]).open("a") as ledger:
+        ledger.write(json.dumps({"target": "c", "step": "returning", "clean": False}) + "\n")
+    postgres.fetch(f'alter database "{four[2].name}" allow_connections false')
+    assert ok(fleet.run("returned"))["verdict"] == "revert" and [heads(database) for database in four] == ["r003"] * 4
+
+
 def test_four_of_twenty_fail_in_their_data_while_it_is_killed(newest: Application, tmp_path: Path) -> None:
     made = [SqliteDatabase(tmp_path / f"{number:02}.sqlite") for number in range(20)]
     fleet, chance = fleet_of(newest, made, tmp_path, on_failure="one", max_failures="20%"), random.Random(5)

@@ -159,6 +159,9 @@ class Recorded:
             and self._swapped(target, bridge, standing)
         ):
             return Way("stay")
+        cut_off = standing.step == "returning" and current is None and standing.snapshot and "snapshot" in self.ways
+        if cut_off and not self._swapped(target, bridge, standing):
+            return Way("restore")  # nobody may connect while it is swapped; what had been decided goes on
         written: int | None = 0
         if standing.served and standing.step != "returning" and "snapshot" in self.ways:
             written = self._written(target, bridge, standing)
