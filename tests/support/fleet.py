@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 import contextlib
-import re
-import textwrap
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Sequence
 
+from . import guide
 from .application import Application
 from .paths import ROOT
 from .postgres import Postgres, PostgresDatabase
@@ -25,8 +24,7 @@ GUIDE = ROOT / "docs" / "docsite" / "rst" / "guide_many_databases.rst"
 
 def of_guide(text: str) -> str:
     """Return the piece of YAML of the guide on many databases that has ``text`` in it."""
-    blocks = re.findall(r"\.\. code-block:: yaml\n\n((?:   .*\n|\n)+)", GUIDE.read_text())
-    return next(textwrap.dedent(block) for block in blocks if text in block)
+    return next(body for language, body in guide.blocks(GUIDE.read_text()) if language == "yaml" and text in body)
 
 
 class Fleet:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -63,6 +64,19 @@ def test_a_file_that_can_not_be_loaded_is_named(tmp_path: Path, text: bytes, sai
     with pytest.raises(Failure) as caught:
         revision_files.checked(load)(str(tmp_path), "0002.py")
     assert caught.value.kind == "environment_failed" and said in caught.value.message and caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "raised"),
+    [
+        ("import oracledb\n", ModuleNotFoundError),  # a driver
+        ("import sqlite3\nsqlite3.connect('/nowhere/at/all.sqlite').execute('select 1')\n", sqlite3.OperationalError),
+    ],
+)
+def test_what_has_a_kind_of_its_own_keeps_it(tmp_path: Path, text: str, raised: type[Exception]) -> None:
+    (tmp_path / "0002.py").write_text(text)
+    with pytest.raises(raised):
+        revision_files.checked(load)(str(tmp_path), "0002.py")
 
 
 @pytest.mark.parametrize(

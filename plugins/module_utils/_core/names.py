@@ -315,10 +315,9 @@ def _of_hooks(hooks: Any) -> list[str]:
 
 def _of_traffic(given: Mapping[str, Any]) -> list[str]:
     """Refuse a way of draining that would drain nothing, so that clients would be sent to what is stopped."""
-    nowhere = given.get("traffic_method") == "haproxy" and not given.get("traffic_haproxy_hosts")
-    return [
-        "traffic_haproxy_hosts is empty, and traffic_method is haproxy. Name the hosts of the inventory where HAProxy runs."
-    ] * nowhere
+    if given.get("traffic_method") != "haproxy" or given.get("traffic_haproxy_hosts"):
+        return []
+    return ["traffic_haproxy_hosts is empty, and traffic_method is haproxy. Name the hosts of the inventory where HAProxy runs."]
 
 
 #: The steps that an operator's own tasks may come before and after.

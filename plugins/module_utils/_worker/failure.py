@@ -150,7 +150,8 @@ def _from_code(code: str | None) -> str | None:
     return SQLSTATES.get(code) or (MYSQL_ERRORS.get(int(code)) if code.isdigit() else None)
 
 
-def _is_database_error(exc: BaseException) -> bool:
+def is_database_error(exc: BaseException) -> bool:
+    """Tell whether SQLAlchemy, a driver or the operating system raised it."""
     module = type(exc).__module__
     return (
         (module.startswith("sqlalchemy.exc") and hasattr(exc, "orig"))
@@ -163,7 +164,7 @@ def _kind_of(exc: BaseException, in_revision: bool) -> str:
     kind = _from_code(sqlstate_of(exc))
     for cause in causes(exc):
         text = str(cause).lower()
-        if kind is None and _is_database_error(cause) and not (in_revision and isinstance(cause, OSError)):
+        if kind is None and is_database_error(cause) and not (in_revision and isinstance(cause, OSError)):
             known = (found for part, found in MESSAGES if part in text)
             kind = next((found for found in known if not (in_revision and found == "connection_failed")), None)
         if kind is None and isinstance(cause, ImportError) and not in_revision:

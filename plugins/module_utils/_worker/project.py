@@ -96,17 +96,15 @@ def load(request: dict[str, Any], verb: str) -> Any:
 def _config(program: Any, options: Any, make: Any, given: str | None) -> Any:
     """Read alembic.ini, or since Alembic 1.16 pyproject.toml as well.
 
-    :param given: the file that the user names.
+    :param given: the file that the user names; then no other that may be beside it is taken.
     """
     inis = getattr(program, "_inis_from_config", None)
     toml, ini = inis(options) if inis else (None, options.config)
-    files = [name for name in (ini, toml) if name]
-    if given and not os.path.isfile(given):
-        files = [given]  # what was asked for, and no other that may be beside it
+    files = [given] if given else [name for name in (ini, toml) if name]
     if not any(os.path.isfile(name) for name in files):
         raise Failure(
             "config_missing",
-            f"There is no {given or ' or '.join(os.path.basename(name) for name in files)} in {os.getcwd()}.",
+            f"There is no {given or ' or '.join(map(os.path.basename, files))} in {os.getcwd()}.",
             "Check chdir and config.",
         )
     config = (

@@ -12,7 +12,7 @@ import os
 import re
 from typing import Any, Callable, Sequence
 
-from .failure import Failure
+from .failure import Failure, describe, is_database_error
 
 #: What Alembic refuses in an id, since it means a branch or a relative revision. Source: alembic.script.revision of 1.8 to 1.13;
 #: later ones refuse a colon too, which the older ones run.
@@ -25,26 +25,28 @@ def checked(load: Callable[..., Any]) -> Callable[..., Any]:
     """Return Alembic's function that loads a file so that it refuses what is no revision.
 
     :raises Failure: ``history_damaged``, later, where a file does not say which revision it is. ``environment_failed`` where it is
-        no Python, or its own code fails.
+        no Python, or its own code fails in a way that has no kind of its own.
     """
 
     def checking(folder: Any, name: Any, *rest: Any) -> Any:
         path = os.path.join(str(folder), str(name))
         try:
             module = load(folder, name, *rest)
-        except SyntaxError as problem:
-            raise _unreadable(path, problem) from None
         except Failure:
             raise
         except Exception as problem:
-            if "null bytes" in str(problem):  # a SyntaxError from Python 3.12 on
+            if isinstance(problem, SyntaxError) or "null bytes" in str(problem):  # which is one from Python 3.12 on
                 raise _unreadable(path, problem) from None
+            told = describe(problem)
+            if is_database_error(problem) or told["kind"] != "environment_failed":
+                raise  # that is classified by itself: a missing driver, a server that is not there
             raise Failure(
                 "environment_failed",
-                f"{path} could not be loaded: {type(problem).__name__}: {problem}.",
+                f"{path} could not be loaded: {told['message']}.",
                 "The application's Python loads it whenever the history is read: install what it imports there, or mend the file; "
                 "a project that needs its framework set up first takes a prelude.",
                 file=path,
+                traceback=told["traceback"],
             ) from problem
         _check_module(path, module)
         return module
