@@ -12,11 +12,8 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -27,6 +24,7 @@ from flows.stage import Stage, write_tree
 from support import guide, venvs
 from support.paths import ROOT, TREE
 from support.postgres import Postgres
+from support.receiver import Receiver
 
 GUIDE = ROOT / "docs" / "docsite" / "rst" / "guide_pipelines.rst"
 #: Pipeline → the variable that has the tag there.
@@ -35,38 +33,10 @@ TAGS = {"GitHub Actions": "GITHUB_REF_NAME", "GitLab CI": "CI_COMMIT_TAG"}
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
-class Receiver(ThreadingHTTPServer):
-    """Keeps what is posted to it."""
-
-    def __init__(self) -> None:
-        self.posted: list[tuple[str, str, bytes]] = []  # path, token, body
-        super().__init__(("127.0.0.1", 0), _Post)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Post(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.posted.append((self.path, self.headers.get("PRIVATE-TOKEN") or "", body))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    yield made
-    made.shutdown()
-    made.server_close()
+    with Receiver() as made:
+        yield made
 
 
 def scripts(title: str) -> dict[str, str]:
@@ -131,9 +101,9 @@ def test_the_plan_becomes_a_comment(tmp_path: Path, receiver: Receiver) -> None:
     token = "s3cret"
     assert "NOTES_TOKEN" not in line.partition(" | ")[2]  # printf is the shell's own, and has no arguments that others see
     sh(f"NOTES={notes}; {line}", tmp_path, NOTES_TOKEN=token, **given)
-    ((path, sent, body),) = receiver.posted
-    assert (path, sent) == ("/api/v4/projects/7/merge_requests/3/notes", token)
-    assert parse_qs(body.decode()) == {"body": [report]}
+    (post,) = receiver.received
+    assert (post.path, post.headers["PRIVATE-TOKEN"]) == ("/api/v4/projects/7/merge_requests/3/notes", token)
+    assert parse_qs(post.body.decode()) == {"body": [report]}
 
 
 def test_the_traces_of_a_run(tmp_path: Path, postgres: Postgres, receiver: Receiver) -> None:
@@ -152,6 +122,6 @@ def test_the_traces_of_a_run(tmp_path: Path, postgres: Postgres, receiver: Recei
         assert "shop: release 1.0 serves." in run.output and "PLAY RECAP" not in run.output, run.output
     finally:
         stage.close()
-    sent = b"".join(body for path, _token, body in receiver.posted if path == "/v1/traces")
+    sent = b"".join(post.body for post in receiver.received if post.path == "/v1/traces")
     assert b"service.name" in sent and b"orders" in sent and b"shop1" in sent
     assert stage.database.password.encode() not in sent

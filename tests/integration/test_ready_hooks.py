@@ -9,14 +9,12 @@ import os
 import re
 import shutil
 import smtplib
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email import message_from_string
 from email.header import decode_header, make_header
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +26,7 @@ from support.paths import ROOT
 from support.plays import Outcome, play
 from support.postgres import Postgres
 from support.processes import Daemon, Unavailable, free_port, program
+from support.receiver import Receiver
 from support.waiting import PATIENCE, until
 
 GUIDE = ROOT / "docs" / "docsite" / "rst" / "guide_hooks.rst"
@@ -41,38 +40,22 @@ PAGE = "<h1>Orders is being renewed</h1>"
 pytestmark = pytest.mark.timeout(1200)
 
 
-class Webhook(ThreadingHTTPServer):
-    """Keeps what is posted to it, and answers with `status`."""
+class Webhook(Receiver):
+    """What is posted to it is JSON."""
 
-    def __init__(self) -> None:
-        self.posted: list[dict[str, Any]] = []
-        self.status = 200
-        super().__init__(("127.0.0.1", 0), _Post)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+    @property
+    def posted(self) -> list[dict[str, Any]]:
+        return [json.loads(post.body) for post in self.received]
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/hooks/s3cret"
-
-
-class _Post(BaseHTTPRequestHandler):
-    server: Webhook
-
-    def do_POST(self) -> None:
-        self.server.posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.send_response(self.server.status)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
+        return f"{super().url}/hooks/s3cret"
 
 
 @pytest.fixture
 def webhook() -> Iterator[Webhook]:
-    made = Webhook()
-    yield made
-    made.shutdown()
-    made.server_close()
+    with Webhook() as made:
+        yield made
 
 
 @dataclass

@@ -5,29 +5,27 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 import environments
 from support.plays import play
+from support.receiver import Answering, Quiet
 
 pytestmark = pytest.mark.slow
 
 
-class Cluster(ThreadingHTTPServer):
+class Cluster(Answering):
     """Keeps what it is asked for, and has nothing of it."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        super().__init__(("127.0.0.1", 0), _Nothing)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        super().__init__(_Nothing)
 
 
-class _Nothing(BaseHTTPRequestHandler):
+class _Nothing(Quiet):
     server: Cluster
 
     def do_GET(self) -> None:
@@ -39,16 +37,11 @@ class _Nothing(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    made = Cluster()
-    yield made
-    made.shutdown()
-    made.server_close()
+    with Cluster() as made:
+        yield made
 
 
 @pytest.mark.parametrize(("told", "asked"), [({}, True), ({"deployment_record_store": "directory"}, False)])
@@ -56,7 +49,7 @@ def test_a_job_of_awx_looks_for_its_record_in_the_cluster(
     told: dict[str, str], asked: bool, cluster: Cluster, tmp_path: Path
 ) -> None:
     contexts = {"name": "c", "context": {"cluster": "c", "user": "u", "namespace": "shop"}}
-    there = {"name": "c", "cluster": {"server": f"http://127.0.0.1:{cluster.server_port}"}}
+    there = {"name": "c", "cluster": {"server": cluster.url}}
     config = {"apiVersion": "v1", "kind": "Config", "current-context": "c", "contexts": [contexts], "clusters": [there]}
     (tmp_path / "config").write_text(json.dumps({**config, "users": [{"name": "u", "user": {"token": "t"}}]}))
     variables = {
