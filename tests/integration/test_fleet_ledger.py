@@ -218,6 +218,40 @@ def test_killed_while_nobody_may_connect(
     assert ok(fleet.run("returned"))["verdict"] == "revert" and [heads(database) for database in four] == ["r003"] * 4
 
 
+def cut_off(fleet: Fleet, database: Any) -> None:
+    """Leave the target c as one that was killed in r005: its row is there, and in the snapshot it is not."""
+    clash(database)
+    failed(fleet.run(on_failure="halt", max_failures="1"), "targets_failed")
+    assert heads(database) == "r004"
+    with Path(fleet.parameters["ledger"]).open("a") as ledger:
+        ledger.write(json.dumps({"target": "c", "step": "upgrading", "clean": False, "failure": None}) + "\n")
+
+
+def test_cut_off_in_the_middle_of_what_is_no_transaction(newest: Application, tmp_path: Path) -> None:
+    """What is there of that revision would be in its own way, so the target begins again from its snapshot."""
+    made = [SqliteDatabase(tmp_path / f"{name}.sqlite") for name in "abcd"]
+    fleet = fleet_of(newest, made, tmp_path, on_failure="one")
+    before(fleet)
+    cut_off(fleet, made[2])
+    copy = next(path for path in tmp_path.glob("c.sqlite__snapshot_*") if path.read_bytes().startswith(b"SQLite format 3"))
+    SqliteDatabase(copy).fetch("delete from users")
+    result = ok(fleet.run())
+    assert result["verdict"] == "finish" and [heads(database) for database in made] == ["r005"] * 4
+    assert made[2].fetch("select name from users") == made[1].fetch("select name from users")
+
+
+@pytest.mark.parametrize(("way", "step", "at"), [("snapshot", "returned", "r003"), ("downgrade", "stuck", "r004")])
+def test_cut_off_and_then_failed_in_the_same_revision(
+    newest: Application, four: list[PostgresDatabase], tmp_path: Path, way: str, step: str, at: str
+) -> None:
+    """That nothing of it is left can be said of the last attempt, and not of the one that was cut off."""
+    fleet = fleet_of(newest, four, tmp_path, on_failure="one", max_failures="1", way_back=[way])
+    before(fleet)
+    cut_off(fleet, four[2])
+    failed(fleet.run(), "targets_failed")
+    assert steps(Path(fleet.parameters["ledger"]))["c"] == step and heads(four[2]) == at
+
+
 def test_four_of_twenty_fail_in_their_data_while_it_is_killed(newest: Application, tmp_path: Path) -> None:
     made = [SqliteDatabase(tmp_path / f"{number:02}.sqlite") for number in range(20)]
     fleet, chance = fleet_of(newest, made, tmp_path, on_failure="one", max_failures="20%"), random.Random(5)

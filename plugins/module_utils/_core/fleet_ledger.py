@@ -48,6 +48,11 @@ class Standing:
         """Tell whether it was upgraded to the end, so that rows may have been written to it since, whatever went wrong later."""
         return self.to_revision is not None
 
+    @property
+    def dirty(self) -> bool:
+        """Tell whether a part of a revision may be committed in it."""
+        return self.step in ("upgrading", "failed", "stuck", "returning") and not self.clean
+
     def begins_anew(self, current: Sequence[str]) -> bool:
         """Tell whether nothing of an earlier run is left in a target whose heads are ``current``, so that it is saved anew."""
         if not self.begun:
@@ -103,9 +108,8 @@ def way_back(
         return Way("stay")
     if current is None:
         return Way("stuck", "Where it stands can not be read.")
-    dirty = standing.step in ("upgrading", "failed", "stuck", "returning") and not standing.clean
     back = standing.from_revision is not None and sorted(current) == sorted(standing.from_revision)
-    if back and not dirty:
+    if back and not standing.dirty:
         return Way("stay")
     why = "It has no way back."
     for way in ways:
@@ -115,7 +119,7 @@ def way_back(
             count = "An unknown number of rows" if written is None else f"{written} rows"
             why = f"{count} written since the upgrade would be lost with its snapshot."
         elif way == "downgrade" and standing.from_revision is not None:
-            if not dirty:
+            if not standing.dirty:
                 return Way("downgrade")
             why = "Something of the revision that failed or was cut off may be committed, which no downgrade takes back."
     return Way("stuck", why)

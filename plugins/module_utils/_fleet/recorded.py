@@ -46,6 +46,13 @@ class Recorded:
         if standing.step == "returning" and self._way(target, bridge, standing, found["databases"]).how == "stay":
             self.ledger.write(name, "returned", {})  # it was cut off between the way back and this line
             standing = self.ledger.of(name)
+        if found["pending"] and self._half_done(
+            standing, found
+        ):  # what is there of the revision that was cut off would be in its own way
+            back = self.put_back(target, bridge)
+            if not back["went_back"]:
+                return back
+            return self.upgrade(target, bridge)
         if not found["pending"] and standing.step in ("", "saving", "returned", "upgraded"):
             if standing.step != "upgraded":
                 self.ledger.write(name, "upgraded", {"from_revision": current, "to_revision": current, "failure": None})
@@ -69,10 +76,16 @@ class Recorded:
             rows = self._rows(target, bridge) if copied else None
             self.ledger.write(name, "upgraded", {"to_revision": entry["after"], "rows": rows})
             return entry
-        self.ledger.write(
-            name, "failed", {"failure": _kept(target, failure), "clean": entry["state"] in ("from_revision", "between")}
-        )
+        clean = entry["state"] in ("from_revision", "between")
+        if entry["after"] == current and standing.dirty:
+            clean = False  # the revision that was cut off before is the one that failed now
+        self.ledger.write(name, "failed", {"failure": _kept(target, failure), "clean": clean})
         return self._alone(target, bridge, entry) if self.alone else entry
+
+    def _half_done(self, standing: Standing, found: Mapping[str, Any]) -> bool:
+        """Tell whether a part of a revision may be committed in a target that was cut off, and its snapshot is without that."""
+        whole = all(item["database"]["transactional_ddl"] for item in found["databases"])
+        return standing.step == "upgrading" and bool(standing.snapshot) and "snapshot" in self.ways and not whole
 
     def _copies(self, target: Target, found: Mapping[str, Any]) -> bool:
         """Tell whether a target is copied before it is upgraded.
