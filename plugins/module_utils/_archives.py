@@ -10,11 +10,11 @@ import json
 import os
 import stat
 import time
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from ._argspec import ArgumentSpec
 from ._core import owned
-from ._core.archives import PARTIAL, SUFFIX, age, described, doomed
+from ._core.archives import PARTIAL, SUFFIX, age, described, doomed, is_of
 from ._core.diff import text_diff
 from ._errors import MigrationError
 from ._owned import checked, demand, file_at, look, make_folder, nearest, read, remove, usable, write
@@ -27,6 +27,7 @@ def archive_folder_spec() -> ArgumentSpec:
         options=dict(
             directory=dict(type="path", required=True),
             database=dict(type="str", required=True),
+            servers=dict(type="list", elements="str", default=[]),
             state=dict(type="str", choices=["present", "kept", "pruned"], default="pruned"),
             name=dict(type="str"),
             facts=dict(type="dict", default={}),
@@ -39,7 +40,12 @@ def archive_folder_spec() -> ArgumentSpec:
 
 def archive_info_spec() -> ArgumentSpec:
     return ArgumentSpec(
-        options=dict(directory=dict(type="path", required=True), database=dict(type="str"), name=dict(type="str")),
+        options=dict(
+            directory=dict(type="path", required=True),
+            database=dict(type="str"),
+            servers=dict(type="list", elements="str", default=[]),
+            name=dict(type="str"),
+        ),
         required_one_of=(("database", "name"),),
     )
 
@@ -55,7 +61,7 @@ def run_archive_folder(params: Mapping[str, Any], now: float, dry: bool = False)
     if params["state"] == "pruned":
         return _pruned(folder, params, now, dry)
     checked("name", "archive", params["name"])
-    return _present(folder, params["name"], dry) if params["state"] == "present" else _kept(folder, params, now, dry)
+    return _present(folder, params, dry) if params["state"] == "present" else _kept(folder, params, now, dry)
 
 
 def run_archive_info(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,26 +71,30 @@ def run_archive_info(params: Mapping[str, Any]) -> dict[str, Any]:
     """
     checked("directory", "folder", params["directory"])
     folder = os.path.normpath(params["directory"])
-    result: dict[str, Any] = {"changed": False, "archives": [], "sha256": None, "bytes": None}
-    if params.get("database"):
-        found = [dict(item, path=_here(folder, item)) for item in _archives(folder) if item["database"] == params["database"]]
-        result["archives"] = [item for item in sorted(found, key=age) if file_at(item["path"]) in owned.ARCHIVE.files]
+    result: dict[str, Any] = {"changed": False, "archives": [], "other_servers": [], "sha256": None, "bytes": None}
+    database, servers = params.get("database"), params["servers"]
+    if database:
+        found = [dict(item, path=_here(folder, item)) for item in _archives(folder) if item["database"] == database]
+        there = [item for item in sorted(found, key=age) if file_at(item["path"]) in owned.ARCHIVE.files]
+        result["archives"] = [item for item in there if "server" not in item or is_of(item, database, servers)]
+        result["other_servers"] = sorted({item["server"] for item in there if item not in result["archives"]})
     if params.get("name"):
         checked("name", "archive", params["name"])
         result.update(_summed(os.path.join(folder, params["name"])) or {})
     return result
 
 
-def _present(folder: str, name: str, dry: bool) -> dict[str, Any]:
+def _present(folder: str, params: Mapping[str, Any], dry: bool) -> dict[str, Any]:
     """Make the folder where there is none, and clear the name under which an archive is written until it is whole.
 
     The mode of a folder that is there stays: others may have their own archives in it.
     """
-    made = file_at(folder) == "absent"
+    name, made = params["name"], file_at(folder) == "absent"
     if made and not dry:
         make_folder(folder)
     if not made:
         _refuse_open(folder)
+        _refuse_namesake(os.path.join(folder, name), params["database"], params["servers"])
     partial = os.path.join(folder, PARTIAL + name)
     left = look(partial, "the archives in it", "its name")
     demand(owned.PARTIAL, left)
@@ -116,6 +126,8 @@ def _free(folder: str) -> int:
 def _kept(folder: str, params: Mapping[str, Any], now: float, dry: bool) -> dict[str, Any]:
     """Give an archive that is whole its name, and write beside it what it is."""
     path, partial = os.path.join(folder, params["name"]), os.path.join(folder, PARTIAL + params["name"])
+    servers = params["servers"]
+    _refuse_namesake(path, params["database"], servers)
     new, old = look(partial, "the archives in it", "its name"), replaceable(path, params["database"])
     source, target = demand(owned.PARTIAL, new), demand(owned.ARCHIVE, old)
     if dry and new.file == "absent":  # what would have written it was in check mode too
@@ -124,7 +136,8 @@ def _kept(folder: str, params: Mapping[str, Any], now: float, dry: bool) -> dict
     if sums is None:
         raise MigrationError(f"There is no {partial}, so nothing was archived.", "archive_failed", "Write the archive there first.")
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
-    archive = {**params["facts"], **sums, "path": path, "database": params["database"], "created_at": created}
+    whose = {"database": params["database"], **({"server": servers[0]} if servers else {})}
+    archive = {**params["facts"], **sums, "path": path, **whose, "created_at": created}
     if not dry:
         with usable(folder):
             _settle(source)
@@ -136,6 +149,20 @@ def _kept(folder: str, params: Mapping[str, Any], now: float, dry: bool) -> dict
             os.rename(source, target)
     before = f"{path}\n" if old.file != "absent" else ""
     return {"changed": True, "archive": archive, "diff": text_diff(path, before, f"{path}\n{sums['sha256']}\n")}
+
+
+def _refuse_namesake(path: str, database: str, servers: Sequence[str]) -> None:
+    """:raises MigrationError: ``not_ours``, where the name is taken by a database of this name that another server has."""
+    found = _description(path)
+    if found is None or found["database"] != database or is_of(found, database, servers):
+        return
+    server = found.get("server") or "a server that it does not name"
+    raise MigrationError(
+        f"{path} is an archive of {database} on {server}, and this one is on {servers[0]}.",
+        "not_ours",
+        "Give this one another name (backup_archive_name), or each server a folder of its own (backup_archive_directory)."
+        " Where it is the same server at a former address, add that to backup_archive_servers.",
+    )
 
 
 def replaceable(path: str, database: str) -> owned.Found:
@@ -197,7 +224,7 @@ def shows_archive(path: str, database: str) -> str:
 
 def _pruned(folder: str, params: Mapping[str, Any], now: float, dry: bool) -> dict[str, Any]:
     """Remove the archives of a database that are too many or too old, never the last one."""
-    archives = [item for item in _archives(folder) if item["database"] == params["database"]]
+    archives = [item for item in _archives(folder) if is_of(item, params["database"], params["servers"])]
     before = [_here(folder, item) for item in sorted(archives, key=age)]
     removed = [_here(folder, {"path": path}) for path in doomed(archives, params["keep_count"], params["keep_seconds"], now)]
     found = [look(path, "the archives in it", shows_archive(path, params["database"])) for path in removed]

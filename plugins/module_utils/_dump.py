@@ -26,6 +26,7 @@ def dump_spec() -> ArgumentSpec:
             directory=dict(type="path"),
             name=dict(type="str"),
             described_as=dict(type="str"),
+            servers=dict(type="list", elements="str", default=[]),
             facts=dict(type="dict", default={}),
             space_needed=dict(type="int", default=0),
             format=dict(type="str", default="custom", choices=FORMATS),
@@ -63,7 +64,12 @@ def _written(bridge: Bridge, params: Mapping[str, Any], path: str) -> dict[str, 
 
 def _kept(bridge: Bridge, params: Mapping[str, Any], run: Run, now: float, dry: bool) -> dict[str, Any]:
     """Write it under a temporary name, which it keeps until it is known that it can be read."""
-    place = {"directory": params["directory"], "database": params["described_as"], "name": params["name"]}
+    place = {
+        "directory": params["directory"],
+        "database": params["described_as"],
+        "name": params["name"],
+        "servers": params["servers"],
+    }
     room = run_archive_folder({**place, "state": "present"}, now, dry)
     _demand_room(params["directory"], room["free_bytes"], params["space_needed"])
     path = os.path.join(os.path.normpath(params["directory"]), params["name"])

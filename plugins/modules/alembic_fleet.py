@@ -31,6 +31,7 @@ extends_documentation_fragment:
 options:
   state:
     description:
+      - V(listed) says in RV(found) which targets there are, and looks at none of them.
       - V(current) reads where each target stands, and changes nothing.
       - V(planned) says what V(upgraded) would do, and changes nothing. Targets that stand at the same place with the same schema
         are one kind, and the pending revisions of each kind are rehearsed once, as M(dbops.alembic.alembic_plan) does, on a copy of
@@ -41,7 +42,7 @@ options:
       - V(returned) brings each target back to where it was before the run whose O(ledger) it is.
       - V(pruned) removes the oldest snapshots of each target, as M(dbops.alembic.database_snapshot) does, but for O(keep_count).
     type: str
-    choices: [current, planned, upgraded, downgraded, stamped, returned, pruned]
+    choices: [listed, current, planned, upgraded, downgraded, stamped, returned, pruned]
     required: true
   revision:
     description:
@@ -86,7 +87,8 @@ options:
         default: []
   query:
     description:
-      - Find the targets instead of listing them. RV(targets) shows what was found; look with O(state=current) first.
+      - Find the targets instead of listing them. RV(targets) shows what was found; look with O(state=listed) or
+        O(state=current) first.
       - A query that finds nothing fails.
     type: dict
     suboptions:
@@ -405,7 +407,7 @@ EXAMPLES = r"""
 RETURN = r"""
 targets:
   description: One entry for each target, in the order of O(targets).
-  returned: when the options could be used
+  returned: when the options could be used, not with O(state=listed)
   type: list
   elements: dict
   contains:
@@ -528,14 +530,41 @@ targets:
           type: str
           sample: "23514"
       sample: null
+found:
+  description: Which targets there are.
+  returned: with O(state=listed)
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the target.
+      type: str
+      sample: acme
+    labels:
+      description: Its labels.
+      type: list
+      elements: str
+      sample: [eu]
+    schema:
+      description: Its schema, where it is one.
+      type: str
+      sample: acme
+    database:
+      description: The database that O(query) has found, where it is not that of O(url).
+      type: str
+      sample: null
+    file:
+      description: The SQLite file that O(query) has found.
+      type: str
+      sample: null
 counts:
   description: How many targets there are, and how many with each outcome.
-  returned: when the options could be used
+  returned: when the options could be used, not with O(state=listed)
   type: dict
   sample: {targets: 500, changed: 497, unchanged: 0, failed: 3, not_begun: 0}
 groups:
   description: The targets by where they stand, the largest group first.
-  returned: when the options could be used
+  returned: when the options could be used, not with O(state=listed)
   type: list
   elements: dict
   contains:
@@ -750,13 +779,13 @@ drift:
           sample: null
 failed_targets:
   description: Names of the targets that failed.
-  returned: when the options could be used
+  returned: when the options could be used, not with O(state=listed)
   type: list
   elements: str
   sample: []
 not_begun:
   description: Names of the targets that were not begun.
-  returned: when the options could be used
+  returned: when the options could be used, not with O(state=listed)
   type: list
   elements: str
   sample: []
@@ -764,7 +793,7 @@ stopped:
   description:
     - Why no further target was begun, V(canary), V(max_failures), or V(worker_died) when the process that worked on them was
       killed; nothing when all were begun.
-  returned: when the options could be used
+  returned: when the options could be used, not with O(state=listed)
   type: str
   sample: null
 verdict:

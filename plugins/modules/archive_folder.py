@@ -21,6 +21,16 @@ options:
     description: The database, as the description has it.
     type: str
     required: true
+  servers:
+    description:
+      - The address of the server that has the database, such as V(db1.example.com:5432), and after it former addresses of the same
+        server. The first is written beside an archive.
+      - Another server may have a database of the same name. Archives of another one are neither replaced nor
+        removed; nor are those that name none, such as version 0.1.0 has written. Without this option the server is not looked at.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
   state:
     description:
       - V(present) makes the folder with mode C(0700) when it is missing, and removes what a run that was ended has left under the
@@ -99,6 +109,7 @@ archive:
     path: /var/backups/shop/shop-20260301.pgc
     format: custom
     database: shop
+    server: db1.example.com:5432
     bytes: 104857
     sha256: 5c1f0a7be2014c1f0a7be2014c1f0a7be2014c1f0a7be2014c1f0a7be2014c1f
     created_at: "2026-03-01T22:00:09Z"

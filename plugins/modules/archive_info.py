@@ -18,6 +18,13 @@ options:
   database:
     description: The database whose archives are wanted.
     type: str
+  servers:
+    description:
+      - The addresses of the server that has the database, as for M(dbops.alembic.archive_folder). Archives of other servers are not
+        told; those that name no server are.
+    type: list
+    elements: str
+    default: []
   name:
     description: The file name of an archive whose checksum is wanted.
     type: str
@@ -54,6 +61,12 @@ archives:
       bytes: 104857
       sha256: 5c1f0a7be2014c1f0a7be2014c1f0a7be2014c1f0a7be2014c1f0a7be2014c1f
       created_at: "2026-03-01T22:00:09Z"
+other_servers:
+  description: Servers of which there are archives of a database with that name, besides O(servers).
+  returned: success
+  type: list
+  elements: str
+  sample: []
 sha256:
   description: The checksum of the archive O(name) as it is now. Nothing where it is not there, or none was named.
   returned: success

@@ -54,6 +54,16 @@ options:
         where that is a snapshot of it.
     type: str
     version_added: 0.2.0
+  servers:
+    description:
+      - The address of the server that has the database, such as V(db1.example.com:5432), and after it former addresses of the same
+        server. The first is written beside an archive.
+      - Another server may have a database of the same name. Archives of another one in O(directory) are not replaced.
+        Without this option the server is not looked at.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
   facts:
     description:
       - What is known of the archive in O(directory) and is written beside it, such as its format and its revisions.

@@ -39,6 +39,7 @@ DEEDS: dict[str, str] = {
 }
 #: Where the option ``state`` says that the module does something else.
 OTHERWISE: dict[tuple[str, str], str] = {
+    ("alembic_fleet", "listed"): "Find out which databases there are",
     ("alembic_fleet", "current"): "Read where many databases stand",
     ("alembic_fleet", "planned"): "Rehearse for many databases",
     ("alembic_fleet", "downgraded"): "Downgrade many databases",

@@ -37,6 +37,7 @@ RESULTS = (
         "deployment_result",
         "deployment_status",
         "fleet_found",
+        "fleet_listed",
         "fleet_outcome",
         "fleet_outlook",
         "fleet_plan",

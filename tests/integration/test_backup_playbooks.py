@@ -7,13 +7,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from support.application import Application
-from support.postgres import Postgres
-from support.shop import Shop, shop
+from support.postgres import Postgres, PostgresDatabase
+from support.shop import WORDS, Shop, shop
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -152,3 +153,82 @@ def test_an_archive_that_can_not_be_restored_whole_in_place_changes_nothing(
         assert database.dump() == changed
     finally:
         database.drop()
+
+
+@pytest.fixture(scope="module")
+def second_server() -> Iterator[Postgres]:
+    server = Postgres().create().start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def namesakes(postgres: Postgres, second_server: Postgres) -> Iterator[dict[str, PostgresDatabase]]:
+    """A database and a role of one name on each of two servers."""
+    north = postgres.database(attributes="CREATEDB")
+    made = second_server.database(attributes="CREATEDB")
+    second_server.fetch(f"alter database {made.name} rename to {north.name}")
+    second_server.fetch(f"alter role {made.role} rename to {north.role}")
+    south = replace(made, name=north.name, role=north.role)
+    yield {"north": north, "south": south}
+    north.drop()
+    south.drop()
+
+
+def test_databases_of_one_name_on_two_servers_keep_their_archives_apart(
+    newest: Application, namesakes: dict[str, PostgresDatabase], tmp_path: Path
+) -> None:
+    north, south = namesakes.values()
+    stocked = shop(tmp_path, newest, north, backup_programs_directory=str(north.server.binaries), backup_archive_keep_count=1)
+    shop(tmp_path, newest, south)
+    north.fetch("delete from words")
+    many = [{"name": name, "url": database.url()} for name, database in namesakes.items()]
+    for _time in range(2):
+        stocked.passes("backup", schema_database_url=None, fleet_databases=many)
+        found = [json.loads(Path(f"{path}.json").read_text()) for path in stocked.archives()]
+        assert len(found) == 2, "each keeps its newest, and none is removed for the other"
+        servers = [f"{database.server.host}:{database.server.port}" for database in (north, south)]
+        assert sorted(item["server"] for item in found) == sorted(servers)
+    of_north, of_south = (next(item["path"] for item in found if item["server"] == server) for server in servers)
+    assert "north" in Path(of_north).name and "south" in Path(of_south).name
+
+    looked = stocked.passes("status")
+    assert of_north in looked and of_south not in looked
+    stocked.refuses("restore", "nor an archive of this database", deployment_restore_from=of_south, deployment_rows_given_up=-1)
+    named = {"backup_archive_name": "mine", "schema_database_url": None}
+    stocked.variables["schema_database_url"] = north.url()
+    assert stocked.role("archive", **named).returncode == 0
+    content = (tmp_path / "archives" / f"{north.name}-mine.pgc").read_bytes()
+    stocked.variables["schema_database_url"] = south.url()
+    refused = stocked.role("archive", **named)
+    assert refused.returncode == 2 and f"is an archive of {north.name} on {servers[0]}" in " ".join(refused.stdout.split())
+    assert (tmp_path / "archives" / f"{north.name}-mine.pgc").read_bytes() == content
+
+    stocked.passes("restore", deployment_restore_from=of_south, deployment_rows_given_up=-1, backup_archive_servers=servers[1:])
+    assert north.dump().count("plain") == 1, "an archive of another address is restored where that is said to be the same server"
+
+
+def test_databases_that_a_query_finds_are_archived_each(newest: Application, postgres: Postgres, tmp_path: Path) -> None:
+    """By their own names, and restored as any other; a URL that would stand for all of them is refused."""
+    one, two = (postgres.database(attributes="CREATEDB") for _number in range(2))
+    try:
+        stocked = shop(tmp_path, newest, one, backup_programs_directory=str(postgres.binaries))
+        shop(tmp_path, newest, two)
+        postgres.fetch(f"grant {two.role} to {one.role}")
+        postgres.fetch(f"alter role {one.role} superuser")
+        two.fetch("delete from words")
+        stocked.variables["fleet_query"] = {"list": "databases", "match": [one.name, two.name]}
+        stocked.refuses("backup", "wins over the URL of each")
+        assert not stocked.archives()
+        stocked.variables["schema_database_url"] = one.url()
+        stocked.passes("backup", schema_database_url=None)
+        found = [json.loads(Path(f"{path}.json").read_text()) for path in stocked.archives()]
+        assert sorted(item["database"] for item in found) == sorted([one.name, two.name])
+        of_two = next(item["path"] for item in found if item["database"] == two.name)
+        two.fetch("insert into words values (1, 'late')")
+        only = {"fleet_query": {}, "schema_database_url": two.url(), "deployment_rows_given_up": -1}
+        stocked.passes("restore", deployment_restore_from=of_two, **only)
+        assert two.fetch("select count(*) from words") == [(0,)] and len(one.fetch("select * from words")) == len(WORDS)
+    finally:
+        one.drop()
+        two.drop()

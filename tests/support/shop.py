@@ -55,7 +55,8 @@ class Shop:
         }
         inventory = self.folder / "inventory.json"
         inventory.write_text(json.dumps({"all": {"vars": common, "children": {"application": {"hosts": {"here": {}}}}}}))
-        given = {"schema_database_url": "{{ lookup('ansible.builtin.env', 'SHOP_URL') }}", **extra}
+        asked = {"schema_database_url": "{{ lookup('ansible.builtin.env', 'SHOP_URL') }}", **extra}
+        given = {name: value for name, value in asked.items() if value is not None}
         ours = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PG", "MYSQL", "PYTHONPATH"))}
         done = subprocess.run(
             [*ansible_playbook(), "-i", str(inventory), playbook, *arguments, "--extra-vars", json.dumps(given)],

@@ -22,12 +22,12 @@ NAME = "shop-20270115T080000Z.pgc"
 
 
 def call(folder: Path, state: str, dry: bool = False, name: str = NAME, now: float = NOW, **more: Any) -> dict[str, Any]:
-    asked = {"directory": str(folder), "database": "shop", "state": state, "name": name, "facts": {}, **more}
+    asked = {"directory": str(folder), "database": "shop", "state": state, "name": name, "facts": {}, "servers": [], **more}
     return run_archive_folder(asked, now, dry)
 
 
 def info(folder: Path, **asked: Any) -> dict[str, Any]:
-    return run_archive_info({"directory": str(folder), **asked})
+    return run_archive_info({"directory": str(folder), "servers": [], **asked})
 
 
 def refused(folder: Path, state: str, **more: Any) -> MigrationError:
@@ -70,6 +70,7 @@ def test_from_an_empty_disk_to_an_archive(tmp_path: Path) -> None:
     assert info(folder, database="shop", name=NAME) == {
         "changed": False,
         "archives": [kept["archive"]],
+        "other_servers": [],
         "sha256": sha256,
         "bytes": 4,
     }
@@ -156,6 +157,33 @@ def test_killed_before_an_archive_gets_its_name(tmp_path: Path, monkeypatch: pyt
     write(tmp_path, "again")
     call(tmp_path, "kept")
     assert len(info(tmp_path, database="shop")["archives"]) == 1
+
+
+def test_databases_of_one_name_on_two_servers(tmp_path: Path) -> None:
+    """None takes the place of another, is told as another's, or is removed as one; a former address is the same server."""
+    write(tmp_path, "first")
+    call(tmp_path, "kept")
+    old = info(tmp_path, database="shop")["archives"]
+    for state in ("present", "kept"):  # an archive of the first version
+        problem = refused(tmp_path, state, servers=["db2:5432"])
+        assert problem.kind == "not_ours" and "on a server that it does not name, and this one is on db2:5432" in problem.msg
+    for number, server in enumerate(("db1:5432", "db2:5432", "db2:5432")):
+        name = f"shop-{number}.pgc"
+        write(tmp_path, server, name)
+        assert call(tmp_path, "kept", name=name, now=NOW + 1 + number, servers=[server])["archive"]["server"] == server
+    for state in ("present", "kept"):
+        problem = refused(tmp_path, state, name="shop-0.pgc", servers=["db2:5432", "db3:5432"])
+        assert problem.kind == "not_ours" and "of shop on db1:5432, and this one is on db2:5432" in problem.msg
+    found = info(tmp_path, database="shop", servers=["db1:5432"])
+    assert [item.get("server") for item in found["archives"]] == [None, "db1:5432"] and found["archives"][:1] == old
+    assert found["other_servers"] == ["db2:5432"]
+
+    def pruned(*servers: str) -> list[str]:
+        removed = call(tmp_path, "pruned", keep_count=1, keep_seconds=0, servers=list(servers))["removed"]
+        return [Path(path).name for path in removed]
+
+    assert pruned("db1:5432") == [] and pruned("db2:5432") == ["shop-1.pgc"] and pruned("db3:5432") == []
+    assert pruned("db3:5432", "db1:5432", "db2:5432") == ["shop-0.pgc"] and pruned() == [NAME]
 
 
 def killed_at(number: int) -> Any:

@@ -8,6 +8,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from ansible_collections.dbops.alembic.plugins.filter.fleet_url import fleet_url
 from ansible_collections.dbops.alembic.plugins.module_utils import _errors
 from ansible_collections.dbops.alembic.plugins.module_utils._core import fleet, fleet_outcome
 from ansible_collections.dbops.alembic.plugins.module_utils._core.fleet import Pace, Progress
@@ -66,6 +67,33 @@ def test_batches_have_their_sizes(total: int, sizes: list[str], counts: list[int
     names = [f"t{number}" for number in range(total)]
     found = fleet.batches(names, sizes)
     assert [len(batch) for batch in found] == counts and [name for batch in found for name in batch] == names
+
+
+def test_what_holds_many_targets_is_told_once() -> None:
+    """Schemas of one database are held by it; what only the project can find is not known; nothing of a URL is told."""
+    listed = [
+        {"name": "a", "url": "postgresql://u:secret@one/shop", "schema": "a"},
+        {"name": "b", "url": "postgresql://u:secret@one/shop", "schema": "b"},
+        {"name": "c", "url": "postgresql://u:secret@two/shop"},
+        {"name": "d", "schema": "d"},
+        {"name": "e", "environment": {"TENANT": "e"}},
+        {"name": "f", "x_arguments": ["tenant=f"]},
+    ]
+    assert fleet.places(listed) == [
+        {"name": "a", "targets": ["a", "b"], "known": True},
+        {"name": "c", "targets": ["c"], "known": True},
+        {"name": "d", "targets": ["d"], "known": True},
+        {"name": "e", "targets": ["e"], "known": False},
+        {"name": "f", "targets": ["f"], "known": False},
+    ]
+    found = [{"name": name, "schema": None, "database": name, "file": None} for name in ("acme", "globex")]
+    assert [place["targets"] for place in fleet.places(found)] == [["acme"], ["globex"]]
+    assert fleet_url(found, "acme", "postgresql://u:secret@one:5433/postgres?sslmode=require") == (
+        "postgresql://u:secret@one:5433/acme?sslmode=require"
+    )
+    assert fleet_url(listed, "c", "postgresql://u@one/shop") == "postgresql://u:secret@two/shop"
+    assert fleet_url(listed, "d", "postgresql://u@one/shop") == "postgresql://u@one/shop" and fleet_url(listed, "e") == ""
+    assert fleet_url([{"name": "x", "file": "/srv/x.sqlite"}], "x") == "sqlite:////srv/x.sqlite"
 
 
 LABELS = {"a": ["eu"], "b": ["us", "first"], "c": [], "first": ["us"]}

@@ -146,7 +146,14 @@ def test_a_journal_goes_and_the_database_stays(tmp_path: Path) -> None:
 
 
 def prune(folder: Path, database: str = "shop", count: int = 1, dry: bool = False) -> list[str]:
-    asked = {"directory": str(folder), "database": database, "state": "pruned", "keep_count": count, "keep_seconds": 0}
+    asked = {
+        "directory": str(folder),
+        "database": database,
+        "state": "pruned",
+        "keep_count": count,
+        "keep_seconds": 0,
+        "servers": [],
+    }
     return [os.path.basename(path) for path in run_archive_folder(asked, NOW, dry)["removed"]]
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, Mapping, Sequence
 
 from .names import KINDS
 
@@ -27,6 +27,8 @@ def described(found: Any, name: str) -> Object | None:
         isinstance(found.get(key), str) for key in ("path", "sha256", "created_at", "database")
     ):
         return None
+    if not isinstance(found.get("server", ""), str):
+        return None
     if found["path"].rpartition("/")[2] != name or not KINDS["archive"].fits(name):
         return None
     try:
@@ -43,6 +45,14 @@ def belongs(item: Mapping[str, Any], database: str) -> bool:
     """
     begin = database.encode()[:27].decode("utf-8", "ignore") if len(database.encode()) > 36 else f"{database}__"
     return bool(item["database"] == database or item["database"].startswith(begin))
+
+
+def is_of(item: Mapping[str, Any], database: str, servers: Sequence[str]) -> bool:
+    """Tell whether an archive is shown to be of a database on one of these servers; of any server, where none is told.
+
+    One that says no server, as the first version wrote it, is not: two servers may have databases of one name.
+    """
+    return bool(item["database"] == database and (not servers or item.get("server") in servers))
 
 
 def doomed(archives: list[Object], keep_count: int, keep_seconds: float, now: float) -> list[str]:

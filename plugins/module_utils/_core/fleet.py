@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Iterable, Mapping, Sequence, Tuple
+from typing import Any, Iterable, Mapping, Sequence, Tuple
 
 Names = Tuple[str, ...]
 _SHARE = re.compile(r"^(\d+(?:\.\d+)?)%$")
@@ -57,6 +57,20 @@ def chosen(labels: Mapping[str, Sequence[str]], wanted: Iterable[str]) -> Names:
     if missing:
         raise ValueError(f"no target has the name or the label {', '.join(missing)}")
     return found
+
+
+def places(targets: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the databases that hold the targets, in order: the name of the first of each, the names of all, and whether one can
+    tell where it is.
+
+    :param targets: as they are listed, or as they were found; schemas of one database have its URL, or that of the whole fleet.
+    """
+    held: dict[tuple[Any, ...], list[str]] = {}
+    for target in targets:
+        where = tuple(target.get(name) or None for name in ("url", "database", "file"))
+        hidden = not any((*where, target.get("schema"))) and bool(target.get("environment") or target.get("x_arguments"))
+        held.setdefault((*where, target["name"] if hidden else None), []).append(target["name"])
+    return [{"name": names[0], "targets": names, "known": key[-1] is None} for key, names in held.items()]
 
 
 @dataclass(frozen=True)

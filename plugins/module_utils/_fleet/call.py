@@ -40,6 +40,8 @@ def run_fleet(params: Params, check: bool, shows: bool, warn: Callable[[str], No
     if params["ledger"] and params["state"] not in RECORDED:
         raise refused("ledger is for state=upgraded and state=returned.", "Leave it out.")
     bridge = Bridge(interpreter(params))
+    if params["state"] == "listed":
+        return {"changed": False, "found": query.listed_targets(bridge, params)}
     if not params["query"]:
         _prepared(params, [], reading)  # what can not be used is told at once
 

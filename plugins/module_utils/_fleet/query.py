@@ -43,6 +43,17 @@ def found_targets(bridge: Bridge, params: Mapping[str, Any]) -> list[dict[str, A
     return kept
 
 
+def listed_targets(bridge: Bridge, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return which targets there are, found or given, without looking at any; nothing of it is secret.
+
+    :raises MigrationError: why nothing could be found, or that there is nothing.
+    """
+    found = found_targets(bridge, params) if params["query"] else params["targets"]
+    return [
+        {"labels": item["labels"], **{name: item.get(name) for name in ("name", "schema", "database", "file")}} for item in found
+    ]
+
+
 def _matches(name: str, query: Found) -> bool:
     """Paths were matched by the file system."""
     wanted = query["list"] == "files" or not query["match"] or any(fnmatchcase(name, item) for item in query["match"])
@@ -73,12 +84,16 @@ def as_targets(found: Sequence[Found], params: Mapping[str, Any]) -> list[dict[s
     base = params["url"] or params["query"]["url"]
     blank: dict[str, Any] = {"environment": {}, "x_arguments": [], "schema": None}
     return [
-        {**blank, "name": item["name"], "labels": item["labels"], "schema": item.get("schema"), "url": _url(base, item)}
+        {**blank, "name": item["name"], "labels": item["labels"], "schema": item.get("schema"), "url": url_of(base, item)}
         for item in found
     ]
 
 
-def _url(base: str | None, item: Found) -> str | None:
+def url_of(base: str | None, item: Found) -> str | None:
+    """Return the URL of what was found from that of the server, or of the database that holds all schemas.
+
+    :raises MigrationError: ``name_invalid``.
+    """
     if item.get("file"):
         return f"sqlite:///{item['file']}"
     return with_database(base, item["database"]) if base and item.get("database") else base

@@ -56,7 +56,7 @@ def fleet_spec() -> ArgumentSpec:
     options = {name: option for name, option in one.options.items() if name not in (*kubernetes_spec().options, "revision")}
     own = ArgumentSpec(
         options=dict(
-            state=dict(type="str", choices=list(OPERATIONS), required=True),
+            state=dict(type="str", choices=["listed", *OPERATIONS], required=True),
             revision=dict(type="str"),
             targets=dict(type="list", elements="dict", options=_target()),
             query=_query(),

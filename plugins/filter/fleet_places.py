@@ -1,0 +1,61 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter fleet_places."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: fleet_places
+short_description: Tell the databases that hold many targets
+version_added: 0.2.0
+author:
+  - dbops.alembic contributors (@dbops)
+description:
+  - Several schemas may be in one database. Takes many targets and returns the databases that hold them, in order, so that each is
+    archived once.
+  - Nothing of the result is secret.
+positional: _input
+options:
+  _input:
+    description:
+      - Targets, as O(dbops.alembic.alembic_fleet#module:targets) lists them or RV(dbops.alembic.alembic_fleet#module:found) returns
+        them.
+    type: list
+    elements: dict
+    required: true
+seealso:
+  - plugin: dbops.alembic.fleet_url
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+- name: Say which databases there are
+  ansible.builtin.debug:
+    msg: "{{ item.name }} holds {{ item.targets | join(', ') }}"
+  loop: "{{ shop_fleet.found | dbops.alembic.fleet_places }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - An entry for each database, with C(name), the name of its first target, C(targets), the names of all, and C(known), whether
+      its URL can be told. That of a target which only has C(environment) or C(x_arguments) can not.
+  type: list
+  elements: dict
+  sample:
+    - {name: acme, targets: [acme, globex], known: true}
+"""
+
+from typing import Any, Callable, Mapping, Sequence
+
+from ansible_collections.dbops.alembic.plugins.module_utils._core import fleet
+
+
+def fleet_places(targets: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return fleet.places(targets)
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Callable[..., list[dict[str, Any]]]]:
+        return {"fleet_places": fleet_places}
