@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Iterable, Mapping
+from typing import Any, Iterable, Mapping, Sequence
 from xml.sax.saxutils import escape, quoteattr
 
 from . import _times
+from ._summary import place
 from ._text import part
 
 Result = Mapping[str, Any]
@@ -129,6 +130,7 @@ def prometheus(result: Result) -> str:
             _downtime(result, labels),
             _metric("deployment_downtime_lasts", "Whether the application is down after it.", (labels, int(_lasts(result)))),
             _metric("deployment_info", "What serves and where the database stands after it.", (_info(result, labels), 1)),
+            _databases(result, labels),
         ]
     )
 
@@ -166,11 +168,30 @@ def _lasts(result: Result) -> bool:
 
 
 def _info(result: Result, labels: Mapping[str, str]) -> dict[str, str]:
-    at = result.get("database_revision")
     hosts = [part(host) for host in part(result.get("host_states")).values()]
     releases = sorted({str(host.get("release")) for host in hosts if host.get("state") == "serves" and host.get("release")})
-    revision = "unknown" if at is None else ",".join(at) or "base"
-    return {**labels, "kind": str(result.get("kind") or ""), "release": ",".join(releases), "revision": revision}
+    found = {**labels, "kind": str(result.get("kind") or ""), "release": ",".join(releases)}
+    return found if result.get("databases") else {**found, "revision": _revision_label(result.get("database_revision"))}
+
+
+def _revision_label(at: Sequence[str] | None) -> str:
+    return "unknown" if at is None else ",".join(at) or "base"
+
+
+def _databases(result: Result, labels: Mapping[str, str]) -> str:
+    """How many databases stand where: one sample for each place, since one for each of hundreds of databases would be many for every rule."""
+    lines = result.get("databases") or ()
+    if not lines:
+        return ""
+    counts: dict[str, int] = {}
+    for line in lines:
+        where = place(line) if line["at"] is None else _revision_label(line["at"])
+        counts[where] = counts.get(where, 0) + line["count"]
+    samples = [({**labels, "revision": revision}, float(count)) for revision, count in counts.items()]
+    behind = float(len(part(result.get("fleet")).get("behind") or ()))
+    return _metric("deployment_databases", "How many databases stand at a revision after it.", *samples) + _metric(
+        "deployment_databases_behind", "How many databases did not get to the release.", (labels, behind)
+    )
 
 
 def _metric(name: str, text: str, *samples: tuple[Mapping[str, str], float]) -> str:

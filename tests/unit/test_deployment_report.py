@@ -197,6 +197,24 @@ def test_many_databases_are_a_line_for_the_equal_ones_and_one_for_each_that_is_n
     assert "480 untouched, 1 not known" in text
 
 
+def test_metrics_of_many_databases_have_a_sample_for_each_place() -> None:
+    made, more = deployments.many()
+    lines = deployment_report(completed("many"), "prometheus").splitlines()
+    found = [line for line in lines if line.startswith("dbops_deployment_databases")]
+    at = [",".join(line["at"]) for line in made["databases"]]
+    assert at[0] == "b2" and set(at[1:]) == {"00"}
+    assert found == [
+        'dbops_deployment_databases{application="shop",revision="b2"} 480',
+        'dbops_deployment_databases{application="shop",revision="00"} 20',
+        'dbops_deployment_databases_behind{application="shop"} 20',
+    ]
+    assert not [line for line in lines if line.startswith("dbops_deployment_info") and "revision" in line]
+    rest = [{**made["databases"][0], "at": None, "state": None}, {**made["databases"][-1], "at": None, "state": None}]
+    unknown = deployment_report(deployment_outcome({**made, "databases": rest}, more), "prometheus")
+    assert 'revision="untouched"} 480' in unknown and 'revision="not known"} 1' in unknown
+    assert "dbops_deployment_databases" not in deployment_report(completed("good"), "prometheus")
+
+
 def test_locks_are_the_strongest_of_each_table() -> None:
     made, more = deployments.good()
     statements = [
