@@ -222,7 +222,7 @@ class CallbackModule(Default):
         found = _part(result, "result")
         attempts = found.get("retries") or 0
         known, host = self._known(_part(result, "task")), _part(result, "host").get_name()
-        return self._call("waits", known, host, int(found.get("attempts") or 0), int(attempts))
+        return self._call("waits", known, host, int(found.get("attempts") or 0), int(attempts), time.monotonic())
 
     def _diff(self, result: Any) -> list[Line]:
         found = _part(result, "result")

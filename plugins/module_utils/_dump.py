@@ -5,41 +5,149 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import hashlib
 import os
-from typing import Any, Mapping
+import threading
+import time
+from typing import Any, Callable, Iterator, Mapping
 
 from ._archives import run_archive_folder
-from ._argspec import ArgumentSpec
-from ._bridge import Bridge
+from ._argspec import ArgumentSpec, follow_spec
+from ._background import Background, Tell, values_of
+from ._bridge import Bridge, interpreter
+from ._core.archives import PARTIAL
 from ._core.diff import text_diff
 from ._database import FORMATS, Run, archive_contents, database_spec, run_database
 from ._errors import MigrationError
+from ._jobs import Jobs, Unfinished
+from ._warm import load
 
 #: What pg_dump writes last into a plain archive.
 _LAST_WORDS = b"dump complete"
 
 
+#: Seconds until it is told how much is written, and between the next times; the last is for all that follow.
+_TOLD_AFTER = (5.0, 10.0, 15.0, 30.0, 60.0)
+_OPERATION = "database_dump"
+
+
 def dump_spec() -> ArgumentSpec:
-    return database_spec() + ArgumentSpec(
-        options=dict(
-            path=dict(type="path"),
-            directory=dict(type="path"),
-            name=dict(type="str"),
-            described_as=dict(type="str"),
-            servers=dict(type="list", elements="str", default=[]),
-            facts=dict(type="dict", default={}),
-            space_needed=dict(type="int", default=0),
-            format=dict(type="str", default="custom", choices=FORMATS),
-            jobs=dict(type="int", default=1),
-            database=dict(type="str"),
-            programs=dict(type="path"),
-            count=dict(type="bool", default=False),
-            checksum=dict(type="bool", default=False),
-        ),
-        required_one_of=(("path", "directory"),),
-        mutually_exclusive=(("path", "directory"),),
-        required_by={"directory": ("name", "described_as")},
+    return (
+        follow_spec()
+        + database_spec()
+        + ArgumentSpec(
+            options=dict(
+                path=dict(type="path"),
+                directory=dict(type="path"),
+                name=dict(type="str"),
+                described_as=dict(type="str"),
+                servers=dict(type="list", elements="str", default=[]),
+                facts=dict(type="dict", default={}),
+                space_needed=dict(type="int", default=0),
+                format=dict(type="str", default="custom", choices=FORMATS),
+                jobs=dict(type="int", default=1),
+                database=dict(type="str"),
+                programs=dict(type="path"),
+                count=dict(type="bool", default=False),
+                checksum=dict(type="bool", default=False),
+            ),
+            required_one_of=(("path", "directory"),),
+            mutually_exclusive=(("path", "directory"),),
+            required_by={"directory": ("name", "described_as")},
+        )
     )
+
+
+def take_dump(params: Mapping[str, Any], run: Run, warn: Callable[[str], None], dry: bool = False) -> dict[str, Any]:
+    """Write the archive in this process, or as a job that tells how much is written, and return the module's result.
+
+    :raises MigrationError: as :func:`run_dump`, and ``worker_died``.
+    """
+    python = interpreter(params)
+    if dry or not params.get("job"):
+        return run_dump(Bridge(python, warn), params, run, time.time(), dry)
+
+    def work(descriptor: int, tell: Tell) -> Mapping[str, Any]:
+        warnings: list[str] = []
+        with _alone(_target(params)), _growing(_target(params), tell):
+            done = run_dump(Bridge(python, warnings.append), params, run, time.time())
+        return {**done, "warnings": warnings}
+
+    load(_OPERATION)
+    request = {name: params.get(name) for name in ("url", "environment")}
+    followed = Jobs.default().follow(Background(work), request, params["job"], params.get("cursor"), params.get("wait") or 0)
+    if isinstance(followed, Unfinished):
+        return followed.as_result()
+    if not followed.reply:
+        raise MigrationError(
+            f"The process that wrote {_target(params)} is gone, and has not said how far it came.",
+            "worker_died",
+            "Run the task again; what is not whole has another name than an archive.",
+            followed.death.facts if followed.death else {},
+        )
+    values = values_of(followed.reply)
+    for warning in values.pop("warnings"):
+        warn(warning)
+    return values
+
+
+def _target(params: Mapping[str, Any]) -> str:
+    """Return the path that is written to until the archive is whole."""
+    return str(params.get("path") or os.path.join(os.path.normpath(params["directory"]), PARTIAL + params["name"]))
+
+
+@contextlib.contextmanager
+def _alone(path: str) -> Iterator[None]:
+    """Keep another run of this user from writing to the path: one whose controller was lost goes on by itself.
+
+    :raises MigrationError: ``archive_failed``.
+    """
+    name = hashlib.sha256(os.path.realpath(path).encode()).hexdigest()[:32]
+    descriptor = os.open(os.path.join(Jobs.default().folder, f"archive-{name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            said = f"Another run is still writing {path}."
+            raise MigrationError(said, "archive_failed", "Run the task again when that has ended.") from exc
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _growing(path: str, tell: Tell) -> Iterator[None]:
+    """Tell from time to time how many bytes are there."""
+    over, began = threading.Event(), time.monotonic()
+
+    def watch() -> None:
+        times = iter(_TOLD_AFTER)
+        pause = next(times)
+        while not over.wait(pause):
+            tell({"event": "archive", "bytes": _bytes(path), "seconds": round(time.monotonic() - began, 1)})
+            pause = next(times, pause)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _bytes(path: str) -> int:
+    """Return how much is written to a file, or to those of a folder, by now."""
+    names = [path]
+    with contextlib.suppress(OSError):
+        names += [entry.path for entry in os.scandir(path)] if os.path.isdir(path) else []
+    total = 0
+    for name in names:
+        with contextlib.suppress(OSError):
+            total += os.lstat(name).st_size if not os.path.isdir(name) else 0
+    return total
 
 
 def run_dump(bridge: Bridge, params: Mapping[str, Any], run: Run, now: float, dry: bool = False) -> dict[str, Any]:
@@ -59,7 +167,7 @@ def run_dump(bridge: Bridge, params: Mapping[str, Any], run: Run, now: float, dr
 
 def _written(bridge: Bridge, params: Mapping[str, Any], path: str) -> dict[str, Any]:
     asked = {name: params.get(name) for name in (*database_spec().options, "format", "jobs", "database", "programs", "checksum")}
-    return run_database(bridge, {**asked, "path": path, "count": "exact" if params["count"] else ""}, "database_dump")
+    return run_database(bridge, {**asked, "path": path, "count": "exact" if params["count"] else ""}, _OPERATION)
 
 
 def _kept(bridge: Bridge, params: Mapping[str, Any], run: Run, now: float, dry: bool) -> dict[str, Any]:

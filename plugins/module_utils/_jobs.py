@@ -157,7 +157,7 @@ class Jobs:
         """Remove what is older than a week; a job that runs still writes to its file."""
         for name in os.listdir(self.folder):
             path = os.path.join(self.folder, name)
-            if name.endswith((".jsonl", ".err")) and os.stat(path).st_mtime < time.time() - KEEP_SECONDS:
+            if name.endswith((".jsonl", ".err", ".lock")) and os.stat(path).st_mtime < time.time() - KEEP_SECONDS:
                 os.unlink(path)
 
 

@@ -17,12 +17,15 @@ description:
     writing, so that a restore of the archive can be compared with them.
   - With O(directory) it is written there under a temporary name, read back, given its name and described, as
     M(dbops.alembic.archive_folder) does it in single steps; so that one under its own name is always whole.
+  - While it is written, how many bytes there are is shown from time to time.
   - With O(path) the archive is written under the name that is given; give it its final name when it is whole.
 extends_documentation_fragment:
   - dbops.alembic.application
   - dbops.alembic.application.job
   - dbops.alembic.database
+  - dbops.alembic.migration.follow
   - dbops.alembic.attributes
+  - dbops.alembic.attributes.follow
 attributes:
   check_mode:
     support: full
@@ -162,6 +165,11 @@ database:
   returned: success, not in check mode
   type: str
   sample: orders
+job:
+  description: Name of the run, to attach to it by hand with O(job).
+  returned: when the host was lost during the run
+  type: str
+  sample: 0b6c6b1f4d0e4b0c8a4f8f1c9d0a7e55
 error_kind:
   description: The kind of the failure; R(Error kinds, ansible_collections.dbops.alembic.docsite.guide_error_kinds) has what to do.
   returned: failure
@@ -179,17 +187,14 @@ sqlstate:
   sample: "42501"
 """
 
-import time
-
-from ansible_collections.dbops.alembic.plugins.module_utils._bridge import Bridge
-from ansible_collections.dbops.alembic.plugins.module_utils._dump import dump_spec, run_dump
+from ansible_collections.dbops.alembic.plugins.module_utils._dump import dump_spec, take_dump
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
 
 
 def main() -> None:
     module = dump_spec().create_module()
     try:
-        result = run_dump(Bridge.for_module(module), module.params, module.run_command, time.time(), module.check_mode)
+        result = take_dump(module.params, module.run_command, module.warn, module.check_mode)
     except MigrationError as exc:
         exc.fail(module)
     module.exit_json(**result)

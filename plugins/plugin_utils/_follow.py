@@ -10,6 +10,8 @@ from typing import Any, Callable, Dict, Iterator, Mapping, Sequence
 from ansible_collections.dbops.alembic.plugins.module_utils._core.fleet_outcome import STATUSES
 from ansible_collections.dbops.alembic.plugins.module_utils._worker.printable import printable
 
+from ._text import size
+
 Event = Mapping[str, Any]
 Call = Callable[[Dict[str, Any]], Dict[str, Any]]
 
@@ -79,7 +81,7 @@ def follow(call: Call, job: str, reconnect: float, show: Callable[[str], None], 
         except ConnectionLost as exc:
             if pauses is None:
                 pauses = delays(reconnect)
-                show("connection lost; the migration goes on by itself, trying to reach the host again")
+                show("connection lost; what runs there goes on by itself, trying to reach the host again")
             pause = next(pauses, None)
             if pause is None:
                 raise HostLost(str(exc), reconnect) from exc
@@ -204,6 +206,16 @@ def _target_end(event: Event) -> str:
     return f"{head}: {before} → {after}"
 
 
+def _session_wait(event: Event) -> str:
+    count = "1 session" if event["count"] == 1 else "{} sessions".format(event["count"])
+    who = "; ".join(session(one) for one in event["sessions"])
+    return "waiting for {} to go, for {} at most: {}".format(count, seconds(event["wait_seconds"]), who)
+
+
+def _archive(event: Event) -> str:
+    return "the archive has {} after {}".format(size(event["bytes"]), seconds(event["seconds"]))
+
+
 _WRITERS: dict[str, Callable[[Event], str]] = {
     "revision_start": _revision_start,
     "revision_end": _revision_end,
@@ -211,6 +223,8 @@ _WRITERS: dict[str, Callable[[Event], str]] = {
     "retry": _retry,
     "initialise": _initialise,
     "target_end": _target_end,
+    "archive": _archive,
+    "session_wait": _session_wait,
 }
 
 

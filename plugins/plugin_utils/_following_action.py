@@ -29,6 +29,7 @@ GONE = (
 class FollowingAction(ActionBase):
     _supports_check_mode = True
     _supports_async = True
+    gone = GONE
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
@@ -45,7 +46,7 @@ class FollowingAction(ActionBase):
             result = follow(caller.call, job, self._reconnect(), self._printer(task_vars), time.sleep)
         except HostLost as exc:
             host = str(task_vars.get("inventory_hostname", "The host"))
-            msg = GONE.format(host=host, action=self._task.action, seconds=exc.seconds, job=job, reason=exc.reason)
+            msg = self.gone.format(host=host, action=self._task.action, seconds=exc.seconds, job=job, reason=exc.reason)
             return {"unreachable": True, "msg": msg, "job": job}
         caller.remove_folders()
         return public(result, self._task.args)

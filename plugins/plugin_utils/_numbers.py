@@ -179,7 +179,7 @@ def _revision_label(at: Sequence[str] | None) -> str:
 
 
 def _databases(result: Result, labels: Mapping[str, str]) -> str:
-    """How many databases stand where: one sample for each place, since one for each of hundreds of databases would be many for every rule."""
+    """How many databases stand where: a sample for each place, since one for each of hundreds would be many for every rule."""
     lines = result.get("databases") or ()
     if not lines:
         return ""

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Mapping
 
+from ._follow import seconds
 from ._story_layout import Line, counted, failure, heading, note, running, step_line
 from ._story_words import ARCHIVING, INCLUDES, SILENT, cause, deed, said, told
 from ._text import part
@@ -117,9 +118,13 @@ class Story:
             found += self._once(f"warning: {host}: {remark}")
         return found
 
-    def waits(self, task: Task, host: str, attempt: int, attempts: int) -> list[Line]:
-        """A task is tried again."""
-        return [note(f"{host}: {task.name}: not yet, try {attempt} of {attempts}", "waiting")]
+    def waits(self, task: Task, host: str, attempt: int, attempts: int, at: float) -> list[Line]:
+        """A task is tried again. How long it may still be is what the tries took until now, for each that is left."""
+        began = self._step.began if self._step else self._since
+        took = max(0.0, at - began)
+        left = took / attempt * (attempts - attempt) if attempt else 0.0
+        more = f", {seconds(round(took))} so far, about {seconds(round(left))} left" if took >= 1 else ""
+        return [note(f"{host}: {task.name}: not yet, try {attempt} of {attempts}{more}", "waiting")]
 
     def end(self, at: float) -> list[Line]:
         """The play is over, and perhaps the run."""

@@ -20,6 +20,7 @@ from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.archive_
 from support.application import failed, ok
 from support.postgres import PostgresDatabase
 from support.sqlite import SqliteDatabase
+from support.waiting import PATIENCE
 from support.whole_database import Caller
 
 
@@ -224,3 +225,23 @@ def test_what_keeps_a_job_from_counting_is_told(claim: Claim) -> None:
     with pytest.raises(MigrationError, match="could not be counted: out of luck"):
         claim(name="a-1", count=True)
     assert list(claim.folder.iterdir()) == []
+
+
+def test_how_much_is_written_is_told_and_no_other_run_writes_there(
+    pg: PostgresDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pg_dump waits for a lock; the job goes on between the calls, and a second one leaves it alone."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    pg.fetch(f"set role {pg.role}; create table t (id int); insert into t values (1), (2)")
+    folder, job = tmp_path / "archives", {"job": "0123456789abcdef", "wait": 4 * PATIENCE}
+    with pg.holding("lock table t in access exclusive mode"):
+        begun = whole(pg, folder, **job, cursor=0)
+        assert begun["finished"] is False and [event["event"] for event in begun["progress"]] == ["archive"], begun
+        assert begun["progress"][0]["bytes"] >= 0 and begun["progress"][0]["seconds"] > 0 and pg.password not in str(begun)
+        other = failed(whole(pg, folder, job="fedcba9876543210", wait=4 * PATIENCE), "archive_failed")
+        assert "Another run is still writing" in other["msg"]
+    told = ok(whole(pg, folder, **job, cursor=begun["cursor"]))
+    while told.get("finished") is False:
+        told = ok(whole(pg, folder, **job, cursor=told["cursor"]))
+    assert told["changed"] and told["archive"]["path"] == str(folder / "shop-1.custom") and told["archive"]["bytes"] > 0
+    assert sorted(path.name for path in folder.iterdir()) == ["shop-1.custom", "shop-1.custom.json"]

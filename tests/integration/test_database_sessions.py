@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 import sys
 import threading
@@ -14,8 +15,9 @@ from typing import Any, Iterator
 import pytest
 
 from support.application import failed, ok
-from support.plays import play, task
+from support.plays import Play, play, task
 from support.postgres import PostgresDatabase
+from support.waiting import PATIENCE
 from support.whole_database import Caller
 
 HOLD = """
@@ -182,3 +184,20 @@ def test_as_a_task(pg: PostgresDatabase, tmp_path: Path) -> None:
     done = play(tmp_path, tasks, "-vvv", "--diff").ok()
     assert done.result()["possible"] is False and done.result()["refused"][0]["id"] == "insufficient_privilege"
     assert pg.password not in done.stdout
+
+
+def test_a_wait_is_told_while_it_lasts(pg: PostgresDatabase, tmp_path: Path) -> None:
+    """By a task of its own, and by the step that proves it in a longer call: who has to go, and until when."""
+    common = {"url": pg.url(), "python": Caller(pg).python}
+    alone = [task("database_sessions", **common, wait=PATIENCE)]
+    within = [task("database_steps", **common, chdir=str(tmp_path), steps=[{"prove": {"wait": PATIENCE}}])]
+    for tasks, said in (
+        (alone, "waiting for the sessions of the application to go: "),
+        (within, "waiting for 1 session to go, for "),
+    ):
+        with contextlib.closing(pg.connect(application_name="web-1")):
+            running = Play(tmp_path, tasks)
+            running.wait_for(said)
+        done = running.outcome().ok()
+        assert re.search(r"until \d\d:\d\d:\d\d at most|at most: pid \d+ \(.*web-1", done.stderr), done.stderr
+        assert pg.password not in done.printed

@@ -299,3 +299,29 @@ def test_killed_at_some_moments(newest: Application, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_killed_at_twenty_moments(newest: Application, four: list[PostgresDatabase], tmp_path: Path) -> None:
     killed_somewhere(newest, four, tmp_path, 20)
+
+
+@pytest.mark.slow
+def test_twenty_of_two_hundred_go_back_by_themselves(newest: Application, tmp_path: Path) -> None:
+    """Two revisions, of which the first is committed when the second fails; the ledger says of each where it is."""
+    files = [SqliteDatabase(tmp_path / f"{number:03}.sqlite") for number in range(200)]
+    found, ledger = {"list": "files", "match": [f"{tmp_path}/???.sqlite"]}, tmp_path / "20261129T080000Z.targets.jsonl"
+    for file in files:
+        file.fetch("create table mine (id integer)")
+    fleet = Fleet(newest, newest.project("linear"), None, tmp_path, query=found, parallel=6)
+    ok(fleet.run(revision="r003"))
+    for file in files[::10]:
+        clash(file)
+    given = {"ledger": str(ledger), "way_back": ["snapshot"], "on_failure": "one", "max_failures": "10%"}
+    result = failed(fleet.run(**given), "targets_failed")
+    bad = [file.path.stem for file in files[::10]]
+    assert result["verdict"] == "finish" and sorted(result["failed_targets"]) == bad and result["stopped"] is None
+    assert {file.path.stem: heads(file) for file in files} == {
+        file.path.stem: "r003" if file in files[::10] else "r005" for file in files
+    }
+    assert steps(ledger) == {file.path.stem: "returned" if file in files[::10] else "upgraded" for file in files}
+    for file in files[::10]:
+        assert file.fetch("select name from users where id = 1") == [("somebody",)]
+        file.fetch("delete from users")
+    second = ok(fleet.run(**given))
+    assert second["verdict"] == "finish" and second["counts"]["changed"] == 20 and {heads(file) for file in files} == {"r005"}

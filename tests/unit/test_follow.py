@@ -87,7 +87,7 @@ def test_a_lost_connection_is_tried_again_with_the_same_question():
     assert host.slept == [1, 2, 4]
     assert host.shown == [
         "[1/12] ae1027a6acf5 add orders.total …",
-        "connection lost; the migration goes on by itself, trying to reach the host again",
+        "connection lost; what runs there goes on by itself, trying to reach the host again",
         "connected again",
         "[1/12] ae1027a6acf5 add orders.total … 2.1 s",
     ]
@@ -224,3 +224,19 @@ def test_what_a_message_would_command_a_terminal_is_written_out():
     host = Host(unfinished(9, {**start(1), "message": "create \x1b]0;owned\x07\u202eusers"}), {"changed": True})
     host.follow()
     assert [line for line in host.shown if r"create \x1b]0;owned\x07\u202eusers" in line]
+
+
+def test_an_archive_is_told_in_bytes_while_it_is_written():
+    told = [{"event": "archive", "bytes": count, "seconds": after} for count, after in ((0, 5.0), (3_500_000, 15.1))]
+    host = Host(unfinished(100, told[0]), unfinished(180, told[1]), {"changed": True})
+    assert host.follow() == {"changed": True}
+    assert host.shown == ["the archive has 0 B after 5.0 s", "the archive has 3.3 MB after 15.1 s"]
+
+
+def test_who_has_to_go_is_told_while_it_is_waited_for():
+    who = [{"pid": 4711, "user": "shop", "client": "10.0.0.7", "application": "gunicorn", "since": "12:01"}]
+    event = {"event": "session_wait", "wait_seconds": 30.0, "count": 1, "sessions": who}
+    assert list(_follow.lines([event, {**event, "count": 9}])) == [
+        "waiting for 1 session to go, for 30.0 s at most: pid 4711 (shop@10.0.0.7, gunicorn, since 12:01)",
+        "waiting for 9 sessions to go, for 30.0 s at most: pid 4711 (shop@10.0.0.7, gunicorn, since 12:01)",
+    ]

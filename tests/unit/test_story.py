@@ -24,7 +24,7 @@ def tell(*events, check_mode=False):
     """The lines of a story in which each event happens a second after the one before."""
     story, found = Story(check_mode), []
     for at, (what, *arguments) in enumerate(events):
-        timed = what in ("play", "task", "result", "end", "finish")
+        timed = what in ("play", "task", "result", "waits", "end", "finish")
         found += getattr(story, what)(*arguments, *([float(at)] if timed else []))
     return "\n".join(line.text for line in found).splitlines()
 
@@ -122,7 +122,12 @@ REFUSE = task("Refuse", "ansible.builtin.fail", True)
             id="what is to be looked at on a host is told with its name",
         ),
         pytest.param(
-            [("waits", STOP, "a", 2, 30)], ["      a: Stop: not yet, try 2 of 30"], id="waiting says for what and how often"
+            [("task", STOP), ("waits", STOP, "a", 1, 30), ("waits", STOP, "a", 3, 30)],
+            [
+                "      a: Stop: not yet, try 1 of 30, 2.0 s so far, about 58.0 s left",
+                "      a: Stop: not yet, try 3 of 30, 3.0 s so far, about 27.0 s left",
+            ],
+            id="waiting says for what, how often and how long",
         ),
         pytest.param(
             [("text", ["shop: it broke", "at   three"]), *ran(REFUSE, "a", state="failed", msg="it broke at three"), ("end",)],

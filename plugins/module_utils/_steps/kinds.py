@@ -74,12 +74,15 @@ def applied_of(databases: Sequence[Params]) -> list[Any]:
 
 def _prove(run: Run, options: dict[str, Any]) -> None:
     may_be_missing = options.pop("may_be_missing")
+    run.bridge.listeners.append(run.tell)
     try:
         done = run_database(run.bridge, run.place(options), "database_sessions", run.check)
         run.changed |= done["changed"]
     except MigrationError as exc:
         if not (may_be_missing and exc.kind == "database_missing"):  # nobody has a database open that has still to be made
             raise
+    finally:
+        run.bridge.listeners.remove(run.tell)
 
 
 def _copy(run: Run, options: dict[str, Any]) -> None:

@@ -22,6 +22,10 @@ POOLER = (
 )
 
 
+#: Who is still there after so many seconds is worth telling while it is waited for.
+TELL_SECONDS = 3.0
+
+
 @dataclass(frozen=True)
 class Watch:
     """The sessions of an application on one database, on any kind of server.
@@ -43,7 +47,7 @@ def sessions_info(request: dict[str, Any], send: Any) -> dict[str, Any]:
 
 def sessions(request: dict[str, Any], send: Any) -> dict[str, Any]:
     """Operation ``database_sessions``: make sure that nobody of the application is connected."""
-    return _watched(request, lambda watch: _would_clear(watch, request) if request.get("check") else _clear(watch, request))
+    return _watched(request, lambda watch: _would_clear(watch, request) if request.get("check") else _clear(watch, request, send))
 
 
 def _watched(request: dict[str, Any], work: Callable[[Watch], dict[str, Any]]) -> dict[str, Any]:
@@ -72,10 +76,20 @@ def _would_clear(watch: Watch, request: dict[str, Any]) -> dict[str, Any]:
     return {"sessions": found, "changed": bool(ended), "terminated": ended, "waited_seconds": 0.0}
 
 
-def _clear(watch: Watch, request: dict[str, Any]) -> dict[str, Any]:
+def _clear(watch: Watch, request: dict[str, Any], send: Any) -> dict[str, Any]:
     """Wait until nobody is left; where that is allowed, terminate who does not go, and wait again."""
     started, ended = time.monotonic(), []
-    left = connected.wait_for_none(watch.look, float(request.get("wait") or 0))
+    limit, told = float(request.get("wait") or 0), False
+
+    def look() -> list[Session]:
+        nonlocal told
+        found = watch.look()
+        if found and not told and time.monotonic() - started >= TELL_SECONDS:
+            told = True
+            send({"event": "session_wait", "wait_seconds": limit, "count": len(found), "sessions": list(map(visible, found[:3]))})
+        return found
+
+    left = connected.wait_for_none(look, limit)
     if left and request.get("terminate"):
         for session in left:
             watch.end(session)

@@ -1,0 +1,76 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a module waits for while it works, and what is said of that: for what, how long, until when. Plain Python."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from typing import Any, Callable, Iterator, Mapping
+
+from ansible_collections.dbops.alembic.plugins.module_utils._host.health import shown
+from ansible_collections.dbops.alembic.plugins.module_utils._worker.printable import printable
+
+from ._follow import seconds
+
+Arguments = Mapping[str, Any]
+
+#: Seconds until a wait is worth a line, and between the next lines; the last is for all that follow.
+PAUSES = (5.0, 10.0, 15.0, 30.0, 60.0)
+
+
+def waited_for(action: str, arguments: Arguments) -> str:
+    """Return what a module of this name waits for, in words that follow "waiting for"."""
+    return _WAITS[action.rpartition(".")[2]](arguments)
+
+
+def _host(arguments: Arguments) -> str:
+    names = ", ".join(map(str, arguments.get("services") or ())) or "the services"
+    if arguments.get("state") == "stopped":
+        return f"{names} to stop"
+    health: Arguments = arguments.get("health") or {}
+    asked = shown(str(health.get("url") or "")) or " ".join(map(str, (health.get("command") or ())[:1]))
+    return f"{names} to run" + (f", and for {asked} to be right" if asked else "")
+
+
+def _workload(arguments: Arguments) -> str:
+    deed = {"stopped": "be gone", "restarted": "be replaced"}.get(str(arguments.get("state")), "be ready")
+    return f"the pods of {arguments.get('kind') or 'deployment'} {arguments.get('name')} to {deed}"
+
+
+def _sessions(arguments: Arguments) -> str:
+    return "the sessions of the application to go"
+
+
+_WAITS: Mapping[str, Callable[[Arguments], str]] = {
+    "application_host": _host,
+    "kubernetes_workload": _workload,
+    "database_sessions": _sessions,
+}
+
+
+@contextlib.contextmanager
+def told(what: str, limit: float | None, show: Callable[[str], None], clock: Callable[[], float] = time.time) -> Iterator[None]:
+    """Say from time to time that something is waited for, while the block goes on.
+
+    :param limit: seconds until the wait is given up, where that is known.
+    """
+    over, began = threading.Event(), clock()
+    end = f", until {time.strftime('%H:%M:%S', time.localtime(began + limit))} at most" if limit else ""
+
+    def watch() -> None:
+        pauses = iter(PAUSES)
+        pause = next(pauses)
+        while not over.wait(pause):
+            show(f"waiting for {printable(what)}: {seconds(round(clock() - began))} so far{end}")
+            pause = next(pauses, pause)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
