@@ -223,12 +223,17 @@ def read_records(store: RecordStore, params: Mapping[str, Any]) -> dict[str, Any
         "last_finished": next((item.as_dict() for item in reversed(records) if item.status == "finished"), None),
     }
     if record and params["observed"] is not None:
-        deciding = decide_rolling if record.kind == "rolling" else decide
         observed = _observed(params["observed"])
         if record.fleet and params["directory"]:
             observed = replace(observed, standings=standings_of(params["directory"], ledger_of(record)))
-        result["decision"] = deciding(record, observed, _policy(params)).as_dict()
+        result["decision"] = decided(record, observed, params)
     return result
+
+
+def decided(record: Record, observed: Observed, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the decision about ``record``, with ``direction``, ``downgrade_trusted`` and ``rows_given_up`` of ``params``."""
+    deciding = decide_rolling if record.kind == "rolling" else decide
+    return deciding(record, observed, Policy(*(params[name] for name in policy_options()))).as_dict()
 
 
 _BRIEF = (
@@ -261,8 +266,13 @@ def _observed(found: Mapping[str, Any]) -> Observed:
     )
 
 
-def _policy(params: Mapping[str, Any]) -> Policy:
-    return Policy(params["direction"], params["downgrade_trusted"], params["rows_given_up"])
+def policy_options() -> dict[str, Any]:
+    """The options of what the operator said about a way back, in the order of ``Policy``."""
+    return dict(
+        direction=dict(type="str", choices=["auto", "finish", "revert"], default="auto"),
+        downgrade_trusted=dict(type="bool", default=False),
+        rows_given_up=dict(type="int", default=0),
+    )
 
 
 def _place_spec() -> ArgumentSpec:
@@ -310,11 +320,5 @@ def record_info_spec() -> ArgumentSpec:
         new_rows=dict(type="int"),
     )
     return _place_spec() + ArgumentSpec(
-        options=dict(
-            id=dict(type="str"),
-            observed=dict(type="dict", options=observed),
-            direction=dict(type="str", choices=["auto", "finish", "revert"], default="auto"),
-            downgrade_trusted=dict(type="bool", default=False),
-            rows_given_up=dict(type="int", default=0),
-        )
+        options=dict(id=dict(type="str"), observed=dict(type="dict", options=observed), **policy_options())
     )

@@ -381,6 +381,28 @@ options:
             description: Seconds between two looks.
             type: float
             default: 2
+      decide:
+        description:
+          - Say what is to be done about the deployment of O(record), as M(dbops.alembic.deployment_record_info) does, given what
+            the step C(look) has found before.
+        type: dict
+        suboptions:
+          direction:
+            description: Whether to finish or to revert, where both are possible.
+            type: str
+            choices: [auto, finish, revert]
+            default: auto
+          dirty:
+            description: Whether something of a failed revision is committed. Not given means that it is not known.
+            type: bool
+          downgrade_trusted:
+            description: Whether the downgrade of this deployment is known to restore the schema and to lose nothing.
+            type: bool
+            default: false
+          rows_given_up:
+            description: How many rows may be lost by going back; V(-1) is any number.
+            type: int
+            default: 0
 attributes:
   check_mode:
     support: full
@@ -494,6 +516,11 @@ copied:
   returned: success and failure
   type: str
   sample: complete
+decision:
+  description: What the step C(decide) says; nothing where nobody asked.
+  returned: success and failure
+  type: dict
+  sample: {action: revert, database: restore, source: snapshot, code: from, reason: The database is between., remedies: []}
 record:
   description: The deployment record as it was last written.
   returned: success and failure

@@ -320,6 +320,32 @@ def test_what_can_not_be_found_out_is_unknown(way_back: WayBack) -> None:
     assert (found["current"], found["copied"], found["rows_written"], found["changed"]) == (None, "unknown", None, False)
 
 
+@pytest.mark.parametrize("written", [0, 1])
+def test_what_failed_is_written_down_and_decided_in_the_call_that_looks(way_back: WayBack, written: int) -> None:
+    """The same decision as that of the module which only decides; in check mode nothing is written."""
+    since, failure = way_back.record["rows"]["tables"], {"message": "it does not answer"}
+    if written:
+        with contextlib.closing(way_back.database.connect()) as connection:  # it hands its counters in when it ends
+            connection.cursor().execute("insert into journal (revision) values ('a customer')")
+            connection.commit()
+    way_back.steps = [
+        {"record": {"step": "starting", "facts": {"failure": failure}}},
+        {"look": {"snapshot": way_back.snapshot, "since": since, "maintenance_database": ""}},
+        {"decide": {"dirty": False}},
+    ]
+    before = way_back.record
+    ok(way_back.take(check=True))
+    assert way_back.record == before
+    found = ok(way_back.job())
+    assert found["record"] == way_back.record and way_back.record["failure"]["message"] == failure["message"]
+    observed = {"revisions": way_back.head, "snapshot": "complete", "new_rows": written, "dirty": False}
+    place = {name: way_back.place[name] for name in ("directory", "id")}
+    assert found["decision"] == ok(run("deployment_record_info", {**place, "observed": observed}))["decision"]
+    assert found["decision"]["action"] == ("halt" if written else "revert")
+    way_back.steps = [{"decide": {}}]
+    assert failed(way_back.take(record=None), "options_invalid")
+
+
 def test_the_way_back_in_check_mode_touches_nothing(way_back: WayBack) -> None:
     before, record = way_back.database.dump(), way_back.record
     assert ok(way_back.take(check=True))["changed"]

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Mapping, Sequence
 
 from .._background import Tell
+from .._core.decision import Observed
 from .._database import run_database
 from .._errors import MigrationError
 from .._jobs import Unfinished
 from .._operations import Result, revisions_of, run_check, run_downgrade, run_info, run_upgrade
-from .._records import RecordStore, write_record
+from .._records import RecordStore, decided, write_record
 from .._warm import WarmBridge
 
 Params = Mapping[str, Any]
@@ -29,6 +30,7 @@ class Run:
     :param shows: whether ``diff`` is filled.
     :param current: where the database was found to stand.
     :param copied: what was found of a snapshot: complete, incomplete, absent or unknown.
+    :param decision: what is to be done about the deployment.
     """
 
     params: Params
@@ -43,6 +45,7 @@ class Run:
     rows_written: int | None = None
     current: list[str] | None = None
     copied: str = "unknown"
+    decision: dict[str, Any] | None = None
     upgraded: bool = False
     changed: bool = False
     diff: list[dict[str, Any]] = field(default_factory=list)
@@ -94,15 +97,19 @@ def _copy(run: Run, options: dict[str, Any]) -> None:
 
 def _record(run: Run, options: dict[str, Any]) -> None:
     """Write the record; what was applied and counted before in the same call belongs to it."""
-    place = run.params.get("record")
-    if not place:
-        raise MigrationError("A step writes the record, and record does not say which.", "options_invalid", "Set record.")
+    place = _record_of(run)
     applied = applied_of(run.migration.get("databases") or ())
     known = {"applied": applied, "rows": run.rows} if run.upgraded and not run.check else {}
     given = dict(place, state="advanced", step=options["step"], facts={**(options["facts"] or {}), **known}, status=None)
     done = write_record(RecordStore(place["directory"]), given, run.check)
     run.changed |= done["changed"]
     run.record = done["record"]
+
+
+def _record_of(run: Run) -> Mapping[str, Any]:
+    if not run.params.get("record"):
+        raise MigrationError("A step needs the record, and record does not say which.", "options_invalid", "Set record.")
+    return run.params["record"]  # type: ignore[no-any-return]
 
 
 def _upgrade(run: Run, options: dict[str, Any]) -> None:
@@ -189,6 +196,14 @@ def _look(run: Run, options: dict[str, Any]) -> None:
             run.rows_written = run_database(run.bridge, run.place(counted), "database_rows").get("rows_written")
 
 
+def _decide(run: Run, options: dict[str, Any]) -> None:
+    """Say what is to be done about the deployment, given what was found in the same call before."""
+    place = _record_of(run)
+    revisions = None if run.current is None else tuple(run.current)
+    observed = Observed(revisions, options["dirty"], run.copied, new_rows=run.rows_written)
+    run.decision = decided(RecordStore(place["directory"]).read(place["id"]), observed, options)
+
+
 def _found(run: Run, retries: int, delay: float) -> list[str]:
     """Read where the database stands, and again while it does not answer."""
     while True:
@@ -214,4 +229,5 @@ STEPS: dict[str, Callable[[Run, dict[str, Any]], None]] = {
     "downgrade": _downgrade,
     "stand": _stand,
     "look": _look,
+    "decide": _decide,
 }

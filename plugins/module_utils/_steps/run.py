@@ -44,8 +44,8 @@ def carry_out(run: Run, clock: Callable[[], float] = time.monotonic) -> dict[str
 def _values(run: Run, began: list[dict[str, Any]], now: float) -> dict[str, Any]:
     steps = [{"step": entry["step"], "name": entry["name"], "ago": round(now - entry["at"], 3)} for entry in began]
     databases = run.migration.get("databases") or []
-    names = ("migration", "snapshot", "record", "rows", "rows_written", "current", "copied", *(["diff"] if run.shows else []))
-    found = {name: getattr(run, name) for name in names}
+    names = ("migration", "snapshot", "record", "rows", "rows_written", "current", "copied", "decision")
+    found = {name: getattr(run, name) for name in (*names, *(["diff"] if run.shows else []))}
     applied = applied_of(databases) if run.upgraded or run.check else []
     return {"changed": run.changed, "steps": steps, "applied": applied, "databases": databases, **found}
 

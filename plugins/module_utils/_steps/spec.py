@@ -10,8 +10,9 @@ from typing import Any, Mapping, Sequence
 from .._argspec import ArgumentSpec, downgrade_spec, follow_spec, kubernetes_spec, project_spec, upgrade_request_spec
 from .._core import record as core
 from .._database import database_spec, rows_spec, sessions_spec, snapshot_spec
+from .._records import policy_options
 
-KINDS = ("prove", "copy", "record", "upgrade", "verify", "count", "recount", "restore", "downgrade", "stand", "look")
+KINDS = ("prove", "copy", "record", "upgrade", "verify", "count", "recount", "restore", "downgrade", "stand", "look", "decide")
 _PROVE = ("users", "exclude_users", "applications", "exclude_applications", "wait", "terminate", "terminate_wait")
 _COPY = ("name", "revisions", "note", "accept", "wait", "maintenance_database", "free_bytes")
 _RESTORE = ("name", "accept", "wait", "terminate", "maintenance_database")
@@ -58,6 +59,7 @@ def _step_options() -> dict[str, dict[str, Any]]:
             retries=dict(type="int", default=5),
             delay=dict(type="float", default=2),
         ),
+        "decide": dict(policy_options(), dirty=dict(type="bool")),
     }
 
 
