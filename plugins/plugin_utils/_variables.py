@@ -61,6 +61,10 @@ OWN = "deployment_own_variables"
 APART = ("awx", "maintenance_page", "notify")
 #: A name is taken for a slip of a known one from this likeness on (difflib's ratio).
 _ALIKE = 0.6
+#: ... to which each word adds that it shares with it: the likeness of letters alone finds strange ones.
+_WORD = 0.2
+#: What playbooks tell a role, and nobody else does.
+_TOLD = ("deployment_pass", "deployment_step")
 Options = Mapping[str, Mapping[str, Any]]
 
 
@@ -98,9 +102,22 @@ def _unknown(variables: Mapping[str, Any], known: Options) -> Iterator[str]:
     for name in unknown:
         if any(fnmatch.fnmatchcase(name, pattern) for pattern in own):
             continue
-        near = difflib.get_close_matches(name, known, 1, _ALIKE)
-        meant = f" Did you mean {near[0]}?" if near else ""
+        near = _nearest(name, known)
+        meant = f" Did you mean {near}?" if near else ""
         yield f"{name} is no variable of these roles.{meant} Where it is one of your own, list it in {OWN}."
+
+
+def _nearest(name: str, known: Options) -> str:
+    """Return the variable that was probably meant; empty where none is near."""
+    role, *words = name.split("_")
+
+    def likeness(other: str) -> float:
+        others = other.split("_")[1:]
+        shared = sum(any(one.startswith(word) or word.startswith(one) for one in others) for word in words if len(word) > 2)
+        return difflib.SequenceMatcher(None, other, name).ratio() + _WORD * shared
+
+    near = [other for other in known if other not in _TOLD and likeness(other) >= _ALIKE]
+    return max(near, key=lambda other: likeness(other) + _WORD * other.startswith(role + "_"), default="")
 
 
 def _unfit(variables: Mapping[str, Any], known: Options) -> Iterator[str]:
@@ -115,6 +132,9 @@ def _unfit(variables: Mapping[str, Any], known: Options) -> Iterator[str]:
                 if spec.get("type") in _NOT_EMPTY and option.get("default") not in (None, ""):
                     meant = _NOT_EMPTY[spec["type"]]
                     yield f"{name} is empty, which would be {meant}. Leave it out to have {option['default']}, or set it."
+                elif "choices" in spec and option.get("default") not in (None, ""):
+                    choices = ", ".join(str(choice) for choice in spec["choices"])
+                    yield f"{name} is empty. Leave it out to have {option['default']}, or set it to one of: {choices}."
                 continue  # as good as not given, where the role allows it
             value = _bare(value)
         except (AnsibleError, UndefinedError):

@@ -259,6 +259,31 @@ def test_a_run_that_was_killed_before_the_upgrade_is_recovered_with_everything_s
     assert serves(stage, "1.1") and stage.contents() == before
 
 
+@pytest.mark.slow
+def test_a_host_that_came_with_the_release_has_none_after_its_rollback(tmp_path: Path, postgres: Postgres) -> None:
+    stage = Stage(tmp_path / "s", postgres)
+    try:
+        stage.archive("1.0", "1.1")
+        inventory = stage.folder / "inventory.json"
+        both = inventory.read_text()
+        one = json.loads(both)
+        del one["all"]["children"]["application"]["hosts"]["shop2"]
+        inventory.write_text(json.dumps(one))
+        first = stage.play("maintenance_window", release_version="1.0")
+        inventory.write_text(both)
+        second = stage.play("maintenance_window", release_version="1.1")
+        assert (first.status, second.status) == (0, 0), first.output + second.output
+        assert stage.serving() == {("1.1", 200, "1.1")}
+        back = stage.play("rollback", deployment_rows_given_up=-1)
+        assert back.status == 0, back.output
+        old, new = stage.hosts
+        assert (old.active, old.health()[0]) == ("1.0", 200) and (new.active, new.health()[0]) == ("", 0)
+        again = stage.play("maintenance_window", release_version="1.1")
+        assert again.status == 0 and stage.serving() == {("1.1", 200, "1.1")}, again.output
+    finally:
+        stage.close()
+
+
 def test_new_rows_are_not_lost_unless_they_are_given_up(stage: Stage) -> None:
     """Last, since it deploys: 1.2 serves, an order comes in, and a rollback must say what it would cost."""
     before = stage.contents()

@@ -55,6 +55,10 @@ def test_every_role_finds_it(stage: Stage) -> None:
         run = stage.play("maintenance_window", release_version=release)
         assert run.status == 0, run.output
         assert stage.serving() == {(release, 200, release)}
+        if release == "1.0.5":
+            refused = stage.play("rollback", deployment_rows_given_up=-1)
+            assert refused.status == 2 and "was the first one, so there is no former release" in refused.output, refused.output
+            assert stage.serving() == {(release, 200, release)}
     record = stage.records()[-1]
     assert record["way_back"] == "snapshot" and Path(record["archive"]["path"]).exists()
     for playbook in ("status", "backup"):

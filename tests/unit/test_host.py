@@ -454,6 +454,10 @@ def test_what_is_no_link_and_what_is_not_there_is_refused(tmp_path: Path) -> Non
         plan_link(str(tmp_path / "current"), "")
     with pytest.raises(MigrationError, match="which is not a folder on this host"):
         plan_link(str(tmp_path / "other"), "releases/one")
+    (tmp_path / "releases").mkdir()
+    for target in ("releases/", "releases/.", ".."):
+        with pytest.raises(MigrationError, match="names no release"):
+            plan_link(str(tmp_path / "other"), target)
 
 
 def test_the_health_of_the_module_and_of_the_role_have_the_same_defaults() -> None:

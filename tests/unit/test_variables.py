@@ -32,6 +32,10 @@ def test_every_default_of_every_role_can_be_used_and_as_the_text_of_a_command_li
         ("health_retrys", "health_retries"),
         ("application_service", "application_services"),
         ("deployment_rehersal_enabled", "deployment_rehearsal_enabled"),
+        ("deployment_batch_size", "deployment_rolling_batch"),
+        ("deployment_batches", "deployment_rolling_batch"),
+        ("schema_url", "schema_database_url"),
+        ("backup_keep", "backup_archive_keep_days"),
         ("traffic_qqqqqqq", None),
     ],
 )
@@ -54,6 +58,8 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one(name: str, meant:
         ("deployment_rows_given_up", "-2", "deployment_rows_given_up is -2, and less than -1 means nothing"),
         ("health_retries", "", "health_retries is empty, which would be 0. Leave it out to have 30"),
         ("health_delay_seconds", None, "health_delay_seconds is empty, which would be 0."),
+        ("deployment_recover_direction", "", "deployment_recover_direction is empty. Leave it out to have auto"),
+        ("schema_runner", None, "schema_runner is empty. Leave it out to have host, or set it to one of: host,"),
         (
             "deployment_rehearsal_enabled",
             "",

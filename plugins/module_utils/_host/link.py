@@ -47,8 +47,14 @@ class Link:
 def plan_link(path: str, target: str) -> Link:
     """Return what to do to the link ``path`` so that it points at ``target``, which may be relative to its folder.
 
-    Anything that is there and no link, and a target that is not there, is ``link_refused``.
+    Anything that is there and no link, a target that is not there, and one that names no folder in it is ``link_refused``.
     """
+    if target and os.path.basename(target) in ("", ".", ".."):  # releases/ and the name of a release that there is not
+        raise MigrationError(
+            f"{path} can not point at {target}, which names no release.",
+            "link_refused",
+            "Name a folder, such as releases/1.4.0; an empty name removes the link.",
+        )
     if os.path.lexists(path) and not os.path.islink(path):
         raise MigrationError(
             f"{path} is not a link, so it is left alone.", "link_refused", "Move it away, or name another path for the link."
