@@ -77,3 +77,11 @@ def asked(variables: dict[str, Any]) -> dict[str, Any]:
     text = "".join(str(value) for name, value in sorted(variables.items()) if name.startswith("DBOPS_WORKER_"))
     found: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode(text)))["request"]
     return found
+
+
+def test_what_an_application_may_be_called_becomes_a_name_that_kubernetes_takes(tmp_path: Path) -> None:
+    options = {"application": "Shop_2.eu", "namespace": "a", "image": "shop:1.1", "secret": "s", "labels": {"team": 5}}
+    files = manifests(tmp_path / "rendered", kubernetes=options)
+    hook, job = (yaml.safe_load(files[name])["metadata"] for name in ("helm-hook.yaml", "job.yaml"))
+    assert hook["name"] == "shop-2-eu-upgrade" and job["name"].startswith("shop-2-eu-upgrade-")
+    assert hook["labels"]["team"] == job["labels"]["team"] == "5"

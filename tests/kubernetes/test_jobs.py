@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import Cluster
+from cluster import Cluster, wait_until
 from images import NOWHERE, REPOSITORY
 from stage import Stage
 
@@ -97,6 +97,25 @@ def test_an_image_that_is_not_there_is_known_before_anything_stops(stage: Stage)
     assert run.status == 2 and "did not start" in run.output and "ImagePull" in run.output, run.output
     assert sorted(pod["metadata"]["name"] for pod in stage.pods()) == pods and len(stage.records()) == records
     assert not [job for job in jobs(stage, "info") if "nowhere" in str(job)]
+
+
+@pytest.mark.slow
+def test_a_job_that_somebody_deletes_while_it_migrates_leaves_a_whole_release(stage: Stage) -> None:
+    """The release before, or the new one where the migration was through already; the failure names the Job."""
+    before, there = stage.contents(), {job["metadata"]["name"] for job in jobs(stage, "upgrade")}
+    process = stage.start("dbops.alembic.maintenance_window", release_version="1.2")
+    wait_until(lambda: process.poll() is not None or {job["metadata"]["name"] for job in jobs(stage, "upgrade")} - there)
+    (name,) = {job["metadata"]["name"] for job in jobs(stage, "upgrade")} - there
+    stage.kubectl("delete", "job", name, "--wait=false")
+    output, _none = process.communicate(timeout=600)
+    record = stage.records()[-1]
+    if record["status"] == "finished":
+        assert process.returncode == 0 and stage.serves("1.2"), output
+        assert stage.play("rollback", deployment_rows_given_up=-1).status == 0
+    else:
+        assert (process.returncode, record["status"], record["failure"]["step"]) == (2, "reverted", "upgrading"), output
+        assert f"The Job {name}" in record["failure"]["message"] and "somebody deleted it" in record["failure"]["message"], record
+    assert stage.serves("1.1") and stage.contents() == before
 
 
 @pytest.mark.slow

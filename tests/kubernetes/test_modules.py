@@ -87,6 +87,8 @@ def lab(stage: Stage, tmp_path: Path) -> Lab:
     made = Lab(stage, tmp_path)
     if made.revision == "":
         made.run("alembic_upgrade", job={"image": f"{REPOSITORY}:1.0"}).ok()
+    elif made.revision != BASE:  # a test that failed before this one
+        made.run("alembic_downgrade", revision=BASE, job={"image": f"{REPOSITORY}:broken_migration"}).ok()
     return made
 
 
@@ -113,6 +115,28 @@ def test_a_worker_that_never_ran_has_touched_nothing(lab: Lab, job: dict[str, An
         60,
         "it can not start later",
     )
+
+
+def test_a_python_that_the_image_does_not_have_is_told(lab: Lab) -> None:
+    failed = lab.fails("alembic_upgrade", python="/app/venv/bin/pyhton")
+    assert failed["error_kind"] == "job_failed" and "/app/venv/bin/pyhton" in failed["msg"].partition("Events:")[0], failed["msg"]
+    assert "nothing was touched" in failed["hint"] and "schema_python" in failed["hint"] and lab.revision == BASE
+
+
+def test_a_job_that_is_deleted_while_it_migrates_leaves_no_session_behind(lab: Lab) -> None:
+    """What it had said of its sessions is read from its pod as long as that is there."""
+    database, waits = lab.stage.database, "wait_event_type = 'Lock'"
+    with database.holding("lock table orders"):
+        running = lab.start("alembic_upgrade", lock_timeout=0, statement_timeout=0)
+        wait_until(lambda: database.sessions(waits), what="the migration waits for the table")
+        (job,) = [item["metadata"]["name"] for item in lab.jobs if item["status"].get("active")]
+        lab.stage.kubectl("delete", "job", job, "--wait=false")
+        result = running.outcome(300).result()
+        # A call that begins when Job and pod are both gone knows of no session.
+        assert result["state"] == "unknown" or not database.sessions(waits), result
+    assert result["error_kind"] == "worker_died" and "somebody deleted it" in result["msg"], result["msg"]
+    assert result["state"] in ("from_revision", "unknown") and lab.revision == BASE, result
+    wait_until(lambda: not lab.stage.get("pods", f"--selector=job-name={job}")["items"], what="its pod is gone")
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,17 @@ from typing import Any
 import pytest
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
 from ansible_collections.dbops.alembic.plugins.module_utils._jobs import Unfinished
-from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.cluster import Cluster
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.cluster import Cluster, Refused
 from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.runner import JobBridge
+from ansible_collections.dbops.alembic.plugins.module_utils._worker.pod import frame
+from ansible_collections.dbops.alembic.plugins.module_utils._worker.protocol import PROTOCOL
 
 OPTIONS: dict[str, Any] = {
     "application": "shop", "namespace": "shop", "image": "shop:1", "secret": "s", "secret_key": "url", "deadline": 3600.0,
     "patience": 20.0, "keep_count": 5, "labels": {}, "annotations": {}, "resources": {},
 }  # fmt: skip
 FOLLOW = (2.0, 15.0, 15.0, 15.0)  # the waits of the calls that follow a migration
+MARK = "0f3a9c1d2b4e5f60"
 BEGIN, LATER = "2026-03-01T22:00:00Z", "2026-03-01T22:05:00Z"
 
 
@@ -42,15 +45,23 @@ class Api:
     operation: str = "upgrade"
     #: The pods that are there while the Job ends, when it is deleted.
     ending: list[dict[str, Any]] = field(default_factory=list)
+    #: From when on the Job itself is gone, and from when on its pods are.
+    gone: float | None = None
+    over: float | None = None
+    log: str = ""
     now: float = 0.0
     deleted: int = 0
+    made: int = 0
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
 
     def answer(self, method: str, path: str, body: Any, content_type: str, query: Any) -> str:
         self.deleted += method == "DELETE"
+        self.made += method == "POST"
         name = path.rsplit("/", 1)[-1]
+        if name == "log":
+            return self.log
         if name == "pods":
             return json.dumps({"items": self._pods()})
         if name == "events":
@@ -59,17 +70,22 @@ class Api:
             return json.dumps(
                 {"items": [{"involvedObject": {"name": about}, "reason": reason, "message": text} for reason, text in mine]}
             )
+        if method == "GET" and self.gone is not None and self.now >= self.gone:
+            raise Refused(404, f"{name} not found")
         meta = {
             "name": name,
             "namespace": "shop",
             "creationTimestamp": BEGIN,
             "labels": {"dbops.alembic/operation": self.operation},
+            "annotations": {"dbops.alembic/mark": MARK},
         }
         return json.dumps({"metadata": meta, "spec": {}, "status": self.status})
 
     def _pods(self) -> list[dict[str, Any]]:
         if self.deleted:
             return [self.ending.pop()] if self.ending else []
+        if self.over is not None and self.now >= self.over:
+            return []
         return self.pods if self.now >= self.since else []
 
 
@@ -115,6 +131,19 @@ def test_a_pod_that_begins_while_its_job_is_given_up_is_not_called_one_that_touc
     assert died(api) == "worker_died"
 
 
+@pytest.mark.parametrize("reason", ["StartError", "ContainerCannotRun"])
+def test_a_command_that_the_image_does_not_have_never_ran(reason: str) -> None:
+    found = pod()
+    found["status"] = {
+        "phase": "Failed",
+        "containerStatuses": [{"name": "dbops-worker", "state": {"terminated": {"reason": reason}}}],
+    }
+    found["status"]["containerStatuses"][0]["state"]["terminated"]["message"] = 'exec: "python3": not found'
+    end = followed(Api([found], events=()))[-1]
+    assert isinstance(end, MigrationError) and end.kind == "job_failed" and 'exec: "python3": not found' in end.msg
+    assert end.hint and "nothing was touched" in end.hint and "schema_python" in end.hint and "patience" not in end.hint
+
+
 GONE: list[tuple[tuple[tuple[str, str], ...], dict[str, Any]]] = [
     (
         (("SuccessfulCreate", "Created pod: p"),),
@@ -156,3 +185,46 @@ def test_a_second_pod_is_ended_before_it_begins_and_a_migration_that_has_begun_g
         assert all(isinstance(found, Unfinished) for found in followed(api)) and not api.deleted
     else:
         assert died(api) == "worker_died" and api.deleted == 1
+
+
+def test_a_second_pod_has_ended_before_anybody_looks_where_the_database_stands() -> None:
+    """Else it could go on behind the back of whoever has looked. What it said of its sessions is known to them."""
+    ending = [marked("running", deletionTimestamp=LATER) for _second in range(20)]
+    status = {"startTime": BEGIN, "active": 1}
+    api = Api([pod("q", "waiting", LATER)], events=TWICE, status=status, log=frame(BACKEND, MARK, 0), ending=ending)
+    last = followed(api)[-1]
+    assert last.death.kind == "worker_died" and api.ending == [] and last.journal.backends == [BACKEND]
+
+
+def marked(state: str, **meta: Any) -> dict[str, Any]:
+    """A pod of the Job, which has its labels and annotations."""
+    found = pod(state=state)
+    found["metadata"].update(labels={"dbops.alembic/operation": "upgrade"}, annotations={"dbops.alembic/mark": MARK}, **meta)
+    return found
+
+
+BACKEND = {"event": "backend", "pid": 4711, "started": BEGIN}
+REPLY = {"event": "reply", "ok": True, "protocol": PROTOCOL, "error": None, "facts": {}}
+
+
+def test_what_a_deleted_job_had_said_is_known_to_whoever_looks_after_its_sessions() -> None:
+    """Its pod is still there for a while. The next call makes no Job anew."""
+    api = Api([marked("running")], gone=5.0, over=8.0, log=frame(BACKEND, MARK, 0))
+    assert died(api) == "worker_died" and api.made == 1
+    last = followed(Api([marked("running")], gone=5.0, over=8.0, log=frame(BACKEND, MARK, 0)))[-1]
+    assert last.death.facts["reason"] == "JobGone" and "somebody deleted it" in last.death.msg
+    assert last.journal.backends == [BACKEND]
+
+
+def test_an_answer_of_a_pod_whose_job_was_deleted_counts() -> None:
+    api = Api([marked("running")], gone=0.0, log=frame(BACKEND, MARK, 0) + frame(REPLY, MARK, 1))
+    assert followed(api)[-1].reply["ok"]
+
+
+@pytest.mark.parametrize("state", ["waiting", "running"])
+def test_a_pod_that_does_not_end_after_its_job_was_deleted_is_not_waited_for_for_ever(state: str) -> None:
+    api = Api([marked(state, deletionTimestamp=LATER)], gone=0.0)
+    last = followed(api)[-1]
+    told = last.death if not isinstance(last, MigrationError) else last
+    assert told.kind == ("worker_died" if state == "running" else "job_failed") and "somebody deleted it" in told.msg
+    assert api.now < 60

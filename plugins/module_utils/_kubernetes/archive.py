@@ -87,6 +87,10 @@ class ArchiveBridge(JobBridge):
             )
         return cls(python="", cluster=Cluster.connect(options), options=options)
 
+    @property
+    def program(self) -> str:
+        return "sh; backup_kubernetes_image names another image"
+
     def manifest(self, name: str, request: Mapping[str, Any], mark: str) -> Object:
         options = dict(self.options, url_variable=None)
         variables = {

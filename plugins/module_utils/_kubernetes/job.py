@@ -31,6 +31,8 @@ URL_VARIABLE = "DBOPS_DATABASE_URL"
 PART = 100_000
 #: Seconds before the Job's own deadline at which the worker stops the operation itself, so that its answer is not lost.
 MARGIN = 30.0
+#: Reasons of a container that ended before its command ran: it is not in the image, say.
+NOT_RUN = ("StartError", "ContainerCannotRun")
 START = (
     "import base64,json,os,sys,zlib;"
     "w=''.join(os.environ.pop(n) for n in sorted(os.environ) if n.startswith('DBOPS_WORKER_'));"
@@ -77,13 +79,13 @@ def manifest(name: str, request: Mapping[str, Any], mark: str, python: str, opti
 def job_of(name: str, operation: str, mark: str, options: Mapping[str, Any], pod_spec: Object) -> Object:
     """Return a Job: once, with a deadline."""
     labels = {
-        **(options["labels"] or {}),
+        **_texts(options["labels"]),
         MANAGED: "dbops.alembic",
         APPLICATION: label_value(options["application"]),
         OPERATION: label_value(operation),
         **({DEPLOYMENT: label_value(options["deployment"])} if options.get("deployment") else {}),
     }
-    annotations = {**(options["annotations"] or {}), **({MARK: mark} if mark else {})}
+    annotations = {**_texts(options["annotations"]), **({MARK: mark} if mark else {})}
     meta = {"labels": labels, "annotations": annotations}
     return {
         "apiVersion": "batch/v1",
@@ -95,6 +97,12 @@ def job_of(name: str, operation: str, mark: str, options: Mapping[str, Any], pod
             "template": {"metadata": meta, "spec": pod_spec},
         },
     }
+
+
+def _texts(given: Mapping[str, Any] | None) -> Object:
+    """Return labels or annotations as the API takes them: YAML has made a number or a switch of some texts."""
+    texts = {name: str(value).lower() if isinstance(value, bool) else value for name, value in (given or {}).items()}
+    return {str(name): "" if value is None else str(value) for name, value in texts.items()}
 
 
 def pod_of(container: Object, options: Mapping[str, Any]) -> Object:
@@ -157,8 +165,13 @@ def label_value(text: str) -> str:
 
 def job_name(application: str, operation: str, unique: str) -> str:
     """Return a name for a Job that leaves room for what Kubernetes appends for its pods."""
-    word = re.sub(r"[^a-z0-9-]", "-", f"{application}-{operation}".lower().replace("database_", ""))[:36].strip("-")
+    word = object_name(f"{application}-{operation}".replace("database_", ""), 36)
     return f"{word}-{re.sub(r'[^a-z0-9]', '', unique.lower())[:16]}"
+
+
+def object_name(text: str, longest: int = 63) -> str:
+    """Return a text as the name of an object may be."""
+    return re.sub(r"[^a-z0-9-]", "-", text.lower())[:longest].strip("-")
 
 
 def messages(log: str, mark: str) -> list[Object]:
@@ -189,9 +202,12 @@ def without_frames(log: str, mark: str) -> str:
 
 
 def started(found: Mapping[str, Any] | None) -> bool:
-    """Tell whether the worker's container has ever run."""
+    """Tell whether the worker's container has ever run; one whose command is not in the image ends without that."""
     states = ((found or {}).get("status") or {}).get("containerStatuses") or ()
-    return any("running" in (item.get("state") or {}) or _ended(item) for item in states)
+    ends = [_ended(item) for item in states]
+    return any("running" in (item.get("state") or {}) for item in states) or any(
+        end and end.get("reason") not in NOT_RUN for end in ends
+    )
 
 
 def _ended(status: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -213,6 +229,8 @@ def end_of(job: Mapping[str, Any], found: Mapping[str, Any] | None) -> tuple[str
             return "OOMKilled", "its pod ran out of memory; raise the limit in the option kubernetes.resources"
         if deadline:
             break
+        if ended.get("reason") in NOT_RUN:
+            return str(ended["reason"]), f"its container could not be started: {ended.get('message') or 'nobody says why'}"
         if ended:
             return "Exited", f"its container ended with status {ended.get('exitCode')} ({ended.get('reason')}) and no answer"
     if deadline:

@@ -17,7 +17,7 @@ from .._core.owned import MANIFEST, Found
 from .._errors import MigrationError
 from .._operations import migration_request
 from .._owned import demand, look, read, usable, write
-from .job import START, URL_VARIABLE, container, job_name, job_request, manifest, worker_variables
+from .job import START, URL_VARIABLE, container, job_name, job_request, manifest, object_name, worker_variables
 from .workload import KINDS
 
 Object = Dict[str, Any]
@@ -104,7 +104,7 @@ def _job(request: Object, params: Mapping[str, Any]) -> tuple[str, str]:
 def _helm_hook(request: Object, params: Mapping[str, Any]) -> tuple[str, str]:
     options, python = params["kubernetes"], _python(params)
     hook = {"helm.sh/hook": "pre-install,pre-upgrade", "helm.sh/hook-delete-policy": "before-hook-creation"}
-    found = manifest(f"{options['application']}-upgrade", request, "", python, options)
+    found = manifest(object_name(f"{options['application']}-upgrade"), request, "", python, options)
     found["metadata"]["annotations"] = {**found["metadata"]["annotations"], **hook}
     del found["metadata"]["namespace"]  # a chart's objects live where its release is installed
     return "helm-hook.yaml", _yaml(found).replace("{{", '{{ "{{" }}')

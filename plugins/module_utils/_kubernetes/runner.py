@@ -22,6 +22,7 @@ from .job import (
     APPLICATION,
     MANAGED,
     MARK,
+    NOT_RUN,
     OPERATION,
     answer_left,
     end_of,
@@ -34,7 +35,7 @@ from .job import (
     without_frames,
 )
 from .pods import Problem
-from .waiting import hindrances, is_second, made, newest, ran_after_all
+from .waiting import hindrances, is_second, lingering, made, newest, ran_after_all, remains
 
 #: Seconds between two looks at a Job.
 PAUSE = 0.7
@@ -43,7 +44,7 @@ KEPT = (*MIGRATIONS, "database_snapshot", "archive", "archive_restore")
 #: Seconds that a log may lag behind the end of its pod.
 LATE = 10.0
 #: Seconds for which the pods of a Job that is given up are watched while they end.
-ENDING = 20.0
+ENDING = 60.0
 
 
 @dataclass
@@ -55,6 +56,8 @@ class Seen:
     messages: list[Object] = field(default_factory=list)
     printed: str = ""
     replaced: bool = False
+    #: Somebody deleted the Job; its pod may still be there, and end.
+    gone: bool = False
     #: What keeps its pod from starting, or from being made at all.
     problems: list[Problem] = field(default_factory=list)
 
@@ -81,6 +84,11 @@ class JobBridge(Bridge):
         virtualenv = module.params.get("virtualenv")
         python = module.params.get("python") or (f"{virtualenv}/bin/python" if virtualenv else "")
         return cls(python, module.warn, Cluster.connect(options), options)
+
+    @property
+    def program(self) -> str:
+        """What the image has to have, in words."""
+        return f"{self.python or 'python3'}; the option python, in the roles schema_python, names another one"
 
     @property
     def jobs(self) -> str:
@@ -128,21 +136,11 @@ class JobBridge(Bridge):
                 raise refusal(f"make the Job {name} in {self.options['namespace']}", exc) from exc
 
     def look(self, name: str) -> Seen:
-        """Return how the Job is.
-
-        :raises MigrationError: ``job_unknown``.
-        """
-        job = self.cluster.get(f"{self.jobs}/{name}")
-        if job is None:
-            raise MigrationError(
-                f"The Job {name} is gone from {self.options['namespace']}: somebody deleted it.",
-                "worker_died",
-                "Look with alembic_info where the database stands.",
-                {"reason": "JobGone"},
-            )
-        seen = Seen(job, newest(self.pods(name)))
+        """Return how the Job is, and of one that somebody deleted what is left of it."""
+        job, pod = self.cluster.get(f"{self.jobs}/{name}"), newest(self.pods(name))
+        seen = Seen(job or remains(name, self.options["namespace"], pod), pod, gone=job is None)
         if seen.pod is not None and started(seen.pod):
-            mark = str((job["metadata"].get("annotations") or {}).get(MARK) or "")
+            mark = str((seen.job["metadata"].get("annotations") or {}).get(MARK) or "")
             log = self._log(seen.pod)
             seen.messages, seen.printed = messages(log, mark), without_frames(log, mark)
         return seen
@@ -167,12 +165,13 @@ class JobBridge(Bridge):
                 seen.messages, seen.printed = last.messages, last.printed
             last = seen
             if seen.reply is None and self._must_not_begin(seen):
-                self.delete(name)  # its first pod was deleted; another one must not begin anew by itself
+                # Its first pod was deleted; another must not begin anew, least of all behind who looks where the database stands.
+                seen.messages = [*seen.messages, *self._ends(name)[1]]
                 seen.pod, seen.replaced = None, True
                 yield seen
                 return
             if seen.reply is None:
-                seen.problems = hindrances(self.cluster, seen.job, seen.pod)
+                seen.problems = lingering(seen.pod) if seen.gone else hindrances(self.cluster, seen.job, seen.pod)
             since = {problem.key: since.get(problem.key, self.now()) for problem in seen.problems}
             yield seen
             if seen.reply is not None:
@@ -203,7 +202,7 @@ class JobBridge(Bridge):
         reason, how = self._end(seen)
         begun = bool(seen.problems) and self._gives_up(name)
         ran = begun or seen.replaced or started(seen.pod) or bool(seen.messages) or made(self.cluster, seen.job, seen.pod)
-        how += "; it began at the moment in which it was given up" if begun else ""
+        how += "; it began at the moment in which it was given up" if begun and not seen.gone else ""
         left = answer_left(seen.pod)
         names = [name, *([seen.pod["metadata"]["name"]] if seen.pod else [])]
         facts = {
@@ -216,7 +215,9 @@ class JobBridge(Bridge):
             return MigrationError(f"{left['message']} (The log of the Job {name} is gone.)", left["kind"], None, facts)
         if not ran:
             hint = "The worker never ran, so nothing was touched."
-            if seen.problems:
+            if reason in NOT_RUN:
+                hint += f" The image has to have {self.program}."
+            elif seen.problems:
                 hint += f" It had {self.options['patience']:g} s to start; the option kubernetes.patience gives it more."
             return MigrationError(
                 _with_events(f"The Job {name} in {namespace} did not start: {how}.", facts), "job_failed", hint, facts
@@ -235,18 +236,28 @@ class JobBridge(Bridge):
                 "PodGone",
                 "its pod was deleted, and its log with it; another pod took its place and was ended, but may have begun",
             )
+        if seen.gone:
+            return "JobGone", "somebody deleted it"
         stuck = [(seen.problems[0].reason, "; ".join(problem.text for problem in seen.problems))] if seen.problems else []
         return end_of(seen.job, seen.pod) or next(iter(stuck), ("Unknown", "it gave no answer"))
 
     def _gives_up(self, name: str) -> bool:
-        """Delete a Job that can not start, see its pods end, and tell whether one had begun after all."""
+        """End a Job that can not start, and tell whether one of its pods had begun after all."""
+        return ran_after_all(self.cluster, self.options["namespace"], self._ends(name)[0])
+
+    def _ends(self, name: str) -> tuple[list[Object], list[Object]]:
+        """Delete a Job, see its pods end, and return them as they were seen, and what they said of their sessions."""
         self.delete(name)
-        until, seen = self.now() + ENDING, []  # type: float, list[Object]
+        until, seen, sessions = self.now() + ENDING, [], {}  # type: float, list[Object], dict[str, Object]
         while True:
             pods = self.pods(name)
             seen += pods
+            for pod in pods:  # which may have begun before its status says so
+                mark = str((pod["metadata"].get("annotations") or {}).get(MARK) or "")
+                told = messages(self._log(pod), mark) if mark else []
+                sessions.update((f"{item['pid']} {item['started']}", item) for item in told if item["event"] == "backend")
             if not pods or self.now() > until:
-                return ran_after_all(self.cluster, self.options["namespace"], seen)
+                return seen, list(sessions.values())
             self.sleep(PAUSE)
 
     def delete(self, name: str) -> None:
@@ -287,7 +298,9 @@ class JobBridge(Bridge):
             fresh = [message for message in seen.messages[cursor or 0 :] if message["event"] in PROGRESS]
             waited = until is not None and ((fresh and cursor is not None) or self.now() >= until)
             # While it can not start, the wait goes on in this call: the next one would begin with its patience anew.
-            if waited and seen.reply is None and end_of(seen.job, seen.pod) is None and not seen.problems and not seen.replaced:
+            # So does that of a Job that was deleted: the next one would make it anew.
+            lasts = seen.problems or seen.replaced or seen.gone or end_of(seen.job, seen.pod) is not None
+            if waited and seen.reply is None and not lasts:
                 return Unfinished(job, tuple(fresh), len(seen.messages))
         return self.ended(seen, name)
 

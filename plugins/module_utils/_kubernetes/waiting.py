@@ -29,6 +29,19 @@ def hindrances(cluster: Cluster, job: Object, pod: Object | None) -> list[Proble
     return [] if started(pod) else stuck(pod) or _not_mounted(cluster, pod)
 
 
+def remains(name: str, namespace: str, pod: Object | None) -> dict[str, Any]:
+    """Return a Job that somebody deleted as one that is just being deleted: its pod has the same labels and annotations."""
+    same = {key: ((pod or {}).get("metadata") or {}).get(key) or {} for key in ("labels", "annotations")}
+    return {"metadata": {"name": name, "namespace": namespace, "creationTimestamp": "", "deletionTimestamp": "now", **same}}
+
+
+def lingering(pod: Object | None) -> list[Problem]:
+    """Return that the pod of a Job which was deleted neither runs on nor is gone; what runs may still answer."""
+    if pod is None or (started(pod) and not pod["metadata"].get("deletionTimestamp")):
+        return []
+    return [Problem(pod["metadata"]["name"], "", "JobGone", "its Job was deleted")]
+
+
 def _not_made(cluster: Cluster, job: Object) -> list[Problem]:
     """Return why there is no pod; it is a problem even where nobody says why, or who follows the Job would wait for ever."""
     if (job.get("status") or {}).get("conditions"):
