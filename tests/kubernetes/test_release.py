@@ -110,3 +110,12 @@ def test_a_manifest_of_something_else_and_a_wrong_one_are_told(lab: Lab) -> None
     wrong = lab.manifest("shop:1.1", imagePullPolicy="Sometimes")
     told = lab.play(prepared("1.1", manifest=wrong)).result()
     assert told["error_kind"] == "cluster_refused" and "imagePullPolicy" in told["msg"]
+
+
+def test_a_workload_that_would_keep_the_release_from_its_pods_is_refused_before_anything_stops(lab: Lab) -> None:
+    lab.cluster.kubectl("--namespace", lab.namespace, "rollout", "pause", "deployment/web")
+    told = lab.play(prepared("1.1")).result()
+    assert told["error_kind"] == "options_invalid" and "is paused" in told["msg"] and "kubectl rollout resume" in told["msg"]
+    lab.play(prepared("1.0")).ok()  # nothing is to be rolled out
+    lab.cluster.kubectl("--namespace", lab.namespace, "rollout", "resume", "deployment/web")
+    lab.play(prepared("1.1")).ok()

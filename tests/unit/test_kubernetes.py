@@ -64,6 +64,19 @@ def test_a_name_of_a_job_is_a_name_of_kubernetes() -> None:
     assert job.job_name("shop", "upgrade", "a" * 32) != job.job_name("shop", "upgrade", "b" * 32)
 
 
+def test_what_yaml_has_made_of_a_label_is_a_text_again() -> None:
+    options = {"labels": {"team": 5, "critical": True, "since": 1.5, 7: None}, "annotations": {"owner": "sales"}}
+    found = job.job_of("shop", "upgrade", "", {**options, "application": "shop", "namespace": "shop", "deadline": 60.0}, {})
+    labels = found["metadata"]["labels"]
+    assert {name: labels[name] for name in ("team", "critical", "since", "7")} == {
+        "team": "5",
+        "critical": "true",
+        "since": "1.5",
+        "7": "",
+    }
+    assert found["metadata"]["annotations"] == {"owner": "sales"}
+
+
 @pytest.mark.parametrize(
     ("given", "wanted"),
     [
@@ -135,6 +148,7 @@ FAILED = {"type": "Failed", "status": "True"}
         ([{**FAILED, "reason": "DeadlineExceeded"}], pod(containerStatuses=[KILLED]), "DeadlineExceeded"),
         ([], pod(containerStatuses=[container(state={"terminated": {"reason": "Error", "exitCode": 1}})]), "Exited"),
         ([{**FAILED, "reason": "BackoffLimitExceeded"}], None, "PodGone"),
+        ([], pod(containerStatuses=[container(state={"terminated": {"reason": "StartError", "exitCode": 128}})]), "StartError"),
     ],
 )
 def test_how_a_job_ended(conditions: list[Any], found: dict[str, Any] | None, reason: str | None) -> None:
@@ -316,17 +330,30 @@ PROBED, BARE = ({"spec": {"containers": [{"name": "web", **more}]}} for more in 
         ("Deployment", {"replicas": 4, "strategy": {"rollingUpdate": {"maxUnavailable": 2}}}, PROBED, "lets 2 of 4"),
         ("Deployment", {"strategy": {"type": "Recreate"}}, PROBED, "Recreate"),
         ("Deployment", {"replicas": 3}, BARE, "readinessProbe"),
-        ("Deployment", {"replicas": 3, "paused": True}, PROBED, "it is paused"),
         ("Deployment", {"replicas": 0, "strategy": {"type": "Recreate"}}, BARE, ""),  # nobody is served now either
         ("StatefulSet", {"replicas": 3, "updateStrategy": {"type": "RollingUpdate"}}, PROBED, ""),
         ("StatefulSet", {"replicas": 1}, PROBED, "its only pod"),
         ("StatefulSet", {"replicas": 3, "updateStrategy": {"type": "OnDelete"}}, PROBED, "OnDelete"),
-        ("StatefulSet", {"replicas": 3, "updateStrategy": {"rollingUpdate": {"partition": 2}}}, PROBED, "below 2"),
     ],
 )
 def test_what_a_rollout_would_leave_unanswered(kind: str, spec: dict[str, Any], template: dict[str, Any], told: str) -> None:
     gaps = pods.rollout_gaps({"kind": kind, "spec": spec}, template)
     assert bool(gaps) == bool(told) and told in " ".join(gaps)
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({"paused": True}, "is paused"),
+        ({"updateStrategy": {"rollingUpdate": {"partition": 2}}}, "below 2"),
+        ({"updateStrategy": {"rollingUpdate": {"partition": 0}}}, ""),
+        ({"updateStrategy": {"type": "OnDelete"}}, ""),  # pods that are made anew get the present template
+        ({"paused": False, "strategy": {"rollingUpdate": {"maxSurge": 1}}}, ""),
+    ],
+)
+def test_what_keeps_pods_from_ever_getting_a_release(spec: dict[str, Any], told: str) -> None:
+    found = pods.kept_back({"spec": spec})
+    assert bool(found) == bool(told) and told in found
 
 
 def test_how_long_pods_that_nobody_asks_have_to_run() -> None:

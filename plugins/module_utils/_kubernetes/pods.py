@@ -228,15 +228,25 @@ def _staying(pods: Iterable[Any]) -> list[Object]:
     return [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
 
 
+def kept_back(workload: Object) -> str:
+    """Return why not every pod would ever get another template; empty where they would."""
+    spec = workload["spec"]
+    if spec.get("paused"):
+        return "is paused, so no pod would get the release. Resume it with kubectl rollout resume"
+    partition = ((spec.get("updateStrategy") or {}).get("rollingUpdate") or {}).get("partition") or 0
+    if partition:
+        return f"has a partition, which keeps the pods below {partition} at the former release. Set it to 0"
+    return ""
+
+
 def rollout_gaps(workload: Object, template: Object) -> list[str]:
-    """Return why a rollout of that pod template would leave requests without an answer, or never end; empty when it would not.
+    """Return why a rollout of that pod template would leave requests without an answer; empty when it would not.
 
     Source: the API reference of apps/v1 (a percentage of maxUnavailable is rounded down) and the documentation of probes.
     """
     spec = workload["spec"]
     replicas = spec.get("replicas", 1)
-    found = ["it is paused; resume it"] if spec.get("paused") else []
-    found += _strategy_gaps(spec, replicas, workload.get("kind") == "Deployment")
+    found = _strategy_gaps(spec, replicas, workload.get("kind") == "Deployment")
     if not any(container.get("readinessProbe") for container in template["spec"]["containers"]):
         found.append("no container has a readinessProbe, so a pod gets requests as soon as its process runs")
     return found if replicas else []
@@ -249,9 +259,7 @@ def _strategy_gaps(spec: Mapping[str, Any], replicas: int, surges: bool) -> list
     if kind != "RollingUpdate":
         return [f"its strategy is {kind}; set it to RollingUpdate"]
     if not surges:
-        partition = rolling.get("partition") or 0
-        single = ["its only pod ends before the next one starts; set replicas to 2 at least"] if replicas == 1 else []
-        return single + ([f"its partition keeps the pods below {partition} as they are; set it to 0"] if partition else [])
+        return ["its only pod ends before the next one starts; set replicas to 2 at least"] if replicas == 1 else []
     allowed = rolling.get("maxUnavailable", "25%")
     missing = replicas * int(allowed[:-1]) // 100 if isinstance(allowed, str) else allowed
     return [f"its maxUnavailable {allowed} lets {missing} of {replicas} pods be missing; set it to 0"] if missing else []

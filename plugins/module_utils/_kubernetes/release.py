@@ -15,7 +15,7 @@ from .._argspec import ArgumentSpec
 from .._core.diff import text_diff
 from .._errors import MigrationError
 from .cluster import APPLY_PATCH, JSON_PATCH, Object
-from .pods import MIGRATION, rollout_gaps
+from .pods import MIGRATION, kept_back, rollout_gaps
 from .workload import Workload, _pointer, workload_spec
 
 #: Version → pod template, packed: the manual of a workload should stay readable.
@@ -125,6 +125,9 @@ def run_release(params: Mapping[str, Any], dry: bool = False) -> Object:
             "options_invalid",
             "Give this one another release_version.",
         )
+    hindered = kept_back(shown) if params["state"] == "prepared" and former != version else ""
+    if hindered:
+        raise MigrationError(f"{label} {hindered}.", "options_invalid")
     rest = {name: template for name, template in known.items() if name not in (former, version)}
     releases = {**rest, former: before, version: aimed}
     releases = _kept(releases, params["keep_count"], [*params["protected"], former, version])
