@@ -14,6 +14,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load
+from ansible_collections.dbops.alembic.plugins.module_utils._argspec import kubernetes_spec
 from jinja2.exceptions import UndefinedError
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
@@ -23,6 +24,8 @@ _CHECKED = ("type", "choices", "elements")
 _NOT_EMPTY = {"bool": "false", "float": "0", "int": "0"}
 #: Numbers of which -1 is any number; no other is less than 0.
 ANY = ("deployment_rows_given_up", "fleet_rows_given_up")
+#: Variables whose keys are those of the option ``kubernetes`` of the modules, and which of its numbers are more than 0.
+OF_JOBS, JOB_TIMES = ("schema_kubernetes", "backup_kubernetes"), ("deadline", "patience")
 #: What the roles set themselves, so that a later playbook of the same run, or a cache of facts, still has it.
 RESULTS = (
     *("application_answer", "application_found", "application_problems", "application_serves", "application_stopped"),
@@ -89,7 +92,7 @@ def refusals(given: Mapping[str, Mapping[str, Any]], options: Options | None = N
     known = known_options() if options is None else options
     found: dict[str, list[str]] = {}
     for host, variables in given.items():
-        for message in (*_unknown(variables, known), *_unfit(variables, known)):
+        for message in (*_unknown(variables, known), *_unfit(variables, known), *_of_jobs(variables)):
             found.setdefault(message, []).append(host)
     return [text if len(hosts) == len(given) else f"{text} ({', '.join(hosts)})" for text, hosts in found.items()]
 
@@ -146,6 +149,24 @@ def _unfit(variables: Mapping[str, Any], known: Options) -> Iterator[str]:
         if number < 0 and not (number == -1 and name in ANY):
             least = -1 if name in ANY else 0
             yield f"{name} is {number}, and less than {least} means nothing here. Set it to a number from {least} on."
+
+
+def _of_jobs(variables: Mapping[str, Any]) -> Iterator[str]:
+    """Say which keys of a variable no Job has, and what of them does not fit."""
+    keys: Options = kubernetes_spec().options["kubernetes"]["options"]
+    for name in OF_JOBS:
+        try:
+            given = variables.get(name)
+            given = given if isinstance(given, Mapping) else {}
+            for key in sorted(set(map(str, given)) - set(keys)):
+                near = difflib.get_close_matches(key, keys, 1, _ALIKE)
+                yield f"{name} has the key {key}, which no Job has.{f' Did you mean {near[0]}?' if near else ''}"
+            yield from (f"{name}.{message}" for message in _unfit(given, keys))
+            for key in JOB_TIMES:
+                if key in given and str(given[key]).strip() in ("0", "0.0"):
+                    yield f"{name}.{key} is 0, so that no Job could ever do its work. Set it to a number of seconds."
+        except (AnsibleError, UndefinedError):
+            continue
 
 
 def _bare(value: Any) -> Any:

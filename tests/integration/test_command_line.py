@@ -193,3 +193,31 @@ def test_a_deployment_that_nobody_asks_whether_it_serves_says_so(bare: Stage) ->
     assert "nobody looked whether it serves on shop1, shop2" in run.output, run.output
     again = bare.play("maintenance_window", release_version="1.0")
     assert again.status == 0 and again.result["unasked_hosts"] == [], again.output
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (
+            {"application_kubernetes_namespace": "Shop", "application_kubernetes_name": "deployment/web"},
+            ["application_kubernetes_namespace holds 'Shop'", "application_kubernetes_name holds 'deployment/web'"],
+        ),
+        ({"application_kubernetes_namespace": ""}, ["application_kubernetes_namespace is empty"]),
+        (
+            {"schema_kubernetes": {"secret": ""}, "deployment_record_configmap": "My records"},
+            ["schema_kubernetes names no secret", "deployment_record_configmap holds 'My records'"],
+        ),
+        ({"schema_kubernetes": {"secert": "x", "deadline": 0}}, ["Did you mean secret?", "schema_kubernetes.deadline is 0"]),
+        (
+            {"schema_runner": "host", "backup_kubernetes_claim": "archives", "schema_kubernetes": {}},
+            ["neither schema_kubernetes nor backup_kubernetes names a secret"],
+        ),
+        ({"backup_kubernetes_claim": "Shop archives"}, ["backup_kubernetes_claim holds 'Shop archives'"]),
+    ],
+)
+def test_what_no_cluster_could_do_is_told_without_one(bare: Stage, wrong: dict[str, Any], said: list[str]) -> None:
+    right: dict[str, Any] = {"release_source": "image", "release_image": "shop:1.0", "deployment_record_store": "configmap"}
+    right |= {"application_manager": "kubernetes", "schema_runner": "kubernetes_job", "schema_kubernetes": {"secret": "shop"}}
+    run = bare.play("maintenance_window", release_version="1.0", **{**right, **wrong})
+    assert run.status == 2 and all(text in run.output for text in [*said, "No host was touched"]), run.output
+    assert not (bare.folder / "records").exists() and not list(bare.hosts[0].root.iterdir())

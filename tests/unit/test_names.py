@@ -91,6 +91,8 @@ TAKEN = {
     "file": ("/var/lib/dbops/shop/shop.html",),
     "wheel": ("dist/shop-1.0-py3-none-any.whl", "/x/shop-1.0-py3-none-any.whl"),
     "source": ("dist/shop.tar.gz", "/x/shop-1.0.zip"),
+    "namespace": ("shop", "7", "team-a-shop", "a" * 63),
+    "object": ("web", "shop-archives", "shop.v2", "0", "a" * 253),
     "image": ("shop:1.2", "registry.example/team/shop:1.2", "shop@sha256:" + "0" * 64),
 }
 #: What one kind leaves and others may take.
@@ -132,6 +134,8 @@ LEFT = {
     "file": ("/", "/x/", "x", "/a/../b"),
     "wheel": ("x.tar.gz", "a/", "a/..whl", "../.whl"),
     "source": ("a/", "/"),
+    "namespace": ("Shop", "shop_2", "shop.eu", "-shop", "shop-", "a" * 64, "a/b"),
+    "object": ("Web", "web_1", "deployment/web", "web-", ".web", "a" * 254),
     "image": (":1", "a b", "shop:"),
 }
 
@@ -196,6 +200,7 @@ def variables(**given: Any) -> dict[str, Any]:
 
 
 GIT = {"release_source": "git", "release_archive": "", "release_git_repository": "/srv/git/shop.git"}
+RECORDS = ("deployment_record_namespace", "deployment_record_configmap")
 REFUSED: list[tuple[dict[str, Any], bool, list[str]]] = [
     ({}, True, []),
     ({"release_version": ""}, True, ["release_version"]),
@@ -217,6 +222,11 @@ REFUSED: list[tuple[dict[str, Any], bool, list[str]]] = [
     ({"release_source": "image", "release_image": "shop:", "release_version": ""}, True, ["release_version", "release_image"]),
     ({"release_source": "wheel", "release_wheel": "dist/..whl", "release_archive": "", "release_version": ""}, False, []),
     ({"release_source": "image", "release_image": "shop:", "release_version": "1.0"}, False, ["release_image"]),
+    ({"release_source": "manifest", "release_manifest": {}}, True, ["release_manifest"]),
+    ({"release_source": "manifest", "release_manifest": [{"kind": "Deployment"}]}, True, ["release_manifest"]),
+    ({"release_source": "manifest", "release_manifest": {"kind": "Deployment"}}, True, []),
+    ({"release_source": "manifest", "release_manifest": {}}, False, []),
+    ({"release_source": "image", "release_image": "shop:1", "release_manifest": {}}, True, []),
     ({"application_name": ""}, False, ["application_name"]),
     ({"application_name": "../x"}, False, ["application_name"]),
     ({**GIT, "release_git_reference": "1.0"}, True, []),
@@ -238,6 +248,16 @@ REFUSED: list[tuple[dict[str, Any], bool, list[str]]] = [
     ({"traffic_method": "haproxy", "traffic_haproxy_hosts": []}, False, ["traffic_haproxy_hosts"]),
     ({"traffic_method": "haproxy", "traffic_haproxy_hosts": ["lb1"]}, False, []),
     ({"traffic_method": "none", "traffic_haproxy_hosts": []}, False, []),
+    ({"application_kubernetes_namespace": "", "application_kubernetes_name": "web"}, False, ["application_kubernetes_namespace"]),
+    (
+        {"application_kubernetes_namespace": "shop", "application_kubernetes_name": "deploy/web"},
+        False,
+        ["application_kubernetes_name"],
+    ),
+    ({"application_kubernetes_namespace": "shop", "application_kubernetes_name": "web"}, False, []),
+    ({"deployment_record_namespace": "Ops", "deployment_record_configmap": ""}, False, [*RECORDS]),
+    ({"backup_kubernetes_claim": ""}, False, []),
+    ({"backup_kubernetes_claim": "Shop archives"}, False, ["backup_kubernetes_claim"]),
     ({"health_url": ""}, False, []),
     ({"health_url": "https://user:secret@127.0.0.1:8000/health?a=b"}, False, []),
     ({"health_url": "localhost:8000/health"}, False, ["health_url"]),
@@ -300,5 +320,13 @@ def test_every_playbook_that_stops_hosts_asks_them_before() -> None:
 def test_every_variable_that_a_role_hands_over_has_a_grammar() -> None:
     for role in ("release", "application", "backup", "deployment"):
         handed = yaml.safe_load((ROOT / "roles" / role / "vars" / "main.yml").read_text())[f"_{role}_names"]
-        with_rules = {"release_source", "release_links", "deployment_hooks", "traffic_method", "traffic_haproxy_hosts", *URLS}
+        with_rules = {
+            "release_source",
+            "release_links",
+            "deployment_hooks",
+            "traffic_method",
+            "traffic_haproxy_hosts",
+            "release_manifest",
+            *URLS,
+        }
         assert set(handed) - with_rules <= set(names.VARIABLES), role

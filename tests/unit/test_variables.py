@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleUndefinedVariable
-from ansible_collections.dbops.alembic.plugins.plugin_utils._variables import ANY, RESULTS, ROLES, known_options, refusals
+from ansible_collections.dbops.alembic.plugins.plugin_utils._variables import ANY, OF_JOBS, RESULTS, ROLES, known_options, refusals
 
 KNOWN = known_options()
 
@@ -70,6 +70,35 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one(name: str, meant:
 def test_a_value_that_does_not_fit_is_refused(name: str, value: Any, said: str) -> None:
     (found,) = refusals({"a": {name: value}}, KNOWN)
     assert found.startswith(said)
+
+
+@pytest.mark.parametrize("name", OF_JOBS)
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"secert": "x"}, " has the key secert, which no Job has. Did you mean secret?"),
+        ({"qqq": "x"}, " has the key qqq, which no Job has."),
+        ({"user": "www-data"}, ".user: argument 'user' is of type str and we were unable to convert to int"),
+        ({"deadline": "soon"}, ".deadline: argument"),
+        ({"deadline": 0}, ".deadline is 0, so that no Job could ever do its work."),
+        ({"patience": "0"}, ".patience is 0, so that"),
+        ({"patience": -1}, ".patience is -1"),
+        ({"keep_count": ""}, ".keep_count is empty, which would be 0. Leave it out to have 5"),
+        ({"image_pull_policy": "Sometimes"}, ".image_pull_policy: value of image_pull_policy must be one of"),
+        ({"labels": ["a"]}, ".labels: "),
+    ],
+)
+def test_a_key_that_no_job_has_and_one_that_does_not_fit_are_refused(name: str, value: Any, said: str) -> None:
+    (found,) = refusals({"a": {name: value}}, KNOWN)
+    assert found.startswith(name + said), found
+
+
+def test_what_a_job_has_is_left_alone() -> None:
+    fits = {"secret": "s", "user": "10001", "resources": {"limits": {"cpu": 2}}, "image_pull_secrets": "a,b"}
+    assert (
+        refusals({"a": {"schema_kubernetes": {**fits, "deadline": 60, "service_account": ""}, "backup_kubernetes": {}}}, KNOWN)
+        == []
+    )
 
 
 def test_minus_one_is_any_number_where_the_documentation_says_so() -> None:

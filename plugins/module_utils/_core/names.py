@@ -189,6 +189,20 @@ KINDS = {
         "the path of a file",
         "Name the archive of this release.",
     ),
+    "namespace": Kind(
+        r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?",
+        63,
+        "a namespace of Kubernetes",
+        "lower case letters, digits and -, where it begins and ends with a letter or a digit",
+        "kubectl get namespaces shows those that there are.",
+    ),
+    "object": Kind(
+        r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?",
+        253,
+        "an object of Kubernetes",
+        "lower case letters, digits and . -, where it begins and ends with a letter or a digit",
+        "Name it as kubectl get shows it.",
+    ),
     "address": Kind(
         r"https?://[^\x00-\x20\x7f{}]+",
         2000,
@@ -267,7 +281,7 @@ def refusals(given: Mapping[str, Any]) -> list[str]:
         if variable != "release_version" and not (found and value == given.get("release_version")):  # which is their default
             found += _of_variable(variable, given, source, needed)
     found += _of_links(given.get("release_links")) + _of_services(given) + _of_hooks(given.get("deployment_hooks"))
-    return found + _of_traffic(given)
+    return found + _of_traffic(given) + _of_manifest(given, source)
 
 
 def _of_variable(variable: str, given: Mapping[str, Any], source: str, needed: tuple[str, ...]) -> list[str]:
@@ -320,6 +334,17 @@ def _of_traffic(given: Mapping[str, Any]) -> list[str]:
     return ["traffic_haproxy_hosts is empty, and traffic_method is haproxy. Name the hosts of the inventory where HAProxy runs."]
 
 
+def _of_manifest(given: Mapping[str, Any], source: str) -> list[str]:
+    """Refuse a release that is to come from a manifest, and has none or that of several objects."""
+    manifest = given.get("release_manifest")
+    if source != "manifest" or not given.get("building") or (isinstance(manifest, Mapping) and manifest):
+        return []
+    what = "is empty" if not manifest else f"holds {shown(manifest)}"
+    return [
+        f"release_manifest {what}, and release_source is manifest. Set it to the one manifest of the workload, as a dictionary."
+    ]
+
+
 #: The steps that an operator's own tasks may come before and after.
 _HOOKED = ("deployment", "drain", "stop", "snapshot", "upgrade", "restore", "activate", "start", "undrain", "archive")
 HOOKS = (*(f"{when}_{step}" for when in ("before", "after") for step in _HOOKED), "after_failure")
@@ -327,16 +352,21 @@ HOOKS = (*(f"{when}_{step}" for when in ("before", "after") for step in _HOOKED)
 MARKER = ".dbops-release.json"
 #: Variable → its kind.
 VARIABLES = {
+    "application_kubernetes_name": "object",
+    "application_kubernetes_namespace": "namespace",
     "application_name": "application",
     "application_services": "service",
     "backup_archive_database": "backup",
     "backup_archive_directory": "folder",
     "backup_archive_name": "backup",
+    "backup_kubernetes_claim": "object",
     "backup_restore_id": "record",
     "backup_snapshot_name": "backup",
     "deployment_application_group": "group",
     "deployment_migrator_group": "group",
+    "deployment_record_configmap": "object",
     "deployment_record_directory": "folder",
+    "deployment_record_namespace": "namespace",
     "deployment_report_fetch_directory": "folder",
     "deployment_report_junit_path": "file",
     "deployment_report_metrics_directory": "folder",
@@ -360,11 +390,15 @@ VARIABLES = {
 LISTS = ("application_services", "release_protected")
 #: Variables that hold something in every playbook and role that has them.
 REQUIRED = (
+    "application_kubernetes_name",
+    "application_kubernetes_namespace",
     "application_name",
     "backup_archive_directory",
     "deployment_application_group",
     "deployment_migrator_group",
+    "deployment_record_configmap",
     "deployment_record_directory",
+    "deployment_record_namespace",
     "release_root",
 )
 #: What is a variable of one source only.
