@@ -13,8 +13,9 @@ version_added: 0.1.0
 author:
   - dbops.alembic contributors (@dbops)
 description:
-  - One line for each step, with the hosts that took it, counted, and how long it took; the progress of migrations as they run;
-    failures with their cause; at the end what the deployment came to, the command that is next, and the path of the log.
+  - One line for each step, with the hosts that took it, counted, and how long it took; the progress of migrations, of archives in
+    bytes and of waits as they go on; failures with their cause; at the end what the deployment came to, the command that is next,
+    and the path of the log.
   - Everything that Ansible would print otherwise goes to that log, which only its owner may read.
   - A task that is none of this collection is a line of its own. It suits any playbook.
   - With C(-v) it is Ansible's own output, on the terminal, and no log is written.

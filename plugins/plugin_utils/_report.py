@@ -91,6 +91,7 @@ def view(result: Result) -> dict[str, Any]:
         "revisions_seconds": sum(item["seconds"] or 0 for item in revisions),
         "rows": rows(result),
         "rows_after": any(part(table).get("after") is not None for table in part(result.get("rows")).values()),
+        "rows_gone": any(part(item).get("state") == "put_back" for item in result.get("revisions") or ()),
         "rows_estimated": any(not part(table).get("exact") for table in part(result.get("rows")).values()),
         "run": run(result),
     }

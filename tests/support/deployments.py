@@ -173,9 +173,19 @@ def unhealthy() -> tuple[dict[str, Any], dict[str, Any]]:
     made, more = failed()
     failures = {host: {"pass": "first", "step": "start", "serves": False, "message": UNWELL} for host in ("shop1", "shop2")}
     failure = {"step": "starting", "hosts": ["shop1", "shop2"], "message": f"shop1, shop2: {UNWELL}"}
+    decision = {**made["decision"], "reason": "The upgraded database is swapped for the backup from before the upgrade."}
+    tried = (("first", "starting", 8.0), ("first", "start", 8.1), ("first", "undrain", 18.0), ("first", "done", 18.2))
     return (
-        {**made, "failure": failure, "applied": APPLIED},
-        {**more, "failed": failures, "baseline": True, "rows_written": 3, "rows_after": AFTER},
+        {**made, "failure": failure, "applied": APPLIED, "decision": decision},
+        {
+            **more,
+            "marks": marks(*THERE, *tried, *PUT_BACK),
+            "decision": decision,
+            "failed": failures,
+            "baseline": True,
+            "rows_written": 3,
+            "rows_after": AFTER,
+        },
     )
 
 
@@ -260,6 +270,7 @@ def rolled_back() -> tuple[dict[str, Any], dict[str, Any]]:
         {
             **more,
             "marks": steps,
+            "now": BEGAN + 30.5,
             "reached": reached,
             "failed": failures,
             "found": ["a1"],
