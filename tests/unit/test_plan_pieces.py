@@ -35,6 +35,28 @@ def test_a_text_is_taken_apart_where_that_is_certain(text: str, expected: Any) -
 
 
 @pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("ALTER ROLE web SET search_path = other", True),
+        ("/* a */ create user web", True),
+        ("ALTER DATABASE app SET statement_timeout = 0", True),
+        ("ALTER SYSTEM SET work_mem = '1GB'", True),
+        ("COMMENT ON DATABASE app IS 'ours'", True),
+        ("REVOKE CONNECT ON DATABASE app FROM PUBLIC", True),
+        ("GRANT readers TO web", True),
+        ("DROP OWNED BY web", True),
+        ("GRANT SELECT ON t TO web", False),
+        ("COMMENT ON TABLE t IS 'on database x'", False),
+        ("CREATE USER MAPPING FOR web SERVER s", False),
+        ("ALTER TABLE role ADD a int", False),
+        ("SELECT 'DROP ROLE web'", False),
+    ],
+)
+def test_what_is_of_the_whole_server(statement: str, expected: bool) -> None:
+    assert pieces.is_of_the_server(statement) is expected
+
+
+@pytest.mark.parametrize(
     ("statement", "control", "ends"),
     [
         ("SET LOCAL x = 1", True, False),

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""C10, C14, C16, M03, M04, M06, U08: enums, triggers, views, functions, privileges: the same statement does something else."""
+"""C05, C07, C10, C14, C16, C17, M03, M04, M06, U08: triggers, views, functions …: the same statement does something else."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ SECTION = "Triggers, views and functions"
 ENUMS = "Changing an enum"
 PARTITIONS = "Partitions"
 _UPPER = re.compile(r"\bTO \('(\d{4}-\d\d-\d\d)")
+#: As pg_relation_is_updatable() tells them.
+_WRITES = {"INSERT": 8, "UPDATE": 4, "DELETE": 16}
+_TURNS = re.compile(r"\bON (?:INSERT|UPDATE)\b", re.I)
+_INSTEAD = "INSTEAD OF"
 _FACTS = {
     "trigger": ("definition", "enabled"),
     "function": ("source", "returns", "security_definer", "volatile", "config", "language"),
@@ -28,6 +32,12 @@ def check(seen: Seen) -> Iterator[Finding]:
     for change in seen.changes("type"):
         if change["before"] and change["after"] and change["before"]["labels"]:
             yield from _labels(change["before"], change["after"])
+        if (
+            change["before"]
+            and change["after"]
+            and (change["before"].get("attributes") or None) != (change["after"].get("attributes") or None)
+        ):
+            yield _attributes(change["before"], change["after"])
     for change in seen.changes("trigger", "function", "rule"):
         yield from _behaves(seen, change)
     for change in seen.changes("relation"):
@@ -67,14 +77,42 @@ def _labels(old: Facts, new: Facts) -> Iterator[Finding]:
         )
 
 
+def _attributes(old: Facts, new: Facts) -> Finding:
+    name, shown = plain(old["name"]), ", ".join(new["attributes"] or ())
+    message = f"The type {name} has the attributes {shown} now: old code that writes or reads its values in whole fails."
+    fix = f"Make a type of its own beside {name}, with a column of it, and drop the old one in a later release."
+    return Finding("C05", "breaks", old["name"], message, fix, "Changing a column's type")
+
+
 def _behaves(seen: Seen, change: Facts) -> Iterator[Finding]:
     kind, old, new = change["kind"], change["before"], change["after"]
     entry = new or old
     if kind == "function" and (old is None or new is None):
         return  # a new one disturbs nobody; a dropped one is another rule's
+    if kind == "trigger" and new is None and _stood_in(seen, old):
+        message = f"The trigger {plain(old['name'])} is dropped, which did {_events(old)} on the view {plain(old['table'])}."
+        fix = "Make the trigger that replaces it in the same revision, or drop it when the old code is gone."
+        yield Finding("C17", "breaks", old["table"], message, fix, SECTION)
+        return
     if kind != "function" and not seen.existed(entry["relation"]):
         return
     if old and new and all(old[fact] == new[fact] for fact in _FACTS[kind]):
+        return
+    raising = next((item for item in seen.facts.get("refusing") or () if item["function"] == entry["name"]), None)
+    if kind == "function" and raising:
+        yield _raises(raising)
+        return
+    if (
+        kind == "rule"
+        and old is None
+        and _TURNS.search(str(new["definition"]))
+        and new["relation"] in (seen.facts.get("unique") or ())
+    ):
+        message = (
+            f"The rule {plain(new['name'])} is new: PostgreSQL refuses an INSERT with ON CONFLICT on a table that has a rule for "
+            "INSERT or UPDATE."
+        )
+        yield Finding("C07", "breaks", new["name"], message, "Use a trigger instead, which ON CONFLICT takes.", SECTION)
         return
     refused = refusing.of_change(change, seen.facts["changes"])
     column = _left_out(seen, new, refused.column) if new is not None and refused and refused.column else None
@@ -101,6 +139,38 @@ def _behaves(seen: Seen, change: Facts) -> Iterator[Finding]:
     yield Finding("M04", "may_break", entry["name"], message, "Check that the old code can live with it.", SECTION)
 
 
+def _stood_in(seen: Seen, trigger: Facts) -> bool:
+    """Tell whether a trigger did what the statements on a view say, and neither another one does nor is the view gone."""
+    others = [change["after"] for change in seen.facts["changes"] if change["kind"] == "trigger" and change["after"]]
+    if _INSTEAD not in trigger["definition"] or any(
+        _INSTEAD in each["definition"] and each["table"] == trigger["table"] for each in others
+    ):
+        return False
+    views = [change for change in seen.facts["changes"] if change["kind"] == "relation" and change["before"]]
+    found = next((change for change in views if change["before"]["oid"] == trigger["relation"]), None)
+    if found is None:
+        return True
+    gone = found["after"] is None or found["named"] is not None
+    return not gone and not not_written_any_more(found["before"], found["after"])
+
+
+def _events(trigger: Facts) -> str:
+    return str(trigger["definition"]).partition(f"{_INSTEAD} ")[2].partition(" ON ")[0]
+
+
+def _raises(raising: Facts) -> Finding:
+    function, trigger = plain(raising["function"]), plain(raising["trigger"])
+    rows = "each row" if raising["always"] else "some rows"
+    message = (
+        f"The function {function} raises an exception for {rows} now, and the trigger {trigger} runs it for what old code writes."
+    )
+    if raising["always"]:
+        fix = "Let it only warn until the old code is gone, and declare the revision that refuses contract."
+        return Finding("C16", "breaks", raising["function"], message, fix, SECTION)
+    fix = "Let it correct the row, or only warn, until the old code is gone; or look at what the old code writes, and allow it."
+    return Finding("U08", "unknown", raising["function"], message, fix, SECTION)
+
+
 def _left_out(seen: Seen, trigger: Facts, name: str) -> Facts | None:
     """Return the column of that name, if an INSERT of the old code may leave it out."""
     for column in seen.facts.get("checked") or ():
@@ -116,12 +186,28 @@ def _relation(seen: Seen, old: Facts | None, new: Facts | None) -> Iterator[Find
     if old["query"] and new["query"] and old["query"] != new["query"] and old["name"] == new["name"]:
         message = f"The view {name} has another query: old code may read other rows."
         yield Finding("M04", "may_break", old["name"], message, "Check that the old code can live with it.", SECTION)
+    lost = not_written_any_more(old, new)
+    if lost:
+        told = " and ".join(lost)
+        message = f"The view {name} takes no {told} any more: its query is no longer simple, or the trigger that did it is gone."
+        fix = "Keep the query simple (one table, no DISTINCT, no aggregates), or make an INSTEAD OF trigger in the same revision."
+        yield Finding("C17", "breaks", old["name"], message, fix, SECTION)
+    if old.get("populated") and not new.get("populated") and new["relkind"] == "m":
+        message = f"The materialized view {name} is left without data: every query of the old code that reads it fails."
+        fix = f"Fill it in the same revision: op.execute('REFRESH MATERIALIZED VIEW {name}')."
+        yield Finding("C17", "breaks", old["name"], message, fix, SECTION)
     if old["partition"] and not new["partition"]:
         yield partition_gone(seen, old, "detached")
     if (new["row_security"], new["force_row_security"]) != (old["row_security"], old["force_row_security"]):
         yield _access(old["name"], f"Row security of {name} changes which rows old code sees or may write.")
     if old["acl"] != new["acl"] and not seen.knows_roles:
         yield _access(old["name"], f"The privileges on {name} change: old code may be refused.")
+
+
+def not_written_any_more(old: Facts, new: Facts) -> list[str]:
+    """Return the statements that a view took and takes no more."""
+    gone = int(old.get("writable") or 0) & ~int(new.get("writable") or 0)
+    return [word for word, bit in _WRITES.items() if gone & bit] if old["relkind"] == new["relkind"] == "v" else []
 
 
 def partition_gone(seen: Seen, old: Facts, how: str) -> Finding:

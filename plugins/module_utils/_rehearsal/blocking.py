@@ -24,6 +24,29 @@ def check(seen: Seen) -> Iterator[Finding]:
             if (finding.rule, finding.target) not in told:
                 told.add((finding.rule, finding.target))
                 yield finding
+    for finding in _together(seen):
+        if (finding.rule, finding.target) not in told:
+            yield finding
+
+
+def _together(seen: Seen) -> Iterator[Finding]:
+    """Batches are committed together where they are in one transaction."""
+    rows: dict[tuple[str, str], int] = {}
+    texts: dict[tuple[str, str], list[str]] = {}
+    for statement in seen.statements:
+        for oid in statement["touched"] if statement["transaction"] and statement["affected"] else ():
+            key = (statement["transaction"], oid)
+            rows[key] = rows.get(key, 0) + statement["affected"]
+            texts.setdefault(key, []).append(str(statement["sql"]))
+    for (transaction, oid), count in rows.items():
+        several = texts[(transaction, oid)]
+        if len(several) > 1 and seen.is_large(oid) and not seen.large.is_few(count):
+            table = str(seen.table(oid)["name"])
+            message = (
+                f"{len(several)} statements of one transaction change {count} rows of {plain(table)} or more{_size(seen, oid)}: "
+                f"whoever writes one of them waits until it is committed ({several[0][:100]})."
+            )
+            yield Finding("B02", "blocks", table, message, _BATCHES, "Filling a column", lock="RowExclusive", rows=seen.rows(oid))
 
 
 def _statement(seen: Seen, statement: Facts) -> Iterator[Finding]:
@@ -31,6 +54,8 @@ def _statement(seen: Seen, statement: Facts) -> Iterator[Finding]:
         return  # takes a moment, however large the table is
     rewritten = statement["rewritten"]
     whole = [*statement["written"], *(oid for oid in statement["procedural_writes"] if oid in statement["scanned"])]
+    if statement["affected"] is not None and not seen.large.is_few(statement["affected"]):
+        whole += [oid for oid in statement["touched"] if oid not in whole]
     heavy = {
         oid
         for oid in {*statement["scanned"], *rewritten, *whole}

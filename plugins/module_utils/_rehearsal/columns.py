@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from typing import Iterator
+from typing import Iterator, Mapping
 
 from .._core.plan import Finding
 from .seen import Facts, Seen, is_required, plain
@@ -67,11 +67,21 @@ def _unsigned(old: str, new: str) -> str:
     return "narrower" if how in ("same", "narrower") or (how == "wider" and new.endswith(_UNSIGNED)) else how
 
 
-def change_of_type(old: Facts, new: Facts) -> str:
+def change_of_type(seen: Seen, old: Facts, new: Facts) -> str:
     """Return the :func:`verdict` on a column. SQLite keeps any value in any column, and only prefers an affinity."""
     if "affinity" in old:
         return "same" if old["affinity"] == new["affinity"] else "related"
-    return verdict(old["type"], new["type"])
+    was, now = str(seen.renamed_types.get(old["type"], old["type"])), str(new["type"])
+    bases = seen.facts.get("domains") or {}
+    how = verdict(_base(was, bases), _base(now, bases))
+    return "narrower" if was != now and now in bases and how in ("same", "wider") else how  # a domain may refuse a value
+
+
+def _base(name: str, bases: Mapping[str, str]) -> str:
+    """Return what a domain is made of."""
+    while name in bases:
+        name = bases[name]
+    return name
 
 
 def _numeric(length: int | None, scale: int, limit: int | None, places: int) -> str:
@@ -90,7 +100,7 @@ def check(seen: Seen) -> Iterator[Finding]:
         elif old["relkind"] in "rpf":
             yield from _type(seen, old, new)
             yield from _kind(old, new)
-            yield from _default(old, new)
+            yield from _default(seen, old, new)
             yield from _null(seen, old, new)
 
 
@@ -117,7 +127,7 @@ def _is_new_to_old_code(seen: Seen, new: Facts) -> bool:
 
 
 def _type(seen: Seen, old: Facts, new: Facts) -> Iterator[Finding]:
-    how = change_of_type(old, new)
+    how = change_of_type(seen, old, new)
     name, what = plain(old["name"]), f"from {old.get('declared') or old['type']} to {new.get('declared') or new['type']}"
     fix = (
         "Add a column of the new type, write both, copy in batches (op.execute in an autocommit_block, some "
@@ -148,7 +158,7 @@ def _kind(old: Facts, new: Facts) -> Iterator[Finding]:
         yield Finding("C05", "breaks", old["name"], message, "Use sa.Identity(always=False).", TYPES)
 
 
-def _default(old: Facts, new: Facts) -> Iterator[Finding]:
+def _default(seen: Seen, old: Facts, new: Facts) -> Iterator[Finding]:
     if old["generated"] or new["generated"] or new["identity"]:
         return
     name = plain(old["name"])
@@ -163,7 +173,7 @@ def _default(old: Facts, new: Facts) -> Iterator[Finding]:
             DEFAULTS,
             lock="AccessExclusive",
         )
-    elif had and old["default"] != new["default"]:
+    elif had and seen.with_types_of_today(old["default"]) != new["default"]:
         now = "no default any more" if new["default"] is None else f"the default {new['default']}"
         message = f"The column {name} has {now}: rows that the old code writes get another value."
         yield Finding("M02", "may_break", old["name"], message, "Check that the old code can read and wants that value.", DEFAULTS)
@@ -187,6 +197,8 @@ def required(seen: Seen, column: Facts, what: str) -> Finding:
 
 def _null(seen: Seen, old: Facts, new: Facts) -> Iterator[Finding]:
     name = plain(old["name"])
+    if new["not_null"] and not old["not_null"] and old["oid"] in (seen.facts.get("kept") or ()):
+        return  # a check refused NULL before
     if new["not_null"] and not old["not_null"] and seen.leaves_out(new):
         yield required(seen, new, f"The column {name} becomes NOT NULL")
     elif new["not_null"] and not old["not_null"]:

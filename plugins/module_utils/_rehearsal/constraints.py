@@ -1,7 +1,7 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""C07, C15, M01, M07: what may be written, what ON CONFLICT relies on, and what is found by an index."""
+"""C07, C15, C18, M01, M07: what may be written, what ON CONFLICT relies on, and what is found by an index."""
 
 from __future__ import annotations
 
@@ -42,10 +42,18 @@ def _gone(seen: Seen, entry: Facts) -> bool:
     )
 
 
+def _is_anew(change: Facts) -> bool:
+    """Tell whether it was dropped, and another of its name is made on the same table."""
+    return bool(change["remade"] and change["before"]["relation"] == change["after"]["relation"])
+
+
 def _constraint(seen: Seen, change: Facts, old: Facts | None, new: Facts | None) -> Iterator[Finding]:
     if new is None and old is not None:
         if old["type"] in "pu" and not change["covered"] and not _gone(seen, old):
             yield _unique_gone(old, _WORDS[old["type"]])
+        return
+    if old and new and _is_anew(change) and old["type"] in "pu" and not change["covered"]:
+        yield _unique_gone(old, _WORDS[old["type"]], new)
         return
     if new is None or new["parent"] or not seen.existed(new["relation"]) or (change["covered"] and new["type"] in "pu"):
         return
@@ -57,6 +65,10 @@ def _constraint(seen: Seen, change: Facts, old: Facts | None, new: Facts | None)
     if column is not None and seen.leaves_out(column):
         yield required(seen, column, f"The check {plain(new['name'])} refuses NULL in {plain(column['name'])}")
         return
+    refused = _refused(seen, new)
+    if refused is not None:
+        yield refused
+        return
     yield Finding(
         "M01",
         "may_break",
@@ -66,6 +78,25 @@ def _constraint(seen: Seen, change: Facts, old: Facts | None, new: Facts | None)
         SECTION,
         rows=seen.rows(new["relation"]),
     )
+
+
+def _refused(seen: Seen, new: Facts) -> Finding | None:
+    """Tell what a new check refuses for certain: the defaults of its columns, or rows that are there."""
+    name, table = plain(new["name"]), plain(new["table"])
+    kept = next((each for each in seen.facts["checks"] if each["what"] == "kept" and each["object"] == new["name"]), None)
+    columns = (seen.facts.get("defaults") or {}).get(new["oid"])
+    if columns:
+        message = (
+            f"The check {name} refuses the default of {', '.join(columns)}: an INSERT of the old code that leaves it out fails."
+        )
+        fix = "Change the default in the same revision, or release code that always writes the column first."
+        return Finding("C18", "breaks", new["name"], message, fix, SECTION, rows=seen.rows(new["relation"]))
+    if kept is not None and kept["rows"]:
+        rows = "1000 or more" if kept["rows"] >= 1000 else str(kept["rows"])
+        message = f"{rows} rows of {table} do not meet the check {name}: an UPDATE of the old code of one of them is refused."
+        fix = "Mend these rows in a revision before, in batches, and release code that writes no more of them."
+        return Finding("C18", "breaks", new["name"], message, fix, SECTION, rows=kept["rows"], source="data")
+    return None
 
 
 def _kept_from_null(seen: Seen, new: Facts) -> Facts | None:
@@ -83,6 +114,8 @@ def _is_about_old_columns(seen: Seen, new: Facts) -> bool:
 
 
 def _index(seen: Seen, change: Facts, old: Facts | None, new: Facts | None) -> Iterator[Finding]:
+    if old and new and _is_anew(change) and old["unique"] and not old["constraint"] and not change["covered"]:
+        yield _unique_gone(old, "unique index", new)
     if old is not None and new is None and not old["constraint"] and not change["covered"] and not _gone(seen, old):
         if old["unique"] and old.get("relkind") == "m":
             message = f"The unique index {plain(old['name'])} is dropped, without which no REFRESH … CONCURRENTLY works."
@@ -108,12 +141,13 @@ def _index(seen: Seen, change: Facts, old: Facts | None, new: Facts | None) -> I
         yield Finding("M01", "may_break", new["name"], message, "Release code that keeps to it first.", SECTION)
 
 
-def _unique_gone(old: Facts, what: str) -> Finding:
+def _unique_gone(old: Facts, what: str, new: Facts | None = None) -> Finding:
+    how = f"is made anew as {new['definition']}" if new else "is dropped"
     return Finding(
         "C07",
         "breaks",
         old["name"],
-        f"The {what} {plain(old['name'])} is dropped: an ON CONFLICT of the old code that relies on it fails, and doubles get in.",
+        f"The {what} {plain(old['name'])} {how}: an ON CONFLICT of the old code that relies on it fails, and doubles get in.",
         "Release code that does not rely on it first; drop it in a later revision that is declared contract.",
         "Dropping a constraint",
         lock="AccessExclusive",

@@ -28,6 +28,9 @@ def check(seen: Seen) -> Iterator[Finding]:
         if old["kind"] != "extension" and str(old["name"]).startswith(tuple(f"{schema}." for schema in schemas)):
             continue
         yield from _CHECKS[change["kind"]](seen, old)
+    for name, error in (seen.facts.get("ambiguous") or {}).items():
+        message = f"Another function takes the name of {plain(name)}, and a call of the old code fails: {error.rstrip('.')}."
+        yield Finding("C08", "breaks", name, message, "Give the new function a name of its own.", SECTION)
     for schema in schemas:
         yield Finding(
             "C08",

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Iterator
 
 from .._core.plan import Finding
 from .seen import LOCKS, Facts, Seen, plain
 
+#: What takes nothing from anybody.
+_GIVES = re.compile(r"\s*(?:GRANT|COMMENT|SECURITY\s+LABEL|CREATE)\b", re.I)
 _HINTS = (
     ("cannot run inside a transaction", "Run it inside with op.get_context().autocommit_block()."),
     ("other objects depend on it", "Drop or change first what depends on it, or recreate it in the same revision."),
@@ -20,6 +23,7 @@ _WORDS = {
     "duplicate": "has {rows} groups of rows that are the same",
     "orphan": "has {rows} rows that point to nothing",
     "violation": "has {rows} rows that violate it",
+    "taken": "has {rows} rows with the keys of those that it inserts",
     "rows": "has rows, and the new column would have no value in them",
 }
 UNSEEN = "What no statement shows"
@@ -33,7 +37,15 @@ def check(seen: Seen) -> Iterator[Finding]:
             f"It connects to another database ({', '.join(seen.facts['refused'])}), which was refused; so it was not rehearsed."
         )
         yield Finding("U03", "unknown", seen.revision, message, "Look at it by hand, and allow it with the reason.", DATA)
-    elif error:
+    left_out = [str(statement["sql"]) for statement in seen.statements if statement["left_out"]]
+    if any(not _GIVES.match(text) for text in left_out) or (error and left_out):
+        message = (
+            f"It changes what the whole server shares ({left_out[0][:100]}), which a rehearsal beside the real database must not "
+            f"do, so that was left out{'; what comes after it fails without it' if error else ''}."
+        )
+        fix = "Do such things outside of revisions; or rehearse it on another server (scratch_url), or look by hand, and allow it."
+        yield Finding("U10", "unknown", seen.revision, message, fix, "What no statement shows")
+    elif error and not seen.facts["refused"]:
         told = str(error["message"]).splitlines()[0].rstrip(".")
         hint = next((hint for part, hint in _HINTS if part in str(error["message"])), "Mend the revision.")
         where = "a copy of the file" if seen.whole else "an empty copy of the schema"
@@ -64,8 +76,8 @@ def _indexes(seen: Seen) -> Iterator[Finding]:
 
 def _data(seen: Seen) -> Iterator[Finding]:
     for answer in seen.facts["checks"]:
-        if answer["what"] == "data" or answer["rows"] == 0:
-            continue
+        if answer["what"] in ("data", "kept") or answer["rows"] == 0:
+            continue  # what is kept is not checked, and told with the constraint
         name, table = answer["object"], plain(answer["table"])
         if answer["problem"]:
             message = (

@@ -89,7 +89,7 @@ def losses(seen: Seen) -> list[dict[str, Any]]:
             rows = counted.get(old["name"], _held(seen, old["relation"]))
             if _dropped(change):
                 add(old["name"], "the column is dropped", rows)
-            elif change_of_type(old, new) not in ("same", "wider"):
+            elif change_of_type(seen, old, new) not in ("same", "wider"):
                 add(
                     old["name"], f"its values are converted from {_declared(old)} to {_declared(new)}", _held(seen, old["relation"])
                 )

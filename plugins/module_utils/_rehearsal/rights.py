@@ -1,26 +1,92 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""C13: a role of running code can no longer do what it could."""
+"""C13, C19, M10, U09: a role of running code can no longer do what it could."""
 
 from __future__ import annotations
 
 from typing import Iterator
 
 from .._core.plan import Finding
+from .behaviour import not_written_any_more
 from .seen import Facts, Seen, plain
 
 SECTION = "Privileges and policies"
-_KINDS = {"relation": "", "S": "SEQUENCE ", "function": "FUNCTION ", "schema": "SCHEMA ", "type": "TYPE "}
-_WORDS = {"relation": "", "S": "the sequence ", "function": "the function ", "schema": "the schema ", "type": "the type "}
+_KINDS = {"database": "DATABASE …", "relation": "", "S": "SEQUENCE ", "function": "FUNCTION ", "schema": "SCHEMA ", "type": "TYPE "}
+_WORDS = {
+    "database": "this database",
+    "relation": "",
+    "S": "the sequence ",
+    "function": "the function ",
+    "schema": "the schema ",
+    "type": "the type ",
+}
 
 
 def check(seen: Seen) -> Iterator[Finding]:
     told: dict[tuple[str, str, str], list[Facts]] = {}
-    for item in seen.facts.get("lost") or ():
+    unwritable = {
+        (change["before"]["name"], word)
+        for change in seen.changes("relation")
+        if change["before"] and change["after"]
+        for word in not_written_any_more(change["before"], change["after"])
+    }
+    lost = [item for item in seen.facts.get("lost") or () if not item["whole"]]
+    gone = {(item["role"], item["object"], item["privilege"]) for item in lost}
+    yield from _narrowed(seen, gone)
+    for role, name, value in seen.facts.get("settings") or ():
+        yield _set(seen, role, name, value)
+    for item in seen.facts.get("lacking") or ():
+        yield _lacking(item)
+    for item in lost:
+        if (item["object"], item["privilege"]) in unwritable:
+            continue  # which is told of the view
         told.setdefault((item["role"], item["kind"], item["object"]), []).append(item)
     for (role, kind, name), items in told.items():
         yield _lost(seen, role, kind, name, items)
+
+
+def _narrowed(seen: Seen, gone: set[tuple[str, str, str]]) -> Iterator[Finding]:
+    """Policies with a condition: whether the rows of the old code meet it, only their values and its settings tell."""
+    told: dict[tuple[str, str], list[str]] = {}
+    for item in seen.facts.get("lost") or ():
+        if item["whole"] and (item["role"], item["object"], item["privilege"]) not in gone:
+            told.setdefault((item["role"], item["object"]), []).append(item["privilege"])
+    for (role, name), commands in told.items():
+        shown = ", ".join(commands)
+        message = (
+            f"{shown} of the role {role} on {plain(name)} reach only the rows that a policy permits, where they reached every row."
+        )
+        fix = (
+            f"Look what the policies of {plain(name)} ask for (a setting, a column) and whether the old code gives it; let "
+            "one permit everything until it does (USING (true)), or allow this with the reason."
+        )
+        yield Finding("U09", "unknown", name, message, fix, SECTION)
+
+
+def _set(seen: Seen, role: str, name: str, value: str) -> Finding:
+    """A setting of the database is that of every new session of the old code."""
+    who = f"the role {role}" if role else "the database"
+    schemas = [schema.strip().strip('"') for schema in value.split(",")]
+    breaks = (name == "search_path" and "public" not in schemas) or (
+        name == "default_transaction_read_only" and value.lower() in ("on", "true", "yes", "1")
+    )
+    message = f"Each new session of {who} begins with {name} = {value}: "
+    message += "statements of the old code fail." if breaks else "the same statement of old code may do something else."
+    fix = "Let the new code set it for its own sessions, or do it when the old code is gone."
+    return Finding("C19" if breaks else "M10", "breaks" if breaks else "may_break", seen.revision, message, fix, SECTION)
+
+
+def _lacking(item: Facts) -> Finding:
+    user, role, privilege = plain(item["user"].partition(" ")[2]), item["role"], item["privilege"]
+    what, shown = item["user"].partition(" ")[0], f"{_KINDS[item['kind']]}{plain(item['on'])}"
+    message = (
+        f"The {what} {user} runs with the rights of who uses it, and the role {role} has no {privilege} on "
+        f"{_WORDS[item['kind']]}{plain(item['on'])}: statements of the old code fail."
+    )
+    other = "" if what == "view" else ", or make the function SECURITY DEFINER"
+    fix = f"Grant it in the same revision: op.execute('GRANT {privilege} ON {shown} TO {role}'){other}."
+    return Finding("C13", "breaks", item["object"], message, fix, SECTION)
 
 
 def _lost(seen: Seen, role: str, kind: str, name: str, items: list[Facts]) -> Finding:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Iterator, Mapping
 
@@ -106,6 +107,19 @@ class Seen:
         """Tell whether an INSERT that does not name this column writes NULL: no default and no trigger gives a value."""
         given = column["default"] is not None or column["identity"] or column["generated"]
         return not given and column["table"] not in (self.facts.get("filled") or ())
+
+    @property
+    def renamed_types(self) -> dict[str, str]:
+        """Return what a type was called → what it is called now."""
+        found = [change for change in self.changes("type") if change["before"] and change["after"] and not change["named"]]
+        names = [(change["before"]["name"], change["after"]["name"]) for change in found]
+        return {spelt(old): spelt(new) for old, new in names if old != new for spelt in (str, plain)}
+
+    def with_types_of_today(self, expression: str | None) -> str | None:
+        """Return a default with its casts as the types are called now."""
+        for old, new in self.renamed_types.items():
+            expression = expression and re.sub(rf"::{re.escape(old)}(?![\w.])", f"::{new}", expression)
+        return expression
 
     @property
     def knows_roles(self) -> bool:

@@ -177,6 +177,24 @@ class Session:
         found = self.rows(sql)
         return found[0][0] if found else None
 
+    @contextlib.contextmanager
+    def by_index(self) -> Iterator[None]:
+        """Read no table from end to end where there is an index, since such scans are counted."""
+        self.rows("select set_config('enable_seqscan', 'off', false)")
+        try:
+            yield
+        finally:
+            self.rows("select set_config('enable_seqscan', 'on', false)")
+
+    @contextlib.contextmanager
+    def hurrying(self) -> Iterator[None]:
+        """Wait for no lock meanwhile."""
+        self.rows("select set_config('lock_timeout', '200', false)")
+        try:
+            yield
+        finally:
+            self.rows("select set_config('lock_timeout', '0', false)")
+
     def close(self) -> None:
         with contextlib.suppress(Exception):  # broken already
             drive(self.dialect, self.dbapi.close)

@@ -37,7 +37,8 @@ select c.oid::text, n.nspname || '.' || c.relname, json_build_object(
   'acl', c.relacl::text, 'partition', c.relispartition, 'options', c.reloptions,
   'bound', pg_get_expr(c.relpartbound, c.oid),
   'parent', (select min(i.inhparent)::text from pg_inherits i where i.inhrelid = c.oid and c.relispartition),
-  'query', case when c.relkind in ('v', 'm') then pg_get_viewdef(c.oid) end,
+  'query', case when c.relkind in ('v', 'm') then pg_get_viewdef(c.oid) end, 'populated', c.relispopulated,
+  'writable', case when c.relkind = 'v' then pg_relation_is_updatable(c.oid, true) end,
   'owned', exists (select 1 from pg_depend d where d.objid = c.oid and d.classid = 'pg_class'::regclass
                    and d.refclassid = 'pg_class'::regclass and d.refobjsubid > 0 and d.deptype in ('a', 'i')),
   'identity', exists (select 1 from pg_depend d where d.objid = c.oid and d.classid = 'pg_class'::regclass
@@ -67,7 +68,8 @@ select i.indexrelid::text, n.nspname || '.' || c.relname, json_build_object(
   'table', (select tn.nspname || '.' || t.relname from pg_class t join pg_namespace tn
                                           on tn.oid = t.relnamespace where t.oid = i.indrelid),
   'definition', pg_get_indexdef(i.indexrelid), 'unique', i.indisunique, 'valid', i.indisvalid,
-  'columns', i.indkey::text, 'predicate', pg_get_expr(i.indpred, i.indrelid), 'expressions', i.indexprs is not null,
+  'columns', i.indkey::text, 'keys', (to_jsonb(i) ->> 'indnkeyatts')::int, 'immediate', i.indimmediate,
+  'predicate', pg_get_expr(i.indpred, i.indrelid), 'expressions', i.indexprs is not null,
   'constraint', exists (select 1 from pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x')))::text
 from pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace
 join pg_class r on r.oid = i.indrelid
@@ -113,7 +115,9 @@ where r.rulename <> '_RETURN' and {_OURS} and {{c}}""",
     "extension": "select oid::text, extname::text, json_build_object('version', extversion)::text from pg_extension",
 }
 #: Facts that hold OIDs or depend on who made the object: they are no difference between an object and the same one made anew.
-_NOT_COMPARED = ("relation", "function", "parent", "foreign", "columns", "foreign_columns", "acl", "roles", "language")
+_NOT_COMPARED = (
+    *("relation", "function", "parent", "foreign", "columns", "foreign_columns", "acl", "roles", "language", "populated"),
+)
 _BEFORE_INSERT = re.compile(r"\bBEFORE\b(?:\s+\w+(?:\s+OF\s[^()]*?)?\s+OR)*\s+INSERT\b", re.I)
 _CAST = re.compile(r"\(([a-z_0-9\" ]+)\)::[a-z ]+")  # ALTER COLUMN … TYPE writes casts into what it makes again
 
@@ -242,8 +246,10 @@ def _covered(entry: Entry, others: Catalog, catalog: Catalog) -> bool:
     """Tell whether ``catalog`` has another valid index with the columns of this index or constraint (unique, if it is)."""
     if entry["kind"] == "constraint" and entry["type"] in "pu":
         columns, unique, predicate = [str(number) for number in entry["columns"]], True, None
+        immediate = not entry.get("deferrable")
     elif entry["kind"] == "index" and not entry["expressions"]:
-        columns, unique, predicate = entry["columns"].split(), entry["unique"], entry["predicate"]
+        columns, unique, predicate = _keys(entry), entry["unique"], entry["predicate"]
+        immediate = entry.get("immediate", True)
     else:
         return False
     for other in catalog.about(entry["relation"]) if isinstance(catalog, Traced) else catalog.values():
@@ -251,10 +257,39 @@ def _covered(entry: Entry, others: Catalog, catalog: Catalog) -> bool:
             continue
         if other["oid"] == entry["oid"] or not other["valid"] or other["predicate"] != predicate or other["expressions"]:
             continue
-        there = other["columns"].split()
+        there = _keys(other)
+        if unique and immediate and not other.get("immediate", True):
+            continue  # no ON CONFLICT can rely on one that is checked later
         if (other["unique"] and sorted(there) == sorted(columns)) if unique else there[: len(columns)] == columns:
             return True
     return False
+
+
+def _keys(index: Entry) -> list[str]:
+    """Return the columns of an index without those that it only includes."""
+    return str(index["columns"]).split()[: index.get("keys")]
+
+
+_KEEPS = re.compile(r"^CHECK \(+(?:\"[^\"]+\"|\w+) IS NOT NULL\)+(?: NOT VALID)?$")
+
+
+def kept(base: Catalog, changes: list[dict[str, Any]]) -> list[str]:
+    """Return the changed columns, by OID, that a check kept from being NULL before, of which old code knows."""
+    columns = {change["after"]["oid"] for change in changes if change["kind"] == "column" and change["before"] and change["after"]}
+    found = []
+    for oid in sorted(columns):
+        relation, _slash, number = oid.partition("/")
+        there = base.about(relation) if isinstance(base, Traced) else base.values()
+        checks = (each for each in there if each["kind"] == "constraint" and each["type"] == "c" and each["relation"] == relation)
+        if any(_KEEPS.match(each["definition"]) and each["columns"] == [int(number)] for each in checks):
+            found.append(oid)
+    return found
+
+
+def domains(*catalogs: Catalog) -> dict[str, str]:
+    """Return domain → what it is made of, with and without the schema that a name may go without."""
+    types = [each for catalog in catalogs for (kind, _oid), each in catalog.items() if kind == "type" and each["typtype"] == "d"]
+    return {name: each["base"] for each in types for name in (each["name"], each["name"].partition(".")[2])}
 
 
 def fills(entry: Entry) -> bool:

@@ -41,7 +41,12 @@ _COUNTED = {
 #: Those whose rows go with a row of another one, or with a change of it.
 _WRITTEN = {
     **_COUNTED,
-    "pg_attribute": ("''::text", "t.attrelid", "t.attrelid >= 16384"),
+    # those of a composite type are of no relation that is looked at
+    "pg_attribute": (
+        "''::text",
+        "coalesce((select 0 from pg_class c where c.oid = t.attrelid and c.relkind = 'c'), t.attrelid::bigint)",
+        "t.attrelid >= 16384",
+    ),
     "pg_attrdef": ("''::text", "t.adrelid", "true"),
     "pg_index": ("''::text", "t.indrelid", "t.indrelid >= 16384"),
 }

@@ -6,16 +6,21 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import AbstractSet, Any
 
 from ..failure import describe
-from ..server import MYSQL
+from ..server import MYSQL, literal
 from .access import Access, Session, quoted
 from .catalog import Catalog
 
 #: More than this is not counted.
 MOST = 1000
-_CHECK = re.compile(r"^CHECK \((.*)\)(?: NO INHERIT)?$", re.S)
+_INSERT = re.compile(
+    r'INSERT\s+INTO\s+(?P<table>[\w."]+)\s*(?:\((?P<columns>[^()]*)\))?\s*(?:OVERRIDING\s+\w+\s+VALUE\s+)?VALUES\b', re.I
+)
+#: What such an INSERT may leave out on the real rows.
+_PERHAPS = re.compile(r"\bON\s+CONFLICT\b|\bSELECT\b", re.I)
+_CHECK = re.compile(r"^CHECK \((.*)\)(?: NO INHERIT)?(?: NOT VALID)?$", re.S)
 
 
 class Checks:
@@ -30,13 +35,26 @@ class Checks:
         self.mark = "`" if access.dialect.name in MYSQL else '"'
         self.touched: set[str] = set()  # tables whose rows a pending revision changes
 
-    def of(self, changes: list[dict[str, Any]], statements: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return what the real rows say to these changes, in the order of the changes."""
+    def of(
+        self,
+        changes: list[dict[str, Any]],
+        statements: list[dict[str, Any]],
+        copy: Session | None = None,
+        borrowed: AbstractSet[str] = frozenset(),
+    ) -> list[dict[str, Any]]:
+        """Return what the real rows say to these changes, in the order of the changes.
+
+        :param copy: what the revision has written is there; PostgreSQL only.
+        :param borrowed: tables of which rows of the real database are there too.
+        """
         for statement in statements:
             if statement["writes"] in ("update", "delete", "merge"):
                 self.touched |= set(statement["locks"])
             self.touched |= {*statement["procedural_writes"], *statement["touched"]}
         questions = [question for change in changes for question in self._questions(change)]
+        if copy is not None:
+            questions += [question for statement in statements for question in self._taken(copy, statement, borrowed)]
+            questions = list({(each["what"], each["object"], each["table"]): each for each in questions}.values())
         if not questions:
             return []
         with self.access.connect(self.database, "rehearsal: checks", reading=True).closing() as session:
@@ -88,6 +106,54 @@ class Checks:
         name = (after or before)["name"]
         return [{"what": what, "object": name, "table": table["name"], "relation": str(relation), "sql": sql}]
 
+    def _taken(self, copy: Session, statement: dict[str, Any], borrowed: AbstractSet[str]) -> list[dict[str, Any]]:
+        """Return whether rows with the keys of those that a plain INSERT has written are there already."""
+        match = _INSERT.match(statement["sql"])
+        if match is None or _PERHAPS.search(statement["sql"]):
+            return []
+        named, listed = match.group("table").replace('"', ""), match.group("columns")
+        given = {name.strip().strip('"') for name in listed.split(",")} if listed else None
+        found = []
+        for entry in self._uniques(named, statement["locks"]):
+            table = self.base[("relation", entry["relation"])]
+            if table["name"] in borrowed:
+                continue
+            columns = [
+                self.base[("column", f"{entry['relation']}/{number}")] for number in entry["columns"].split()[: entry["keys"]]
+            ]
+            if given is not None and any(column["column"] not in given for column in columns):
+                continue  # the default of a column is another one each time, or no statement of this kind could run twice
+            names = ", ".join(self._quoted(column["column"]) for column in columns)
+            query = f"select {names} from {self._qualified(table)} order by {names} limit {MOST}"
+            with copy.by_index():
+                rows = copy.rows(f"select jsonb_agg(to_jsonb(s))::text from ({query}) s")
+            if not rows or not rows[0][0]:
+                continue
+            types = ", ".join(f"{self._quoted(column['column'])} {column['type']}" for column in columns)
+            there = f"jsonb_to_recordset({literal(str(rows[0][0]))}::jsonb) as x({types})"
+            same = " and ".join(f"t.{self._quoted(column['column'])} = x.{self._quoted(column['column'])}" for column in columns)
+            sql = f"select count(*) from {there} where exists (select from {self._qualified(table)} t where {same})"
+            told = {"what": "taken", "object": entry["name"], "table": table["name"], "relation": entry["relation"], "sql": sql}
+            found.append(told)
+        return found
+
+    def _uniques(self, name: str, locks: AbstractSet[str]) -> list[dict[str, Any]]:
+        """Return the unique indexes of columns that the table of this name has which was locked for the statement."""
+        tables = {
+            each["oid"]
+            for (kind, _oid), each in self.base.items()
+            if kind == "relation"
+            and each["oid"] in locks
+            and each["relkind"] in "rp"
+            and name in (each["name"], each["name"].partition(".")[2])
+        }
+        return [
+            each
+            for (kind, _oid), each in self.base.items()
+            if kind == "index" and each["relation"] in tables and each["unique"] and each["valid"]
+            if not each["expressions"] and each["predicate"] is None and each.get("keys") and len(tables) == 1
+        ]
+
     def _column(self, table: str, before: Any, after: Any) -> tuple[str, str] | None:
         if after is None:
             return "data", f"select count({self._quoted(before['column'])}) from {table}" if self._known(
@@ -102,17 +168,20 @@ class Checks:
         return None
 
     def _constraint(self, table: str, before: Any, after: Any) -> tuple[str, str] | None:
-        if after is None or not after["valid"] or (before is not None and before["valid"]):
+        if after is None or (before is not None and before["valid"]) or (before is not None and not after["valid"]):
             return None
         columns = self._names(after["relation"], after["columns"])
         if columns is None:
+            return None
+        if not after["valid"] and after["type"] != "c":
             return None
         if after["type"] in "pu":
             return "duplicate", _duplicates(table, columns, None)
         if after["type"] == "f":
             return self._orphans(table, columns, after)
         match = _CHECK.match(after["definition"]) if after["type"] == "c" else None
-        return ("violation", _counted(f"select 1 from {table} where not ({match.group(1)})")) if match else None
+        what = "violation" if after["valid"] else "kept"
+        return (what, _counted(f"select 1 from {table} where not ({match.group(1)})")) if match else None
 
     def _orphans(self, table: str, columns: list[str], after: Any) -> tuple[str, str] | None:
         other, keys = self.base.get(("relation", after["foreign"])), self._names(after["foreign"], after["foreign_columns"])

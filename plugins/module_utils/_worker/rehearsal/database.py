@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..failure import Failure
-from . import back, catalog, refusing, replay, rights
+from . import back, catalog, lacking, refusing, replay, rights
 from .checks import Checks
 from .kinds import KINDS
 from .looked import Looked
@@ -44,6 +44,7 @@ class Database:
         self.real: Real | None = None
         self.held: rights.Rights = {}  # what old code may do that it could do before
         self.now: rights.Rights = {}
+        self.settings: dict[tuple[str, str], str] = {}
         self.today: str | None = None
         self.standing: dict[str, Any] | None = None
 
@@ -119,18 +120,29 @@ class Database:
             changes = catalog.changes(self.states[0], before, after)
             report = self.report(step, changes)
             report["broken"] = replay.problems(session, self.observed) if self.observed else {}
+            if self.dialect == "postgresql":
+                report["defaults"] = replay.defaults(session, changes, after)
             if self.roles is not None:
                 self._compare_rights(session, self.roles, report, before, after)
         self.observed = [text for text in self.observed if text not in report["broken"]]
-        if self.standing is None or any(kind in ("trigger", "relation") for kind, _oid in catalog.differing(before, after)):
+        if self.standing is None or any(
+            kind in ("trigger", "relation", "index") for kind, _oid in catalog.differing(before, after)
+        ):
             self.standing = _standing(after)
         report.update(self.standing, checked=catalog.checked(changes, after))
+        report["refusing"] = refusing.of_functions(changes, (each for (kind, _oid), each in after.items() if kind == "trigger"))
+        if self.dialect == "postgresql" and any(change["kind"] == "column" for change in changes):
+            report.update(kept=catalog.kept(self.states[0], changes), domains=catalog.domains(before, after))
         self.states.append(after)
         self.reports.append(report)
         if not self.scratch.renews:
             report["downgrade"] = back.aside(self, step, after)
         if self.request.get("data_checks", True) and not self.kind.rows:
-            report["checks"] = self.asked.of(changes, step.watch.statements)
+            with self.scratch.session() as session:
+                copy = session if self.dialect == "postgresql" else None
+                report["checks"] = self.asked.of(
+                    changes, step.watch.statements, copy, self.real.borrowed if self.real else frozenset()
+                )
         return after
 
     def _compare_rights(
@@ -149,7 +161,18 @@ class Database:
             lost = [each for each in found if each["kind"] != "S" or not _is_of_identity(after, each["object"])]
             self.held = {key: what for key, what in now.items() if key in self.held}  # what is new, old code can not use
             self.now = now
-        report.update(roles=roles.names, lost=lost, calls=replay.calls(session, report["changes"]), today=self.today)
+        settings = rights.settings(session)
+        report["settings"] = [[*key, value] for key, value in settings.items() if self.settings.get(key) != value]
+        self.settings = settings
+        lacking_now = lacking.found(session, report["changes"], before, after, now)
+        report.update(
+            roles=roles.names,
+            lost=lost,
+            lacking=lacking_now,
+            calls=replay.calls(session, report["changes"]),
+            ambiguous=replay.ambiguous(session, report["changes"], after),
+            today=self.today,
+        )
 
     def _observed(self) -> list[str]:
         """Return the statements of running code that work on the copy as it is now."""
@@ -178,6 +201,7 @@ class Database:
             found = rights.roles(original, self.request.get("application_roles") or [])
         with self.scratch.session() as session:
             held = rights.Held(session, found)
+            self.settings = rights.settings(session)
             self.today = session.value("select current_date::text")
         self.held = self.now = held.rights
         return held
@@ -198,8 +222,9 @@ def real_of(looked: Looked, request: dict[str, Any]) -> Real | None:
 
 
 def _standing(after: catalog.Catalog) -> dict[str, Any]:
-    """Return the tables whose rows a trigger fills, and the parents of DEFAULT partitions."""
+    """Return the tables whose rows a trigger fills, and the parents of DEFAULT partitions, and the tables with a unique index."""
     triggers = [each for (kind, _oid), each in after.items() if kind == "trigger"]
+    uniques = [each for (kind, _oid), each in after.items() if kind == "index" and each["unique"]]
     tables = [each for (kind, _oid), each in after.items() if kind == "relation"]
     sources = {str(each["oid"]): str(each.get("raises") or "") for (kind, _oid), each in after.items() if kind == "function"}
     return {
@@ -210,6 +235,7 @@ def _standing(after: catalog.Catalog) -> dict[str, Any]:
                 if catalog.fills(each) and not refusing.only_refuses(sources.get(str(each.get("function"))))
             }
         ),
+        "unique": sorted({each["relation"] for each in uniques}),
         "default_partitions": [each["parent"] for each in tables if each.get("bound") == "DEFAULT"],
     }
 

@@ -22,6 +22,20 @@ _CONTROL = re.compile(
 _ENDS = re.compile(r"^(?:COMMIT|ROLLBACK(?!\s+(?:(?:WORK|TRANSACTION)\s+)?TO\b)|ABORT|END|PREPARE\s+TRANSACTION)\b", re.I)
 
 
+#: What is no part of one database. PostgreSQL manual, "SQL Commands".
+_SERVER = re.compile(
+    r"^(?:(?:CREATE|ALTER|DROP)\s+(?:ROLE|USER(?!\s+MAPPING)|GROUP|DATABASE|TABLESPACE|SUBSCRIPTION)\b|ALTER\s+SYSTEM\b"
+    r"|(?:COMMENT|SECURITY\s+LABEL)\b.*?\bON\s+(?:DATABASE|ROLE|TABLESPACE)\b|(?:GRANT|REVOKE)\b.*?\bON\s+(?:DATABASE|TABLESPACE|PARAMETER)\b"
+    r"|(?:GRANT|REVOKE)\s+(?!.*\sON\s).*\s(?:TO|FROM)\s|(?:DROP|REASSIGN)\s+OWNED\b)",
+    re.I | re.S,
+)
+
+
+def is_of_the_server(statement: str) -> bool:
+    """Tell whether a statement changes what all databases of a PostgreSQL server share."""
+    return bool(_SERVER.match(COMMENTS.sub("", statement)))
+
+
 def split(text: str) -> list[str]:
     """Return the statements of ``text``; one that can not be taken apart for sure is returned whole."""
     if ";" not in text or _UNQUOTED_BODY.search(text):

@@ -42,6 +42,7 @@ class Real:
     def __init__(self, connect: Callable[[], Session], sizes: Mapping[str, Any], seconds: float, answers: bool) -> None:
         self.connect, self.sizes, self.seconds, self.answers = connect, sizes, seconds, answers
         self._session: Session | None = None
+        self.borrowed: set[str] = set()  # tables of which rows were put into the copy
 
     @property
     def session(self) -> Session:
@@ -91,7 +92,14 @@ class Real:
         if rows is None or every is None:
             return None
         touched = sum(float(below.get("Plan Rows") or 0) for below in change.get("Plans") or ())
-        return round(int(rows) * min(1.0, touched / max(1.0, float(every.get("Plan Rows") or 0))))
+        share = round(int(rows) * min(1.0, touched / max(1.0, float(every.get("Plan Rows") or 0))))
+        return min([share, *_limits(change)])
+
+    def row(self, schema: str, table: str, keys: Mapping[str, str]) -> str | None:
+        """Return the one row with these keys as JSON."""
+        there = " and ".join(f"t.{quoted(name)} = {server.literal(value)}" for name, value in keys.items())
+        rows = self._run(f"select to_jsonb(t)::text from {quoted(schema)}.{quoted(table)} t where {there} limit 2", None)
+        return str(rows[0][0]) if self.answers and rows and len(rows) == 1 else None
 
     def estimate(self, statement: str) -> dict[str, Any] | None:
         """Return how many ``rows`` an UPDATE or DELETE changes, and which tables a statement ``scans`` from end to end.
@@ -135,6 +143,16 @@ def _changing(node: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if node.get("Node Type") == "ModifyTable":
         return node
     return next((found for below in node.get("Plans") or () for found in [_changing(below)] if found), None)
+
+
+def _limits(node: Mapping[str, Any]) -> Iterator[int]:
+    """Yield how many rows a LIMIT lets through that decides which rows are changed."""
+    for below in node.get("Plans") or ():
+        if below.get("Parent Relationship") in ("InitPlan", "SubPlan"):
+            continue
+        if below.get("Node Type") == "Limit":
+            yield round(float(below.get("Plan Rows") or 0))
+        yield from _limits(below)
 
 
 def _scanned(node: Mapping[str, Any]) -> Iterator[str]:

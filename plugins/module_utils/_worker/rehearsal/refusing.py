@@ -52,6 +52,22 @@ def only_refuses(body: str | None) -> bool:
     return bool(_RAISES.search(text)) and not _GIVES.search(text)
 
 
+def of_functions(changes: Iterable[Mapping[str, Any]], triggers: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the triggers whose function raises exceptions since it was changed, with its name and which rows they refuse."""
+    bodies = {}
+    for change in changes:
+        old, new = change["before"], change["after"]
+        if change["kind"] == "function" and old and new and new.get("raises") and new["raises"] != old.get("raises"):
+            bodies[str(new["oid"])] = new
+    found = []
+    for trigger in triggers:
+        function = bodies.get(str(trigger.get("function")))
+        refused = refusal(str(trigger["definition"]), str(function["raises"])) if function else None
+        if function and refused:
+            found.append({"function": function["name"], "trigger": trigger["name"], "always": refused.always})
+    return found
+
+
 def of_change(change: Mapping[str, Any], changes: Iterable[Mapping[str, Any]]) -> Refusal | None:
     """Return which rows a new or changed trigger refuses; its function is one of this revision's, or another matter."""
     trigger = change["after"]

@@ -9,12 +9,16 @@ They are planned and not run. A plan is wanted, since only planning looks for th
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import Any
 
 from ..failure import Failure, describe
 from .access import Session, quoted
+from .catalog import Catalog
 
 _NAME = "dbops_replay"
+_CHECK = re.compile(r"^CHECK \((.*)\)(?: NO INHERIT)?(?: NOT VALID)?$", re.S)
+_AMBIGUOUS = "42725"  # ambiguous_function
 _EXTENSION = """
 select n.nspname::text from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_stat_statements'"""
 #: What asks for the catalogue or for settings comes from drivers and tools, ours among them, and not from running code.
@@ -86,3 +90,52 @@ def calls(session: Session, changes: list[dict[str, Any]]) -> dict[str, str | No
         with contextlib.suppress(Exception):  # it was not even prepared
             session.rows(f"deallocate {_NAME}")
     return found
+
+
+def ambiguous(session: Session, changes: list[dict[str, Any]], after: Catalog) -> dict[str, str]:
+    """Return functions beside which another of their name was made → why a call with plain values fails since then."""
+    new = {change["after"]["name"] for change in changes if change["kind"] == "function" and not change["before"]}
+    if not new:
+        return {}
+    found: dict[str, str] = {}
+    beside = {name.split("(")[0] for name in new}
+    for (kind, _oid), entry in after.items():
+        if kind != "function" or entry["name"].split("(")[0] not in beside or entry["name"] in new or entry["procedure"]:
+            continue
+        schema, name = entry["name"].split("(")[0].split(".", 1)
+        values = [_value(each) for each in str(entry["arguments"]).split(", ") if each]
+        try:
+            session.rows(f"prepare {_NAME} as select {quoted(schema)}.{quoted(name)}({', '.join(values)})")
+        except Exception as exc:
+            if _AMBIGUOUS in (getattr(exc, "pgcode", None), getattr(exc, "sqlstate", None)):
+                found[entry["name"]] = describe(exc)["message"].splitlines()[0]
+        with contextlib.suppress(Exception):  # it was not even prepared
+            session.rows(f"deallocate {_NAME}")
+    return found
+
+
+def defaults(session: Session, changes: list[dict[str, Any]], after: Catalog) -> dict[str, list[str]]:
+    """Return new checks, by OID, that the defaults of their columns do not meet → these columns."""
+    found = {}
+    for change in changes:
+        new = change["after"]
+        match = _CHECK.match(new["definition"]) if change["kind"] == "constraint" and new and new["type"] == "c" else None
+        keys = [("column", f"{new['relation']}/{number}") for number in new["columns"] or ()] if match else []
+        columns = [after[key] for key in keys if key in after]
+        given = [column for column in columns if column["default"] is not None and not column["generated"]]
+        if not match or not given or len(columns) < len(keys) or any("nextval(" in column["default"] for column in given):
+            continue
+        values = ", ".join(
+            f"({each['default'] if each in given else 'null'})::{each['type']} as {quoted(each['column'])}" for each in columns
+        )
+        with contextlib.suppress(Exception):  # a column that is named as of its table
+            if session.value(f"select ({match.group(1)}) from (select {values}) {quoted('row')}") is False:
+                found[new["oid"]] = [str(each["name"]) for each in given]
+    return found
+
+
+def _value(kind: str) -> str:
+    """Return a value as code writes it that has no need to name its type."""
+    if kind in ("smallint", "integer", "bigint", "numeric", "real", "double precision"):
+        return "1"
+    return "null" if kind in ("text", "character varying", "date", "json", "jsonb", "uuid") else f"null::{kind}"

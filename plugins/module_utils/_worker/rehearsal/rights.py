@@ -37,13 +37,39 @@ _BLOCKED = """c.relrowsecurity and not r.rolbypassrls
     and not exists (select from pg_policy p where p.polrelid = c.oid and p.polpermissive and p.polcmd in ('*', '{command}')
       and (p.polroles = '{{{{0}}}}'
            or exists (select from unnest(p.polroles) m where m <> 0 and pg_has_role(r.oid, m, 'USAGE'))))"""
-_BY_COLUMN = (("SELECT", "r"), ("INSERT", "a"), ("UPDATE", "w"))
+#: A command reaches every row where no policy narrows it. PostgreSQL manual, "Row Security Policies".
+WHOLE = "every row of "
+_NARROWED = """c.relrowsecurity and not r.rolbypassrls and (c.relforcerowsecurity or not pg_has_role(r.oid, c.relowner, 'USAGE'))
+    and (not exists (select from pg_policy p where p.polpermissive and {of} and {all})
+         or exists (select from pg_policy p where not p.polpermissive and {of} and not {all}))"""
+_OF = """p.polrelid = c.oid and p.polcmd in ('*', '{command}') and (p.polroles = '{{{{0}}}}'
+         or exists (select from unnest(p.polroles) m where m <> 0 and pg_has_role(r.oid, m, 'USAGE')))"""
+_USING = "coalesce(pg_get_expr(p.polqual, p.polrelid), 'true') = 'true'"
+_CHECKED = "coalesce(pg_get_expr(p.polwithcheck, p.polrelid), pg_get_expr(p.polqual, p.polrelid), 'true') = 'true'"
+_ALL = {"r": f"({_USING})", "a": f"({_CHECKED})", "w": f"({_USING} and {_CHECKED})", "d": f"({_USING})"}
+_BY_COLUMN = (("SELECT", "r", 0), ("INSERT", "a", 8), ("UPDATE", "w", 4))
+#: A right to write to what can not be written is none. The bits are those of pg_relation_is_updatable().
+_WRITABLE = "(c.relkind not in ('v', 'm') or pg_relation_is_updatable(c.oid, true) & {bit} = {bit})"
 _RELATIONS = (
     "select r.rolname::text, c.relkind::text, n.nspname || '.' || c.relname, json_build_object("
     + ", ".join(
-        f"'{name}', " + _COLUMNS.format(privilege=name, blocked=_BLOCKED.format(command=command)) for name, command in _BY_COLUMN
+        f"'{name}', case when {_WRITABLE.format(bit=bit)} then"
+        + _COLUMNS.format(privilege=name, blocked=_BLOCKED.format(command=command))
+        + " end"
+        for name, command, bit in _BY_COLUMN
     )
-    + ", 'DELETE', case when has_table_privilege(r.oid, c.oid, 'DELETE') and not ("
+    + "".join(
+        f", '{WHOLE}{name}', case when {held} and {_WRITABLE.format(bit=bit)} and not ("
+        + _NARROWED.format(of=_OF.format(command=command), all=_ALL[command])
+        + ") then '[]'::json end"
+        for name, command, bit, held in (
+            ("SELECT", "r", 0, "has_any_column_privilege(r.oid, c.oid, 'SELECT')"),
+            ("INSERT", "a", 8, "has_any_column_privilege(r.oid, c.oid, 'INSERT')"),
+            ("UPDATE", "w", 4, "has_any_column_privilege(r.oid, c.oid, 'UPDATE')"),
+            ("DELETE", "d", 16, "has_table_privilege(r.oid, c.oid, 'DELETE')"),
+        )
+    )
+    + f", 'DELETE', case when {_WRITABLE.format(bit=16)} and has_table_privilege(r.oid, c.oid, 'DELETE') and not ("
     + _BLOCKED.format(command="d")
     + """) then '[]'::json end)::text
 from pg_class c join pg_namespace n on n.oid = c.relnamespace cross join pg_roles r
@@ -70,12 +96,28 @@ union all
 select r.rolname::text, 'type', n.nspname || '.' || t.typname,
   json_build_object('USAGE', case when has_type_privilege(r.oid, t.oid, 'USAGE') then '[]'::json end)::text
 from pg_type t join pg_namespace n on n.oid = t.typnamespace cross join pg_roles r
-where t.typtype in ('e', 'd') and r.rolname = any({{roles}}) and {_OURS}"""
+where t.typtype in ('e', 'd') and r.rolname = any({{roles}}) and {_OURS}
+union all
+select r.rolname::text, 'database', '', json_build_object(
+  'CONNECT', case when has_database_privilege(r.oid, current_database(), 'CONNECT') then '[]'::json end)::text
+from pg_roles r where r.rolname = any({{roles}})"""
 
 #: Which roles there are, what they are, and who is a member of whom.
 _ROLES_MARK = """
 select md5((select string_agg(r::text, ' ' order by r.oid) from pg_roles r)
+           || (select coalesce(d.datacl::text, '') from pg_database d where d.datname = current_database())
            || coalesce((select string_agg(m::text, ' ' order by m.roleid, m.member) from pg_auth_members m), ''))"""
+
+
+_SETTINGS = """
+select coalesce(r.rolname, '')::text, split_part(c, '=', 1), substr(c, strpos(c, '=') + 1)
+from pg_db_role_setting s left join pg_roles r on r.oid = s.setrole cross join unnest(s.setconfig) c
+where s.setdatabase = (select oid from pg_database where datname = current_database())"""
+
+
+def settings(session: Session) -> dict[tuple[str, str], str]:
+    """Return what new sessions in this database begin with: (role, or nobody for all; setting) → value."""
+    return {(role, name): value for role, name, value in session.rows(_SETTINGS)}
 
 
 def roles(original: Session, given: Iterable[str]) -> list[str]:
@@ -145,7 +187,7 @@ class Held:
 def lost(before: Rights, after: Rights, is_column: Callable[[str], bool]) -> list[dict[str, Any]]:
     """Return what a role could do with an object of a name, and can do no more with what has the name now.
 
-    An object that is gone is another matter, as is a column.
+    An object that is gone is another matter, as is a column. ``whole``: it can do it with some of the rows only.
 
     :param is_column: tells whether there is a column now, as "schema.table.column".
     """
@@ -156,6 +198,7 @@ def lost(before: Rights, after: Rights, is_column: Callable[[str], bool]) -> lis
             kept = now.get(privilege)  # type: ignore[union-attr]
             missing = [column for column in names if column not in (kept or ()) and is_column(f"{name}.{column}")]
             if kept is None or missing:
-                told = {"role": role, "kind": kind, "object": name, "privilege": privilege}
-                found.append(dict(told, columns=missing if kept else []))
+                whole = privilege.startswith(WHOLE)
+                told = {"role": role, "kind": kind, "object": name, "privilege": privilege[len(WHOLE) :] if whole else privilege}
+                found.append(dict(told, columns=missing if kept else [], whole=whole))
     return found

@@ -33,6 +33,8 @@ order by s.setrole"""
 _FILLED = """
 select quote_ident(schemaname) || '.' || quote_ident(matviewname) from pg_matviews where ispopulated
 and schemaname !~ '^pg_' order by 1"""
+_SEQUENCES = """
+select quote_ident(schemaname) || '.' || quote_ident(sequencename), last_value from pg_sequences where last_value is not null"""
 #: Copies with what is written in them. Who made one owns it, so its sessions are not hidden from a member of that role.
 _COPIES = f"""
 select d.datname::text, shobj_description(d.oid, 'pg_database') from pg_database d
@@ -97,6 +99,7 @@ class Scratch(ServerCopies):
     def _fill(self, name: str) -> None:
         with self.connect(name).closing() as session:
             self._fill_views(session)
+            self._fill_sequences(session)
             self._fill_versions(session)
 
     def _fill_views(self, session: Session) -> None:
@@ -113,6 +116,15 @@ class Scratch(ServerCopies):
             if len(left) in (0, len(names)):
                 break
             names = left
+
+    def _fill_sequences(self, session: Session) -> None:
+        """Let each sequence stand where it does in the original, which says whether it can be altered."""
+        with self.access.connect(self.database, "rehearsal", reading=True).closing() as original:
+            found = original.rows(_SEQUENCES)
+        values = ", ".join(f"({server.literal(str(name))}, {int(last)})" for name, last in found)
+        if values:
+            with contextlib.suppress(Exception):  # one that was not restored, or may not be set
+                session.rows(f"select setval(v.name::regclass, v.last) from (values {values}) v(name, last)")
 
     def _fill_versions(self, session: Session) -> None:
         for schema, table, revisions in self.versions:

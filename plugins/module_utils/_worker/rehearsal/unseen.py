@@ -9,6 +9,7 @@ transactions nor the scans that were seen account for was done in one that nobod
 
 from __future__ import annotations
 
+import re
 from typing import Any, Iterable, Mapping
 
 from .access import Session
@@ -18,6 +19,7 @@ _NEXT = "select txid_snapshot_xmax(txid_current_snapshot())"
 _COUNTERS = """
 select c.oid::text, pg_stat_get_numscans(c.oid) from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'm') and c.oid >= 16384 and n.nspname !~ '^pg_' and pg_stat_get_numscans(c.oid) > 0"""
+_TEMPORARY = re.compile(r"pg_(?:toast_)?temp_\d+\b")  # no other session sees what is in there
 #: Lock modes of what only reads or writes rows.
 _SHARED = ("AccessShareLock", "RowShareLock", "RowExclusiveLock")
 #: Catalogue → the object that one of its rows is about. Statistics are not among them: ANALYZE may come at any time.
@@ -114,7 +116,7 @@ class Ledger:
         end = int(self.session.value(_NEXT))
         all_seen = self.account.is_all(self.start, end)
         written = [] if all_seen else self.session.rows(_WRITTEN.format(age=max(0, end - self.start)))
-        strange = {name for name, number in written if not self._is_known(int(number), end)}
+        strange = {name for name, number in written if not self._is_known(int(number), end) and not _TEMPORARY.match(str(name))}
         if self.uncounted is None:
             return sorted(strange), []
         seen: dict[str, int] = {}

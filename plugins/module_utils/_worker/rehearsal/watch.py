@@ -15,8 +15,10 @@ import time
 from typing import Any, Callable, Iterable
 
 from .. import server
+from . import parents
 from .access import Session
-from .real import Real
+from .pieces import is_of_the_server
+from .real import FEW, Real
 from .relations import FOREIGN_KEYS, RELATIONS, Known, read_by
 from .unseen import CATALOGS, Account, Ledger
 from .watching import COMMENTS, MANY_TIMES, MAXIMUM_TEXT, Watcher, told
@@ -43,6 +45,10 @@ _EXPLAINED = re.compile(
     r"(SELECT|WITH|UPDATE|DELETE|INSERT|MERGE|VALUES|CREATE\s+(?:UNLOGGED\s+|TEMP(?:ORARY)?\s+)?TABLE\b.*?\bAS|CREATE\s+MATERIALIZED\s+VIEW)\b",
     re.I | re.S,
 )
+#: What may write a row that points to another one. Rows that are made up in numbers are too many to be tried.
+_ADDS = re.compile(r"\s*(?:INSERT\s+INTO\b(?!.*\bgenerate_series\b)|UPDATE\b)", re.I | re.S)
+#: What it reads goes to the sequence.
+_SETS = re.compile(r"SELECT\s+(?:pg_catalog\.)?setval\s*\([^;]*\)$", re.I)
 _CREATES = re.compile(COMMENTS.pattern + r"CREATE\b", re.I | re.S)
 _OPAQUE = re.compile(r"^\s*(?:DO|CALL|EXECUTE)\b", re.I)
 #: Code that may end the transaction it is called in, which only works where there is none around it.
@@ -119,6 +125,8 @@ class Watch(Watcher):
         self._accounted: str | None = None  # what its transaction had written in catalogues after the last statement
 
     def start(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> dict[str, Any]:
+        if self.beside and is_of_the_server(statement):
+            return {"left_out": True, "instead": "select 1"}
         self._times[statement] = self._times.get(statement, 0) + 1
         if self._times[statement] > MANY_TIMES:
             return self._not_looked_at()
@@ -149,10 +157,46 @@ class Watch(Watcher):
         if seen["wrapped"]:
             server.value(dbapi, "begin")  # in autocommit a statement is a transaction, which has to stay open to be looked at
             seen["before"] = self._look(dbapi)
+        if not alone:
+            seen["brought"] = self._bring(dbapi, statement, parameters, many)
         seen["plan"] = None if many or alone else self._plan(dbapi, statement, parameters, seen)
         if alone:
             self._leave(dbapi, was_open)
         return seen
+
+    def _bring(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> bool:
+        """Bring the rows that a statement points to, so that it fails only where the real database has none of them."""
+        tables = {self._latest["relations"][oid][0] for oid, *_key in self._latest["foreign_keys"].values()}  # type: ignore[index]
+        named = (re.search(rf"\b{re.escape(name.rpartition('.')[2])}\b", statement) for name in tables)
+        if self.real is None or self.ledger is None or not _ADDS.match(COMMENTS.sub("", statement)) or not any(named):
+            return False
+        brought = False
+        for _row in range(FEW):
+            error = self._tried(dbapi, statement, parameters, many)
+            if error is None or not parents.is_missing(error):
+                break
+            with self.ledger.session.hurrying():  # the table may be locked by the revision itself
+                if not parents.bring(self.ledger.session, self.real, error):
+                    break
+            brought = True
+        return brought
+
+    def _tried(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> BaseException | None:
+        """Return what a statement fails with; what it does is undone."""
+        cursor, error = dbapi.cursor(), None
+        server.value(dbapi, "savepoint dbops_try")
+        try:
+            if many:
+                cursor.executemany(statement, parameters)
+            else:
+                cursor.execute(statement, parameters) if parameters else cursor.execute(statement)
+        except Exception as exc:
+            error = exc
+        finally:
+            server.value(dbapi, "rollback to savepoint dbops_try")
+            server.value(dbapi, "release savepoint dbops_try")
+            cursor.close()
+        return error
 
     def begin(self, before: Watcher | None) -> None:
         counters = None
@@ -345,9 +389,9 @@ class Watch(Watcher):
     def _ask(self, dbapi: Any, cursor: Any, statement: str, parameters: Any, found: Any, seen: dict[str, Any]) -> None:
         """Ask the real database what an empty copy can not say: how many rows change, and which ones are read."""
         plan = _Plan(found, seen["before"]["relations"], bool(_CREATES.match(statement)))
-        if self.real is None or not (plan.written | plan.read) & self.existing:
+        if self.real is None or not (plan.changed | plan.read) & self.existing:
             return
-        if plan.kind in ("update", "delete", "merge") and plan.written:
+        if plan.changed & self.existing:
             seen["affected"] = self.real.affected(statement, parameters)
         elif plan.kind == "select" and self.real.answers and (not parameters or server.rewrites(dbapi)):
             cursor.execute(statement, parameters) if parameters is not None else cursor.execute(statement)
@@ -356,6 +400,8 @@ class Watch(Watcher):
     def finish(self, dbapi: Any, statement: str, seen: dict[str, Any]) -> dict[str, Any]:
         if seen.get("again"):
             return {}
+        if seen.get("left_out"):
+            return told(statement, seen["started"], left_out=True)
         was_open = server.in_transaction(dbapi)
         after = self._look(dbapi, seen["alone"])
         if seen["wrapped"]:
@@ -400,7 +446,7 @@ class Watch(Watcher):
             self.ledger.uncounted |= set(found["locks"])  # type: ignore[union-attr]
 
     def broken(self, dbapi: Any, statement: str, seen: dict[str, Any]) -> dict[str, Any]:
-        if seen.get("again"):
+        if seen.get("again") or seen.get("left_out"):
             return told(statement, seen["started"])
         if seen["wrapped"] and dbapi is not None:
             server.value(dbapi, "rollback")
@@ -434,7 +480,8 @@ class Watch(Watcher):
             scanned = plan.scanned | (scanned - plan.read)
         gained = {oid for oid in locks if before["locks"].get(oid) is None}
         worked = self._worked_on(before["relations"], after)
-        procedural = bool(_OPAQUE.match(text)) or (plan.kind == "select" and not seen.get("instead"))
+        asks = plan.kind == "select" and not seen.get("instead") and not _SETS.match(text)
+        procedural = bool(_OPAQUE.match(text)) or asks
         tables = self.existing
         return told(
             statement,
@@ -446,15 +493,14 @@ class Watch(Watcher):
             rewritten=sorted(rewritten & tables),
             truncated=bool(re.match(r"\s*TRUNCATE\b", text, re.I)),
             written=sorted(plan.written & tables),
+            touched=sorted(plan.changed & tables),
+            transaction=None if seen["wrapped"] or seen["alone"] else after["transaction"],
             writes=plan.kind if plan.kind in ("update", "delete", "insert", "merge") else None,
             unfiltered=plan.unfiltered,
             affected=seen.get("affected"),
-            answered=bool(seen.get("instead")),
+            answered=bool(seen.get("instead") or seen.get("brought")),
             read=sorted(
-                (
-                    (plan.read if plan.kind == "select" and not seen.get("instead") else set())
-                    | ({oid for oid in gained if locks[oid] in MODES[:2]} if procedural else set())
-                )
+                ((plan.read if asks else set()) | ({oid for oid in gained if locks[oid] in MODES[:2]} if procedural else set()))
                 & tables
             ),
             procedural_writes=sorted(
@@ -496,17 +542,24 @@ class _Plan:
         self.written: set[str] = set()
         self.kind: str | None = None
         self.unfiltered = False
+        self._upserts = False
         self._targets: set[str] = set()
         if plan:
             root = plan[0].get("Plan") or {}
             self.kind = "create" if creates else "select"
             self._walk(root, False)
 
+    @property
+    def changed(self) -> set[str]:
+        """The tables in which rows that are there may change."""
+        return self._targets - {""} if self.kind in ("update", "delete", "merge") or self._upserts else set()
+
     def _walk(self, node: dict[str, Any], limited: bool) -> None:
         kind, name = node.get("Node Type"), f"{node.get('Schema')}.{node.get('Relation Name')}"
         oid = self.oids.get(name)
         if kind == "ModifyTable":
             self.kind = str(node.get("Operation")).lower()
+            self._upserts = self._upserts or node.get("Conflict Resolution") == "UPDATE"
             self._targets |= {oid} if oid else set()
             self._targets |= {
                 self.oids.get(f"{target.get('Schema')}.{target.get('Relation Name')}", "")

@@ -11,14 +11,16 @@ import time
 from typing import Any, Callable, Iterable, Iterator
 
 from .. import server
+from ..failure import Failure
 from ..redaction import cut
-from .pieces import COMMENTS, ends_transaction, is_control, split, undoes
+from .pieces import COMMENTS, ends_transaction, is_control, is_of_the_server, split, undoes
 
 __all__ = ["COMMENTS", "MANY_TIMES", "MAXIMUM_TEXT", "Watcher", "told"]
 
 MAXIMUM_TEXT = 2000
 #: How often the same statement is looked at in one step.
 MANY_TIMES = 50
+_BESIDE = "{} is for the whole server, so it is not run beside the real database."
 #: Drivers that hand a text of several statements to the server as it is.
 _TAKE_SEVERAL = ("psycopg2", "psycopg")
 
@@ -36,6 +38,7 @@ class Watcher:
         self.began = running  # a revision has begun, so that what a transaction does may be of it, after its last statement too
         self.version_tables = sorted(set(version_tables))
         self.statements: list[dict[str, Any]] = []
+        self.beside = False  # the copy is on the server of the real database
         self.strange: list[str] = []  # objects that a transaction changed or read which nobody looked at
         self._open: dict[str, Any] | None = None
 
@@ -92,7 +95,7 @@ class Watcher:
 
     def _before(self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> tuple[str, Any]:
         if not self.running() or self._is_alembics(statement) or self._open is not None:
-            return statement, parameters
+            return self._for_the_copy(statement), parameters
         dbapi = server.dbapi_of(conn.connection)
         *firsts, statement = self._pieces(conn.dialect.driver, statement, parameters, many)
         for piece in firsts:
@@ -100,6 +103,12 @@ class Watcher:
         if self._is_passed(dbapi, statement):
             return statement, parameters
         return self._begun(dbapi, statement, parameters, many).get("instead") or statement, parameters
+
+    def _for_the_copy(self, statement: str) -> str:
+        """Return what may be run of a text that is not looked at."""
+        if not self.beside or not any(map(is_of_the_server, split(statement))):
+            return statement
+        return "; ".join(piece for piece in split(statement) if not is_of_the_server(piece)) or "select 1"
 
     def _pieces(self, driver: str, statement: str, parameters: Any, many: bool) -> list[str]:
         named = not parameters or (isinstance(parameters, dict) and driver == "psycopg2")
@@ -123,6 +132,10 @@ class Watcher:
 
     def _run(self, dbapi: Any, statement: str, parameters: Any) -> None:
         """Run one of the statements of a text, as the text would have."""
+        if self.beside and is_of_the_server(statement):
+            self._begun(dbapi, statement, parameters, False)
+            self._done(dbapi)
+            return
         cursor = dbapi.cursor()
         try:
             with self.raw(dbapi, statement, parameters, False), server.asking():
@@ -133,11 +146,15 @@ class Watcher:
     @contextlib.contextmanager
     def raw(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> Iterator[None]:
         """Look around a statement that does not come by SQLAlchemy's events."""
+        if self.beside and is_of_the_server(statement) and not self.running():
+            raise Failure("rehearsal_impossible", _BESIDE.format(statement[:100]))
         aside = not self.running() or self._open is not None or self._is_alembics(statement)
         if aside or self._is_passed(dbapi, statement):
             yield
             return
-        self._begun(dbapi, statement, parameters, many)
+        if self._begun(dbapi, statement, parameters, many).get("left_out"):
+            self._done(dbapi)
+            raise Failure("rehearsal_impossible", _BESIDE.format(statement[:100]))
         try:
             yield
         except Exception as exc:
@@ -182,11 +199,14 @@ def told(statement: str, started: float, **facts: Any) -> dict[str, Any]:
     has rows that Python or a function looks at, ``procedural_writes`` rows that a function changes. ``algorithm`` is what MySQL
     calls it, ``opaque`` code in the database that can not be followed, ``unseen`` what a transaction did and no statement says.
     ``affected`` is how many rows the real database would change, ``answered`` a query that got the rows which it has there.
+    ``left_out`` was not run, since it is not for the copy alone. ``transaction`` tells one from another; it is None where the
+    statement is one by itself, or that is not known.
     """
     found = {
         "sql": cut(" ".join(statement.split()), MAXIMUM_TEXT),
         "seconds": round(time.monotonic() - started, 3),
         "transactional": True,
+        "transaction": None,
         "autocommit": False,
         "locks": {},
         "scanned": [],
@@ -203,6 +223,7 @@ def told(statement: str, started: float, **facts: Any) -> dict[str, Any]:
         "affected": None,
         "answered": False,
         "unseen": False,
+        "left_out": False,
         "error": None,
     }
     return dict(found, **facts)

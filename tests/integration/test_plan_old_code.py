@@ -1,0 +1,196 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the plan says of revisions after which statements of old code fail, or wait, though no table loses anything."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator
+
+import pytest
+
+from support.application import Application, ok
+from support.planned import rules, scratches, sql, written
+
+GATING = ("fails", "unknown", "blocks", "breaks")
+ROLE = "old_code"
+BASE = sql(
+    "CREATE TABLE parent (id int PRIMARY KEY, code text UNIQUE)",
+    "CREATE TABLE child (id serial PRIMARY KEY, parent_id int REFERENCES parent, v text)",
+    "CREATE TABLE big (id int PRIMARY KEY, code int, note text, state text NOT NULL DEFAULT 'new', "
+    "CONSTRAINT noted CHECK (note IS NOT NULL))",
+    "CREATE UNIQUE INDEX big_code ON big (code)",
+    "CREATE TABLE hidden (id int PRIMARY KEY, v text)",
+    "CREATE TABLE plain (id int PRIMARY KEY, v text CONSTRAINT plain_v UNIQUE)",
+    "CREATE TABLE target (id int PRIMARY KEY, v text)",
+    "CREATE UNIQUE INDEX target_v ON target (v)",
+    "CREATE TABLE narrow (id int PRIMARY KEY, v text)",
+    "CREATE DOMAIN positive AS int CHECK (VALUE > 0)",
+    "CREATE TYPE address AS (street text)",
+    "CREATE TYPE mood AS ENUM ('good')",
+    "CREATE TABLE typed (id int PRIMARY KEY, n positive, a address, m mood DEFAULT 'good')",
+    "CREATE VIEW shown AS SELECT id, v FROM hidden",
+    "CREATE VIEW simple AS SELECT id, v FROM plain",
+    "CREATE VIEW upper_v AS SELECT id, upper(v) AS v FROM plain",
+    "CREATE FUNCTION put() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO plain VALUES (NEW.id, NEW.v); RETURN NEW; END'",
+    "CREATE TRIGGER put INSTEAD OF INSERT ON upper_v FOR EACH ROW EXECUTE FUNCTION put()",
+    "CREATE FUNCTION kept() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+    "CREATE TRIGGER kept BEFORE INSERT ON target FOR EACH ROW EXECUTE FUNCTION kept()",
+    "CREATE MATERIALIZED VIEW stored AS SELECT count(*) AS n FROM plain",
+    "CREATE FUNCTION peek(int) RETURNS text LANGUAGE sql SECURITY DEFINER AS 'select v from hidden where id = $1'",
+    "CREATE FUNCTION big(bigint) RETURNS int LANGUAGE sql AS 'select 1'",
+    "CREATE SEQUENCE numbers",
+    f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {ROLE}",
+    f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {ROLE}",
+    f"REVOKE ALL ON hidden FROM {ROLE}",
+)
+_NOTE = (
+    "CREATE FUNCTION {0}() RETURNS trigger LANGUAGE plpgsql {1} AS 'BEGIN INSERT INTO {0}_seen (v) VALUES (NEW.v); RETURN NEW; END'"
+)
+_NOTES = "CREATE TRIGGER {0} AFTER INSERT ON {1} FOR EACH ROW EXECUTE FUNCTION {0}()"
+_LOOP = (
+    "for first in range(0, 10000, 500):\n    op.execute(f'UPDATE big SET state = state WHERE id BETWEEN {first} AND {first + 499}')"
+)
+#: Name → upgrade, and what gates. They follow one another, so no two are about the same thing.
+CASES: dict[str, tuple[str, list[str]]] = {
+    # rows: together they are many, and what is there already tells what fails
+    "batches_together": (_LOOP, ["B02:public.big"]),
+    "batches_alone": ("with op.get_context().autocommit_block():\n    " + _LOOP.replace("\n", "\n    "), []),
+    "upsert": (
+        sql("INSERT INTO big SELECT id, code, note FROM big ON CONFLICT (id) DO UPDATE SET state = 'x'"),
+        ["B02:public.big"],
+    ),
+    "upsert_of_one": (sql("INSERT INTO big (id, note) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET state = 'x'"), []),
+    "taken": (
+        "op.bulk_insert(sa.table('parent', sa.column('id'), sa.column('code')), "
+        "[{'id': 70, 'code': 'p5'}, {'id': 71, 'code': 'y'}])",
+        ["X03:public.parent_code_key"],
+    ),
+    "points_to_a_row": (sql("INSERT INTO child (parent_id, v) VALUES (7, 'x')"), []),
+    "not_taken": (sql("INSERT INTO plain (id, v) VALUES (70, 'new')"), []),
+    "perhaps_taken": (sql("INSERT INTO plain (id, v) VALUES (5, 'v5') ON CONFLICT DO NOTHING"), []),
+    "counted_on": (sql("SELECT setval('numbers', (SELECT max(id) FROM big))"), []),
+    "temporary": (
+        sql("CREATE TEMP TABLE those AS SELECT id FROM big WHERE id < 3", "DELETE FROM plain WHERE id IN (TABLE those)"),
+        [],
+    ),
+    # constraints
+    "refused_before": (sql("ALTER TABLE big ALTER note SET NOT NULL"), []),
+    "unique_including": (sql("CREATE UNIQUE INDEX v_and_id ON target (v) INCLUDE (id)", "DROP INDEX target_v"), []),
+    "unique_later": (
+        sql("ALTER TABLE plain DROP CONSTRAINT plain_v", "ALTER TABLE plain ADD CONSTRAINT plain_v UNIQUE (v) DEFERRABLE"),
+        ["C07:public.plain.plain_v"],
+    ),
+    "default_refused": (sql("ALTER TABLE big ADD CONSTRAINT states CHECK (state <> 'new') NOT VALID"), ["C18:public.big.states"]),
+    "rows_refused": (sql("ALTER TABLE big ADD CONSTRAINT codes CHECK (code > 50) NOT VALID"), ["C18:public.big.codes"]),
+    "rows_kept": (sql("ALTER TABLE big ADD CONSTRAINT ids CHECK (id >= 0) NOT VALID"), []),
+    # types
+    "domain_taken_off": (sql("ALTER TABLE typed ALTER n TYPE int"), []),
+    "attribute": (sql("ALTER TYPE address ADD ATTRIBUTE city text"), ["C05:public.address"]),
+    "type_renamed": (sql("ALTER TYPE mood RENAME TO temper"), ["C03:public.mood"]),
+    # who may do what
+    "serial": (sql("ALTER TABLE target ADD no serial"), ["C13:public.target"]),
+    "trigger_without_rights": (
+        sql("CREATE TABLE a_seen (v text)", _NOTE.format("a", ""), _NOTES.format("a", "target")),
+        ["C13:public.target"],
+    ),
+    "trigger_with_its_own": (
+        sql("CREATE TABLE b_seen (v text)", _NOTE.format("b", "SECURITY DEFINER"), _NOTES.format("b", "target")),
+        [],
+    ),
+    "trigger_with_rights": (
+        sql(
+            "CREATE TABLE c_seen (v text)", f"GRANT INSERT ON c_seen TO {ROLE}", _NOTE.format("c", ""), _NOTES.format("c", "target")
+        ),
+        [],
+    ),
+    "invoker_view": (sql("ALTER VIEW shown SET (security_invoker = true)"), ["C13:public.shown"]),
+    "invoker_view_with_rights": (sql("ALTER VIEW upper_v SET (security_invoker = true)"), []),
+    "invoker_function": (sql("ALTER FUNCTION peek(int) SECURITY INVOKER"), ["C13:public.peek(integer)"]),
+    "policy_for_all": (sql("ALTER TABLE target ENABLE ROW LEVEL SECURITY", "CREATE POLICY every ON target USING (true)"), []),
+    "policy_with_a_condition": (
+        sql(
+            "ALTER TABLE narrow ENABLE ROW LEVEL SECURITY", "CREATE POLICY own ON narrow USING (v = current_setting('app.tenant'))"
+        ),
+        ["U09:public.narrow"],
+    ),
+    "cut_off": (
+        sql("DO $$ BEGIN EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM PUBLIC', current_database()); END $$"),
+        ["C13:"],
+    ),
+    # views, functions, rules
+    "view_for_reading": (sql("CREATE OR REPLACE VIEW simple AS SELECT DISTINCT id, v FROM plain"), ["C17:public.simple"]),
+    "instead_of_nothing": (sql("DROP TRIGGER put ON upper_v"), ["C17:public.upper_v"]),
+    "without_data": (sql("REFRESH MATERIALIZED VIEW stored WITH NO DATA"), ["C17:public.stored"]),
+    "stored_granted": (
+        sql(
+            "DROP MATERIALIZED VIEW stored", "CREATE MATERIALIZED VIEW stored AS SELECT 1 AS n", f"GRANT SELECT ON stored TO {ROLE}"
+        ),
+        [],
+    ),
+    "another_of_its_name": (sql("CREATE FUNCTION big(numeric) RETURNS int LANGUAGE sql AS 'select 2'"), ["C08:public.big(bigint)"]),
+    "raises_now": (
+        sql(
+            "CREATE OR REPLACE FUNCTION kept() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$BEGIN IF NEW.v = 'x' THEN RAISE EXCEPTION 'no'; END IF; RETURN NEW; END$$"
+        ),
+        ["U08:public.kept()"],
+    ),
+    "rule": (sql("CREATE RULE noted AS ON INSERT TO parent DO ALSO NOTIFY parents"), ["C07:public.parent.noted"]),
+    "elsewhere": (
+        sql("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = other', current_database()); END $$"),
+        ["C19:elsewhere"],
+    ),
+}
+
+
+@pytest.fixture
+def filled(newest: Application, postgres: Any) -> Iterator[tuple[Any, Any]]:
+    """A project at its first revision and its database, in which a table is large and a role that owns nothing has rights."""
+    if postgres.version < (15,):
+        pytest.skip("views run with the rights of who uses them from PostgreSQL 15 on")
+    database = postgres.database(attributes="createdb")
+    postgres.fetch(f"create role {ROLE} login")
+    bodies = {name: (up, "") for name, (up, _found) in CASES.items()}
+    project = written(newest, database, {"root": (BASE, ""), **bodies})
+    ok(newest.upgrade(project, "root"))
+    database.fetch("insert into parent select n, 'p' || n from generate_series(1, 20) n")
+    database.fetch("insert into plain select n, 'v' || n from generate_series(1, 20) n")
+    database.fetch("insert into big select n * 100, n, 'note' from generate_series(1, 1000) n")
+    database.fetch("select setval('numbers', 50)")
+    database.fetch("analyze")
+    database.fetch("update pg_class set reltuples = 1000000, relpages = 1000 where oid = 'big'::regclass")
+    yield project, database
+    database.drop()
+    postgres.fetch(f"drop role {ROLE}")
+
+
+def test_what_old_code_can_not_do_afterwards_or_waits_for(newest: Application, filled: tuple[Any, Any]) -> None:
+    project, database = filled
+    plan = ok(newest.run("plan", project))
+    told = {item["revision"]: item for item in plan["revisions"]}
+    assert {name: rules(plan, name, *GATING) for name in CASES} == {name: found for name, (_up, found) in CASES.items()}
+    texts = {name: [each for each in told[name]["findings"] if each["class"] in GATING] for name in CASES}
+    (lacking,) = texts["trigger_without_rights"]
+    assert f"GRANT INSERT ON a_seen TO {ROLE}" in lacking["fix"] and "no INSERT on a_seen" in lacking["message"]
+    assert "20 statements of one transaction" in texts["batches_together"][0]["message"]
+    assert scratches(database.server) == [] and database.fetch("select count(*) from child") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("INSERT INTO child (parent_id, v) VALUES (999, 'x')", ["X01:one"]),  # which no row of the real database is
+        ("ALTER SEQUENCE numbers MAXVALUE 5", ["X01:one"]),  # which has given more than that
+        ("ALTER ROLE old_code SET search_path = other", ["U10:one"]),
+        ("COMMENT ON DATABASE {name} IS 'ours'", []),
+    ],
+)
+def test_what_is_not_for_the_copy(newest: Application, filled: tuple[Any, Any], statement: str, found: list[str]) -> None:
+    _project, database = filled
+    project = written(newest, database, {"root": (BASE, ""), "one": (sql(statement.format(name=database.name)), "")})
+    plan = ok(newest.run("plan", project))
+    assert rules(plan, "one", *GATING) == found
+    assert database.fetch("select count(*) from pg_db_role_setting") == [(0,)]
+    assert database.fetch("select shobj_description(oid, 'pg_database') from pg_database where datname = current_database()") == [
+        (None,)
+    ]
