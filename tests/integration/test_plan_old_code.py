@@ -66,6 +66,10 @@ CASES: dict[str, tuple[str, list[str]]] = {
         ["X03:public.parent_code_key"],
     ),
     "points_to_a_row": (sql("INSERT INTO child (parent_id, v) VALUES (7, 'x')"), []),
+    "points_to_a_row_from_a_new_table": (
+        sql("CREATE TABLE fresh (id int PRIMARY KEY, parent_id int REFERENCES parent)", "INSERT INTO fresh VALUES (1, 9), (2, 10)"),
+        [],
+    ),
     "not_taken": (sql("INSERT INTO plain (id, v) VALUES (70, 'new')"), []),
     "perhaps_taken": (sql("INSERT INTO plain (id, v) VALUES (5, 'v5') ON CONFLICT DO NOTHING"), []),
     "counted_on": (sql("SELECT setval('numbers', (SELECT max(id) FROM big))"), []),
@@ -172,6 +176,7 @@ def test_what_old_code_can_not_do_afterwards_or_waits_for(newest: Application, f
     texts = {name: [each for each in told[name]["findings"] if each["class"] in GATING] for name in CASES}
     (lacking,) = texts["trigger_without_rights"]
     assert f"GRANT INSERT ON a_seen TO {ROLE}" in lacking["fix"] and "no INSERT on a_seen" in lacking["message"]
+    assert not [each for each in told["points_to_a_row_from_a_new_table"]["findings"] if each["rule"] == "R06"]
     assert "20 statements of one transaction" in texts["batches_together"][0]["message"]
     assert scratches(database.server) == [] and database.fetch("select count(*) from child") == [(0,)]
 

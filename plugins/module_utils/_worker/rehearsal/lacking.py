@@ -63,10 +63,10 @@ def _users(
                     ("relation", new["name"], ("SELECT",)),
                     [("SELECT", name, "relation") for name in names],
                 )
-        elif change["kind"] == "column" and _takes_numbers(new) and not (old and _takes_numbers(old) == _takes_numbers(new)):
-            if ("relation", new["relation"]) in before:
-                needs = [("USAGE", _takes_numbers(new), "S")]
-                yield f"default of {new['name']}", ("relation", new["table"], ("INSERT",)), needs
+        elif change["kind"] == "column":
+            sequence = _takes_numbers(new)
+            if sequence and not (old and _takes_numbers(old) == sequence) and ("relation", new["relation"]) in before:
+                yield f"default of {new['name']}", ("relation", new["table"], ("INSERT",)), [("USAGE", sequence, "S")]
         elif change["kind"] == "function" and not new["security_definer"]:
             if old["security_definer"] == new["security_definer"] and old["source"] == new["source"]:
                 continue

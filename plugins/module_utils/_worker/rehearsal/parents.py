@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Sequence
 
 from .. import server
-from .access import Session, quoted
+from .access import quoted
+from .relations import Ask
 
 FOREIGN_KEY_VIOLATION = "23503"
 #: So far the rows that are pointed to point on.
@@ -31,8 +32,12 @@ def is_missing(exc: BaseException) -> bool:
     return FOREIGN_KEY_VIOLATION in (getattr(exc, "pgcode", None), getattr(exc, "sqlstate", None))
 
 
-def bring(copy: Session, real: Any, exc: BaseException, depth: int = 0) -> bool:
-    """Put the row that is missed into the copy; tell whether the real database has it, and it is there now."""
+def bring(ask: Ask, real: Any, exc: BaseException, places: Sequence[Ask], depth: int = 0) -> bool:
+    """Put the row that is missed into the copy; tell whether the real database has it, and it is there now.
+
+    :param ask: asks for what there is in the transaction of the revision.
+    :param places: ways to write there, of which the first is taken that succeeds.
+    """
     import json
 
     detail = server.first_of(lambda: exc.diag.message_detail, lambda: exc.detail)  # type: ignore[attr-defined]
@@ -44,7 +49,7 @@ def bring(copy: Session, real: Any, exc: BaseException, depth: int = 0) -> bool:
     if told is None or None in where or depth > _DEEP:
         return False
     names = dict(zip(("schema", "table", "constraint"), (server.literal(str(name)) for name in where)))
-    found = copy.rows(_REFERENCED.format(**names))
+    found = ask(_REFERENCED.format(**names))
     if not found:
         return False
     schema, table, keys, columns = found[0][0], found[0][1], json.loads(found[0][2]), json.loads(found[0][3])
@@ -58,12 +63,14 @@ def bring(copy: Session, real: Any, exc: BaseException, depth: int = 0) -> bool:
         f"insert into {name} ({shown}) overriding system value "
         f"select {shown} from jsonb_populate_record(null::{name}, {server.literal(row)}::jsonb)"
     )
-    for _parent in range(_DEEP):
-        try:
-            copy.rows(text)
+    for place in places:
+        for _parent in range(_DEEP):
+            try:
+                place(text)
+            except Exception as problem:
+                if is_missing(problem) and bring(ask, real, problem, places, depth + 1):
+                    continue
+                break
             real.borrowed.add(f"{schema}.{table}")
             return True
-        except Exception as problem:
-            if not is_missing(problem) or not bring(copy, real, problem, depth + 1):
-                return False
     return False

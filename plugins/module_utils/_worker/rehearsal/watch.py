@@ -176,10 +176,28 @@ class Watch(Watcher):
             if error is None or not parents.is_missing(error):
                 break
             with self.ledger.session.hurrying():  # the table may be locked by the revision itself
-                if not parents.bring(self.ledger.session, self.real, error):
+                if not parents.bring(
+                    lambda sql: server.rows(dbapi, sql),
+                    self.real,
+                    error,
+                    (self.ledger.session.rows, lambda sql: self._lend(dbapi, sql)),
+                ):
                     break
             brought = True
         return brought
+
+    def _lend(self, dbapi: Any, sql: str) -> list[tuple[Any, ...]]:
+        """Write a row by the revision's own connection, which may be the only one that can."""
+        server.value(dbapi, "savepoint dbops_lend")
+        try:
+            found = server.rows(dbapi, sql)
+        except Exception:
+            server.value(dbapi, "rollback to savepoint dbops_lend")
+            raise
+        server.value(dbapi, "release savepoint dbops_lend")
+        if self.ledger is not None:
+            self.ledger.nested = True
+        return found
 
     def _tried(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> BaseException | None:
         """Return what a statement fails with; what it does is undone."""
@@ -476,6 +494,9 @@ class Watch(Watcher):
             locks.update(self._documented(statement, before, after, rewritten))
         text = COMMENTS.sub("", statement)
         plan = _Plan(seen["plan"], before["relations"], bool(_CREATES.match(text)))
+        if self.real is not None and plan.kind is not None:  # a row that was lent is none of the revision's
+            lent = {oid for oid in locks if locks[oid] == "RowExclusiveLock" and after["relations"][oid][0] in self.real.borrowed}
+            locks = {oid: mode for oid, mode in locks.items() if oid not in lent - plan.targets}
         if plan.kind is not None:  # more exact than the counters, but for what a function does
             scanned = plan.scanned | (scanned - plan.read)
         gained = {oid for oid in locks if before["locks"].get(oid) is None}
@@ -550,9 +571,14 @@ class _Plan:
             self._walk(root, False)
 
     @property
+    def targets(self) -> set[str]:
+        """The tables that rows are written to."""
+        return self._targets - {""}
+
+    @property
     def changed(self) -> set[str]:
         """The tables in which rows that are there may change."""
-        return self._targets - {""} if self.kind in ("update", "delete", "merge") or self._upserts else set()
+        return self.targets if self.kind in ("update", "delete", "merge") or self._upserts else set()
 
     def _walk(self, node: dict[str, Any], limited: bool) -> None:
         kind, name = node.get("Node Type"), f"{node.get('Schema')}.{node.get('Relation Name')}"
