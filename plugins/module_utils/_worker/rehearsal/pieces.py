@@ -25,7 +25,7 @@ _ENDS = re.compile(r"^(?:COMMIT|ROLLBACK(?!\s+(?:(?:WORK|TRANSACTION)\s+)?TO\b)|
 #: What is no part of one database. PostgreSQL manual, "SQL Commands".
 _SERVER = re.compile(
     r"^(?:(?:CREATE|ALTER|DROP)\s+(?:ROLE|USER(?!\s+MAPPING)|GROUP|DATABASE|TABLESPACE|SUBSCRIPTION)\b|ALTER\s+SYSTEM\b"
-    r"|(?:COMMENT|SECURITY\s+LABEL)\b.*?\bON\s+(?:DATABASE|ROLE|TABLESPACE)\b|(?:GRANT|REVOKE)\b.*?\bON\s+(?:DATABASE|TABLESPACE|PARAMETER)\b"
+    r"|(?:COMMENT|SECURITY\s+LABEL(?:\s+FOR\s+\S+)?)\s+ON\s+(?:DATABASE|ROLE|TABLESPACE)\b|(?:GRANT|REVOKE)\b.*?\bON\s+(?:DATABASE|TABLESPACE|PARAMETER)\b"
     r"|(?:GRANT|REVOKE)\s+(?!.*\sON\s).*\s(?:TO|FROM)\s|(?:DROP|REASSIGN)\s+OWNED\b)",
     re.I | re.S,
 )
