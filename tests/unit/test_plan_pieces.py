@@ -134,10 +134,29 @@ def test_what_is_lost_goes_by_names() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("transactions", "rows", "expected"),
+    [
+        (["t", "t", "t"], 5000, ["B02"]),
+        (["t", "u", "v"], 5000, []),
+        ([None, None, None], 5000, []),  # each by itself
+        (["t", "t", "t"], 3000, []),  # few even together
+        (["t"], 9000, []),
+    ],
+)
+def test_batches_of_one_transaction_are_added_up(transactions: list[str | None], rows: int, expected: list[str]) -> None:
+    lists: dict[str, Any] = {name: [] for name in ("rewritten", "written", "procedural_writes", "read", "scanned")}
+    facts = {"sql": "UPDATE big …", "locks": {}, "truncated": False, "writes": "update", "affected": rows, "touched": ["2"]}
+    statements = [{**lists, **facts, "transaction": each, "transactional": True, "autocommit": not each} for each in transactions]
+    seen = Seen({"statements": statements, "tables": {"2": {"name": "big", "rows": 1000000, "bytes": 1}}, "changes": []})
+    assert [item.rule for item in blocking.check(seen)] == expected
+
+
 def test_a_lock_is_held_on_where_revisions_share_a_transaction() -> None:
     def one(locks: dict[str, str], scanned: list[str], autocommit: bool = False) -> dict[str, Any]:
-        facts = {name: [] for name in ("rewritten", "written", "procedural_writes", "read")}
-        statement = {**facts, "sql": "…", "locks": locks, "scanned": scanned, "truncated": False, "writes": None, "affected": None}
+        facts = {name: [] for name in ("rewritten", "written", "touched", "procedural_writes", "read")}
+        none = {name: None for name in ("writes", "affected", "transaction")}
+        statement = {**facts, **none, "sql": "…", "locks": locks, "scanned": scanned, "truncated": False}
         tables = {"1": {"name": "small", "rows": 1, "bytes": 1}, "2": {"name": "big", "rows": 1000000, "bytes": 1}}
         return {"statements": [dict(statement, transactional=True, autocommit=autocommit)], "tables": tables, "changes": []}
 
