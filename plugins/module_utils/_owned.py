@@ -173,6 +173,9 @@ def usable(folder: str) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
+        where = f" ({exc.filename})" if exc.filename not in (None, folder) else ""
         raise MigrationError(
-            f"{folder} can not be used: {exc}.", "folder_unusable", "Look whose it is, and whether this user may write to it."
+            f"{folder} can not be used: {exc.strerror or exc}{where}.",
+            "folder_unusable",
+            "Look whose it is, and whether this user may write to it.",
         ) from exc

@@ -184,6 +184,11 @@ def bare(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterat
 @pytest.mark.slow
 def test_a_deployment_that_nobody_asks_whether_it_serves_says_so(bare: Stage) -> None:
     """Last, since it deploys."""
+    lacking = bare.play("plan", release_version="9.9")
+    assert lacking.status == 2 and "There is no file" in lacking.output and "release 9.9 is to be made from it" in lacking.output
+    rendered = bare.play("render")
+    assert rendered.status == 2 and "Set release_image, or image in schema_kubernetes" in rendered.output, rendered.output
+    assert "Neither schema_chdir nor schema_config is set" in rendered.output, rendered.output
     plan = bare.play("plan", release_version="1.0", health_url="")
     assert plan.status == 0 and "Nobody will look whether the new release serves on shop1, shop2" in plan.output, plan.output
     checked = bare.play("maintenance_window", "--check", release_version="1.0", health_url="")

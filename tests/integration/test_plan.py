@@ -741,6 +741,13 @@ def test_a_pipeline_fails_by_policy_and_keeps_reports(newest: Application, own: 
         command = [program, "-i", "localhost,", "dbops.alembic.plan_check", "-e", json.dumps(variables)]
         return subprocess.run(command, cwd=tmp_path, env={**os.environ, **kept}, capture_output=True, text=True, check=False)
 
+    for given, told in (
+        ({"plan_check_path": ""}, "plan_check_path is not set"),
+        ({"plan_check_route": "rolling"}, "knows no plan_check_route. It knows"),
+        ({"plan_check_may_break": "never"}, "value of plan_check_may_break must be one of: warn, contract"),
+    ):
+        wrong = check(**given)
+        assert wrong.returncode != 0 and told in wrong.stdout + wrong.stderr, wrong.stdout + wrong.stderr
     refused = check(plan_check_reports=str(tmp_path))
     assert refused.returncode != 0 and "maintenance_window: Revision one blocks" in refused.stdout, refused.stdout + refused.stderr
     run = json.loads((tmp_path / "plan.sarif").read_text())["runs"][0]
