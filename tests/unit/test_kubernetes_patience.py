@@ -196,6 +196,12 @@ def test_a_second_pod_has_ended_before_anybody_looks_where_the_database_stands()
     assert last.death.kind == "worker_died" and api.ending == [] and last.journal.backends == [BACKEND]
 
 
+def test_a_pod_beyond_its_deadline_has_ended_before_anybody_looks() -> None:
+    late = {"conditions": [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}], "startTime": BEGIN}
+    api = Api([marked("running", deletionTimestamp=LATER)], over=9.0, status=late)
+    assert died(api) == "worker_died" and api.now >= 9 and not api.deleted
+
+
 def marked(state: str, **meta: Any) -> dict[str, Any]:
     """A pod of the Job, which has its labels and annotations."""
     found = pod(state=state)

@@ -201,6 +201,8 @@ class JobBridge(Bridge):
         namespace = self.options["namespace"]
         reason, how = self._end(seen)
         begun = bool(seen.problems) and self._gives_up(name)
+        if reason == "DeadlineExceeded":
+            self._see_end(name)  # the cluster ends its pod, and nobody is to look where the database stands before that
         ran = begun or seen.replaced or started(seen.pod) or bool(seen.messages) or made(self.cluster, seen.job, seen.pod)
         how += "; it began at the moment in which it was given up" if begun and not seen.gone else ""
         left = answer_left(seen.pod)
@@ -248,6 +250,9 @@ class JobBridge(Bridge):
     def _ends(self, name: str) -> tuple[list[Object], list[Object]]:
         """Delete a Job, see its pods end, and return them as they were seen, and what they said of their sessions."""
         self.delete(name)
+        return self._see_end(name)
+
+    def _see_end(self, name: str) -> tuple[list[Object], list[Object]]:
         until, seen, sessions = self.now() + ENDING, [], {}  # type: float, list[Object], dict[str, Object]
         while True:
             pods = self.pods(name)
@@ -256,7 +261,7 @@ class JobBridge(Bridge):
                 mark = str((pod["metadata"].get("annotations") or {}).get(MARK) or "")
                 told = messages(self._log(pod), mark) if mark else []
                 sessions.update((f"{item['pid']} {item['started']}", item) for item in told if item["event"] == "backend")
-            if not pods or self.now() > until:
+            if all((pod.get("status") or {}).get("phase") in ("Succeeded", "Failed") for pod in pods) or self.now() > until:
                 return seen, list(sessions.values())
             self.sleep(PAUSE)
 
