@@ -71,6 +71,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
         [],
     ),
     "not_taken": (sql("INSERT INTO plain (id, v) VALUES (70, 'new')"), []),
+    "taken_away_first": (sql("DELETE FROM plain WHERE id = 6", "INSERT INTO plain (id, v) VALUES (6, 'v6')"), []),
     "perhaps_taken": (sql("INSERT INTO plain (id, v) VALUES (5, 'v5') ON CONFLICT DO NOTHING"), []),
     "counted_on": (sql("SELECT setval('numbers', (SELECT max(id) FROM big))"), []),
     "temporary": (
@@ -104,6 +105,24 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "trigger_with_rights": (
         sql(
             "CREATE TABLE c_seen (v text)", f"GRANT INSERT ON c_seen TO {ROLE}", _NOTE.format("c", ""), _NOTES.format("c", "target")
+        ),
+        [],
+    ),
+    "trigger_without_the_sequence": (
+        sql(
+            "CREATE TABLE d_seen (id serial, v text)",
+            f"GRANT ALL ON d_seen TO {ROLE}",
+            _NOTE.format("d", ""),
+            _NOTES.format("d", "target"),
+        ),
+        ["C13:public.target"],
+    ),
+    "trigger_that_needs_no_number": (
+        sql(
+            "CREATE TABLE e_seen (id serial, v text)",
+            f"GRANT ALL ON e_seen TO {ROLE}",
+            _NOTE.format("e", "").replace("e_seen (v) VALUES (NEW.v)", "e_seen VALUES (1, NEW.v)"),
+            _NOTES.format("e", "target"),
         ),
         [],
     ),

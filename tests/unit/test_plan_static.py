@@ -28,6 +28,7 @@ def column(name: str, kind: str = "integer", **facts: Any) -> dict[str, Any]:
     return {"kind": "column", "name": f"public.{name}", "table": f"public.{table}", "column": short, **told}
 
 
+KEPT = {"definition": "CHECK ((shown IS NOT NULL))"}
 ENTRIES = [
     *(relation("big", acl="{owner=arwd/owner,web=arwd/owner}"), relation("small"), relation("part"), relation("free_seq", "S")),
     *(relation("big_id_seq", "S", owned=True), relation("totals", "v", query=" SELECT big.shown FROM big"), relation("few", "v")),
@@ -38,6 +39,7 @@ ENTRIES = [
     column("small.n"),
     {"kind": "constraint", "name": "public.big.fk", "table": "public.big", "type": "f"},
     {"kind": "constraint", "name": "public.big.uq", "table": "public.big", "type": "u"},
+    {"kind": "constraint", "name": "public.big.there", "table": "public.big", "type": "c", "valid": True, **KEPT},
     {"kind": "function", "name": "public.audit()", "raises": False, "acl": None},
     {"kind": "function", "name": "public.guard()", "raises": True, "acl": None},
     {"kind": "type", "name": "public.mail", "typtype": "d"},
@@ -51,6 +53,8 @@ KNOWN = {
 }
 PLANS = {
     "UPDATE big SET n = 1 WHERE n = 5": {"rows": 12, "scans": []},
+    "UPDATE big SET n = 1 WHERE n < 8000": {"rows": 8000, "scans": []},
+    "UPDATE big SET n = 1 WHERE n > 9": {"rows": 8000, "scans": []},
     "UPDATE big SET n = 2": {"rows": 1000000, "scans": ["public.big"]},
     "INSERT INTO small SELECT n FROM big WHERE n = 3": {"rows": None, "scans": []},
 }
@@ -87,6 +91,7 @@ def read(sql: str, known: Any = KNOWN, **more: Any) -> list[str]:
         ("ALTER TABLE small ALTER n SET NOT NULL", ["M01:may_break"]),  # a trigger may fill it
         ("ALTER TABLE small ADD CONSTRAINT c CHECK (n IS NOT NULL) NOT VALID", ["M01:may_break"]),
         ("ALTER TABLE big ADD CONSTRAINT c CHECK (n IS NOT NULL) NOT VALID", ["C15:breaks"]),
+        ("ALTER TABLE big ALTER shown SET NOT NULL", []),  # which a check says already
         # domains, enums
         ("ALTER TABLE big ADD COLUMN m mood", []),
         ("ALTER TABLE big ADD COLUMN m mail", ["U06:unknown"]),
@@ -98,6 +103,9 @@ def read(sql: str, known: Any = KNOWN, **more: Any) -> list[str]:
         # rows
         ("UPDATE big SET n = 1 WHERE n = 5", []),
         ("UPDATE big SET n = 2", ["B02:blocks"]),
+        ("UPDATE big SET n = 1 WHERE n < 8000; UPDATE big SET n = 1 WHERE n > 9", ["B02:blocks"]),  # in one transaction
+        ("COMMIT; UPDATE big SET n = 1 WHERE n < 8000; UPDATE big SET n = 1 WHERE n > 9", []),
+        ("BEGIN; UPDATE big SET n = 1 WHERE n < 8000; COMMIT; BEGIN; UPDATE big SET n = 1 WHERE n > 9; COMMIT", []),
         ("UPDATE small SET n = guard()", ["U06:unknown"]),
         ("INSERT INTO small (n) SELECT n FROM big", []),
         ("ALTER TABLE small ADD a int; INSERT INTO small (n) SELECT n FROM big", ["B01:blocks"]),  # small is locked meanwhile

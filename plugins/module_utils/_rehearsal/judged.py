@@ -153,8 +153,11 @@ def _constraint_gone(case: Case) -> Iterator[Finding]:
 def _required(case: Case) -> Iterator[Finding]:
     known, column = case.rendered.known, case.groups["column"]
     there = known.column(case.table, column)
-    if not case.proved and not case.groups.get("later"):
+    kept = known.kept_from_null(case.table, column)
+    if not case.proved and not case.groups.get("later") and not (kept and kept["valid"]):
         yield from case.if_large(case.table)
+    if kept:
+        return
     if there and (there["default"] is not None or there["identity"] or there["generated"] or there["not_null"]):
         return
     filled = any(re.search(r"\bBEFORE\b.*\bINSERT\b", str(entry["definition"])) for entry in known.on("trigger", case.table))

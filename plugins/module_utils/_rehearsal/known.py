@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Mapping
 
 from .seen import Facts
@@ -46,14 +47,18 @@ class Known:
     def constraint(self, table: str, name: str) -> Facts | None:
         return next((entry for entry in self.on("constraint", table) if str(entry["name"]).rpartition(".")[2] == name), None)
 
+    def kept_from_null(self, table: str, column: str) -> Facts | None:
+        """Return the check that says of a column that it is not NULL."""
+        text = re.compile(rf'CHECK \(+"?{re.escape(column)}"? IS NOT NULL\)+(?: NOT VALID)?')
+        checks = (entry for entry in self.on("constraint", table) if entry["type"] == "c")
+        return next((entry for entry in checks if text.fullmatch(str(entry["definition"]))), None)
+
     def partitions(self, table: str) -> list[Facts]:
         relation = self.one("relation", table)
         return [entry for entry in self.entries if relation and entry.get("parent") == relation["oid"] and "bound" in entry]
 
     def users(self, table: str, column: str) -> list[str]:
         """Return the views and generated columns whose text names this column, which keep its type from being changed."""
-        import re
-
         relation = self.one("relation", table)
         if relation is None:
             return []

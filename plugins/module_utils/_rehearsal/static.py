@@ -85,6 +85,7 @@ _LOCKS = tuple(
         rf"CREATE\s+TABLE\b.*?\bREFERENCES\s+(?P<table>{_QUALIFIED})",
     )
 )
+_CHANGES = re.compile(rf"(?:UPDATE|DELETE\s+FROM)\s+{_NAME}", re.I)
 _FUNCTION = re.compile(rf"CREATE\s+(?:OR\s+REPLACE\s+)?(?:FUNCTION|PROCEDURE)\s+(?P<name>{_QUALIFIED})", re.I)
 _RAISES = re.compile(r"\bRAISE\s+(?:EXCEPTION\b|SQLSTATE\b|USING\b|'|[a-z_]+\s*;)", re.I)
 _LABEL = re.compile(r"ALTER\s+TYPE\s+\S+\s+ADD\s+VALUE\s+(?:IF\s+NOT\s+EXISTS\s+)?('(?:[^']|'')*')", re.I)
@@ -148,6 +149,7 @@ class _Reader:
         self._checks: dict[str, tuple[str, str]] = {}
         self._functions: dict[str, bool] = {}
         self._labels: list[str] = []
+        self._rows: dict[str, int] = {}  # how many the transaction changes
         self._alone = False  # each statement commits, as in an autocommit_block; a transaction may have begun with another revision
 
     def read(self, statement: str) -> list[Finding]:
@@ -161,13 +163,29 @@ class _Reader:
         if again:
             self.valued.add(f"{unquoted(again.group('table'))}.{unquoted(again.group('column'))}")
         found = list(self._judged(text))
+        if not any(finding.rule == "B02" for finding in found):
+            found += self._together(text)
         self._remember(text)
         return found
+
+    def _together(self, text: str) -> Iterator[Finding]:
+        """Batches are committed together where they are in one transaction."""
+        rows, match = (self.rendered.plans.get(text) or {}).get("rows"), _CHANGES.match(text)
+        if match is None or not rows or self._alone:
+            return
+        table = unquoted(match.group("table"))
+        before = self._rows.get(table, 0)
+        self._rows[table] = before + int(rows)
+        few = self.rendered.large.is_few
+        if before and few(before) and not few(self._rows[table]) and table not in self.made and self.rendered.is_large(table):
+            case = self._case(text, {"table": table}, "B02", "The statements of this transaction change many rows together")
+            yield case.found("blocks")
 
     def _remember(self, text: str) -> None:
         if re.match(r"(?:BEGIN|COMMIT|ROLLBACK)\b", text, re.I):
             self._alone = not re.match("BEGIN", text, re.I)
             self.held.clear()
+            self._rows.clear()
             self._labels.clear()
         function, label = _FUNCTION.match(text), _LABEL.match(text)
         if function:

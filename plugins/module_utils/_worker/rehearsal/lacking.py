@@ -29,6 +29,8 @@ _NEEDS = tuple(
         ("SELECT", rf"(?<!\bDELETE)\s(?:FROM|JOIN)\s+(?:ONLY\s+)?{_NAME}(?!\s*\()"),
     )
 )
+#: An INSERT without a list gives every column.
+_LISTED = re.compile(rf"\bINSERT\s+INTO\s+{_NAME}\s*\(([^()]*)\)", re.I)
 _EVENTS = re.compile(r"\b(INSERT|UPDATE|DELETE)\b")
 _NEXT = re.compile(r"^nextval\('([^']+)'")
 
@@ -111,14 +113,17 @@ def _needed(session: Session, function: Entry, catalog: Catalog) -> list[tuple[s
             if len(names) == 1:
                 (relation,) = names
                 needs.append((privilege, relation, "relation"))
-                needs += [("USAGE", each, "S") for each in _sequences(catalog, relation)] if privilege == "INSERT" else []
+    for name, listed in _LISTED.findall(text):
+        names = there.get(name.replace('"', ""), set())
+        given = {column.strip().strip('"') for column in listed.split(",")}
+        needs += [("USAGE", sequence, "S") for relation in names for sequence in _sequences(catalog, relation, given)]
     return needs
 
 
-def _sequences(catalog: Catalog, table: str) -> Iterator[str]:
-    """Yield the sequences that the defaults of a table take numbers from."""
+def _sequences(catalog: Catalog, table: str, given: set[str]) -> Iterator[str]:
+    """Yield the sequences that the defaults of a table take numbers from, where an INSERT leaves a column out."""
     for (kind, _oid), entry in catalog.items():
-        name = _takes_numbers(entry) if kind == "column" and entry["table"] == table else None
+        name = _takes_numbers(entry) if kind == "column" and entry["table"] == table and entry["column"] not in given else None
         if name:
             yield name
 
