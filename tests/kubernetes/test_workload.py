@@ -253,6 +253,9 @@ def test_mistakes_are_told_without_a_traceback(lab: Lab) -> None:
     nowhere.write_text(text)
     away = lab.fails("started", kubeconfig=str(nowhere))
     assert away["error_kind"] == "cluster_unreachable"
+    gone = lab.fails("started", kubeconfig="deployer.kubeconfig")
+    assert gone["error_kind"] == "cluster_unreachable" and "There is no kubeconfig /" in gone["msg"], gone["msg"]
+    assert "/deployer.kubeconfig on this host. Write its whole path." in gone["msg"]
     broken = lab.folder / "broken.kubeconfig"
     broken.write_text(json.dumps({"apiVersion": "v1"}))
     assert lab.fails("started", kubeconfig=str(broken))["error_kind"] == "cluster_unreachable"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any, Callable, Dict, Iterable, Mapping, Sequence
 
@@ -54,10 +55,18 @@ class Cluster:
         from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
 
         given = {name: params[name] for name in ("kubeconfig", "context") if params.get(name)}
+        files = given["kubeconfig"].split(os.pathsep) if "kubeconfig" in given else []
+        if files and not any(map(os.path.exists, files)):
+            missing = ", ".join(map(os.path.abspath, files))
+            raise MigrationError(
+                f"There is no kubeconfig {missing} on this host.", "cluster_unreachable", f"Write its whole path. {_HOW}"
+            )
         try:
             client = get_api_client(**given).client
         except Exception as exc:  # whatever a kubeconfig can have wrong, and whatever its helper programs raise
-            raise MigrationError(f"The cluster can not be reached: {_one_line(exc)}.", "cluster_unreachable", _HOW) from exc
+            raise MigrationError(
+                f"The cluster can not be reached: {_one_line(exc).rstrip('.')}.", "cluster_unreachable", _HOW
+            ) from exc
 
         def transport(method: str, path: str, body: Any, content_type: str, query: Sequence[Any]) -> str:
             from urllib3.exceptions import HTTPError  # type: ignore[import-not-found,import-untyped,unused-ignore]
