@@ -218,6 +218,11 @@ def test_a_deployment_that_nobody_asks_whether_it_serves_says_so(bare: Stage) ->
             ["neither schema_kubernetes nor backup_kubernetes names a secret"],
         ),
         ({"backup_kubernetes_claim": "Shop archives"}, ["backup_kubernetes_claim holds 'Shop archives'"]),
+        ({"release_source": "archive"}, ["release_source is archive, and application_manager is kubernetes"]),
+        (
+            {"application_manager": "supervisor", "schema_runner": "host", "deployment_record_store": "directory"},
+            ["release_source is image, and application_manager is supervisor"],
+        ),
     ],
 )
 def test_what_no_cluster_could_do_is_told_without_one(bare: Stage, wrong: dict[str, Any], said: list[str]) -> None:
