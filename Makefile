@@ -63,7 +63,7 @@ test-kubernetes: ## Whole deployments on a real cluster: DBOPS_KUBE names a prog
 docs: dev ## The documentation as a site, in .cache/docs/html
 	@$(DEV)/python tests/tooling/docs_site.py
 
-pictures: dev ## The drawings and the pictures of the report in README and guides; ARGS=FOLDER for every kind of report, to look at. Needs Chromium
+pictures: dev ## The drawings and the pictures of the report in README and guides; ARGS=FOLDER for every kind of report, to look at. Needs Chromium and pngquant
 	@PYTHONPATH="$(CACHE)/tree:tests" $(DEV)/python tests/tooling/pictures.py $(ARGS)
 
 recording: dev ## The recorded terminal in the guides, from the demo, on a quiet machine; ARGS=FILE for one that was made before

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # Copyright (c) 2026, dbops.alembic contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes the pictures of README and guides: drawings, and the report, from the deployments of its tests. The latter needs Chromium.
+"""Makes the pictures of README and guides: drawings, and the report, from the deployments of its tests. The latter needs Chromium
+and pngquant.
 
 pictures.py           all of them, as make pictures does
 pictures.py FOLDER    every deployment, at 1100 and 390 pixels, dark, and on paper, to look at
@@ -39,6 +40,12 @@ def chromium(*arguments: str) -> None:
         subprocess.run([program, *options, *arguments], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
+def smaller(path: Path) -> None:
+    """Keep as many colours as one sees: everybody who installs the collection downloads it."""
+    program = shutil.which("pngquant") or sys.exit("pngquant is not installed (Debian: pngquant).")
+    subprocess.run([program, "--quality", "70-95", "--strip", "--force", "--output", str(path), str(path)], check=True)
+
+
 def page(case: Case, folder: Path) -> Path:
     path = folder / "page.html"
     path.write_text(deployment_report(deployment_outcome(*case()), "html"))
@@ -56,6 +63,7 @@ def main() -> None:
             drawings.main()
             for title, case in PICTURES.items():
                 picture(page(case, folder), IMAGES / f"{title}.png", 1000, 760)
+                smaller(IMAGES / f"{title}.png")
             return
         target = Path(sys.argv[1])
         target.mkdir(parents=True, exist_ok=True)
