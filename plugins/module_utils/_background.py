@@ -5,17 +5,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import threading
 import traceback
 from dataclasses import dataclass
-from typing import IO, Any, Callable, Mapping
+from typing import IO, Any, Callable, Iterator, Mapping
 
 from ._errors import MigrationError
 from ._worker.protocol import PROTOCOL
 from ._worker.redaction import redactor_for
 
 Tell = Callable[[Mapping[str, Any]], None]
+#: Seconds until something that lasts is worth a word, and between the next ones; the last is for all that follow.
+PAUSES = (5.0, 10.0, 15.0, 30.0, 60.0)
+
+
+@contextlib.contextmanager
+def now_and_then(say: Callable[[], None]) -> Iterator[None]:
+    """Call ``say`` from time to time, in a thread of its own, while the block goes on."""
+    over = threading.Event()
+
+    def watch() -> None:
+        pauses = iter(PAUSES)
+        pause = next(pauses)
+        while not over.wait(pause):
+            say()
+            pause = next(pauses, pause)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,12 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import threading
 import time
 from typing import Any, Callable, Iterator, Mapping
 
 from ._archives import run_archive_folder
 from ._argspec import ArgumentSpec, follow_spec
-from ._background import Background, Tell, values_of
+from ._background import Background, Tell, now_and_then, values_of
 from ._bridge import Bridge, interpreter
 from ._core.archives import PARTIAL
 from ._core.diff import text_diff
@@ -26,10 +25,6 @@ from ._warm import load
 
 #: What pg_dump writes last into a plain archive.
 _LAST_WORDS = b"dump complete"
-
-
-#: Seconds until it is told how much is written, and between the next times; the last is for all that follow.
-_TOLD_AFTER = (5.0, 10.0, 15.0, 30.0, 60.0)
 _OPERATION = "database_dump"
 
 
@@ -117,25 +112,10 @@ def _alone(path: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-@contextlib.contextmanager
-def _growing(path: str, tell: Tell) -> Iterator[None]:
+def _growing(path: str, tell: Tell) -> contextlib.AbstractContextManager[None]:
     """Tell from time to time how many bytes are there."""
-    over, began = threading.Event(), time.monotonic()
-
-    def watch() -> None:
-        times = iter(_TOLD_AFTER)
-        pause = next(times)
-        while not over.wait(pause):
-            tell({"event": "archive", "bytes": _bytes(path), "seconds": round(time.monotonic() - began, 1)})
-            pause = next(times, pause)
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    began = time.monotonic()
+    return now_and_then(lambda: tell({"event": "archive", "bytes": _bytes(path), "seconds": round(time.monotonic() - began, 1)}))
 
 
 def _bytes(path: str) -> int:

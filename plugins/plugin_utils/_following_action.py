@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
@@ -24,6 +24,19 @@ GONE = (
     " still be running there. Look with dbops.alembic.alembic_info where the database stands; running this task again is safe,"
     " because it waits for the migration lock and then looks anew. Job {job}. Last error: {reason}"
 )
+
+
+def printer(task: Any, task_vars: Mapping[str, Any]) -> Callable[[str], None]:
+    """Return what shows a line of a task, with its host where there are several, unless nothing of it may be shown."""
+    several = len(task_vars.get("ansible_play_hosts_all") or ()) > 1
+    prefix = "[{}] ".format(task_vars.get("inventory_hostname")) if several else ""
+
+    def show(line: str) -> None:
+        # Standard error, so that a callback that prints JSON on standard output stays readable for programs.
+        if not task.no_log:
+            display.display(prefix + line, stderr=True)
+
+    return show
 
 
 class FollowingAction(ActionBase):
@@ -43,7 +56,7 @@ class FollowingAction(ActionBase):
         self._low_level_execute_command("true", sudoable=False)
         caller = _Caller(self, task_vars)
         try:
-            result = follow(caller.call, job, self._reconnect(), self._printer(task_vars), time.sleep)
+            result = follow(caller.call, job, self._reconnect(), printer(self._task, task_vars), time.sleep)
         except HostLost as exc:
             host = str(task_vars.get("inventory_hostname", "The host"))
             msg = self.gone.format(host=host, action=self._task.action, seconds=exc.seconds, job=job, reason=exc.reason)
@@ -64,17 +77,6 @@ class FollowingAction(ActionBase):
             return max(0.0, float(self._task.args.get("reconnect", RECONNECT)))
         except (TypeError, ValueError):
             return 0.0
-
-    def _printer(self, task_vars: Mapping[str, Any]) -> Any:
-        several = len(task_vars.get("ansible_play_hosts_all") or ()) > 1
-        prefix = "[{}] ".format(task_vars.get("inventory_hostname")) if several else ""
-
-        def show(line: str) -> None:
-            # Standard error, so that a callback that prints JSON on standard output stays readable for programs.
-            if not self._task.no_log:
-                display.display(prefix + line, stderr=True)
-
-        return show
 
 
 class _Caller:

@@ -8,10 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action.normal import ActionModule as NormalAction
-from ansible.utils.display import Display
+from ansible_collections.dbops.alembic.plugins.plugin_utils._following_action import printer
 from ansible_collections.dbops.alembic.plugins.plugin_utils._waits import told, waited_for
-
-display = Display()
 
 
 class WaitingAction(NormalAction):
@@ -20,7 +18,7 @@ class WaitingAction(NormalAction):
 
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         what = waited_for(self._task.action, self._task.args)
-        with told(what, self._limit(), self._printer(task_vars or {})):
+        with told(what, self._limit(), printer(self._task, task_vars or {})):
             found: dict[str, Any] = super().run(tmp, task_vars)
         return found
 
@@ -30,13 +28,3 @@ class WaitingAction(NormalAction):
             return float(self._task.args.get(self.limit) or self._task.timeout or 0) or None
         except (TypeError, ValueError):
             return None
-
-    def _printer(self, task_vars: dict[str, Any]) -> Any:
-        several = len(task_vars.get("ansible_play_hosts_all") or ()) > 1
-        prefix = "[{}] ".format(task_vars.get("inventory_hostname")) if several else ""
-
-        def show(line: str) -> None:
-            if not self._task.no_log:
-                display.display(prefix + line, stderr=True)
-
-        return show

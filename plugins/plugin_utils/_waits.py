@@ -6,19 +6,16 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from typing import Any, Callable, Iterator, Mapping
 
+from ansible_collections.dbops.alembic.plugins.module_utils._background import now_and_then
 from ansible_collections.dbops.alembic.plugins.module_utils._host.health import shown
 from ansible_collections.dbops.alembic.plugins.module_utils._worker.printable import printable
 
 from ._follow import seconds
 
 Arguments = Mapping[str, Any]
-
-#: Seconds until a wait is worth a line, and between the next lines; the last is for all that follow.
-PAUSES = (5.0, 10.0, 15.0, 30.0, 60.0)
 
 
 def waited_for(action: str, arguments: Arguments) -> str:
@@ -57,20 +54,8 @@ def told(what: str, limit: float | None, show: Callable[[str], None], clock: Cal
 
     :param limit: seconds until the wait is given up, where that is known.
     """
-    over, began = threading.Event(), clock()
+    began = clock()
     end = f", until {time.strftime('%H:%M:%S', time.localtime(began + limit))} at most" if limit else ""
 
-    def watch() -> None:
-        pauses = iter(PAUSES)
-        pause = next(pauses)
-        while not over.wait(pause):
-            show(f"waiting for {printable(what)}: {seconds(round(clock() - began))} so far{end}")
-            pause = next(pauses, pause)
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
+    with now_and_then(lambda: show(f"waiting for {printable(what)}: {seconds(round(clock() - began))} so far{end}")):
         yield
-    finally:
-        over.set()
-        thread.join()

@@ -8,6 +8,7 @@ import re
 import threading
 
 import pytest
+from ansible_collections.dbops.alembic.plugins.module_utils import _background
 from ansible_collections.dbops.alembic.plugins.plugin_utils import _waits
 
 HEALTH = {"url": "https://me:hunter2@127.0.0.1:8000/health?full=1"}
@@ -39,7 +40,7 @@ def test_what_is_waited_for_is_told_without_secrets(action: str, arguments: dict
 
 @pytest.mark.parametrize("limit", [60.0, None])
 def test_a_long_wait_is_told_again_and_again_and_a_short_one_never(monkeypatch: pytest.MonkeyPatch, limit: float | None) -> None:
-    monkeypatch.setattr(_waits, "PAUSES", (0.001, 0.002))
+    monkeypatch.setattr(_background, "PAUSES", (0.001, 0.002))
     shown: list[str] = []
     thrice = threading.Event()
 
@@ -53,7 +54,7 @@ def test_a_long_wait_is_told_again_and_again_and_a_short_one_never(monkeypatch: 
     said = re.compile(r"waiting for it: [\d.]+ s so far" + (r", until \d\d:\d\d:\d\d at most" if limit else ""))
     count = len(shown)
     assert count >= 3 and all(said.fullmatch(line) for line in shown), shown
-    monkeypatch.setattr(_waits, "PAUSES", (3600.0,))
+    monkeypatch.setattr(_background, "PAUSES", (3600.0,))
     with _waits.told("it", limit, show):
         pass
     assert len(shown) == count
