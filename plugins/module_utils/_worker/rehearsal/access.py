@@ -177,23 +177,21 @@ class Session:
         found = self.rows(sql)
         return found[0][0] if found else None
 
-    @contextlib.contextmanager
-    def by_index(self) -> Iterator[None]:
+    def by_index(self) -> contextlib.AbstractContextManager[None]:
         """Read no table from end to end where there is an index, since such scans are counted."""
-        self.rows("select set_config('enable_seqscan', 'off', false)")
-        try:
-            yield
-        finally:
-            self.rows("select set_config('enable_seqscan', 'on', false)")
+        return self._set("enable_seqscan", "off", "on")
+
+    def hurrying(self) -> contextlib.AbstractContextManager[None]:
+        """Wait for no lock meanwhile."""
+        return self._set("lock_timeout", "200", "0")
 
     @contextlib.contextmanager
-    def hurrying(self) -> Iterator[None]:
-        """Wait for no lock meanwhile."""
-        self.rows("select set_config('lock_timeout', '200', false)")
+    def _set(self, name: str, value: str, after: str) -> Iterator[None]:
+        self.rows(f"select set_config('{name}', '{value}', false)")
         try:
             yield
         finally:
-            self.rows("select set_config('lock_timeout', '0', false)")
+            self.rows(f"select set_config('{name}', '{after}', false)")
 
     def close(self) -> None:
         with contextlib.suppress(Exception):  # broken already

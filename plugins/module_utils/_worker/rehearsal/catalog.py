@@ -118,6 +118,7 @@ where r.rulename <> '_RETURN' and {_OURS} and {{c}}""",
 _NOT_COMPARED = (
     *("relation", "function", "parent", "foreign", "columns", "foreign_columns", "acl", "roles", "language", "populated"),
 )
+_CHECK = re.compile(r"^CHECK \((.*)\)(?: NO INHERIT)?(?: NOT VALID)?$", re.S)
 _BEFORE_INSERT = re.compile(r"\bBEFORE\b(?:\s+\w+(?:\s+OF\s[^()]*?)?\s+OR)*\s+INSERT\b", re.I)
 _CAST = re.compile(r"\(([a-z_0-9\" ]+)\)::[a-z ]+")  # ALTER COLUMN … TYPE writes casts into what it makes again
 
@@ -151,6 +152,22 @@ class Traced(Catalog):
     def about(self, relation: str) -> list[Entry]:
         """Return what belongs to a relation, itself included."""
         return [self[key] for key in sorted(self.by_relation.get(relation, ()))]
+
+
+def belonging(catalog: Catalog, relation: str) -> Iterable[Entry]:
+    """Return what belongs to a relation; all there is, where a catalogue does not know that."""
+    return catalog.about(relation) if isinstance(catalog, Traced) else catalog.values()
+
+
+def spellings(entry: Entry) -> tuple[str, str]:
+    """Return the name of something with its schema and without, as statements have it."""
+    return entry["name"], entry["name"].partition(".")[2]
+
+
+def condition_of(constraint: Entry) -> str | None:
+    """Return what a check asks for; nothing of a constraint that is none."""
+    match = _CHECK.match(constraint["definition"]) if constraint["type"] == "c" else None
+    return match.group(1) if match else None
 
 
 def relation_of(entry: Entry) -> str:
@@ -252,7 +269,7 @@ def _covered(entry: Entry, others: Catalog, catalog: Catalog) -> bool:
         immediate = entry.get("immediate", True)
     else:
         return False
-    for other in catalog.about(entry["relation"]) if isinstance(catalog, Traced) else catalog.values():
+    for other in belonging(catalog, entry["relation"]):
         if other["kind"] != "index" or (other["kind"], other["oid"]) in others or other["relation"] != entry["relation"]:
             continue
         if other["oid"] == entry["oid"] or not other["valid"] or other["predicate"] != predicate or other["expressions"]:
@@ -279,7 +296,7 @@ def kept(base: Catalog, changes: list[dict[str, Any]]) -> list[str]:
     found = []
     for oid in sorted(columns):
         relation, _slash, number = oid.partition("/")
-        there = base.about(relation) if isinstance(base, Traced) else base.values()
+        there = belonging(base, relation)
         checks = (each for each in there if each["kind"] == "constraint" and each["type"] == "c" and each["relation"] == relation)
         if any(_KEEPS.match(each["definition"]) and each["columns"] == [int(number)] for each in checks):
             found.append(oid)
@@ -289,7 +306,7 @@ def kept(base: Catalog, changes: list[dict[str, Any]]) -> list[str]:
 def domains(*catalogs: Catalog) -> dict[str, str]:
     """Return domain → what it is made of, with and without the schema that a name may go without."""
     types = [each for catalog in catalogs for (kind, _oid), each in catalog.items() if kind == "type" and each["typtype"] == "d"]
-    return {name: each["base"] for each in types for name in (each["name"], each["name"].partition(".")[2])}
+    return {name: each["base"] for each in types for name in spellings(each)}
 
 
 def fills(entry: Entry) -> bool:
@@ -304,7 +321,7 @@ def checked(changes: list[dict[str, Any]], after: Catalog) -> list[Entry]:
         entry = change["after"]
         refused = refusing.of_change(change, changes)
         if entry and refused and refused.column:
-            there = after.about(entry["relation"]) if isinstance(after, Traced) else after.values()
+            there = belonging(after, entry["relation"])
             columns = (each for each in there if each["kind"] == "column" and each["relation"] == entry["relation"])
             found += [dict(each, number=None) for each in columns if each["column"].lower() == refused.column.lower()]
         if change["kind"] == "constraint" and entry and entry["type"] == "c":

@@ -11,7 +11,7 @@ from typing import AbstractSet, Any
 from ..failure import describe
 from ..server import MYSQL, literal
 from .access import Access, Session, quoted
-from .catalog import Catalog
+from .catalog import Catalog, belonging, condition_of, spellings
 
 #: More than this is not counted.
 MOST = 1000
@@ -20,7 +20,6 @@ _INSERT = re.compile(
 )
 #: What such an INSERT may leave out on the real rows.
 _PERHAPS = re.compile(r"\bON\s+CONFLICT\b|\bSELECT\b", re.I)
-_CHECK = re.compile(r"^CHECK \((.*)\)(?: NO INHERIT)?(?: NOT VALID)?$", re.S)
 
 
 class Checks:
@@ -139,19 +138,15 @@ class Checks:
 
     def _uniques(self, name: str, locks: AbstractSet[str]) -> list[dict[str, Any]]:
         """Return the unique indexes of columns that the table of this name has which was locked for the statement."""
-        tables = {
-            each["oid"]
-            for (kind, _oid), each in self.base.items()
-            if kind == "relation"
-            and each["oid"] in locks
-            and each["relkind"] in "rp"
-            and name in (each["name"], each["name"].partition(".")[2])
-        }
+        locked = [self.base[("relation", oid)] for oid in locks if ("relation", oid) in self.base]
+        tables = [each["oid"] for each in locked if each["relkind"] in "rp" and name in spellings(each)]
+        if len(tables) != 1:
+            return []
         return [
             each
-            for (kind, _oid), each in self.base.items()
-            if kind == "index" and each["relation"] in tables and each["unique"] and each["valid"]
-            if not each["expressions"] and each["predicate"] is None and each.get("keys") and len(tables) == 1
+            for each in belonging(self.base, tables[0])
+            if each["kind"] == "index" and each["relation"] == tables[0] and each["unique"] and each["valid"]
+            if not each["expressions"] and each["predicate"] is None and each.get("keys")
         ]
 
     def _column(self, table: str, before: Any, after: Any) -> tuple[str, str] | None:
@@ -179,9 +174,9 @@ class Checks:
             return "duplicate", _duplicates(table, columns, None)
         if after["type"] == "f":
             return self._orphans(table, columns, after)
-        match = _CHECK.match(after["definition"]) if after["type"] == "c" else None
+        condition = condition_of(after)
         what = "violation" if after["valid"] else "kept"
-        return (what, _counted(f"select 1 from {table} where not ({match.group(1)})")) if match else None
+        return (what, _counted(f"select 1 from {table} where not ({condition})")) if condition else None
 
     def _orphans(self, table: str, columns: list[str], after: Any) -> tuple[str, str] | None:
         other, keys = self.base.get(("relation", after["foreign"])), self._names(after["foreign"], after["foreign_columns"])

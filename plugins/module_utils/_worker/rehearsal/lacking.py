@@ -9,7 +9,7 @@ import re
 from typing import Any, Iterator
 
 from .access import Session
-from .catalog import Catalog, Entry
+from .catalog import Catalog, Entry, spellings
 from .rights import Rights
 
 _READS = """
@@ -104,7 +104,7 @@ def _needed(session: Session, function: Entry, catalog: Catalog) -> list[tuple[s
     there: dict[str, set[str]] = {}
     for (kind, _oid), entry in catalog.items():
         if kind == "relation":
-            for name in (entry["name"], entry["name"].partition(".")[2]):
+            for name in spellings(entry):
                 there.setdefault(name, set()).add(entry["name"])
     needs = []
     for privilege, pattern in _NEEDS:

@@ -9,6 +9,7 @@ import re
 from typing import Any, Sequence
 
 from .. import server
+from ..failure import sqlstate_of
 from .access import quoted
 from .relations import Ask
 
@@ -29,7 +30,7 @@ where c.contype = 'f' and s.nspname = {schema} and t.relname = {table} and c.con
 
 def is_missing(exc: BaseException) -> bool:
     """Tell whether a statement failed for want of a row that its own point to."""
-    return FOREIGN_KEY_VIOLATION in (getattr(exc, "pgcode", None), getattr(exc, "sqlstate", None))
+    return sqlstate_of(exc) == FOREIGN_KEY_VIOLATION
 
 
 def bring(ask: Ask, real: Any, exc: BaseException, places: Sequence[Ask], depth: int = 0) -> bool:

@@ -9,15 +9,13 @@ They are planned and not run. A plan is wanted, since only planning looks for th
 from __future__ import annotations
 
 import contextlib
-import re
 from typing import Any
 
-from ..failure import Failure, describe
+from ..failure import Failure, describe, sqlstate_of
 from .access import Session, quoted
-from .catalog import Catalog
+from .catalog import Catalog, condition_of
 
 _NAME = "dbops_replay"
-_CHECK = re.compile(r"^CHECK \((.*)\)(?: NO INHERIT)?(?: NOT VALID)?$", re.S)
 _AMBIGUOUS = "42725"  # ambiguous_function
 _EXTENSION = """
 select n.nspname::text from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_stat_statements'"""
@@ -107,7 +105,7 @@ def ambiguous(session: Session, changes: list[dict[str, Any]], after: Catalog) -
         try:
             session.rows(f"prepare {_NAME} as select {quoted(schema)}.{quoted(name)}({', '.join(values)})")
         except Exception as exc:
-            if _AMBIGUOUS in (getattr(exc, "pgcode", None), getattr(exc, "sqlstate", None)):
+            if sqlstate_of(exc) == _AMBIGUOUS:
                 found[entry["name"]] = describe(exc)["message"].splitlines()[0]
         with contextlib.suppress(Exception):  # it was not even prepared
             session.rows(f"deallocate {_NAME}")
@@ -119,17 +117,17 @@ def defaults(session: Session, changes: list[dict[str, Any]], after: Catalog) ->
     found = {}
     for change in changes:
         new = change["after"]
-        match = _CHECK.match(new["definition"]) if change["kind"] == "constraint" and new and new["type"] == "c" else None
-        keys = [("column", f"{new['relation']}/{number}") for number in new["columns"] or ()] if match else []
+        condition = condition_of(new) if new and change["kind"] == "constraint" else None
+        keys = [("column", f"{new['relation']}/{number}") for number in new["columns"] or ()] if condition else []
         columns = [after[key] for key in keys if key in after]
         given = [column for column in columns if column["default"] is not None and not column["generated"]]
-        if not match or not given or len(columns) < len(keys) or any("nextval(" in column["default"] for column in given):
+        if not condition or not given or len(columns) < len(keys) or any("nextval(" in column["default"] for column in given):
             continue
         values = ", ".join(
             f"({each['default'] if each in given else 'null'})::{each['type']} as {quoted(each['column'])}" for each in columns
         )
         with contextlib.suppress(Exception):  # a column that is named as of its table
-            if session.value(f"select ({match.group(1)}) from (select {values}) {quoted('row')}") is False:
+            if session.value(f"select ({condition}) from (select {values}) {quoted('row')}") is False:
                 found[new["oid"]] = [str(each["name"]) for each in given]
     return found
 
