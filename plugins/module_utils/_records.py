@@ -233,7 +233,8 @@ def read_records(store: RecordStore, params: Mapping[str, Any]) -> dict[str, Any
 def decided(record: Record, observed: Observed, params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the decision about ``record``, with ``direction``, ``downgrade_trusted`` and ``rows_given_up`` of ``params``."""
     deciding = decide_rolling if record.kind == "rolling" else decide
-    return deciding(record, observed, Policy(*(params[name] for name in policy_options()))).as_dict()
+    policy = Policy(params["direction"], params["downgrade_trusted"], params["rows_given_up"])
+    return deciding(record, observed, policy).as_dict()
 
 
 _BRIEF = (
@@ -267,7 +268,7 @@ def _observed(found: Mapping[str, Any]) -> Observed:
 
 
 def policy_options() -> dict[str, Any]:
-    """The options of what the operator said about a way back, in the order of ``Policy``."""
+    """The options of what the operator said about a way back."""
     return dict(
         direction=dict(type="str", choices=["auto", "finish", "revert"], default="auto"),
         downgrade_trusted=dict(type="bool", default=False),

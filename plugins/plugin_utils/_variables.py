@@ -119,8 +119,9 @@ def _nearest(name: str, known: Options) -> str:
         shared = sum(any(one.startswith(word) or word.startswith(one) for one in others) for word in words if len(word) > 2)
         return difflib.SequenceMatcher(None, other, name).ratio() + _WORD * shared
 
-    near = [other for other in known if other not in _TOLD and likeness(other) >= _ALIKE]
-    return max(near, key=lambda other: likeness(other) + _WORD * other.startswith(role + "_"), default="")
+    alike = {other: likeness(other) for other in known if other not in _TOLD}
+    near = {other: degree + _WORD * other.startswith(role + "_") for other, degree in alike.items() if degree >= _ALIKE}
+    return max(near, key=lambda other: near[other], default="")
 
 
 def _unfit(variables: Mapping[str, Any], known: Options) -> Iterator[str]:

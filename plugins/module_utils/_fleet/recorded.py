@@ -46,9 +46,8 @@ class Recorded:
         if standing.step == "returning" and self._way(target, bridge, standing, found["databases"]).how == "stay":
             self.ledger.write(name, "returned", {})  # it was cut off between the way back and this line
             standing = self.ledger.of(name)
-        if found["pending"] and self._half_done(
-            standing, found
-        ):  # what is there of the revision that was cut off would be in its own way
+        if found["pending"] and self._half_done(standing, found):
+            # what is there of the revision that was cut off would be in its own way
             back = self.put_back(target, bridge)
             if not back["went_back"]:
                 return back
