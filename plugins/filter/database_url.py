@@ -84,6 +84,12 @@ _value:
       description: Folder of PostgreSQL's Unix socket (C(?host=/run/postgresql)), or path of MySQL's (C(?unix_socket=…)).
       type: str
       sample: /run/postgresql
+    server:
+      description:
+        - What tells the server from others, in lower case; the host, or what stands for it, with the port. V(none) for SQLite.
+      type: str
+      sample: db.example.com:5432
+      version_added: 0.2.0
     name:
       description: Name of the database; the path of a SQLite database.
       type: str
@@ -159,6 +165,7 @@ def database_url(value: Any) -> dict[str, Any]:
         host=url.host,
         port=url.port,
         socket=url.socket,
+        server=url.server,
         name=url.name,
         user=url.user,
         password=url.password,

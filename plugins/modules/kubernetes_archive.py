@@ -59,6 +59,14 @@ options:
       - With O(state=described), the one that the archive is of.
       - With O(state=pruned), only archives of this database and of its snapshots are removed.
     type: str
+  servers:
+    description:
+      - Former addresses of the server of the URL, such as V(db1.example.com:5432). Beside each archive is written of which server
+        it is. One of another server is neither replaced nor pruned, nor one that names none, as version 0.1.0 wrote it.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
   leave_out:
     description:
       - What of the archive is left out with O(statements), because the database has it already;
@@ -171,6 +179,7 @@ archive:
     format: custom
     database: shop
     revisions: [c64b2e98d075]
+    server: db.shop.svc:5432
     bytes: 104857
     sha256: 5c1f0a7be2014c1f0a7be2014c1f0a7be2014c1f0a7be2014c1f0a7be2014c1f
     created_at: "2026-03-01T22:00:09Z"

@@ -30,6 +30,16 @@ options:
   name:
     description: The file name of an archive whose checksum is wanted.
     type: str
+  database:
+    description: Only archives of this database and of its snapshots.
+    type: str
+    version_added: 0.2.0
+  servers:
+    description: Former addresses of the server of the URL, such as V(db1.example.com:5432).
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
 seealso:
   - module: dbops.alembic.kubernetes_archive
 author:
@@ -53,7 +63,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 archives:
-  description: What is written beside each archive, the oldest first.
+  description:
+    - What is written beside each archive of the server that the URL names, the oldest first. One that names no server, as version
+      0.1.0 wrote it, is among them.
   returned: success
   type: list
   elements: dict
@@ -63,9 +75,21 @@ archives:
       format: custom
       database: shop
       revisions: [c64b2e98d075]
+      server: db.shop.svc:5432
       bytes: 104857
       sha256: 5c1f0a7be2014c1f0a7be2014c1f0a7be2014c1f0a7be2014c1f0a7be2014c1f
       created_at: "2026-03-01T22:00:09Z"
+server:
+  description: The server that the URL names; its host and port.
+  returned: success
+  type: str
+  sample: db.shop.svc:5432
+other_servers:
+  description: The servers of archives that are not listed.
+  returned: success
+  type: list
+  elements: str
+  sample: [staging.shop.svc:5432]
 free_bytes:
   description: How much space is free on the claim.
   returned: success

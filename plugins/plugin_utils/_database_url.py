@@ -14,7 +14,7 @@ from ansible_collections.dbops.alembic.plugins.module_utils._worker.urls import 
 
 MASK = "***"
 MYSQL = ("mysql", "mariadb")
-DEFAULT_PORT = 5432
+DEFAULT_PORT, MYSQL_PORT = 5432, 3306
 ASYNC_DRIVERS = ("asyncpg", "psycopg_async", "aiomysql", "asyncmy", "aiosqlite")
 #: libpq's connection keyword → its environment variable. Source: PostgreSQL manual, "Environment Variables" of libpq.
 LIBPQ = {
@@ -106,6 +106,17 @@ class DatabaseUrl:
     @property
     def port(self) -> int | None:
         return self.hosts[0][1]
+
+    @property
+    def server(self) -> str | None:
+        """Tell one server from another, whatever the database, the user and the driver: ``host:port``, the first of several."""
+        if self.dialect == "sqlite":
+            return None
+        told = self.query.get("hostaddr") if self.dialect == "postgresql" else None
+        place = self.socket or self.hosts[0][0] or told
+        if self.query.get("service") and not place:
+            return f"service {self.query['service']}"
+        return f"{place or 'localhost'}:{self.port or (MYSQL_PORT if self.dialect in MYSQL else DEFAULT_PORT)}".lower()
 
     def libpq(self) -> dict[str, str]:
         """Return libpq's keyword arguments, without the password; empty when this is no PostgreSQL."""

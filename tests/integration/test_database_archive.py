@@ -120,6 +120,7 @@ class Claim:
 
     def __init__(self, database: PostgresDatabase, folder: Path, monkeypatch: pytest.MonkeyPatch):
         self.database, self.folder, self.programs = database, folder / "claim", folder / "programs"
+        self.url = database.url("")
         self.folder.mkdir(), self.programs.mkdir()
         for program in ("pg_dump", "pg_restore", "psql"):
             (self.programs / program).symlink_to(database.server.binaries / program)
@@ -128,7 +129,7 @@ class Claim:
         monkeypatch.setattr(in_a_job.ArchiveBridge, "call", lambda _bridge, request: self.call(request))
 
     def call(self, request: dict[str, Any]) -> dict[str, Any]:
-        fixed = {"PROTOCOL": "1", "MARK": "m", "DEADLINE_MINUTES": "1", "URL": URL, "DATABASE_URL": self.database.url("")}
+        fixed = {"PROTOCOL": "1", "MARK": "m", "DEADLINE_MINUTES": "1", "URL": URL, "DATABASE_URL": self.url}
         variables = {**request["variables"], **fixed, "OPERATION": request["operation"].replace("archive_", "")}
         given = {f"DBOPS_{key.upper()}": str(value) for key, value in variables.items()}
         own = {**os.environ, **given, "PATH": "/usr/bin:/bin"}
@@ -143,6 +144,12 @@ class Claim:
         defaults = {name: given.get("default") for name, given in in_a_job.archive_spec().options.items()}
         mine = {"claim": "c", "directory": str(self.folder), "programs": str(self.programs), "database": self.database.name}
         return dict(in_a_job.run_archive({**defaults, **mine, **options}))
+
+    def shown(self, **options: Any) -> tuple[list[str], list[str]]:
+        """The names of the archives, and the servers of others."""
+        defaults = {name: given.get("default") for name, given in in_a_job.archive_info_spec().options.items()}
+        found = in_a_job.run_archive_info({**defaults, "claim": "c", "directory": str(self.folder), **options})
+        return [Path(item["path"]).name for item in found["archives"]], found["other_servers"]
 
     def written(self, name: str) -> dict[str, Any]:
         return dict(json.loads((self.folder / f"{name}.json").read_text()))
@@ -211,6 +218,35 @@ def test_the_database_of_the_url_is_named_where_no_other_is(claim: Claim) -> Non
     with pytest.raises(MigrationError) as caught:
         claim(name="a-1", database="another")
     assert caught.value.kind == "not_ours"
+
+
+def test_a_claim_keeps_the_archives_of_its_servers_and_databases_apart(claim: Claim) -> None:
+    """One server under two addresses stands for two, and is one again where its former address is said."""
+    other = claim.database.server.database()
+    former = claim(name="a-1")["archive"]["server"]
+    assert former == f"{claim.database.server.host}:{claim.database.server.port}"
+    claim.url = claim.url.replace("127.0.0.1", "localhost")
+    content = (claim.folder / "a-1").read_bytes()
+    for damage in (b"", b"damaged"):
+        (claim.folder / "a-1").write_bytes(content + damage)
+        with pytest.raises(MigrationError, match="an archive of another server than localhost:") as caught:
+            claim(name="a-1")
+        assert caught.value.kind == "not_ours" and (claim.folder / "a-1").read_bytes() == content + damage
+    (claim.folder / "a-1").write_bytes(content)
+    claim(name="a-2")
+    assert claim.shown() == (["a-2"], [former]) and claim.shown(servers=[former]) == (["a-1", "a-2"], [])
+    pruned = {"state": "pruned", "keep_count": 1}
+    assert claim(**pruned)["removed"] == [] and (claim.folder / "a-1").exists()
+
+    told = claim.written("a-2")
+    del told["server"]
+    for name in ("a-0", "a-2"):
+        (claim.folder / f"{name}.json").write_text(json.dumps({**told, "path": f"/archives/{name}"}))
+    assert claim.shown() == (["a-0", "a-2"], [former]) and claim(**pruned)["removed"] == [], "none that names no server"
+    claim(name="a-3")
+    claim(name="a-4", database=other.name)
+    assert claim.shown(database=claim.database.name)[0] == ["a-0", "a-2", "a-3"], "none of another database"
+    assert claim(**pruned, servers=[former])["removed"] == [str(claim.folder / "a-1")]
 
 
 def test_what_keeps_a_job_from_counting_is_told(claim: Claim) -> None:

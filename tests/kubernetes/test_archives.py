@@ -174,6 +174,46 @@ def test_pruning_keeps_what_it_is_told_and_never_removes_the_last(archives: Arch
     assert not archives.run("kubernetes_archive", keep_seconds=0.001, **given).ok().result()["changed"]
 
 
+def moved(stage: Claiming) -> dict[str, Any]:
+    """The server at an address of the cluster, as a Secret names it: another one, for all that an archive tells."""
+    ports = [{"port": stage.server.port}]
+    there = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "database"}, "spec": {"ports": ports}}
+    leads = [{"addresses": [{"ip": stage.cluster.host}], "ports": ports}]
+    stage.apply(there, {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "database"}, "subsets": leads})
+    url = stage.url.replace(stage.cluster.host, stage.get("service", "database")["spec"]["clusterIP"])
+    stage.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop-moved"}, "stringData": {"url": url}})
+    return {"secret": "shop-moved"}
+
+
+def test_archives_of_two_servers_are_kept_apart_on_one_claim(archives: Archives) -> None:
+    stage = archives.stage
+    job, former = moved(stage), f"{stage.cluster.host}:{stage.server.port}"
+    assert archives.write("c-1")["archive"]["server"] == former
+    content = (archives.claim / "c-1").read_bytes()
+    refused = archives.fails(name="c-1", job=job)
+    assert (
+        refused["error_kind"] == "not_ours"
+        and "another server" in refused["msg"]
+        and (archives.claim / "c-1").read_bytes() == content
+    )
+    archives.write("c-2", job=job)
+    assert not archives.run("kubernetes_archive", state="pruned", prefix="c-", keep_count=1, job=job).ok().result()["changed"]
+    shown = archives.run("kubernetes_archive_info", prefix="c-", job=job).ok().result()
+    assert ([item["path"] for item in shown["archives"]], shown["other_servers"]) == (["/archives/c-2"], [former])
+
+    made = stage.play("backup", backup_archive_enabled=True)
+    assert made.status == 0, made.output
+    written = json.JSONDecoder().raw_decode(made.output.split("RUN: ", 1)[1])[0]["dbops_archive"]
+    elsewhere = {"schema_kubernetes": {"user": USER, "patience": 6, **job}}
+    run = stage.play("restore", deployment_restore_from=written["path"], deployment_rows_given_up=-1, **elsewhere)
+    said = " ".join(run.output.split())
+    assert run.status == 2 and "nor an archive of this database" in said and f"on {former} and none of" in said, run.output
+    assert stage.serves("1.0")
+    again = {"state": "pruned", "prefix": "c-", "keep_count": 1, "servers": [former]}
+    assert archives.run("kubernetes_archive", **again, job=job).ok().result()["changed"]
+    assert "c-1" not in archives.files
+
+
 def test_a_window_without_a_snapshot_goes_back_from_the_archive(stage: Claiming) -> None:
     before = stage.contents()
     given = {"backup_snapshot_enabled": False, "backup_window_archive_enabled": True}

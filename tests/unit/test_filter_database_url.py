@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 
 database_url = FilterModule().filters()["database_url"]
 KEYS = [
-    *("dialect", "driver", "host", "port", "socket", "name", "user", "password", "query"),
+    *("dialect", "driver", "host", "port", "socket", "server", "name", "user", "password", "query"),
     *("libpq", "environment", "redacted", "sync_url"),
 ]
 
@@ -175,6 +175,27 @@ def test_parts(url):
 @pytest.mark.parametrize("url", PARTS)
 def test_the_keys_are_always_the_same(url):
     assert list(database_url(url)) == KEYS
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("postgresql://a:b@DB.example.com/d", "db.example.com:5432"),
+        ("postgresql://a:b@[::1]:6432/d", "::1:6432"),
+        ("postgresql://u:p@h/d?host=one,two&port=1,2", "one:1"),
+        ("postgresql:///d?host=/run/postgresql", "/run/postgresql:5432"),
+        ("postgresql:///d?hostaddr=10.0.0.1&port=7", "10.0.0.1:7"),
+        ("postgresql:///d?service=north", "service north"),
+        ("postgresql://u@db/d?service=north", "db:5432"),
+        ("postgresql:///d", "localhost:5432"),
+        ("mysql+pymysql://u:p@h/d", "h:3306"),
+        ("mysql+pymysql://u:p@/d?unix_socket=/run/m", "/run/m:3306"),
+        ("mysql+pymysql://u:p@localhost/d?unix_socket=/run/m", "/run/m:3306"),
+        ("sqlite:////srv/d", None),
+    ],
+)
+def test_a_server_is_told_from_others(url, server):
+    assert database_url(url)["server"] == server
 
 
 @pytest.mark.parametrize("url", [url for url in PARTS if "host=" not in url])

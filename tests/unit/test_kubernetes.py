@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -217,21 +218,25 @@ def test_the_role_that_ships_has_every_right_that_is_asked_for_and_no_other() ->
 AWKS = [name for name in ("awk", "mawk", "gawk", "busybox") if shutil.which(name)]
 
 
+URLS = [
+    "postgresql://shop:pw@db/shop",
+    "postgresql+psycopg://s%40p:p%27w%2F%3A%25%C3%A9@db.svc:6432/na%20me?sslmode=require&application_name=x+y&connect_timeout=3",
+    "postgresql+asyncpg://u:p?a/b@h/db?ssl=true",
+    "postgres://u@[::1]:5/d",
+    "postgresql:///d?host=/var/run/p&user=me&password=a%26b",
+    "postgresql://u:p@/d?host=a:1&host=b:2",
+    "postgresql://u:p@h/d?host=a,b&port=1,2&target_session_attrs=read-write",
+    "postgresql://u:p@h?dbname=x",
+    "postgresql://u:a%22%24%60%5C%0Ab@h/d",
+    "postgresql://u:p@DB.Example.com/d",
+    "postgresql://u@/d?hostaddr=10.0.0.1",
+    "postgresql:///d?service=My+shop",
+    "postgresql:///d",
+]
+
+
 @pytest.mark.parametrize("awk", AWKS)
-@pytest.mark.parametrize(
-    "url",
-    [
-        "postgresql://shop:pw@db/shop",
-        "postgresql+psycopg://s%40p:p%27w%2F%3A%25%C3%A9@db.svc:6432/na%20me?sslmode=require&application_name=x+y&connect_timeout=3",
-        "postgresql+asyncpg://u:p?a/b@h/db?ssl=true",
-        "postgres://u@[::1]:5/d",
-        "postgresql:///d?host=/var/run/p&user=me&password=a%26b",
-        "postgresql://u:p@/d?host=a:1&host=b:2",
-        "postgresql://u:p@h/d?host=a,b&port=1,2&target_session_attrs=read-write",
-        "postgresql://u:p@h?dbname=x",
-        "postgresql://u:a%22%24%60%5C%0Ab@h/d",
-    ],
-)
+@pytest.mark.parametrize("url", URLS)
 def test_the_shell_reads_a_url_as_the_filter_does(url: str, awk: str) -> None:
     program = f"{awk} awk" if awk == "busybox" else awk
     given = {"PATH": os.environ["PATH"], "LC_ALL": "C", "DBOPS_URL": archive_script.URL, "DBOPS_DATABASE_URL": url}
@@ -239,6 +244,21 @@ def test_the_shell_reads_a_url_as_the_filter_does(url: str, awk: str) -> None:
     done = subprocess.run(["sh", "-c", shell], env=given, stdout=subprocess.PIPE, check=True)
     pairs = (part.partition("=") for part in done.stdout.decode().split("\0"))
     assert {name: value for name, _is, value in pairs if name.startswith("PG")} == parse(url).environment()
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_the_shell_tells_servers_apart_as_the_filter_does(url: str, tmp_path: Path) -> None:
+    given = {
+        "PATH": os.environ["PATH"],
+        "DBOPS_URL": archive_script.URL,
+        "DBOPS_DATABASE_URL": url,
+        "DBOPS_SERVERS": '"a:1"\n"b:2"',
+    }
+    telling = archive_script.SCRIPT[: archive_script.SCRIPT.index("connect() {")]
+    shell = f"{telling}scratch={tmp_path}; address; cat $scratch/servers"
+    done = subprocess.run(["sh", "-c", shell], env=given, stdout=subprocess.PIPE, text=True, check=True)
+    told = [json.loads(f"{{{line}}}")["server"] for line in done.stdout.splitlines()]
+    assert told == [parse(url).server, "a:1", "b:2"]
 
 
 def test_the_shell_refuses_another_database() -> None:

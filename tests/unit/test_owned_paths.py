@@ -239,7 +239,7 @@ def test_the_script_of_the_job_removes_nothing_beside_the_archives(tmp_path: Pat
     assert status != 0 and tree(tmp_path) == before
 
 
-DESCRIBED = '{"path":"/archives/a-1","claim":"c","format":"custom","database":"shop","sha256":"0"}'
+DESCRIBED = '{"path":"/archives/a-1","claim":"c","format":"custom","database":"shop","server":"h:5432","sha256":"0"}'
 THERE: list[tuple[dict[str, str], bool]] = [
     ({}, True),
     ({"a-1": "an older one", "a-1.json": DESCRIBED}, True),
@@ -249,6 +249,9 @@ THERE: list[tuple[dict[str, str], bool]] = [
     ({"a-1.json": '{"mine": true}'}, False),
     ({"a-1": "mine", "a-1.json": '{"mine": true}'}, False),
     ({"a-1": "of another", "a-1.json": DESCRIBED.replace("shop", "shop2")}, False),
+    ({"a-1": "of another server", "a-1.json": DESCRIBED.replace("h:", "hh:")}, False),
+    ({"a-1": "of a server that is not told", "a-1.json": DESCRIBED.replace('"server":"h:5432",', "")}, False),
+    ({"a-1": "of a former address", "a-1.json": DESCRIBED.replace("h:", "former:")}, True),
     ({"a-1": "of another name", "a-1.json": DESCRIBED.replace("a-1", "aa-1")}, False),
 ]
 
@@ -277,7 +280,11 @@ def test_an_archive_on_a_claim_takes_the_place_of_ours_alone(tmp_path: Path, the
             "DEADLINE_MINUTES": "1",
             "NEEDED_BYTES": "0",
         },
-        **{"DESCRIPTION": DESCRIBED.partition(',"sha256"')[0], "PROOF": _proof({"name": "a-1", "database": "shop"})},
+        **{
+            "SERVERS": '"former:5432"',
+            "DESCRIPTION": DESCRIBED.partition(',"server"')[0],
+            "PROOF": _proof({"name": "a-1", "database": "shop"}),
+        },
     }
     given = {f"DBOPS_{key}": value for key, value in variables.items()}
     status = os.spawnve(os.P_WAIT, "/bin/sh", ["sh", "-c", SCRIPT], {**os.environ, **given})

@@ -34,6 +34,8 @@ def archive_info_spec() -> ArgumentSpec:
             directory=dict(type="str", default=DIRECTORY),
             prefix=dict(type="str", default=""),
             name=dict(type="str"),
+            database=dict(type="str"),
+            servers=dict(type="list", elements="str", default=[]),
         )
     )
     return own + kubernetes_spec()
@@ -45,7 +47,6 @@ def archive_spec() -> ArgumentSpec:
             state=dict(type="str", choices=["present", "described", "restored", "pruned"], default="present"),
             format=dict(type="str", choices=["custom", "directory"], default="custom"),
             jobs=dict(type="int", default=2),
-            database=dict(type="str"),
             needed_bytes=dict(type="int", default=0),
             revisions=dict(type="list", elements="str", default=[]),
             sha256=dict(type="str"),
@@ -133,6 +134,7 @@ class ArchiveBridge(JobBridge):
             "programs",
         )
         given = {name: params.get(name) for name in names}
+        given["servers"] = "\n".join(json.dumps(server) for server in params["servers"])
         given["leave_out"] = "\n".join(params.get("leave_out") or ())
         shown = {name: "" if value is None else value for name, value in {**given, **variables}.items()}
         reply = self.call({"operation": operation, "variables": shown})
@@ -149,9 +151,24 @@ def as_is(value: Any) -> str:
 
 
 def run_archive_info(params: Mapping[str, Any]) -> Object:
-    """Return the archives, oldest first, the free space, and the checksum of the one that ``name`` names."""
+    """Return the archives of the server, oldest first, which other servers there are archives of, the free space, and the checksum
+    of the one that ``name`` names."""
     found = ArchiveBridge.connect(params).do("archive_list", params)
-    return {**found, "archives": sorted(found["archives"], key=age)}
+    there, servers = _listed(found, params), _servers(found, params)
+    archives = [item for item in there if "server" not in item or item["server"] in servers]
+    others = sorted({item["server"] for item in there if item not in archives})
+    return {**found, "archives": archives, "other_servers": others}
+
+
+def _listed(found: Mapping[str, Any], params: Mapping[str, Any]) -> list[Object]:
+    """Return the archives of the database, oldest first, without what is none of ours."""
+    ours = [item for item in found["archives"] if described(item, str(item.get("path")).rpartition("/")[2])]
+    return sorted((item for item in ours if not params["database"] or belongs(item, params["database"])), key=age)
+
+
+def _servers(found: Mapping[str, Any], params: Mapping[str, Any]) -> list[str]:
+    """Return the addresses of the server of the URL: the one that the Job knows, and former ones."""
+    return [found["server"], *params["servers"]]
 
 
 def run_archive(params: Mapping[str, Any], dry: bool = False) -> Object:
@@ -204,14 +221,14 @@ def _proof(params: Mapping[str, Any]) -> str:
 
 
 def _prune(bridge: ArchiveBridge, params: Mapping[str, Any], dry: bool) -> Object:
-    listed = bridge.do("archive_list", params, name="")["archives"]
-    ours = [item for item in listed if described(item, str(item.get("path")).rpartition("/")[2])]
-    archives = [item for item in ours if not params["database"] or belongs(item, params["database"])]
+    found = bridge.do("archive_list", params, name="")
+    # One that says no server, as the first version wrote it, may be of any.
+    archives = [item for item in _listed(found, params) if item.get("server") in _servers(found, params)]
     now = datetime.now(timezone.utc).timestamp()
     paths = doomed(archives, params["keep_count"], params["keep_seconds"], now)
     if paths and not dry:
         bridge.do("archive_remove", params, name="", names="\n".join(path.rpartition("/")[2] for path in paths))
-    before = [str(item["path"]) for item in sorted(archives, key=age)]
+    before = [str(item["path"]) for item in archives]
     after = [path for path in before if path not in paths]
     label = f"archives in {params['claim']}"
     return {"changed": bool(paths), "removed": paths, "diff": text_diff(label, _lines(before), _lines(after))}

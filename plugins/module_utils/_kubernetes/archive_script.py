@@ -136,10 +136,25 @@ described() { # the text beside an archive
   [ ! -f "$1" ] || cat "$1"
 }
 
-connect() {
+address() { # where the database is, as libpq takes it, and of which server archives are: as the role backup tells it of a host's
+  [ -z "$server" ] || return 0
   settings=$(awk "$DBOPS_URL") || fail options_invalid "The key of the Secret holds no URL of a PostgreSQL database."
   eval "$settings"
   unset settings DBOPS_DATABASE_URL
+  server=$(printf '%s' "$(first "$PGHOST" "${PGHOSTADDR:-localhost}"):$(first "$PGPORT" 5432)" | tr '[:upper:]' '[:lower:]')
+  [ -n "$PGHOST$PGHOSTADDR" ] || [ -z "$PGSERVICE" ] || server="service $PGSERVICE"
+  named="\"server\":\"$(escaped "$server")\""
+  { printf '%s\n' "$named" && printf '%s\n' "$DBOPS_SERVERS" | sed -n 's/^./"server":&/p'; } >"$scratch/servers"
+}
+
+first() { # of several, or what there is instead
+  [ -n "$1" ] && printf '%s' "${1%%,*}" || printf '%s' "$2"
+}
+
+escaped() { printf '%s' "$1" | sed 's/\\/\\\\/g; s/"/\\"/g'; }
+
+connect() { # the program that will
+  address
   [ -z "$DBOPS_DATABASE" ] || export PGDATABASE="$DBOPS_DATABASE"
   command -v "$1" >/dev/null || fail options_invalid "The image has no $1 in $PATH."
 }
@@ -158,6 +173,12 @@ is_ours() { # what is written beside the archive, or was about to be, names it a
     printf '%s\n' "$DBOPS_PROOF" | while read -r line; do grep -qF -e "$line" "$text" || exit 1; done && return 0
   done
   return 1
+}
+
+is_of_server() { # what is written beside the archive, or was about to be, names the server of the URL, or a former address of it
+  for text in "$target.json" "$partial.json"; do
+    [ ! -f "$text" ] || grep -qF -f "$scratch/servers" "$text" || return 1
+  done
 }
 
 dump() { # options; into $partial
@@ -192,21 +213,25 @@ is_proved() { # or nobody asked
 
 archive() {
   is_plain "$DBOPS_NAME" || fail name_invalid "The name of an archive can not be '$DBOPS_NAME'. Nothing was touched."
-  known=$(sed -n 's/.*"sha256":"\([0-9a-f]*\)".*/\1/p' "$target.json" 2>/dev/null)
-  if [ -n "$known" ] && is_proved && [ "$(sum "$target")" = "$known" ]; then
-    reply true "{\"made\":false,\"archive\":$(described "$target.json")}" null
-    return
-  fi
-  connect pg_dump
+  address
   if [ -z "$DBOPS_DATABASE" ]; then
-    own="\"database\":\"$(printf '%s' "$PGDATABASE" | sed 's/\\/\\\\/g; s/"/\\"/g')\""
+    own="\"database\":\"$(escaped "$PGDATABASE")\""
     DBOPS_DESCRIPTION=$DBOPS_DESCRIPTION,$own
     DBOPS_PROOF=$(printf '%s\n%s' "$DBOPS_PROOF" "$own")
   fi
   if is_there "$target" || is_there "$target.json"; then
     is_ours || fail not_ours \
       "$target is left alone: nothing beside it shows that it was made by this collection; remove it by hand if nobody needs it."
+    is_of_server || fail not_ours "$target is left alone: it is an archive of another server than $server, or of one that it\
+ does not name. Give this one another name (backup_archive_name), or each server a claim of its own. Where it is the same server at\
+ a former address, add that to backup_archive_servers."
   fi
+  known=$(sed -n 's/.*"sha256":"\([0-9a-f]*\)".*/\1/p' "$target.json" 2>/dev/null)
+  if [ -n "$known" ] && is_proved && [ "$(sum "$target")" = "$known" ]; then
+    reply true "{\"made\":false,\"archive\":$(described "$target.json")}" null
+    return
+  fi
+  connect pg_dump
   # What is older than a Job may be was left by one that was killed.
   find "$DBOPS_DIRECTORY" -maxdepth 1 \
     -name '.dbops-partial-*' ! -name '*.json' -mmin "+$DBOPS_DEADLINE_MINUTES" -exec rm -rf {} + 2>/dev/null || :
@@ -224,8 +249,8 @@ archive() {
   run "Reading the archive back" pg_restore --list "$partial"
   size=$(bytes "$partial") sha=$(sum "$partial")
   # What it is is known before it has its name, and until the former one is gone, so that half a replacement is still ours.
-  printf '%s,"bytes":%s,"sha256":"%s","created_at":"%s"}' "$DBOPS_DESCRIPTION" "$size" "$sha" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" \
-    >"$partial.json"
+  printf '%s,%s,"bytes":%s,"sha256":"%s","created_at":"%s"}' "$DBOPS_DESCRIPTION" "$named" "$size" "$sha" \
+    "$(date -u +%Y-%m-%dT%H:%M:%SZ)" >"$partial.json"
   rm -rf "$target"
   mv "$partial" "$target" || fail archive_failed "The archive could not be renamed to $target."
   mv "$partial.json" "$target.json" || fail archive_failed "What $target is could not be written beside it."
@@ -253,13 +278,14 @@ describe() { # what is known of the archive by now, in the place of what stands 
 }
 
 list() {
+  address
   found=
   for file in "$DBOPS_DIRECTORY/$DBOPS_PREFIX"*.json; do
     [ ! -e "$file" ] || found="$found${found:+,}$(cat "$file")"
   done
   sha=
   [ -z "$DBOPS_NAME" ] || sha=$(sum "$target")
-  reply true "{\"archives\":[$found],\"free_bytes\":$(free),\"sha256\":\"$sha\"}" null
+  reply true "{\"archives\":[$found],\"free_bytes\":$(free),\"sha256\":\"$sha\",$named}" null
 }
 
 restore() {
@@ -298,6 +324,7 @@ remove() {
   reply true '{}' null
 }
 
+server=
 scratch=$(mktemp -d) || fail archive_failed "No temporary folder can be made in ${TMPDIR:-/tmp}."
 trap 'rm -rf "$scratch"' EXIT
 export scratch
