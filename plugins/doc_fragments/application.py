@@ -85,6 +85,12 @@ options:
         description: Its key.
         type: str
         default: url
+      database:
+        description:
+          - The name of the database that the URL in the Secret has to have. Of another one, nothing is read and nothing written,
+            with the error kind V(wrong_database).
+        type: str
+        version_added: 0.2.0
       url_variable:
         description: The environment variable in which the project's C(env.py) reads the URL; it is filled from the Secret.
         type: str

@@ -150,6 +150,7 @@ def kubernetes_spec() -> ArgumentSpec:
         image_pull_secrets=dict(type="list", elements="str", default=[], no_log=False),
         secret=dict(type="str", required=True, no_log=False),
         secret_key=dict(type="str", default="url", no_log=False),
+        database=dict(type="str"),
         url_variable=dict(type="str"),
         environment_secrets=dict(type="list", elements="str", default=[], no_log=False),
         service_account=dict(type="str"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from cluster import Cluster, wait_until
-from images import NOWHERE, REPOSITORY
+from images import NOWHERE, REPOSITORY, USER
 from stage import Stage
 
 from support.postgres import Postgres
@@ -97,6 +97,24 @@ def test_an_image_that_is_not_there_is_known_before_anything_stops(stage: Stage)
     assert run.status == 2 and "did not start" in run.output and "ImagePull" in run.output, run.output
     assert sorted(pod["metadata"]["name"] for pod in stage.pods()) == pods and len(stage.records()) == records
     assert not [job for job in jobs(stage, "info") if "nowhere" in str(job)]
+
+
+def test_a_secret_of_another_database_is_refused_before_anything_stops(stage: Stage) -> None:
+    """It would be stopped, copied and migrated, and every copy and record would be named after the database that was meant."""
+    other = stage.server.database()
+    url = stage.url.replace(f"/{stage.database.name}", f"/{other.name}")
+    stage.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop-other"}, "stringData": {"url": url}})
+    pods, records, before = sorted(pod["metadata"]["name"] for pod in stage.pods()), len(stage.records()), stage.contents()
+    job = {"secret": "shop-other", "user": USER, "patience": 6}
+    for playbook in ("maintenance_window", "rolling"):
+        run = stage.play(playbook, release_version="1.2", schema_kubernetes=job)
+        said = " ".join(run.output.split())
+        assert run.status == 2 and f"names the database {other.name}, and this is about {stage.database.name}." in said, run.output
+        assert sorted(pod["metadata"]["name"] for pod in stage.pods()) == pods and len(stage.records()) == records
+    looked = " ".join(stage.play("status", schema_kubernetes=job).output.split())
+    assert f"names the database {other.name}" in looked, looked
+    assert stage.contents() == before and other.tables() == []
+    other.drop()
 
 
 @pytest.mark.slow

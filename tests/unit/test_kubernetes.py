@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes import (
     release,
     rights,
 )
+from ansible_collections.dbops.alembic.plugins.module_utils._worker import project
+from ansible_collections.dbops.alembic.plugins.module_utils._worker.failure import Failure
 from ansible_collections.dbops.alembic.plugins.module_utils._worker.pod import PIECE, frame
 from ansible_collections.dbops.alembic.plugins.plugin_utils._database_url import parse
 
@@ -125,6 +128,31 @@ def test_a_job_has_no_secret_and_ends_before_its_deadline() -> None:
     for environment in ({"API_TOKEN": "abcdefgh"}, {"DATABASE_URL": "postgresql://a:bcdefgh@c/d"}):
         with pytest.raises(ValueError, match=next(iter(environment))):
             job.job_request({**request, "environment": environment}, {"deadline": 3600.0})
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgresql://u:hunter22@db/shop", ""),
+        ("postgresql+asyncpg://u:hunter22@other/shop?ssl=true", ""),
+        ("postgres:///?dbname=shop&host=db", ""),
+        ("postgresql://shop@db", ""),
+        ("postgresql:///?service=shop", ""),
+        ("postgresql://u:hunter22@db/staging", "names the database staging, and this is about shop."),
+        ("mysql+pymysql://u:hunter22@db/staging", "names the database staging"),
+        ("postgresql://staging:hunter22@db", "names the database staging"),
+    ],
+)
+def test_a_secret_has_to_name_the_database_that_is_meant(url: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(".")
+    for name in ("PGDATABASE", "PGSERVICE"):
+        monkeypatch.delenv(name, raising=False)
+    request = job.job_request({"operation": "info"}, {"deadline": 60.0, "database": "shop"})
+    with pytest.raises(Failure) if told else nullcontext() as caught:
+        project.enter({**request, "url": url})
+    if told:
+        assert caught.value.kind == "wrong_database" and told in str(caught.value) and "hunter22" not in str(caught.value)
+        project.enter({**job.job_request({"operation": "info"}, {"deadline": 60.0}), "url": url})
 
 
 def pod(**status: Any) -> dict[str, Any]:

@@ -101,6 +101,7 @@ class ArchiveBridge(JobBridge):
             "protocol": protocol.PROTOCOL,
             "deadline_minutes": int(options["deadline"] // 60) + 1,
             "url": URL,
+            "url_names": options.get("database") or "",
         }
         env = [{"name": f"DBOPS_{key.upper()}", "value": as_is(value)} for key, value in variables.items()]
         container = process(["sh", "-c", as_is(SCRIPT)], env, options)

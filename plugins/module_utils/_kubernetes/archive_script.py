@@ -141,6 +141,8 @@ address() { # where the database is, as libpq takes it, and of which server arch
   settings=$(awk "$DBOPS_URL") || fail options_invalid "The key of the Secret holds no URL of a PostgreSQL database."
   eval "$settings"
   unset settings DBOPS_DATABASE_URL
+  [ -z "$DBOPS_URL_NAMES" ] || [ "$DBOPS_URL_NAMES" = "${PGDATABASE:-$DBOPS_URL_NAMES}" ] || fail wrong_database \
+    "The URL in the Secret names the database $PGDATABASE, and this is about $DBOPS_URL_NAMES."
   server=$(printf '%s' "$(first "$PGHOST" "${PGHOSTADDR:-localhost}"):$(first "$PGPORT" 5432)" | tr '[:upper:]' '[:lower:]')
   [ -n "$PGHOST$PGHOSTADDR" ] || [ -z "$PGSERVICE" ] || server="service $PGSERVICE"
   named="\"server\":\"$(escaped "$server")\""

@@ -68,7 +68,8 @@ def job_request(request: Mapping[str, Any], options: Mapping[str, Any]) -> Objec
         raise ValueError(", ".join(secret))
     latest = max(options["deadline"] - MARGIN, options["deadline"] / 2)
     given = float(found.get("timeout") or 0)
-    return dict(found, url_variable=URL_VARIABLE, timeout=min(given, latest) if given else latest)
+    named = {"url_names": options["database"]} if options.get("database") else {}
+    return dict(found, **named, url_variable=URL_VARIABLE, timeout=min(given, latest) if given else latest)
 
 
 def manifest(name: str, request: Mapping[str, Any], mark: str, python: str, options: Mapping[str, Any]) -> Object:

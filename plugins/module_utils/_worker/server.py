@@ -135,6 +135,17 @@ _DEFAULT_PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
 _OF_LIBPQ = ("PGDATABASE", "PGSERVICE")
 
 
+def _is_elsewhere(url: Any) -> bool:
+    """Tell whether libpq knows what the URL leaves out."""
+    return "service" in url.query or any(name in os.environ for name in _OF_LIBPQ)
+
+
+def named(url: Any) -> Any:
+    """Return the name of the database that a URL names, if it is known without asking the server."""
+    default = url.username if url.get_backend_name() == "postgresql" and not _is_elsewhere(url) else None
+    return url.database or url.query.get("dbname") or default
+
+
 def same_database(asked: Any, engine_url: Any, address: dict[str, Any]) -> bool:
     """Tell whether ``address`` is the database of the URL ``asked``, without looking at user, password and driver."""
     dialect = asked.get_backend_name()
@@ -142,10 +153,8 @@ def same_database(asked: Any, engine_url: Any, address: dict[str, Any]) -> bool:
         return False
     if dialect == "sqlite":
         return os.path.realpath(asked.database or "") == os.path.realpath(address["database"] or "")
-    elsewhere = "service" in asked.query or any(name in os.environ for name in _OF_LIBPQ)  # libpq knows what the URL leaves out
-    default = asked.username if dialect == "postgresql" and not elsewhere else None
-    wanted = asked.database or asked.query.get("dbname") or default
-    if wanted != address["database"] and (wanted or not elsewhere):
+    wanted = named(asked)
+    if wanted != address["database"] and (wanted or not _is_elsewhere(asked)):
         return False
     host = asked.host or asked.query.get("host")
     if not host or not address["host"]:
