@@ -222,6 +222,23 @@ def test_what_a_deleted_job_had_said_is_known_to_whoever_looks_after_its_session
     assert last.journal.backends == [BACKEND]
 
 
+@pytest.mark.parametrize("events", [(), (("SuccessfulCreate", "Created pod: p"),)])
+@pytest.mark.parametrize("said", [0, 1])
+def test_a_job_that_is_gone_between_two_calls_is_not_made_anew_and_not_called_one_that_never_ran(said: int, events: Any) -> None:
+    """With its pod, its log, its answer and, after an hour, its events: by a time to live, for one."""
+    log = frame({"event": "revision_start", "revision": "a1"}, MARK, 0) * said
+    api = Api([marked("running")], log=log, events=events)
+    bridge = JobBridge("", lambda text: None, Cluster(api.answer), OPTIONS, api.sleep, lambda: api.now)
+    first = bridge.follow({"operation": "upgrade"}, "j" * 32, None, 2.0)
+    assert isinstance(first, Unfinished) and first.cursor == said
+    api.gone = api.over = api.now
+    last = bridge.follow({"operation": "upgrade"}, "j" * 32, first.cursor, 15.0)
+    assert not isinstance(last, Unfinished) and last.death is not None and api.made == 1
+    assert (
+        last.death.kind == "worker_died" and "a rule of the cluster" in last.death.msg and "untouched" not in str(last.death.hint)
+    )
+
+
 def test_an_answer_of_a_pod_whose_job_was_deleted_counts() -> None:
     api = Api([marked("running")], gone=0.0, log=frame(BACKEND, MARK, 0) + frame(REPLY, MARK, 1))
     assert followed(api)[-1].reply["ok"]

@@ -203,7 +203,8 @@ class JobBridge(Bridge):
         begun = bool(seen.problems) and self._gives_up(name)
         if reason == "DeadlineExceeded":
             self._see_end(name)  # the cluster ends its pod, and nobody is to look where the database stands before that
-        ran = begun or seen.replaced or started(seen.pod) or bool(seen.messages) or made(self.cluster, seen.job, seen.pod)
+        lost = seen.gone and seen.pod is None  # with all that could tell; events are kept for an hour, and may be fewer
+        ran = begun or seen.replaced or lost or started(seen.pod) or bool(seen.messages) or made(self.cluster, seen.job, seen.pod)
         how += "; it began at the moment in which it was given up" if begun and not seen.gone else ""
         left = answer_left(seen.pod)
         names = [name, *([seen.pod["metadata"]["name"]] if seen.pod else [])]
@@ -239,7 +240,7 @@ class JobBridge(Bridge):
                 "its pod was deleted, and its log with it; another pod took its place and was ended, but may have begun",
             )
         if seen.gone:
-            return "JobGone", "somebody deleted it"
+            return "JobGone", "somebody deleted it, or a rule of the cluster for Jobs that have ended did"
         stuck = [(seen.problems[0].reason, "; ".join(problem.text for problem in seen.problems))] if seen.problems else []
         return end_of(seen.job, seen.pod) or next(iter(stuck), ("Unknown", "it gave no answer"))
 
@@ -296,7 +297,7 @@ class JobBridge(Bridge):
         :param wait: seconds; 0 waits for the end.
         """
         name = job_name(self.options["application"], str(request["operation"]), job)
-        if not cursor:
+        if cursor is None:  # a later call finds it, or finds that it is gone, and begins nothing anew
             self.create(name, request)
         until = self.now() + wait if wait else None
         for seen in self.watch(name):
