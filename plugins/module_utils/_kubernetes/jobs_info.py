@@ -42,7 +42,7 @@ def run_job_info(params: Mapping[str, Any]) -> Object:
     told, last = [], {}  # type: list[Object], Object
     for job in found:
         seen = _end(bridge, job["metadata"]["name"], until, bool(params["wait"]))
-        operation = seen.job["metadata"]["labels"].get(OPERATION, "")
+        operation = job["metadata"]["labels"].get(OPERATION, "")  # as it was found: by now it may be gone
         told.append(_told(seen, operation))
         if operation in MIGRATIONS:
             last = _result(seen, operation)
