@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
 from ansible_collections.dbops.alembic.plugins.module_utils._jobs import Unfinished
 from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.cluster import Cluster, Refused
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.jobs_info import run_job_info
 from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.runner import JobBridge
 from ansible_collections.dbops.alembic.plugins.module_utils._worker.pod import frame
 from ansible_collections.dbops.alembic.plugins.module_utils._worker.protocol import PROTOCOL
@@ -237,6 +238,22 @@ def test_a_job_that_is_gone_between_two_calls_is_not_made_anew_and_not_called_on
     assert (
         last.death.kind == "worker_died" and "a rule of the cluster" in last.death.msg and "untouched" not in str(last.death.hint)
     )
+
+
+def test_a_migration_whose_job_is_gone_while_recover_reads_it_is_known_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = Api([])
+
+    def answer(method: str, path: str, *rest: Any) -> str:
+        if not path.endswith("/jobs"):
+            return api.answer(method, path, *rest)
+        found = json.loads(api.answer(method, f"{path}/shop-1", *rest))
+        api.gone = 0.0
+        return json.dumps({"items": [found]})
+
+    monkeypatch.setattr(Cluster, "connect", lambda params: Cluster(answer))
+    told = run_job_info({"namespace": "shop", "application": "shop", "deployment": "1", "wait": 0})
+    assert told["migration"] == {"state": "unknown", "databases": []} and told["jobs"][0]["operation"] == "upgrade"
+    assert told["jobs"][0]["status"] == "died"
 
 
 def test_an_answer_of_a_pod_whose_job_was_deleted_counts() -> None:
