@@ -234,6 +234,8 @@ def test_a_claim_keeps_the_archives_of_its_servers_and_databases_apart(claim: Cl
         assert caught.value.kind == "not_ours" and (claim.folder / "a-1").read_bytes() == content + damage
     (claim.folder / "a-1").write_bytes(content)
     claim(name="a-2")
+    for number, text in enumerate(("", "a note", "[]", '{"path": "/archives/a"}', "\\xff\n", '{"mine": true}')):
+        (claim.folder / f"a-mine-{number}.json").write_text(text)
     assert claim.shown() == (["a-2"], [former]) and claim.shown(servers=[former]) == (["a-1", "a-2"], [])
     pruned = {"state": "pruned", "keep_count": 1}
     assert claim(**pruned)["removed"] == [] and (claim.folder / "a-1").exists()

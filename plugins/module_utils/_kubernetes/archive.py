@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -163,8 +164,17 @@ def run_archive_info(params: Mapping[str, Any]) -> Object:
 
 def _listed(found: Mapping[str, Any], params: Mapping[str, Any]) -> list[Object]:
     """Return the archives of the database, oldest first, without what is none of ours."""
-    ours = [item for item in found["archives"] if described(item, str(item.get("path")).rpartition("/")[2])]
+    ours = [item for item in map(_told, found["archives"]) if item]
     return sorted((item for item in ours if not params["database"] or belongs(item, params["database"])), key=age)
+
+
+def _told(text: str) -> Object | None:
+    """Return what a text beside an archive says, or None when it is something else."""
+    try:
+        found = json.loads(base64.b64decode(text))
+    except ValueError:
+        return None
+    return described(found, str(found.get("path")).rpartition("/")[2]) if isinstance(found, dict) else None
 
 
 def _servers(found: Mapping[str, Any], params: Mapping[str, Any]) -> list[str]:

@@ -283,7 +283,7 @@ list() {
   address
   found=
   for file in "$DBOPS_DIRECTORY/$DBOPS_PREFIX"*.json; do
-    [ ! -e "$file" ] || found="$found${found:+,}$(cat "$file")"
+    [ ! -f "$file" ] || found="$found${found:+,}\"$(base64 <"$file" | tr -d '\n')\"" # it may be anybody's, and anything
   done
   sha=
   [ -z "$DBOPS_NAME" ] || sha=$(sum "$target")
