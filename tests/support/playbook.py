@@ -5,20 +5,24 @@
 A run packs every module that it needs into an archive, and the module compiles that archive's sources each time that it
 starts, which is half the time of a test. Here archives are kept in .cache between runs, with what Python compiles them to; they
 are made anew when the collection, ansible-core or Python changes. Filters, tests and actions are loaded before the first task: each
-task is a process of its own, forked from the one that reads the playbook, and would load them again. What is packed, sent and
-run is the same. The demo, the tests of packaging and those on real hosts take ansible-playbook itself.
+task is a process of its own, forked from the one that reads the playbook, and would load them again, as it would compile its
+templates and conditions again, which are kept beside the archives. Nothing is collected as garbage, for which each process
+would copy the memory that it shares. What is packed, sent and run is the same. The demo, the tests of packaging and those on
+real hosts take ansible-playbook itself.
 """
 
 from __future__ import annotations
 
 import functools
+import gc
 import hashlib
+import marshal
 import os
 import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 #: Seconds that archives of another state of the checkout are kept, since a run may be using them.
 KEPT = 86400
@@ -64,6 +68,59 @@ def compiled(archive: Any) -> None:
             archive.writestr(f"{name}c", packed._code_to_hash_pyc(code, source_hash(source), False))
 
 
+def reuse_templates(folder: Path) -> None:
+    """Keep what Jinja compiles templates and conditions to in that folder. None of it depends on the values of variables."""
+    import jinja2
+    from ansible._internal._templating import _jinja_bits
+
+    bits: Any = _jinja_bits
+    environment: Any = bits.AnsibleEnvironment
+    folder.mkdir(exist_ok=True)
+    compile_template, compile_expression = environment.compile, environment.compile_expression
+
+    def kept(self: Any, kind: str, source: str, make: Callable[[], Any]) -> Any:
+        context = bits._TemplateCompileContext.current(optional=True)
+        settings = [getattr(self, name) for name in bits._TEMPLATE_OVERRIDE_FIELD_NAMES]
+        state = repr((jinja2.__version__, kind, context and context.escape_backslashes, settings, str(source)))
+        path = folder / hashlib.sha256(state.encode(errors="surrogatepass")).hexdigest()
+        try:
+            return marshal.loads(path.read_bytes())
+        except FileNotFoundError:
+            code = make()
+        partial = path.with_suffix(f".{os.getpid()}")
+        partial.write_bytes(marshal.dumps(code))
+        partial.rename(path)  # others read it meanwhile
+        return code
+
+    def compiled_template(self: Any, source: Any, *arguments: Any, **options: Any) -> Any:
+        def make() -> Any:
+            return compile_template(self, source, *arguments, **options)
+
+        return make() if arguments or options or not isinstance(source, str) else kept(self, "template", source, make)
+
+    def compiled_expression(self: Any, source: str, undefined_to_none: bool = True) -> Any:
+        def make() -> Any:
+            made: list[Any] = []
+            inner = self._compile
+
+            def caught(*arguments: Any) -> Any:
+                made.append(inner(*arguments))
+                return made[-1]
+
+            self._compile = caught
+            try:
+                compile_expression(self, source, undefined_to_none)
+            finally:
+                del self._compile
+            return made[-1]
+
+        code = kept(self, "expression", source, make)
+        template = self.template_class.from_code(self, code, self.make_globals(None), None)
+        return jinja2.environment.TemplateExpression(template, undefined_to_none)
+
+    environment.compile, environment.compile_expression = compiled_template, compiled_expression
+
+
 @functools.cache
 def preload() -> None:
     """Load what nearly every task's process needs, once; it is called before each play."""
@@ -93,7 +150,10 @@ def main() -> None:
     task_queue_manager: Any = ansible.executor.task_queue_manager
     cache = Path(os.environ["ANSIBLE_HOME"]).parent
     tree = Path(os.environ["ANSIBLE_COLLECTIONS_PATH"])
-    os.symlink(archives(cache, tree), Path(constants.DEFAULT_LOCAL_TMP, "ansiballz_cache"))
+    kept = archives(cache, tree)
+    os.symlink(kept, Path(constants.DEFAULT_LOCAL_TMP, "ansiballz_cache"))
+    reuse_templates(kept / "templates")
+    gc.disable()
     constants.DEFAULT_INTERNAL_POLL_INTERVAL = INTERVAL
     add = module_common._add_module_to_zip
 
