@@ -117,7 +117,8 @@ def test_the_whole_story(start: Any) -> None:
     assert demo.left() == []
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_demo_that_is_stopped_in_a_deployment_leaves_nothing(start: Any, how: signal.Signals) -> None:
     demo = start()
     demo.wait_for("| ")
@@ -128,6 +129,7 @@ def test_a_demo_that_is_stopped_in_a_deployment_leaves_nothing(start: Any, how: 
     assert demo.left() == []
 
 
+@pytest.mark.slow
 def test_a_demo_that_is_killed_leaves_no_server(start: Any) -> None:
     demo = start()
     demo.wait_for("starting supervisord")

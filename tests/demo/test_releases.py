@@ -22,6 +22,7 @@ from support import venvs
 from support.paths import ROOT
 from support.postgres import PostgresDatabase
 from support.processes import free_port
+from support.quick import some
 from support.waiting import PATIENCE
 
 RELEASES = ROOT / "demo" / "app" / "releases.py"
@@ -100,7 +101,7 @@ def release(trees: Path, pg: PostgresDatabase) -> Iterator[Any]:
         service.communicate()
 
 
-@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("name", some(GOOD, "1.1"))
 def test_a_good_release_migrates_and_serves(release: Any, pg: PostgresDatabase, name: str) -> None:
     shop = release(name, before="1.0" if name == "1.1" else "1.1")
     assert shop.run("alembic", "upgrade", "head").returncode == 0
@@ -112,6 +113,7 @@ def test_a_good_release_migrates_and_serves(release: Any, pg: PostgresDatabase, 
     assert pg.fetch("select id, amount_cents from orders order by id desc limit 1") == [(301, 1250)]
 
 
+@pytest.mark.slow
 def test_the_rows_are_the_same_each_time(release: Any, pg: PostgresDatabase) -> None:
     shop = release("1.0", before="1.0")
     dump = pg.dump()
@@ -121,6 +123,7 @@ def test_the_rows_are_the_same_each_time(release: Any, pg: PostgresDatabase) -> 
     assert pg.fetch("select (select count(*) from customers), (select count(*) from orders)") == [(30, 300)]
 
 
+@pytest.mark.slow
 def test_a_stop_waits_for_the_running_request_and_closes_the_pool(release: Any, pg: PostgresDatabase) -> None:
     shop = release("1.0", before="1.0")
     service = shop.serve()
@@ -152,6 +155,7 @@ def test_broken_migration_fails_on_rows_only(release: Any, pg: PostgresDatabase)
     assert shop.run("alembic", "upgrade", "head").returncode == 0
 
 
+@pytest.mark.slow
 def test_broken_autocommit_leaves_half_of_itself(release: Any, pg: PostgresDatabase) -> None:
     shop = release("broken_autocommit")
     assert shop.run("alembic", "upgrade", "head").returncode != 0
@@ -160,6 +164,7 @@ def test_broken_autocommit_leaves_half_of_itself(release: Any, pg: PostgresDatab
     assert pg.fetch("select indexrelid::regclass::text from pg_index where not indisvalid") == [("customers_by_name",)]
 
 
+@pytest.mark.slow
 def test_wont_start_migrates_and_exits(release: Any) -> None:
     shop = release("wont_start")
     assert shop.run("alembic", "upgrade", "head").returncode == 0
@@ -168,6 +173,7 @@ def test_wont_start_migrates_and_exits(release: Any) -> None:
     assert service.returncode == 1 and "CARRIER_KEY is not set" in output
 
 
+@pytest.mark.slow
 def test_unhealthy_migrates_loses_amounts_and_says_500(release: Any, pg: PostgresDatabase) -> None:
     shop = release("unhealthy")
     total = pg.fetch("select sum(amount_cents) from orders")
@@ -178,6 +184,7 @@ def test_unhealthy_migrates_loses_amounts_and_says_500(release: Any, pg: Postgre
     assert pg.fetch("select sum(amount_cents) from orders") < total
 
 
+@pytest.mark.slow
 def test_no_downgrade_has_none(release: Any, pg: PostgresDatabase) -> None:
     shop = release("no_downgrade")
     assert shop.run("alembic", "upgrade", "head").returncode == 0
@@ -195,6 +202,7 @@ def test_every_release_can_be_packed(tmp_path: Path) -> None:
     assert sorted(tags) == sorted(names)
 
 
+@pytest.mark.slow
 def test_a_release_installed_as_a_wheel_migrates(tmp_path: Path, pg: PostgresDatabase) -> None:
     subprocess.run([str(venvs.interpreter()), "-m", "venv", "--system-site-packages", str(tmp_path / "venv")], check=True)
     python = tmp_path / "venv" / "bin" / "python"

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fixtures of the integration tests. Which application environment a test runs in is its fixture `app`.
 
-Every test runs with the newest Alembic; those marked `core` with the oldest one too, unless they say that this is for later:
-`core(quick=False)`. With DBOPS_TEST_ALL=1 every test runs with all three, and the core ones with older and newer Pythons as well.
+Every test runs with the newest Alembic; those marked `core(quick=True)` with the oldest one too. With DBOPS_TEST_ALL=1 every test
+runs with all three, and all that are marked `core` with older and newer Pythons as well.
 """
 
 from __future__ import annotations
@@ -15,21 +15,23 @@ import pytest
 
 from support import venvs
 from support.application import Application
-from support.services import database, maria, mariadb, pg, pgbouncer, pgbouncer_session, postgres, sqlite  # noqa: F401
+from support.services import database, each_database, maria, mariadb, pg, pgbouncer, pgbouncer_session, postgres, sqlite  # noqa: F401
 
 #: Application environment → the other Pythons that it exists for.
 PYTHONS = {"alembic18": ("3.8", "3.9"), "alembic113": ("3.8", "3.13"), "alembic120": ("3.12", "3.13")}
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "core(quick=True): runs with the oldest Alembic too, and in make test-all with each")
+    config.addinivalue_line(
+        "markers", "core(quick=False): in make test-all with other Pythons too; if quick, always with the oldest Alembic"
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "app_environment" not in metafunc.fixturenames:
         return
     marker = metafunc.definition.get_closest_marker("core")
-    core, oldest = marker is not None, marker is not None and marker.kwargs.get("quick", True)
+    core, oldest = marker is not None, marker is not None and marker.kwargs.get("quick", False)
     found = []
     for name in reversed(venvs.ALEMBICS):
         quick = name == venvs.ALEMBICS[-1] or (oldest and name == venvs.ALEMBICS[0])

@@ -132,7 +132,7 @@ def test_one_that_does_not_come_up_in_time_is_told_with_its_log(supervised: Supe
     assert result["services"][0]["state"] in ("BACKOFF", "STARTING")
 
 
-@pytest.mark.parametrize("name", ["orders:*", "orders:", "orders"])
+@pytest.mark.parametrize("name", ["orders:*", *(pytest.param(name, marks=pytest.mark.slow) for name in ("orders:", "orders"))])
 def test_what_ran_of_a_group_is_what_runs_again(group: Supervised, name: str) -> None:
     before, filled = group.states(), (group.folder / "filled").read_text().count("filled")
     assert before["orders:console"] == "STOPPED" and before["orders:broken"] == "FATAL" and before["orders:cache"] == "EXITED"

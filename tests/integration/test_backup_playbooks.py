@@ -19,11 +19,12 @@ from support.shop import WORDS, Shop, shop
 pytestmark = pytest.mark.timeout(1800)
 
 
-@pytest.fixture(params=["maria", pytest.param("sqlite", marks=pytest.mark.slow)])
+@pytest.fixture(params=["maria", "sqlite"])
 def stocked(request: pytest.FixtureRequest, tmp_path: Path, newest: Application) -> Shop:
     return shop(tmp_path, newest, request.getfixturevalue(request.param))
 
 
+@pytest.mark.slow
 def test_a_backup_is_restored_to_the_last_byte(stocked: Shop) -> None:
     before = stocked.database.dump()
     stocked.passes("backup", "--check")
@@ -114,12 +115,10 @@ def test_a_damaged_archive_of_postgresql_is_refused(postgresql: Shop) -> None:
 
 
 #: Large objects end the transaction that a plain archive is restored in.
-LARGE_OBJECTS = [
-    pytest.param(("custom", ""), id="custom in place"),
-    pytest.param(("plain", ""), id="plain in place", marks=pytest.mark.slow),
-]
+LARGE_OBJECTS = [pytest.param(("custom", ""), id="custom in place"), pytest.param(("plain", ""), id="plain in place")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("postgresql", LARGE_OBJECTS, indirect=True)
 def test_large_objects_are_restored_in_place_or_refused_before_anything_is_touched(postgresql: Shop) -> None:
     database = postgresql.database
@@ -137,6 +136,7 @@ def test_large_objects_are_restored_in_place_or_refused_before_anything_is_touch
         assert database.dump() == before
 
 
+@pytest.mark.slow
 def test_an_archive_that_can_not_be_restored_whole_in_place_changes_nothing(
     newest: Application, postgres: Postgres, tmp_path: Path
 ) -> None:
@@ -175,6 +175,7 @@ def namesakes(postgres: Postgres, second_server: Postgres) -> Iterator[dict[str,
     south.drop()
 
 
+@pytest.mark.slow
 def test_databases_of_one_name_on_two_servers_keep_their_archives_apart(
     newest: Application, namesakes: dict[str, PostgresDatabase], tmp_path: Path
 ) -> None:
@@ -208,6 +209,7 @@ def test_databases_of_one_name_on_two_servers_keep_their_archives_apart(
     assert north.dump().count("plain") == 1, "an archive of another address is restored where that is said to be the same server"
 
 
+@pytest.mark.slow
 def test_databases_that_a_query_finds_are_archived_each(newest: Application, postgres: Postgres, tmp_path: Path) -> None:
     """By their own names, and restored as any other; a URL that would stand for all of them is refused."""
     one, two = (postgres.database(attributes="CREATEDB") for _number in range(2))

@@ -56,7 +56,8 @@ def in_place(tmp_path: Path, newest: Application, postgres: Postgres) -> Iterato
     yield from stock(tmp_path, newest, postgres, "")
 
 
-@pytest.mark.parametrize("role", [pytest.param("beside", marks=pytest.mark.slow), "in_place"])
+@pytest.mark.slow
+@pytest.mark.parametrize("role", ["beside", "in_place"])
 def test_what_only_a_superuser_may_create_is_told_and_kept_by_a_restore(role: str, request: pytest.FixtureRequest) -> None:
     stocked = request.getfixturevalue(role)
     database = stocked.database
@@ -72,6 +73,7 @@ def test_what_only_a_superuser_may_create_is_told_and_kept_by_a_restore(role: st
     assert leftovers(database) == []
 
 
+@pytest.mark.slow
 def test_what_the_server_lacks_is_refused_before_anything_is_touched(beside: Shop, postgres: Postgres) -> None:
     database = beside.database
     extend(database)
@@ -147,6 +149,7 @@ def test_a_restore_in_place_that_fails_leaves_everything(in_place: Shop) -> None
     assert in_place.database.dump() == before
 
 
+@pytest.mark.slow
 def test_what_a_restore_that_was_cut_off_left_is_dropped(beside: Shop) -> None:
     database = beside.database
     before = database.dump()
@@ -159,6 +162,7 @@ def test_what_a_restore_that_was_cut_off_left_is_dropped(beside: Shop) -> None:
     assert database.dump() == before and leftovers(database) == []
 
 
+@pytest.mark.slow
 def test_a_window_whose_only_way_back_is_useless_is_refused(in_place: Shop, newest: Application) -> None:
     database = in_place.database  # its role may not create databases, so an archive would be the way back
     ok(newest.downgrade(in_place.project, "-1"))
@@ -207,6 +211,7 @@ def test_an_archive_that_can_not_be_restored_is_kept_and_not_called_a_backup(bes
     assert len(beside.archives()) == 1 and leftovers(beside.database) == []
 
 
+@pytest.mark.slow
 def test_an_archive_of_a_snapshot_is_proved_with_what_only_a_superuser_may_create(beside: Shop) -> None:
     database = beside.database
     extend(database)
@@ -220,7 +225,7 @@ def test_an_archive_of_a_snapshot_is_proved_with_what_only_a_superuser_may_creat
     assert leftovers(database) == []
 
 
-@pytest.mark.parametrize("kind", ["maria", "sqlite"])
+@pytest.mark.parametrize("kind", [pytest.param("maria", marks=pytest.mark.slow), "sqlite"])
 def test_archives_of_other_databases_are_proved(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path, newest: Application
 ) -> None:

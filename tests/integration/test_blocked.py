@@ -12,8 +12,13 @@ from typing import Any
 import pytest
 
 from support.application import Application, failed, journal, ok
+from support.quick import some
 
 READER = "select count(*) from accounts"
+
+
+#: Driver, and the project that takes it.
+DRIVERS = [("psycopg2", "blocked"), ("psycopg", "blocked"), ("asyncpg", "async_env")]
 
 
 def at_first(app: Application, database: Any, **options: Any) -> Any:
@@ -53,7 +58,7 @@ def test_retries_that_end_well(app: Application, pg: Any) -> None:
     assert tries[0]["blockers"][0]["application"] == "report"
 
 
-@pytest.mark.parametrize(("driver", "name"), [("psycopg2", "blocked"), ("psycopg", "blocked"), ("asyncpg", "async_env")])
+@pytest.mark.parametrize(("driver", "name"), some(DRIVERS, *DRIVERS[::2]))
 def test_retries_that_end_badly(app: Application, pg: Any, driver: str, name: str) -> None:
     project = app.project(name, pg, driver=driver, versions="blocked")
     ok(app.upgrade(project, "a001"))
@@ -107,7 +112,7 @@ def test_a_timeout_of_the_projects_own(app: Application, pg: Any) -> None:
     assert len(result["attempts"]) == 2 and ok(app.info(project))["current"] == ["a001"]
 
 
-@pytest.mark.parametrize(("driver", "name"), [("psycopg2", "blocked"), ("psycopg", "blocked"), ("asyncpg", "async_env")])
+@pytest.mark.parametrize(("driver", "name"), some(DRIVERS, *DRIVERS[::2]))
 def test_no_timeout_inside_an_autocommit_block(app: Application, pg: Any, driver: str, name: str) -> None:
     """CREATE INDEX CONCURRENTLY waits for old snapshots; a lock timeout there would leave an invalid index."""
     project = app.project(name, pg, driver=driver, versions="blocked")
@@ -164,6 +169,7 @@ def test_mariadb_first_statement_blocked(app: Application, maria: Any) -> None:
     )
 
 
+@pytest.mark.slow
 def test_mariadb_later_statement_blocked(app: Application, maria: Any) -> None:
     """The row before the blocked ALTER is committed by it: trying again would write it twice."""
     project = app.project("blocked", maria)

@@ -78,7 +78,7 @@ def test_an_empty_revision(app: Application, sqlite: Any) -> None:
     assert not again["changed"], "with its id given the task is idempotent"
 
 
-@pytest.mark.core
+@pytest.mark.core(quick=True)
 def test_autogenerate(app: Application, models: Any, pg: Any) -> None:
     nothing = ok(app.run("revision", models, method="autogenerate", title="nothing"))
     assert not nothing["changed"] and nothing["revisions"] == [] and len(list(models.versions().glob("*.py"))) == 1

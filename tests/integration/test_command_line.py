@@ -80,13 +80,13 @@ def test_every_switch_and_number_may_be_a_string(stage: Stage) -> None:
     ("playbook", "limit", "refused"),
     [
         ("maintenance_window", "shop1", "leaves out shop2"),
-        ("maintenance_window", "shop2", "leaves out shop1"),
-        ("maintenance_window", "elsewhere", "leaves out shop1, shop2"),
+        pytest.param("maintenance_window", "shop2", "leaves out shop1", marks=pytest.mark.slow),
+        pytest.param("maintenance_window", "elsewhere", "leaves out shop1, shop2", marks=pytest.mark.slow),
         ("rolling", "shop1", "leaves out shop2"),
-        ("rollback", "shop1", "leaves out shop2"),
-        ("recover", "shop2", "leaves out shop1"),
-        ("restore", "shop2", "leaves out shop1"),
-        ("status", "shop2", "leaves out shop1"),
+        pytest.param("rollback", "shop1", "leaves out shop2", marks=pytest.mark.slow),
+        pytest.param("recover", "shop2", "leaves out shop1", marks=pytest.mark.slow),
+        pytest.param("restore", "shop2", "leaves out shop1", marks=pytest.mark.slow),
+        pytest.param("status", "shop2", "leaves out shop1", marks=pytest.mark.slow),
         ("status", "shop1", None),
         ("backup", "elsewhere", "leaves out shop1"),
     ],
@@ -207,17 +207,22 @@ def test_a_deployment_that_nobody_asks_whether_it_serves_says_so(bare: Stage) ->
             {"application_kubernetes_namespace": "Shop", "application_kubernetes_name": "deployment/web"},
             ["application_kubernetes_namespace holds 'Shop'", "application_kubernetes_name holds 'deployment/web'"],
         ),
-        ({"application_kubernetes_namespace": ""}, ["application_kubernetes_namespace is empty"]),
+        pytest.param(
+            {"application_kubernetes_namespace": ""}, ["application_kubernetes_namespace is empty"], marks=pytest.mark.slow
+        ),
         (
             {"schema_kubernetes": {"secret": ""}, "deployment_record_configmap": "My records"},
             ["schema_kubernetes names no secret", "deployment_record_configmap holds 'My records'"],
         ),
         ({"schema_kubernetes": {"secert": "x", "deadline": 0}}, ["Did you mean secret?", "schema_kubernetes.deadline is 0"]),
-        (
+        pytest.param(
             {"schema_runner": "host", "backup_kubernetes_claim": "archives", "schema_kubernetes": {}},
             ["neither schema_kubernetes nor backup_kubernetes names a secret"],
+            marks=pytest.mark.slow,
         ),
-        ({"backup_kubernetes_claim": "Shop archives"}, ["backup_kubernetes_claim holds 'Shop archives'"]),
+        pytest.param(
+            {"backup_kubernetes_claim": "Shop archives"}, ["backup_kubernetes_claim holds 'Shop archives'"], marks=pytest.mark.slow
+        ),
         ({"release_source": "archive"}, ["release_source is archive, and application_manager is kubernetes"]),
         (
             {"application_manager": "supervisor", "schema_runner": "host", "deployment_record_store": "directory"},

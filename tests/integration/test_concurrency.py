@@ -57,6 +57,7 @@ def test_postgresql(app: Application, postgres: Any, kind: str, applied: int) ->
 
 
 @KINDS
+@pytest.mark.slow
 def test_postgresql_with_asyncpg(app: Application, postgres: Any, kind: str) -> None:
     rounds(app, postgres.database, kind, 0, lambda database: database.url("asyncpg"), "async_env")
 
@@ -69,6 +70,7 @@ def test_postgresql_with_psycopg(app: Application, postgres: Any, kind: str) -> 
 
 
 @KINDS
+@pytest.mark.slow
 def test_behind_a_transaction_pooler(app: Application, postgres: Any, pgbouncer: Any, kind: str) -> None:
     rounds(app, postgres.database, kind, 0, lambda database: database.url(port=pgbouncer.port))
 
@@ -95,6 +97,7 @@ def test_create_index_concurrently(app: Application, postgres: Any) -> None:
 
 
 @KINDS
+@pytest.mark.slow
 def test_the_plain_command_line_fails_the_same(app: Application, postgres: Any, kind: str) -> None:
     """The control: without a lock some of the eight fail or write twice, so the tests above can fail."""
     database = postgres.database()

@@ -19,12 +19,13 @@ from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.archive_
 
 from support.application import failed, ok
 from support.postgres import PostgresDatabase
+from support.quick import some
 from support.sqlite import SqliteDatabase
 from support.waiting import PATIENCE
 from support.whole_database import Caller
 
 
-@pytest.mark.parametrize("driver", ["psycopg2", pytest.param("psycopg", marks=pytest.mark.slow), "asyncpg"])
+@pytest.mark.parametrize("driver", some(["psycopg2", "psycopg", "asyncpg"], "psycopg2"))
 def test_an_archive_and_its_rows(pg: PostgresDatabase, driver: str, tmp_path: Path) -> None:
     pg.fetch(f"set role {pg.role}; create table t (id int); insert into t values (1), (2)")
     path, binaries = tmp_path / "archive", pg.server.binaries
@@ -51,7 +52,7 @@ def whole(pg: PostgresDatabase, folder: Path, form: str = "custom", **options: A
     return Caller(pg)("archive", **{**given, "format": form, "programs": str(pg.server.binaries), **options})
 
 
-@pytest.mark.parametrize("form", ["custom", "plain", pytest.param("directory", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("form", some(["custom", "plain", "directory"], "custom"))
 def test_one_under_its_own_name_is_whole_and_described(pg: PostgresDatabase, tmp_path: Path, form: str) -> None:
     pg.fetch(f"set role {pg.role}; create table t (id int); insert into t values (1), (2)")
     folder = tmp_path / "archives"
@@ -171,7 +172,7 @@ def ticking(claim: Claim) -> None:
     program.chmod(0o755)
 
 
-@pytest.mark.parametrize("form", ["custom", "directory"])
+@pytest.mark.parametrize("form", some(["custom", "directory"], "custom"))
 def test_a_job_counts_in_the_snapshot_of_its_archive(claim: Claim, form: str) -> None:
     """While somebody writes, and as the worker counts; the name of a table has what a shell, psql or JSON could mistake."""
     ticking(claim)

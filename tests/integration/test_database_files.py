@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from support.application import failed, ok
+from support.quick import some
 from support.sqlite import SqliteDatabase
 from support.whole_database import Caller
 
@@ -27,7 +28,7 @@ time.sleep(300)
 """
 
 
-@pytest.fixture(params=["delete", "wal"])
+@pytest.fixture(params=some(["delete", "wal"], "wal"))
 def shop(request: pytest.FixtureRequest, tmp_path: Path) -> SqliteDatabase:
     database = SqliteDatabase(tmp_path / "shop 100%[x].sqlite")
     database.fetch(f"pragma journal_mode = {request.param}")

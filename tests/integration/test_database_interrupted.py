@@ -15,6 +15,7 @@ import pytest
 
 from support.application import failed, ok
 from support.postgres import Postgres, PostgresDatabase
+from support.quick import some
 from support.runner import process_tree
 from support.waiting import PATIENCE
 from support.whole_database import Caller, attributes, made, names, two_servers
@@ -88,6 +89,7 @@ def test_killed_before_its_steps_of_making(shop: PostgresDatabase, tmp_path: Pat
     assert count(shop) == 100 and names(shop.server, taken) == [taken] and told["repaired"] == []
 
 
+@pytest.mark.slow  # test_database_steps kills it on the way back every day
 @EVERY
 def test_killed_before_its_steps_of_going_back(shop: PostgresDatabase, tmp_path: Path, every: int) -> None:
     call, held = Caller(shop), attributes(shop.server, shop.name)
@@ -110,6 +112,7 @@ def test_killed_before_its_steps_of_going_back(shop: PostgresDatabase, tmp_path:
     assert count(shop) == 100 and attributes(shop.server, shop.name) == held
 
 
+@pytest.mark.slow
 def test_killed_before_every_step_of_removing(shop: PostgresDatabase, tmp_path: Path) -> None:
     call, taken = Caller(shop), f"{shop.name}_taken"
     shop.server.fetch(f"alter database {shop.name} is_template true")
@@ -141,7 +144,7 @@ def test_the_machine_that_worked_is_gone_in_the_middle_of_the_copy(shop: Postgre
     assert names(shop.server, taken) == [] and attributes(shop.server, shop.name) == held and done["snapshot"]["usable"]
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
+@pytest.mark.parametrize("how", some([signal.SIGINT, signal.SIGQUIT], signal.SIGQUIT))
 def test_the_server_is_restarted_while_nobody_is_let_in(shop: PostgresDatabase, how: int) -> None:
     """The worker waits for the server, opens the database again, and tells why it failed."""
     call, held = Caller(shop), attributes(shop.server, shop.name)

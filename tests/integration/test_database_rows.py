@@ -12,6 +12,7 @@ import pytest
 
 from support.application import failed, ok
 from support.postgres import Postgres, PostgresDatabase
+from support.quick import some
 from support.whole_database import Caller, made
 
 
@@ -28,17 +29,17 @@ def write(database: Any, *statements: str) -> None:
 
 
 @pytest.fixture
-def filled(database: Any) -> Any:
+def filled(each_database: Any) -> Any:
     write(
-        database,
+        each_database,
         "create table orders (id int primary key, note varchar(20), price double precision)",
         "create table empty_one (id int)",
         "insert into orders values (1, 'one', 0.1), (2, null, 1e300), (3, 'three', 3)",
     )
-    return database
+    return each_database
 
 
-@pytest.mark.parametrize("environment", ["alembic18", "alembic120"])
+@pytest.mark.parametrize("environment", some(["alembic18", "alembic120"], "alembic120"))
 def test_counts_and_what_changed(filled: Any, environment: str) -> None:
     call, orders, empty = Caller(filled, environment=environment), table(filled, "orders"), table(filled, "empty_one")
     first = ok(call("rows", checksum=True))
@@ -99,17 +100,17 @@ def test_since_that_is_no_result(filled: Any) -> None:
     failed(Caller(filled)("rows", since={"orders": 3}), "options_invalid")
 
 
-def test_a_limit_on_time_gives_estimates_and_says_so(database: Any) -> None:
+def test_a_limit_on_time_gives_estimates_and_says_so(each_database: Any) -> None:
     big = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 200000) select i, 'x' as t from n"
-    if database.dialect == "mysql":
+    if each_database.dialect == "mysql":
         big = "select seq as i, 'x' as t from seq_1_to_1000000"
-    write(database, f"create table big as {big}", "create table small (id int)")
-    slow = {"postgresql": 0.02, "mysql": 0.1, "sqlite": 0.02}[database.dialect]
-    found = ok(Caller(database)("rows", checksum=True, statement_timeout=slow))
-    entry = found["tables"][table(database, "big")]
+    write(each_database, f"create table big as {big}", "create table small (id int)")
+    slow = {"postgresql": 0.02, "mysql": 0.1, "sqlite": 0.02}[each_database.dialect]
+    found = ok(Caller(each_database)("rows", checksum=True, statement_timeout=slow))
+    entry = found["tables"][table(each_database, "big")]
     assert not entry["exact"] and entry["checksum"] is None and not found["exact"] and "big" in found["warnings"][0]
-    assert found["tables"][table(database, "small")] == {"rows": 0, "exact": True, "checksum": "0"}
-    assert ok(Caller(database)("rows", since=found["tables"]))["unknown"] == [table(database, "big")]
+    assert found["tables"][table(each_database, "small")] == {"rows": 0, "exact": True, "checksum": "0"}
+    assert ok(Caller(each_database)("rows", since=found["tables"]))["unknown"] == [table(each_database, "big")]
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])

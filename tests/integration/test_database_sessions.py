@@ -17,6 +17,7 @@ import pytest
 from support.application import failed, ok
 from support.plays import Play, play, task
 from support.postgres import PostgresDatabase
+from support.quick import some
 from support.waiting import PATIENCE
 from support.whole_database import Caller
 
@@ -49,7 +50,7 @@ def clients(pg: PostgresDatabase) -> Iterator[list[Any]]:
     pg.server.fetch(f"drop role {pg.role}_mon")
 
 
-@pytest.mark.parametrize("driver", ["psycopg2", "psycopg", "asyncpg", ""])
+@pytest.mark.parametrize("driver", some(["psycopg2", "psycopg", "asyncpg", ""], "psycopg2", "asyncpg"))
 def test_they_are_seen(pg: PostgresDatabase, clients: list[Any], driver: str) -> None:
     with clients[0].cursor() as cursor:
         cursor.execute("begin; select 'Jane', 4711, $x$secret$x$, E'a\\'b' from pg_class where relname = 'personal'")
@@ -130,7 +131,7 @@ def test_a_server_that_is_not_there(pg: PostgresDatabase) -> None:
     failed(Caller(pg, "", environment="nodriver")("sessions_info"), "driver_missing")
 
 
-@pytest.mark.parametrize("environment", ["alembic18", "alembic120"])
+@pytest.mark.parametrize("environment", some(["alembic18", "alembic120"], "alembic120"))
 def test_mariadb(maria: Any, environment: str) -> None:
     import pymysql
 

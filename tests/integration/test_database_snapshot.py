@@ -16,13 +16,12 @@ import pytest
 from support.application import failed, ok
 from support.pgbouncer import PgBouncer
 from support.postgres import Postgres, PostgresDatabase
+from support.quick import some
 from support.services import serve
 from support.waiting import PATIENCE
 from support.whole_database import Caller, attributes, made, names, two_servers
 
-server = pytest.fixture(scope="module", params=["installed", pytest.param("packaged", marks=pytest.mark.slow)])(two_servers)
-#: For what differs between the versions of the server.
-on_both = pytest.mark.parametrize("server", ["installed", "packaged"], indirect=True)
+server = pytest.fixture(scope="module", params=some(["installed", "packaged"], "installed"))(two_servers)
 
 
 @pytest.fixture
@@ -82,8 +81,8 @@ def superuser(database: PostgresDatabase, driver: str = "psycopg2") -> Caller:
     return Caller(database, url=f"postgresql+{driver}://postgres:{database.server.password}@{host}/{database.name}")
 
 
-@pytest.mark.parametrize("driver", ["psycopg2", "psycopg", "asyncpg"])
-@pytest.mark.parametrize("environment", ["alembic18", "alembic120"])
+@pytest.mark.parametrize("driver", some(["psycopg2", "psycopg", "asyncpg"], "psycopg2", "asyncpg"))
+@pytest.mark.parametrize("environment", some(["alembic18", "alembic120"], "alembic120"))
 def test_there_and_back_with_every_driver(shop: PostgresDatabase, environment: str, driver: str) -> None:
     if (environment, driver) == ("alembic18", "psycopg"):
         pytest.skip("SQLAlchemy 1.4 knows no psycopg 3")
@@ -109,7 +108,6 @@ def test_there_and_back_with_every_driver(shop: PostgresDatabase, environment: s
     assert not again["changed"] and again["kept"] == back["kept"] and rows(shop) == before
 
 
-@on_both
 def test_what_belongs_to_the_database_is_carried_over(furnished: PostgresDatabase) -> None:
     shop, server = furnished, furnished.server
     call, held = superuser(shop), attributes(server, shop.name)
@@ -130,7 +128,6 @@ def test_what_belongs_to_the_database_is_carried_over(furnished: PostgresDatabas
     assert attributes(server, shop.name) == damaged, "and comes back with it"
 
 
-@on_both
 def test_an_empty_side_database_for_an_archive(furnished: PostgresDatabase, tmp_path: Path) -> None:
     shop, server = furnished, furnished.server
     call, held, before = superuser(shop), attributes(server, shop.name), rows(furnished)
@@ -151,7 +148,6 @@ def test_an_empty_side_database_for_an_archive(furnished: PostgresDatabase, tmp_
     assert rows(shop) == before and attributes(server, shop.name) == held
 
 
-@on_both
 @pytest.mark.parametrize(
     "locale", ["", "locale_provider icu icu_locale 'de-u-kn'", "locale_provider builtin builtin_locale 'C.UTF-8'"]
 )
@@ -175,7 +171,6 @@ def test_locale_of_an_empty_side_database(server: Postgres, locale: str) -> None
             server.fetch(f'drop database "{name}"')
 
 
-@on_both
 def test_clients_are_named_and_nothing_is_touched(shop: PostgresDatabase) -> None:
     held, call = attributes(shop.server, shop.name), Caller(shop)
     with contextlib.closing(shop.connect(application_name="gunicorn")) as client:

@@ -16,6 +16,7 @@ import pytest
 from support.application import Application, failed, ok, revisions
 from support.mariadb import MariaDB
 from support.postgres import Postgres
+from support.quick import some
 from support.runner import Run, run
 from support.sqlite import SqliteDatabase
 from support.waiting import PATIENCE
@@ -192,10 +193,10 @@ def test_a_run_whose_record_was_taken_over_does_not_go_on(window: Window) -> Non
 
 
 #: One for each of the ends that there are stands for all; make test-all takes every step, before and after it.
-STEPS = [number if number in (2, 4, 7) else pytest.param(number, marks=pytest.mark.slow) for number in range(1, 8)]
+STEPS = some(range(1, 8), 4, 7)
 
 
-@pytest.mark.parametrize("when", ["after", pytest.param("before", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("when", some(["after", "before"], "after"))
 @pytest.mark.parametrize("number", STEPS)
 def test_killed_at_every_step(window: Window, tmp_path: Path, number: int, when: str) -> None:
     """Whenever it dies, record and database fit together: a recovery goes back to what was there, or finishes what is done."""
@@ -366,8 +367,8 @@ def test_downgrades_are_steps_too(newest: Application, postgres: Postgres) -> No
         assert result["applied"] == [] and window.record["applied"] == applied
 
 
-@pytest.mark.parametrize("when", ["after", pytest.param("before", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("number", [pytest.param(1, marks=pytest.mark.slow), 2, 3, pytest.param(4, marks=pytest.mark.slow), 5])
+@pytest.mark.parametrize("when", some(["after", "before"], "after"))
+@pytest.mark.parametrize("number", some(range(1, 6), 3))
 def test_killed_at_every_step_of_the_way_back(way_back: WayBack, tmp_path: Path, number: int, when: str) -> None:
     """Whenever it dies, what is decided from what is found brings the database back."""
     (tmp_path / "sitecustomize.py").write_text(KILLER)

@@ -13,6 +13,7 @@ import pytest
 
 from support import venvs
 from support.application import Application, journal, ok, revisions
+from support.quick import some
 from support.runner import cli_heads
 
 LINEAR = ["r001", "r002", "r003", "r004", "r005"]
@@ -120,6 +121,14 @@ KINDS = [
     Kind("autocommit_ok", as_parameter, "psycopg", head=("k003",)),
     Kind("prints", head=("o001",)),
 ]
+#: Each way that a URL takes, each driver, and what an env.py does that asks for something of its own.
+QUICK = (
+    *("linear-in_ini-psycopg2", "linear-as_parameter-psycopg", "linear-as_parameter-asyncpg", "async_env-in_ini-asyncpg"),
+    *("env_var_url-as_variable-psycopg2", "settings_class-as_settings-psycopg2", "x_args-as_argument-psycopg2"),
+    *("iam_token-as_token-psycopg2", "version_table-in_ini-psycopg2", "version_locations-in_ini-psycopg2"),
+    *("pyproject-as_variable-psycopg2", "external_transaction-in_ini-psycopg2", "per_migration-in_ini-psycopg2"),
+    "autocommit_ok-in_ini-psycopg2",
+)
 CORE = {"linear-in_ini-psycopg2", "async_env-in_ini-asyncpg", "env_var_url-as_variable-psycopg2", "autocommit_ok-in_ini-psycopg2"}
 
 
@@ -164,7 +173,7 @@ def remove_password(project: Any, database: Any) -> None:
         ini.write_text(ini.read_text().replace(f":{password}@", "@"))
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("kind", some(KINDS, *QUICK), ids=str)
 def test_migrates_like_the_command_line(app: Application, kind: Kind, postgres: Any) -> None:
     if venvs.ALEMBICS.index(app.name) < venvs.ALEMBICS.index(kind.least):
         pytest.skip(f"needs {kind.least}")
@@ -179,7 +188,7 @@ def test_migrates_like_the_command_line(app: Application, kind: Kind, postgres: 
     database.drop()
 
 
-@pytest.mark.core
+@pytest.mark.core(quick=True)
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if str(kind) in CORE], ids=str)
 def test_makes_what_the_command_line_makes(app: Application, kind: Kind, postgres: Any) -> None:
     ours, theirs = postgres.database(), postgres.database()

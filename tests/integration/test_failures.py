@@ -15,7 +15,7 @@ def heads(database: Any) -> list[str]:
     return sorted(row[0] for row in database.fetch("select version_num from alembic_version"))
 
 
-@pytest.mark.core
+@pytest.mark.core(quick=True)
 def test_a_transactional_failure_leaves_nothing_of_its_revision(app: Application, pg: Any) -> None:
     project = app.project("raises_midway", pg)
     result = failed(app.upgrade(project), "migration_failed")
@@ -41,17 +41,17 @@ def test_a_failure_in_the_first_step_is_at_the_from_revision(app: Application, p
 
 
 @pytest.mark.parametrize("name", ["raises_midway", "raises_python"])
-def test_without_transactional_ddl_the_rest_is_called_dirty(app: Application, name: str, database: Any) -> None:
-    if database.dialect == "postgresql":
+def test_without_transactional_ddl_the_rest_is_called_dirty(app: Application, name: str, each_database: Any) -> None:
+    if each_database.dialect == "postgresql":
         pytest.skip("PostgreSQL rolls it back")
-    project = app.project(name, database)
+    project = app.project(name, each_database)
     result = failed(app.upgrade(project), "migration_failed")
     first = revisions(result["planned"])[0]
     assert (
         result["changed"] and result["state"] == "dirty" and result["after"] == [first] and revisions(result["applied"]) == [first]
     )
     assert result["rolled_back"] == [], "nothing of it was undone"
-    assert "half" in database.tables() and heads(database) == [first]
+    assert "half" in each_database.tables() and heads(each_database) == [first]
     again = failed(app.upgrade(project), "migration_failed")
     assert again["before"] == [first] and "half" in str(again["failed_revision"])
 

@@ -15,6 +15,7 @@ import pytest
 
 from support.application import Application, failed, ok
 from support.postgres import Postgres
+from support.quick import some
 from support.runner import Run
 from support.waiting import until
 
@@ -106,7 +107,7 @@ def test_the_connection_is_cut(app: Application, pg: Any, name: str, state: str)
         assert finish(app, project)["after"] == ["n003"]
 
 
-@pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
+@pytest.mark.parametrize("driver", some(["psycopg", "asyncpg"], "asyncpg"))
 def test_the_connection_is_cut_with_other_drivers(app: Application, pg: Any, driver: str) -> None:
     project = app.project("async_env" if driver == "asyncpg" else "slow", pg, driver=driver, versions="slow")
     run = app.start("upgrade", project, environment={"SLOW_SECONDS": "30"})
@@ -127,7 +128,9 @@ def test_mariadb_connection_is_cut(app: Application, maria: Any) -> None:
     assert result["after"] == heads(maria) == ["n001"] and result["state"] == "dirty" and "half" in maria.tables()
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["restart", "crash"])
+@pytest.mark.parametrize(
+    "how", [pytest.param(signal.SIGINT, id="restart", marks=pytest.mark.slow), pytest.param(signal.SIGQUIT, id="crash")]
+)
 def test_the_server_restarts(app: Application, own: Any, how: int) -> None:
     project, run = start_slow(app, own)
     own.server.restart(how)

@@ -18,6 +18,7 @@ import pytest
 from support.application import Application, failed, ok
 from support.fleet import Fleet, databases, entry, outcomes, schemas
 from support.postgres import Postgres, PostgresDatabase
+from support.quick import some
 from support.runner import process_tree
 from support.sqlite import SqliteDatabase
 from support.waiting import Gate, until
@@ -81,7 +82,7 @@ def test_one_that_fails_goes_back_by_itself(newest: Application, four: list[Post
 
 
 @pytest.mark.parametrize(
-    ("policy", "verdict"), [("all", "revert"), pytest.param("one", "revert", marks=pytest.mark.slow), ("halt", "halt")]
+    ("policy", "verdict"), some([("all", "revert"), ("one", "revert"), ("halt", "halt")], ("all", "revert"), ("halt", "halt"))
 )
 def test_what_all_do_when_one_fails(
     newest: Application, four: list[PostgresDatabase], tmp_path: Path, policy: str, verdict: str
@@ -154,7 +155,8 @@ def test_a_ledger_that_is_not_understood_or_in_use_is_left_alone(newest: Applica
         failed(fleet.run(lock_wait=0.1), "lock_unavailable")
 
 
-@pytest.mark.parametrize("policy", ["all", pytest.param("one", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", ["all", "one"])
 def test_a_server_that_goes_away_and_stays_away(newest: Application, tmp_path: Path, policy: str) -> None:
     """Nobody can put back what can not be read; when the server is there again they go back, or on, as somebody says."""
     server = Postgres().create().start()
@@ -240,7 +242,11 @@ def test_cut_off_in_the_middle_of_what_is_no_transaction(newest: Application, tm
     assert made[2].fetch("select name from users") == made[1].fetch("select name from users")
 
 
-@pytest.mark.parametrize(("way", "step", "at"), [("snapshot", "returned", "r003"), ("downgrade", "stuck", "r004")])
+#: The way back, the step that is left, and where the database stands.
+AGAIN = [("snapshot", "returned", "r003"), ("downgrade", "stuck", "r004")]
+
+
+@pytest.mark.parametrize(("way", "step", "at"), some(AGAIN, AGAIN[0]))
 def test_cut_off_and_then_failed_in_the_same_revision(
     newest: Application, four: list[PostgresDatabase], tmp_path: Path, way: str, step: str, at: str
 ) -> None:
@@ -252,6 +258,7 @@ def test_cut_off_and_then_failed_in_the_same_revision(
     assert steps(Path(fleet.parameters["ledger"]))["c"] == step and heads(four[2]) == at
 
 
+@pytest.mark.slow
 def test_four_of_twenty_fail_in_their_data_while_it_is_killed(newest: Application, tmp_path: Path) -> None:
     made = [SqliteDatabase(tmp_path / f"{number:02}.sqlite") for number in range(20)]
     fleet, chance = fleet_of(newest, made, tmp_path, on_failure="one", max_failures="20%"), random.Random(5)

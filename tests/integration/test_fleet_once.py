@@ -58,7 +58,7 @@ def version(file: SqliteDatabase) -> list[Any]:
     return file.fetch("select version_num from alembic_version")
 
 
-@pytest.mark.core
+@pytest.mark.core(quick=True)
 def test_models_are_imported_once(app: Application, tmp_path: Path) -> None:
     project = app.project("models")
     models = project.folder / "models.py"

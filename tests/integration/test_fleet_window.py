@@ -115,6 +115,7 @@ def test_a_fleet_is_migrated_while_its_application_is_stopped(shop: Shop, newest
     assert done.returncode == 0 and shop.at() == ["r005"] * 3 and shop.state() == "RUNNING", done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_nothing_starts_where_nobody_knows_how_to_go_on(shop: Shop) -> None:
     site = shop.folder / "site.yml"
     site.write_text(site.read_text().replace("on_failure: one", "on_failure: halt").replace("[snapshot]", "[none]"))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from support.application import Application, failed, ok
+from support.quick import some
 
 
 def heads(database: Any) -> list[str]:
@@ -16,7 +17,10 @@ def heads(database: Any) -> list[str]:
 
 
 @pytest.mark.core
-@pytest.mark.parametrize(("how", "words"), [("SIGKILL", "signal 9"), ("SIGSEGV", "signal 11"), ("exit", "status 0")])
+@pytest.mark.parametrize(
+    ("how", "words"),
+    some([("SIGKILL", "signal 9"), ("SIGSEGV", "signal 11"), ("exit", "status 0")], ("SIGKILL", "signal 9"), ("exit", "status 0")),
+)
 def test_a_process_that_dies_in_a_migration(app: Application, pg: Any, how: str, words: str) -> None:
     project = app.project("dies", pg)
     result = failed(app.upgrade(project, environment={"DIES_HOW": how}), "worker_died")
@@ -82,7 +86,7 @@ def test_a_statement_that_takes_too_long_is_stopped(app: Application, pg: Any) -
     assert "pg_sleep" in result["failed_revision"]["statement"]
 
 
-@pytest.mark.parametrize(("driver", "name"), [("psycopg", "slow"), ("asyncpg", "async_env")])
+@pytest.mark.parametrize(("driver", "name"), some([("psycopg", "slow"), ("asyncpg", "async_env")], ("asyncpg", "async_env")))
 def test_the_limits_reach_every_driver(app: Application, pg: Any, driver: str, name: str) -> None:
     project = app.project(name, pg, driver=driver, versions="slow")
     result = failed(app.upgrade(project, statement_timeout=2, environment={"SLOW_SECONDS": "30"}), "statement_timeout")

@@ -120,6 +120,7 @@ def test_each_runs_at_its_step(stage: Stage, tmp_path: Path) -> None:
     assert hooks.answers(*THERE[: THERE.index("after_stop")], *SERVED) == {200}
 
 
+@pytest.mark.slow
 def test_none_runs_in_check_mode_or_where_nothing_is_to_be_done(stage: Stage, tmp_path: Path) -> None:
     hooks = Hooks(tmp_path / "hooks")
     assert stage.play("maintenance_window", "--check", release_version="1.2", deployment_hooks=hooks.files()).status == 0
@@ -138,10 +139,8 @@ def test_those_of_the_way_back(stage: Stage, tmp_path: Path) -> None:
     assert state(stage) == before
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["before_upgrade", *(pytest.param(name, marks=pytest.mark.slow) for name in ("before_drain", "after_stop", "after_start"))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["before_upgrade", "before_drain", "after_stop", "after_start"])
 def test_one_that_fails_is_a_step_that_failed(stage: Stage, tmp_path: Path, name: str) -> None:
     hooks, before = Hooks(tmp_path / "hooks"), state(stage)
     run = stage.play("maintenance_window", release_version="1.2", deployment_hooks=hooks.files(name))
@@ -170,6 +169,7 @@ def test_one_that_fails_does_not_bar_the_way_back(stage: Stage, tmp_path: Path) 
     assert stage.records()[-1]["warnings"] == run.result["warnings"]
 
 
+@pytest.mark.slow
 def test_one_that_fails_at_the_end_takes_nothing_from_the_report(stage: Stage, tmp_path: Path) -> None:
     """Last, since it deploys."""
     hooks = Hooks(tmp_path / "hooks")

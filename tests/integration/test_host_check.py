@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.stage import Stage
+from flows.stage import Run, Stage
 from support.postgres import Postgres
 from support.processes import free_port
 
@@ -77,6 +77,7 @@ def test_all_that_is_wrong_on_all_hosts_is_told_at_once(stage: Stage) -> None:
     assert not (stage.folder / "records").exists() and not list(stage.hosts[1].root.iterdir())
 
 
+@pytest.mark.slow
 def test_a_database_that_can_not_be_reached_is_told(stage: Stage) -> None:
     away = f"postgresql://shop@/shop?host={stage.folder}"  # nobody listens there
     run = stage.play("maintenance_window", release_version="1.0", schema_database_url=away)
@@ -94,14 +95,19 @@ def test_a_database_that_takes_no_connection_is_told(stage: Stage) -> None:
     assert password not in run.output and not list(stage.hosts[0].root.iterdir())
 
 
-def test_what_a_deployment_needs_is_not_refused(stage: Stage) -> None:
-    """It deploys, and so the next ones have something to go back from."""
-    run = stage.play("maintenance_window", release_version="1.0")
-    assert run.status == 0 and "in neither its command" not in run.output, run.output
+@pytest.fixture(scope="module")
+def deployed(stage: Stage) -> Run:
+    """From here on there is something to go back from; the tests above ask for hosts on which nothing was deployed."""
+    return stage.play("maintenance_window", release_version="1.0")
+
+
+@pytest.mark.slow
+def test_what_a_deployment_needs_is_not_refused(deployed: Run) -> None:
+    assert deployed.status == 0 and "in neither its command" not in deployed.output, deployed.output
 
 
 @pytest.fixture
-def lacking(stage: Stage) -> Iterator[None]:
+def lacking(stage: Stage, deployed: Run) -> Iterator[None]:
     """shop2 lacks a program, and what only builds need."""
     path = stage.folder / "inventory.json"
     kept = path.read_text()
@@ -116,6 +122,7 @@ def lacking(stage: Stage) -> Iterator[None]:
     path.write_text(kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("playbook", ["rollback", "restore"])
 @pytest.mark.usefixtures("lacking")
 def test_what_goes_back_asks_the_hosts_before(stage: Stage, playbook: str) -> None:
@@ -126,6 +133,7 @@ def test_what_goes_back_asks_the_hosts_before(stage: Stage, playbook: str) -> No
     assert sorted((stage.folder / "records").iterdir()) == records and all(host.health()[0] == 200 for host in stage.hosts)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("lacking")
 def test_a_recovery_says_what_is_lacking_and_brings_back_what_it_can(stage: Stage) -> None:
     run = stage.play("recover")

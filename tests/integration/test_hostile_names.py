@@ -249,7 +249,7 @@ def alone(host: Path, role: str, entry: str, given: list[dict[str, Any]], *argum
     return play(folder, tasks, *arguments)
 
 
-@pytest.mark.parametrize("arguments", [(), ("--check",)], ids=["run", "check"])
+@pytest.mark.parametrize("arguments", [pytest.param((), id="run"), pytest.param(("--check",), id="check", marks=pytest.mark.slow)])
 def test_a_role_alone_refuses_them(host: Path, arguments: tuple[str, ...]) -> None:
     before = tree(host)
     few = [value for value in VALUES if value in ("", "..", "../../x", "-x", "1.0\n", "None") or value is None]

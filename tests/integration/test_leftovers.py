@@ -111,7 +111,7 @@ def test_what_a_living_run_works_with_stays_and_so_does_what_is_not_ours(newest:
         own.server.fetch(f"drop database {name}")
 
 
-@pytest.mark.parametrize("how", ["the module", "its caller"])
+@pytest.mark.parametrize("how", ["the module", pytest.param("its caller", marks=pytest.mark.slow)])
 def test_a_caller_that_is_gone_takes_its_rehearsal_along(newest: Application, own: Any, how: str) -> None:
     """Nobody ends the worker here, and its revision would run for ten minutes: it ends, and so do its copies."""
     run = rehearsing(newest, own, 600)
@@ -132,7 +132,14 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     yield from serve(lambda: Sshd(tmp_path_factory.mktemp("s")).start())
 
 
-@pytest.mark.parametrize(("module", "where"), [("alembic_plan", "here"), ("alembic_plan", "far"), ("database_preflight", "far")])
+@pytest.mark.parametrize(
+    ("module", "where"),
+    [
+        pytest.param("alembic_plan", "here", marks=pytest.mark.slow),
+        ("alembic_plan", "far"),
+        pytest.param("database_preflight", "far", marks=pytest.mark.slow),
+    ],
+)
 def test_a_controller_that_is_killed_takes_its_rehearsal_along(
     newest: Application, own: Any, sshd: Sshd, tmp_path: Path, module: str, where: str
 ) -> None:

@@ -202,6 +202,7 @@ def test_a_foreign_session_that_stays_keeps_the_window_shut(stage: Stage) -> Non
     assert (stage.records()[-1]["status"], stage.records()[-1]["failure"]["step"]) == ("reverted", "stopping")
 
 
+@pytest.mark.slow
 def test_a_run_that_stopped_nothing_closes_its_record_and_claims_no_downtime(stage: Stage) -> None:
     """Nobody can ask supervisor, so no stop begins, and no start would be possible: what serves is left alone."""
     hook = stage.folder / "cut_off.yml"

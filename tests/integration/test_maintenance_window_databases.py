@@ -92,6 +92,7 @@ def serves(stage: Stage, release: str) -> bool:
     return stage.serving() == {(release, 200, release)}
 
 
+@pytest.mark.slow
 def test_a_migration_that_fails_is_undone(stage: Stage) -> None:
     before = stage.contents()
     run = stage.play("maintenance_window", release_version="broken_migration")

@@ -62,7 +62,7 @@ def filled(value: Any, url: str) -> Any:
     return value.replace("{url}", url)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [name if name == "environment" else pytest.param(name, marks=pytest.mark.slow) for name in WAYS])
 def test_a_run_that_succeeds_shows_no_password(newest: Application, guarded: PostgresDatabase, tmp_path: Path, way: str) -> None:
     project = newest.project("linear")
     given = filled(WAYS[way], guarded.url())
@@ -151,7 +151,7 @@ with engine.connect() as connection:
 """
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [pytest.param(0, marks=pytest.mark.slow), 1])
 @pytest.mark.parametrize("lets_in", [True, False], ids=["let in", "refused"])
 def test_a_project_that_tells_its_own_password(
     newest: Application, postgres: Postgres, tmp_path: Path, number: int, lets_in: bool
@@ -188,7 +188,7 @@ def test_a_project_that_tells_its_own_password(
     database.drop()
 
 
-@pytest.mark.parametrize("status", [0, 1])
+@pytest.mark.parametrize("status", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_the_index_of_pip_shows_no_password(newest: Application, tmp_path: Path, status: int) -> None:
     """pip is a program here that tells all that it knows, once ending well."""
     release = tmp_path / "release"

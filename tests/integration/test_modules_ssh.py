@@ -70,7 +70,7 @@ def lose(running: Play, sshd: Sshd) -> None:
     until(noticed)
 
 
-@pytest.mark.parametrize("pipelining", [False, True])
+@pytest.mark.parametrize("pipelining", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_cut_connection_neither_ends_nor_loses_the_upgrade(
     start: Start, sshd: Sshd, sqlite: SqliteDatabase, pipelining: bool
 ) -> None:

@@ -22,6 +22,7 @@ from support.paths import CACHE, TREE
 from support.planned import rules, scratches, sql, written
 from support.playbook import command as ansible_playbook
 from support.postgres import Postgres
+from support.quick import some
 from support.runner import process_tree
 from support.services import serve
 from support.waiting import PATIENCE
@@ -329,7 +330,7 @@ def based(app: Application, database: Any, bodies: dict[str, Any], **options: An
     return project
 
 
-@pytest.mark.core(quick=False)
+@pytest.mark.core
 def test_each_kind_of_change_is_judged_and_nothing_is_touched(app: Application, own: Any) -> None:
     project = based(app, own, {name: case[:2] for name, case in CASES.items()})
     before = own.dump()
@@ -569,7 +570,9 @@ def test_no_other_database_is_reached(newest: Application, own: Any, pg: Any) ->
     assert plan["route"] == "maintenance_window"
 
 
-@pytest.mark.parametrize("fixture", ["pool_of_one", "external_transaction", "own_timeouts", "iam_token"])
+@pytest.mark.parametrize(
+    "fixture", some(["pool_of_one", "external_transaction", "own_timeouts", "iam_token"], "external_transaction")
+)
 def test_env_files_of_other_kinds_are_led_to_the_copy(newest: Application, own: Any, fixture: str) -> None:
     project = newest.project(fixture, own)
     given = {"environment": {"IAM_TOKEN": own.password}} if fixture == "iam_token" else {}
@@ -579,7 +582,7 @@ def test_env_files_of_other_kinds_are_led_to_the_copy(newest: Application, own: 
     assert own.tables() == [] and scratches(own.server) == []
 
 
-@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+@pytest.mark.parametrize("driver", some(["asyncpg", "psycopg"], "asyncpg"))
 def test_other_drivers(newest: Application, own: Any, driver: str) -> None:
     fixture = "async_env" if driver == "asyncpg" else "linear"
     add = "op.add_column('big', sa.Column('bio', sa.Text))", "op.drop_column('big', 'bio')"

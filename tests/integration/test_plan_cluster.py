@@ -18,6 +18,7 @@ import pytest
 
 from support.application import Application, failed, ok
 from support.planned import rules, scratches, sql, written
+from support.quick import some
 from support.runner import process_tree
 from support.waiting import PATIENCE
 
@@ -85,7 +86,7 @@ def servers(folder: Path) -> list[str]:
     return processes("postgres", str(folder))
 
 
-@pytest.mark.core(quick=False)
+@pytest.mark.core
 def test_a_role_without_rights_gets_a_whole_rehearsal(app: Application, pg: Any, temporary: Path) -> None:
     project = based(app, pg, list(CASES))
     before = pg.dump()
@@ -100,7 +101,7 @@ def test_a_role_without_rights_gets_a_whole_rehearsal(app: Application, pg: Any,
     assert list(temporary.iterdir()) == [] and servers(temporary) == []
 
 
-@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+@pytest.mark.parametrize("driver", some(["asyncpg", "psycopg"], "asyncpg"))
 def test_other_drivers(newest: Application, pg: Any, temporary: Path, driver: str) -> None:
     fixture = "async_env" if driver == "asyncpg" else "linear"
     plan = ok(newest.run("plan", based(newest, pg, ["nullable", "index"], fixture=fixture, driver=driver)))

@@ -146,7 +146,7 @@ def based(app: Application, database: Any, bodies: dict[str, Any], **options: An
     return project
 
 
-@pytest.mark.core(quick=False)
+@pytest.mark.core
 def test_each_kind_of_change_is_judged_and_nothing_is_touched(app: Application, own: Any) -> None:
     project = based(app, own, {name: case[:2] for name, case in CASES.items()})
     before = own.dump()

@@ -103,7 +103,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.core(quick=False)
+@pytest.mark.core
 def test_each_kind_of_change_is_judged_and_the_file_is_as_it_was(app: Application, sqlite: Any, temporary: Path) -> None:
     project = based(app, sqlite, {name: case[:2] for name, case in CASES.items()})
     before = sqlite.dump()

@@ -15,6 +15,7 @@ from support import by_hand
 from support.application import Application, failed, ok
 from support.by_hand import WRITE
 from support.projects import Project
+from support.quick import some
 from support.whole_database import Caller, made
 
 CREATE = "CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(128) NOT NULL)"
@@ -55,7 +56,7 @@ def writes(result: dict[str, Any], statement: str) -> dict[str, Any]:
     return result
 
 
-@pytest.mark.parametrize("name", LOOKS)
+@pytest.mark.parametrize("name", some(LOOKS, "info", "plan", "upgrade"))
 def test_an_environment_that_writes_is_refused(newest: Application, pg: Any, name: str) -> None:
     project = with_first(newest.project("linear", pg), f"connection.execute(text({CREATE!r}))\nconnection.commit()")
     result = writes(newest.run(name, project, **LOOKS[name]), CREATE)
@@ -63,13 +64,13 @@ def test_an_environment_that_writes_is_refused(newest: Application, pg: Any, nam
 
 
 @pytest.mark.core
-def test_on_each_kind_of_database(app: Application, database: Any) -> None:
+def test_on_each_kind_of_database(app: Application, each_database: Any) -> None:
     code = f"with connection.begin():\n    connection.execute(text({CREATE!r}))"
-    project = with_first(app.project("linear", database), code)
+    project = with_first(app.project("linear", each_database), code)
     for check in (False, True):
         result = app.upgrade(project, check=True) if check else app.info(project)
         writes(result, CREATE)
-        assert database.tables() == []
+        assert each_database.tables() == []
 
 
 @pytest.mark.parametrize("name", ["info", "upgrade"])
@@ -108,18 +109,7 @@ def test_a_move_that_nobody_can_keep_back_is_told(newest: Application, maria: An
     assert ok(newest.info(project, prelude=prelude, url=maria.url()))["warnings"] == []
 
 
-QUICK = (
-    "psycopg2",
-    "psycopg async",
-    "asyncpg",
-    "pg8000",
-    "psql",
-    "pymysql",
-    "sqlite3",
-    "sqlite3 attached",
-    "sqlite3 class",
-    "sqlite3 copied into",
-)
+QUICK = ("psycopg2", "asyncpg", "psql", "pymysql", "sqlite3", "sqlite3 attached")
 
 
 @pytest.fixture
@@ -128,7 +118,7 @@ def drivers(tmp_path: Any) -> Application:
     return Application("drivers", tmp_path)
 
 
-@pytest.mark.parametrize("how", [pytest.param(how, marks=() if how in QUICK else pytest.mark.slow) for how in by_hand.SCRIPTS])
+@pytest.mark.parametrize("how", some(by_hand.SCRIPTS, *QUICK))
 def test_drivers_used_by_hand(drivers: Application, request: pytest.FixtureRequest, how: str) -> None:
     database = request.getfixturevalue(by_hand.FIXTURES[how.split()[0]])
     database.fetch("create table kept (id int)")
@@ -144,10 +134,7 @@ def test_drivers_used_by_hand(drivers: Application, request: pytest.FixtureReque
     assert database.tables() == ["kept"] and database.fetch("select count(*) from kept") == [(0,)]
 
 
-@pytest.mark.parametrize(
-    "driver",
-    ["psycopg2", "asyncpg", pytest.param("psycopg", marks=pytest.mark.slow), pytest.param("pg8000", marks=pytest.mark.slow)],
-)
+@pytest.mark.parametrize("driver", some(["psycopg2", "asyncpg", "psycopg", "pg8000"], "psycopg2", "asyncpg"))
 def test_behind_a_pooler(drivers: Application, pg: Any, pgbouncer: Any, driver: str) -> None:
     """No session may be set there, since others get it next; each transaction is."""
     name = "async_env" if driver == "asyncpg" else "linear"
@@ -164,7 +151,7 @@ def test_behind_a_pooler(drivers: Application, pg: Any, pgbouncer: Any, driver: 
 ENGINES = ("psycopg2", "psycopg", "asyncpg", "pg8000", "pymysql", "aiomysql", "asyncmy", "mysqlconnector", "pysqlite", "aiosqlite")
 
 
-@pytest.mark.parametrize("driver", [pytest.param(name, marks=() if name == "asyncpg" else pytest.mark.slow) for name in ENGINES])
+@pytest.mark.parametrize("driver", some(ENGINES, "asyncpg"))
 def test_engines_of_each_driver(drivers: Application, request: pytest.FixtureRequest, driver: str) -> None:
     """The statement is named whatever the driver is."""
     name = "maria" if "my" in driver else "sqlite" if "sqlite" in driver else "pg"
@@ -182,7 +169,7 @@ POOLED = (
 )
 
 
-@pytest.mark.parametrize("how", POOLED)
+@pytest.mark.parametrize("how", some(POOLED, "psycopg2", "asyncpg pooled transaction", "pg8000 autocommit"))
 def test_behind_a_pooler_by_hand(drivers: Application, pg: Any, pgbouncer: Any, how: str) -> None:
     pg.fetch("create table kept (id int)")
     pg.fetch(f"alter table kept owner to {pg.role}")
@@ -229,7 +216,7 @@ def test_who_opens_it_to_writing_is_stopped(newest: Application, pg: Any, opens:
     assert pg.tables() == [] and pg.fetch("select count(*) from pg_largeobject_metadata") == [(0,)]
 
 
-@pytest.mark.parametrize("driver", ["psycopg2", "psycopg"])
+@pytest.mark.parametrize("driver", some(["psycopg2", "psycopg"], "psycopg2"))
 def test_an_option_that_opens_it_is_stopped(newest: Application, pg: Any, driver: str) -> None:
     code = "with connection.engine.connect().execution_options(postgresql_readonly=False) as c, c.begin():\n"
     project = with_first(newest.project("linear", pg, driver=driver), code + f"    c.execute(text({WRITE!r}))")

@@ -166,7 +166,7 @@ class Proxy:
             return 0, "", ""
 
 
-@pytest.fixture(params=["nginx", "haproxy"])
+@pytest.fixture(params=["nginx", pytest.param("haproxy", marks=pytest.mark.slow)])
 def proxy(request: pytest.FixtureRequest, tmp_path: Path, webhook: Webhook) -> Iterator[Proxy]:
     """In front of servers that answer something else than the page."""
     folder = tmp_path / request.param

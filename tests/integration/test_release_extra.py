@@ -67,6 +67,7 @@ def test_what_the_release_does_not_ask_for_is_installed_beside_it(tmp_path: Path
     assert versions(tmp_path / "orders")["orders_driver"] == "1.0"
 
 
+@pytest.mark.slow
 def test_a_release_from_before_there_were_any_is_still_the_same(tmp_path: Path, given: dict[str, Any]) -> None:
     """Its marker says nothing of them."""
     prepared(tmp_path, given).ok()

@@ -31,9 +31,7 @@ WAYS = {
 }
 
 
-@pytest.fixture(
-    scope="module", params=["relative to the release", pytest.param("made of schema_release_path", marks=pytest.mark.slow)]
-)
+@pytest.fixture(scope="module", params=["relative to the release", "made of schema_release_path"])
 def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Stage]:
     """A host with a release that has its alembic.ini in a folder of its own, and none at the top."""
     if not shutil.which("supervisord"):
@@ -50,6 +48,7 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         stage.close()
 
 
+@pytest.mark.slow
 def test_every_role_finds_it(stage: Stage) -> None:
     for release in ("1.0.5", "1.1.5"):
         run = stage.play("maintenance_window", release_version=release)

@@ -18,7 +18,7 @@ def second(postgres: Any) -> Any:
     database.drop()
 
 
-@pytest.mark.core
+@pytest.mark.core(quick=True)
 def test_multidb(app: Application, pg: Any, second: Any) -> None:
     project = app.project("multidb", pg, second_url=second.url())
     info = ok(app.info(project))

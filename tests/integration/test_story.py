@@ -124,6 +124,7 @@ def test_a_failed_migration_says_why_and_what_is_next(stage: Stage, good: Run) -
     assert log_of(bad.output).exists() and narrow(bad.output), bad.output
 
 
+@pytest.mark.slow
 def test_check_mode_shows_the_sql_and_says_that_nothing_is_changed(stage: Stage, good: Run) -> None:
     run = stage.play("maintenance_window", "--check", "--diff", release_version="broken_migration")
     assert run.status == 0, run.output
@@ -132,6 +133,7 @@ def test_check_mode_shows_the_sql_and_says_that_nothing_is_changed(stage: Stage,
     assert "Stop the application" not in run.output
 
 
+@pytest.mark.slow
 def test_verbose_is_what_ansible_prints_itself(stage: Stage, good: Run) -> None:
     run = stage.play("status", "-v")
     assert run.status == 0, run.output

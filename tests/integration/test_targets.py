@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from support.application import Application, failed, ok, revisions
+from support.quick import some
 
 CORE_1, CORE_2, PLUGIN_1, PLUGIN_2 = "5a1c0e7d2b31", "5a1c9f20c4d8", "c77e41a09d12", "c77e86b3f05e"
 
@@ -61,9 +62,37 @@ MOVES = [
     ("branches", "heads", "downgrade", "plugin@-1", [CORE_2, PLUGIN_1]),
     ("branches", "heads", "downgrade", "plugin@base", [CORE_2]),
 ]
+#: A relative, a partial and an absolute one of each operation, each way to be refused, and branches.
+QUICK = [
+    move
+    for move in MOVES
+    if move[:4]
+    in (
+        ("linear", "base", "upgrade", "head"),
+        ("linear", "r002", "upgrade", "+2"),
+        ("linear", "r002", "upgrade", "r003+1"),
+        ("linear", "r003", "upgrade", "-1"),
+        ("linear", "r003", "upgrade", ""),
+        ("linear", "r003", "upgrade", "nothing"),
+        ("linear", "r005", "downgrade", "-2"),
+        ("linear", "r003", "downgrade", "base"),
+        ("linear", "r003", "downgrade", "head"),
+        ("linear", "base", "stamp", "head"),
+        ("linear", "r003", "stamp", "+1"),
+        ("two_heads", "base", "upgrade", "head"),
+        ("two_heads", "base", "upgrade", "heads"),
+        ("two_heads", "base", "stamp", "t002a,t002b"),
+        ("two_heads", "heads", "downgrade", "-1"),
+        ("branches", "base", "upgrade", "core@+1"),
+        ("branches", "base", "upgrade", "5a1c9"),
+        ("branches", "heads", "downgrade", "plugin@base"),
+    )
+]
 
 
-@pytest.mark.parametrize(("name", "start", "operation", "target", "end"), MOVES, ids=lambda value: str(value).replace(" ", ""))
+@pytest.mark.parametrize(
+    ("name", "start", "operation", "target", "end"), some(MOVES, *QUICK), ids=lambda value: str(value).replace(" ", "")
+)
 def test_target(app: Application, sqlite: Any, name: str, start: str, operation: str, target: str, end: Any) -> None:
     project = app.project(name, sqlite)
     if start != "base":
@@ -127,7 +156,7 @@ def test_max_pending(app: Application, sqlite: Any) -> None:
     assert heads(sqlite) == ["r005"]
 
 
-@pytest.mark.core
+@pytest.mark.core(quick=True)
 def test_info(app: Application, pg: Any) -> None:
     project = app.project("linear", pg)
     fresh = ok(app.info(project))

@@ -15,6 +15,7 @@ from ansible_collections.dbops.alembic.plugins.plugin_utils import _database_url
 from support import guide
 from support.application import Application, failed, ok
 from support.paths import ROOT
+from support.quick import some
 from support.runner import Run
 
 #: Name → fixture of the project, driver, and what stands behind the name of the database.
@@ -34,7 +35,10 @@ def scheme(name: str, url: str) -> str:
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("name", SPELLINGS)
+@pytest.mark.parametrize(
+    "name",
+    some(SPELLINGS, "postgres", "the URL of a hosting provider, asynchronous env.py", "asyncpg with sslmode, synchronous env.py"),
+)
 def test_a_url_is_taken_as_people_have_it(app: Application, pg: Any, name: str) -> None:
     project, driver, query = SPELLINGS[name]
     url = scheme(name, pg.url(driver)) + query
