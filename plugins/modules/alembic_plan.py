@@ -73,7 +73,7 @@ options:
     type: str
   postgresql_programs:
     description:
-      - Folder with PostgreSQL's C(pg_dump) and C(pg_restore). They may be newer than the server and not older.
+      - Folder with PostgreSQL's C(pg_dump). It may be newer than the server and not older.
       - Without it, they are looked for where distributions put them, and in the C(PATH).
     type: path
   large_rows:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any, Iterator
 
 import pytest
-from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal import catalog, changed
+from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal import catalog, changed, programs
 from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal.access import access_to
 
 from support.application import Application, failed, ok
@@ -110,6 +110,38 @@ def test_a_table_that_may_not_be_read_leaves_the_rest_to_be_rehearsed(newest: Ap
     assert plan["mode"] == "rehearsal" and rules(plan, "one", *GATING) == ["C02:public.t.old"]
     assert rules(plan, "two", *GATING) == ["X01:two"] and plan["route"] == "refuse"
     own.server.fetch('drop table "Se cret", secret', name=own.name)
+
+
+def test_a_schema_is_brought_as_it_is(postgres: Any) -> None:
+    """Whatever its texts have in them, and whatever encoding they are in."""
+    own = postgres.database(attributes="createdb")
+    postgres.fetch(f"create database {own.name}_l encoding 'LATIN1' template template0 owner {own.role}")
+    body = "BEGIN\n--\n-- Name: x; Type: TABLE\n--\n RETURN '%s;é $do$ ; \\; END\n\\restrict abc\n';\nEND"
+    statements = (
+        "CREATE TABLE \"grün;\n\\! x\" (id serial PRIMARY KEY, t text DEFAULT E'a\\n;''%(b)s' CHECK (t <> ';'))",
+        f"CREATE FUNCTION told() RETURNS text LANGUAGE plpgsql AS $_$ {body} $_$",
+        "CREATE FUNCTION atomic() RETURNS int BEGIN ATOMIC SELECT 1; SELECT CASE WHEN true THEN 2 END; END",
+        'CREATE VIEW v AS SELECT count(*) AS "END" FROM "grün;\n\\! x"',
+        "COMMENT ON VIEW v IS E'BEGIN ATOMIC;\\n--'",
+    )
+    access = access_to(own.url() + "_l")
+    with access.connect(own.name + "_l", "test").closing() as session:
+        for statement in statements:
+            session.rows(statement)
+        first = catalog.look(session, [])
+    dump = programs.Dump(access, own.name + "_l", None, postgres.version[0])
+    postgres.fetch(f"create database {own.name}_c encoding 'LATIN1' template template0 owner {own.role}")
+    with access.connect(own.name + "_c", "test").closing() as session:
+        assert dump.restore(session) == []
+    with access.connect(own.name + "_c", "test").closing() as session:
+        assert catalog.residue(first, catalog.look(session, [])) == []
+        assert session.value("select told()") == "%s;é $do$ ; \\; END\n\\restrict abc\n"
+        assert session.value("select obj_description('public.v'::regclass)") == "BEGIN ATOMIC;\n--"
+        (first_told, *more) = dump.restore(session)  # a statement that fails leaves those beside it
+        assert "already exists" in first_told and len(more) > 3
+    for name in (own.name + "_l", own.name + "_c"):
+        postgres.fetch(f"drop database {name}")
+    own.drop()
 
 
 #: What each does to the catalogue has to be seen by a look that reads only what has changed.

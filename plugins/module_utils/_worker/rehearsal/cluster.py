@@ -90,10 +90,6 @@ class Cluster(Scratch):
             self._make(self.name, self.kind)
         self.missing = self._carry(self.name)
 
-    def _carry(self, name: str) -> list[str]:
-        folder = self.request.get("postgresql_programs")
-        return programs.copy_schema(self.access, self.database, self._access(SUPERUSER), name, folder, self.major)
-
     def _sign(self, name: str) -> None:
         super()._sign(name)
         self.admin.rows(f"alter database {quoted(name)} owner to {quoted(self.owner)}")
@@ -163,7 +159,7 @@ class Cluster(Scratch):
             kept["unix_sock"] = os.path.join(self.folder.path, ".s.PGSQL.5432")
         else:
             kept.update(host=self.folder.path, port=5432)
-        return _There(dialect, [], kept, self.folder.path, user)
+        return Access(dialect, [], kept)
 
     def connect(self, name: str | None = None) -> Session:
         return self._access(SUPERUSER).connect(name or self.name, "rehearsal")
@@ -185,17 +181,6 @@ class Cluster(Scratch):
                 self.process.wait()
             self.process = None
         self.folder.remove()
-
-
-class _There(Access):
-    """The way to the cluster; libpq's programs get there too, whatever the driver calls its arguments."""
-
-    def __init__(self, dialect: Any, cargs: Any, cparams: dict[str, Any], folder: str, user: str) -> None:
-        super().__init__(dialect, cargs, cparams)
-        self.folder, self.user = folder, user
-
-    def variables(self, database: str) -> dict[str, str]:
-        return dict(super().variables(database), PGHOST=self.folder, PGPORT="5432", PGUSER=self.user)
 
 
 def _identity(folder: str) -> list[str]:

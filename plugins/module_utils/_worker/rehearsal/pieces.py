@@ -15,6 +15,8 @@ _TOKEN = re.compile(
 )
 #: The body of such a function is a list of statements without quotes.
 _UNQUOTED_BODY = re.compile(r"\bBEGIN\s+ATOMIC\b", re.I)
+_END = re.compile(r"\s*END\s*$", re.I)
+_QUOTES = set("'\"$-")  # of texts, names and comments
 _CONTROL = re.compile(
     r"^(?:BEGIN|START\s+TRANSACTION|COMMIT|ROLLBACK|ABORT|END|SAVEPOINT|RELEASE|SET|SHOW|RESET|DEALLOCATE|PRAGMA|PREPARE\s+TRANSACTION)\b",
     re.I,
@@ -38,9 +40,9 @@ def is_of_the_server(statement: str) -> bool:
 
 def split(text: str) -> list[str]:
     """Return the statements of ``text``; one that can not be taken apart for sure is returned whole."""
-    if ";" not in text or _UNQUOTED_BODY.search(text):
+    if ";" not in text:
         return [text]
-    found, current, comments, parentheses = [], "", 0, 0
+    found, current, bare, comments, parentheses, body = [], "", "", 0, 0, False
     for match in _TOKEN.finditer(text):
         token = match.group(0)
         if token in ("/*", "*/"):
@@ -48,12 +50,18 @@ def split(text: str) -> list[str]:
         elif not comments and token in "()":
             parentheses += 1 if token == "(" else -1
         elif not comments and not parentheses and token == ";":
-            found.append(current)
-            current = ""
-            continue
+            body = not _END.match(bare) if body else bool(_UNQUOTED_BODY.search(bare))
+            bare = ""
+            if not body:
+                found.append(current)
+                current = ""
+                continue
+        elif not comments and not set(token) & _QUOTES:
+            bare += token
         current += token
     found = [piece for piece in [*found, current] if COMMENTS.sub("", piece + "\n").strip()]
-    return found if found and not comments and not parentheses else [text]
+    whole = not (comments or parentheses or (body and not _END.match(bare)))
+    return found if found and whole else [text]
 
 
 def is_control(statement: str) -> bool:

@@ -13,7 +13,8 @@ import subprocess
 from typing import Iterable
 
 from ..failure import Failure, describe
-from .access import Access
+from .access import Access, Session
+from .pieces import COMMENTS, split
 
 _FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/lib64/pgsql/bin", "/opt/homebrew/opt/postgresql@*/bin")
 LOCK_WAIT_MILLISECONDS = 5000
@@ -24,6 +25,30 @@ where c.relkind in ('r', 'p') and n.nspname !~ '^pg_' and n.nspname <> 'informat
   and not (has_table_privilege(c.oid, 'SELECT') and has_schema_privilege(n.oid, 'USAGE')) order by 1"""
 #: What a role may often not make again, and no migration needs.
 _NEEDLESS = ("pg_stat_statements", "extension plpgsql")
+#: A command of psql, which no other client knows, ahead of all objects; the key, new for each dump, is on its last line again.
+_RESTRICT = re.compile(rb"\A(?:--[^\n]*\n|\n)*\\restrict (\w+)\n")
+#: A session goes on talking to its driver as it does.
+_CLIENT = re.compile(COMMENTS.pattern + r"SET\s+client_encoding\b", re.I | re.S)
+#: So many statements go to the server at once, in one transaction: each holds locks of which all sessions share a number.
+_BATCH = 100
+_REFUSED = "dbops.refused"
+#: In hexadecimal digits, so that nothing in between reads or changes what a schema has in its texts.
+_RUN = f"""
+do $do$
+declare
+  statement text;
+begin
+  for statement in
+    select convert_from(decode(piece, 'hex'), getdatabaseencoding()) from unnest(string_to_array('{{pieces}}', ' ')) piece
+  loop
+    begin
+      execute statement;
+    exception when others then
+      perform set_config('{_REFUSED}', current_setting('{_REFUSED}') || translate(sqlerrm, E'\\n', ' ') || E'\\n', false);
+    end;
+  end loop;
+end
+$do$"""
 
 
 def find(name: str, folder: str | None, major: int) -> str:
@@ -52,19 +77,33 @@ def find(name: str, folder: str | None, major: int) -> str:
     )
 
 
-def copy_schema(source: Access, database: str, target: Access, copy: str, folder: str | None, major: int) -> list[str]:
-    """Carry the schema of ``database`` to ``copy``; return what could not be read or restored, a line for each.
+class Dump:
+    """The schema of a database as SQL, and what of it could not be read.
 
     :raises Failure: pg_dump failed.
     """
-    dump = find("pg_dump", folder, major)
-    try:
-        return _carried(dump, source, database, target, copy, {})
-    except Failure as exc:
-        refused = _refused(source, database) if exc.kind == "insufficient_privilege" else {}
-        if not refused:
-            raise
-        return [*refused.values(), *_carried(dump, source, database, target, copy, refused)]
+
+    def __init__(self, source: Access, database: str, folder: str | None, major: int) -> None:
+        program = find("pg_dump", folder, major)
+        self.unread: list[str] = []
+        try:
+            self.text = _dumped(program, source, database, ())
+        except Failure as exc:
+            refused = _refused(source, database) if exc.kind == "insufficient_privilege" else {}
+            if not refused:
+                raise
+            self.text = _dumped(program, source, database, refused)
+            self.unread = list(refused.values())
+
+    def restore(self, session: Session) -> list[str]:
+        """Carry the schema into the database of ``session``; return what could not be read or restored, a line for each."""
+        # one byte is one character: whatever the encoding of the server is, its bytes below 128 are ASCII
+        pieces = [piece.encode("latin-1").hex() for piece in split(self.text.decode("latin-1")) if not _CLIENT.match(piece)]
+        session.rows(f"select set_config('{_REFUSED}', '', false)")
+        for start in range(0, len(pieces), _BATCH):
+            session.rows(_RUN.format(pieces=" ".join(pieces[start : start + _BATCH])))
+        told = str(session.value(f"select current_setting('{_REFUSED}')")).splitlines()
+        return [*self.unread, *(line for line in told if not any(name in line for name in _NEEDLESS))]
 
 
 def _refused(source: Access, database: str) -> dict[str, str]:
@@ -79,24 +118,20 @@ def _refused(source: Access, database: str) -> dict[str, str]:
     return found
 
 
-def _carried(dump: str, source: Access, database: str, target: Access, copy: str, without: Iterable[str]) -> list[str]:
-    restore = os.path.join(os.path.dirname(dump), "pg_restore")
-    command = [dump, *(f"--exclude-table={name}" for name in without), "--schema-only", "--format=custom"]
-    command += [f"--lock-wait-timeout={LOCK_WAIT_MILLISECONDS}"]
-    command += ["--no-publications", "--no-subscriptions", "--no-security-labels", "--no-tablespaces"]
-    with subprocess.Popen(  # pylint: disable=ansible-bad-function  # there is no Ansible here
-        command, env=_environment(source, database), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as dumping, subprocess.Popen(  # pylint: disable=ansible-bad-function
-        [restore, "--dbname", copy, "--no-tablespaces"],
-        env=_environment(target, copy),
-        stdin=dumping.stdout,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    ) as restoring:
-        dumping.stdout.close()  # type: ignore[union-attr]  # so that pg_dump notices when pg_restore ends
-        problems = restoring.communicate()[1].decode("utf-8", "replace")
-        said = dumping.stderr.read().decode("utf-8", "replace").strip()  # type: ignore[union-attr]
-    if dumping.returncode:
+def _dumped(program: str, source: Access, database: str, without: Iterable[str]) -> bytes:
+    command = [
+        program,
+        *(f"--exclude-table={name}" for name in without),
+        "--schema-only",
+        "--no-publications",
+        "--no-subscriptions",
+    ]
+    command += ["--no-security-labels", "--no-tablespaces", f"--lock-wait-timeout={LOCK_WAIT_MILLISECONDS}"]
+    done = subprocess.run(  # pylint: disable=ansible-bad-function  # there is no Ansible here
+        command, env=_environment(source, database), stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip()
         kind = (
             "insufficient_privilege"
             if "permission denied" in said
@@ -104,9 +139,9 @@ def _carried(dump: str, source: Access, database: str, target: Access, copy: str
             if "lock timeout" in said
             else "database_error"
         )
-        raise Failure(kind, f"pg_dump could not read the schema: {said.splitlines()[-1] if said else dumping.returncode}.")
-    told = [line.split("ERROR:", 1)[1].strip() for line in problems.splitlines() if "ERROR:" in line]
-    return [line for line in told if not any(name in line for name in _NEEDLESS)]
+        raise Failure(kind, f"pg_dump could not read the schema: {said.splitlines()[-1] if said else done.returncode}.")
+    key = _RESTRICT.match(done.stdout)
+    return re.sub(rb"(?m)^\\(?:un)?restrict " + key.group(1) + b"$", b"", done.stdout) if key else done.stdout
 
 
 def _environment(access: Access, database: str) -> dict[str, str]:

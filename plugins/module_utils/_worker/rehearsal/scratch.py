@@ -53,6 +53,7 @@ class Scratch(ServerCopies):
         self.major = 0
         self.kind: tuple[Any, ...] = ()
         self.versions: list[tuple[str, str, list[str]]] = []
+        self._dump: programs.Dump | None = None
         self._kept = False  # there is another copy, as it was before anything was rehearsed
         self._lent: Session | None = None
 
@@ -85,8 +86,10 @@ class Scratch(ServerCopies):
 
     def _carry(self, name: str) -> list[str]:
         """Bring the schema there; return what could not be brought."""
-        folder = self.request.get("postgresql_programs")
-        return programs.copy_schema(self.access, self.database, self.here, name, folder, self.major)
+        if self._dump is None:
+            self._dump = programs.Dump(self.access, self.database, self.request.get("postgresql_programs"), self.major)
+        with self.connect(name).closing() as session:
+            return self._dump.restore(session)
 
     def fill(self, versions: list[tuple[str, str, list[str]]]) -> None:
         """Put in what a schema without rows lacks.
