@@ -19,7 +19,7 @@ import pytest
 
 from support.application import Application, failed, ok
 from support.paths import CACHE, TREE
-from support.planned import rules, scratches, sql, written
+from support.planned import looks_compared, rules, scratches, sql, written
 from support.playbook import command as ansible_playbook
 from support.postgres import Postgres
 from support.quick import some
@@ -333,13 +333,15 @@ def based(app: Application, database: Any, bodies: dict[str, Any], **options: An
 @pytest.mark.core
 def test_each_kind_of_change_is_judged_and_nothing_is_touched(app: Application, own: Any) -> None:
     project = based(app, own, {name: case[:2] for name, case in CASES.items()})
-    before = own.dump()
+    before, looks = own.dump(), looks_compared(project)
     plan = ok(app.start("plan", project, check=True).result(600))
     found = {item["revision"]: (rules(plan, item["revision"], *GATING), item["phase"]) for item in plan["revisions"]}
     assert found == {name: (case[2], case[3]) for name, case in CASES.items()}
     assert plan["route"] == "refuse" and "nowhere" in plan["reason"] and not plan["changed"] and plan["warnings"] == []
     assert own.dump() == before and scratches(own.server) == []
     assert own.password not in json.dumps(plan)
+    told = looks.read_text().splitlines()
+    assert set(told) == {"catalog", "relations", "indexes", "foreign_keys", "rights"} and len(told) > 5 * len(CASES)
 
 
 @pytest.fixture(scope="module")

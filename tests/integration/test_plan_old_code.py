@@ -9,7 +9,7 @@ from typing import Any, Iterator
 import pytest
 
 from support.application import Application, ok
-from support.planned import rules, scratches, sql, written
+from support.planned import looks_compared, rules, scratches, sql, written
 
 GATING = ("fails", "unknown", "blocks", "breaks")
 ROLE = "old_code"
@@ -189,7 +189,9 @@ def filled(newest: Application, postgres: Any) -> Iterator[tuple[Any, Any]]:
 
 def test_what_old_code_can_not_do_afterwards_or_waits_for(newest: Application, filled: tuple[Any, Any]) -> None:
     project, database = filled
+    looks = looks_compared(project)
     plan = ok(newest.run("plan", project))
+    assert set(looks.read_text().splitlines()) == {"catalog", "relations", "indexes", "foreign_keys", "rights"}
     told = {item["revision"]: item for item in plan["revisions"]}
     assert {name: rules(plan, name, *GATING) for name in CASES} == {name: found for name, (_up, found) in CASES.items()}
     texts = {name: [each for each in told[name]["findings"] if each["class"] in GATING] for name in CASES}

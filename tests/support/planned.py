@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shutil
 import textwrap
+from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 from .application import Application
@@ -30,6 +31,43 @@ def upgrade():
 def downgrade():
 {back}
 '''
+
+
+#: For the head of an env.py: each look at what has changed is held against one at all there is.
+_LOOKS = """\
+import sys
+
+looks = {name: sys.modules.get(f"_dbops_worker.rehearsal.{name}") for name in ("changed", "catalog", "relations", "rights")}
+if looks["changed"] and not hasattr(looks["changed"], "of_what_changed"):
+    looks["changed"].of_what_changed, again = looks["changed"].look, looks["rights"].Held.again
+
+    def note(what, found, expected):
+        differing = "" if found == expected else f": {sorted(set(map(str, found.items())) ^ set(map(str, expected.items())))}"
+        with open(PATH, "a") as told:
+            print(what + differing, file=told)
+
+    def look(session, tables, previous=None, account=None):
+        found = looks["changed"].of_what_changed(session, tables, previous, account)
+        note("catalog", dict(found), looks["catalog"].look(session, list(tables)))
+        known = looks["relations"].read(session)
+        for name in ("relations", "indexes", "foreign_keys"):
+            note(name, getattr(found.known, name), getattr(known, name))
+        return found
+
+    def held(self, session, before, after):
+        found = again(self, session, before, after)
+        note("rights", found, looks["rights"].look(session, self.names))
+        return found
+
+    looks["changed"].look, looks["rights"].Held.again = look, held
+"""
+
+
+def looks_compared(project: Project) -> Path:
+    """Let the looks of a rehearsal be held against whole ones; the file that is returned has a line for each, with what differs."""
+    path, environment = project.folder / "looks", project.folder / "migrations" / "env.py"
+    environment.write_text(_LOOKS.replace("PATH", repr(str(path))) + environment.read_text())
+    return path
 
 
 def written(app: Application, database: Any, bodies: Bodies, fixture: str = "linear", **options: Any) -> Project:

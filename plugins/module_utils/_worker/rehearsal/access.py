@@ -16,8 +16,9 @@ from typing import Any, Callable, Iterable, Iterator
 
 from .. import readonly, server, urls
 
-#: Since PostgreSQL 12.
+#: A plan is made once (since PostgreSQL 12), and for few of many objects: they are found by their indexes.
 _GENERIC = "select set_config(name, 'force_generic_plan', false) from pg_settings where name = 'plan_cache_mode'"
+_BY_INDEX = "select set_config(name, '{}', false) from unnest(array['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) name"
 _LOOPBACK = ("127.0.0.1", "::1", "")
 #: Connect argument of libpq → the variable that its programs read it from. PostgreSQL manual, "Environment Variables".
 _LIBPQ = {
@@ -160,18 +161,23 @@ class Session:
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return drive(self.dialect, lambda: server.rows(self.dbapi, sql))  # type: ignore[no-any-return]
 
-    def again(self, sql: str, oids: Iterable[str]) -> list[tuple[Any, ...]]:
+    def again(self, sql: str, oids: Iterable[str] = ()) -> list[tuple[Any, ...]]:
         """Ask PostgreSQL what is asked again and again, and takes longer to plan than to run.
 
         :param oids: the array of OIDs that ``$1`` stands for.
         """
         name = self._prepared.get(sql)
+        if name is not None:
+            return self.rows(f"execute {name}('{{{','.join(oids)}}}')")
         if not self._prepared:
             self.rows(_GENERIC)
-        if name is None:
-            name = self._prepared[sql] = f"dbops_{len(self._prepared)}"
-            self.rows(f"prepare {name}(oid[]) as {sql}")
-        return self.rows(f"execute {name}('{{{','.join(oids)}}}')")
+        name = self._prepared[sql] = f"dbops_{len(self._prepared)}"
+        self.rows(f"prepare {name}(oid[]) as {sql}")
+        self.rows(_BY_INDEX.format("off"))
+        try:
+            return self.rows(f"execute {name}('{{{','.join(oids)}}}')")
+        finally:
+            self.rows(_BY_INDEX.format("on"))
 
     def value(self, sql: str) -> Any:
         found = self.rows(sql)

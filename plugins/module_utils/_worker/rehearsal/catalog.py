@@ -70,7 +70,8 @@ select i.indexrelid::text, n.nspname || '.' || c.relname, json_build_object(
   'definition', pg_get_indexdef(i.indexrelid), 'unique', i.indisunique, 'valid', i.indisvalid,
   'columns', i.indkey::text, 'keys', (to_jsonb(i) ->> 'indnkeyatts')::int, 'immediate', i.indimmediate,
   'predicate', pg_get_expr(i.indpred, i.indrelid), 'expressions', i.indexprs is not null,
-  'constraint', exists (select 1 from pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u', 'x')))::text
+  'constraint', exists (select 1 from pg_constraint k where k.conrelid = i.indrelid and k.conindid = i.indexrelid
+                        and k.contype in ('p', 'u', 'x')))::text
 from pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace
 join pg_class r on r.oid = i.indrelid
 where {_OURS} and {{r}}""",
@@ -129,6 +130,7 @@ class Traced(Catalog):
     earlier: Traced | None = None
     altered: tuple[Key, ...] = ()  # those of what is other than in the earlier one
     by_relation: dict[str, frozenset[Key]]
+    kinds: dict[str, Catalog]
 
     def follows(self, earlier: Traced, keys: Iterable[Key]) -> None:
         """Take down what this is other in."""
@@ -141,12 +143,22 @@ class Traced(Catalog):
                     changed.setdefault(relation, set(earlier.by_relation.get(relation, ()))).add(key)
         found = {relation: frozenset(key for key in keys if key in self) for relation, keys in changed.items()}
         self.by_relation = {**earlier.by_relation, **found}
+        self.kinds = dict(earlier.kinds)
+        for kind in {kind for kind, _oid in self.altered}:
+            there = dict(earlier.kinds.get(kind, {}))
+            for key in self.altered:
+                if key[0] == kind:
+                    there.pop(key, None)
+                    there.update({key: self[key]} if key in self else {})
+            self.kinds[kind] = there
 
     def begins(self) -> None:
         """Nothing was before this."""
         found: dict[str, list[Key]] = {}
+        self.kinds = {}
         for key, entry in self.items():
             found.setdefault(relation_of(entry), []).append(key)
+            self.kinds.setdefault(key[0], {})[key] = entry
         self.by_relation = {relation: frozenset(keys) for relation, keys in found.items()}
 
     def about(self, relation: str) -> list[Entry]:
@@ -157,6 +169,13 @@ class Traced(Catalog):
 def belonging(catalog: Catalog, relation: str) -> Iterable[Entry]:
     """Return what belongs to a relation; all there is, where a catalogue does not know that."""
     return catalog.about(relation) if isinstance(catalog, Traced) else catalog.values()
+
+
+def of_kind(catalog: Catalog, kind: str) -> Iterable[Entry]:
+    """Return all objects of a kind."""
+    if isinstance(catalog, Traced):
+        return catalog.kinds.get(kind, {}).values()
+    return (entry for key, entry in catalog.items() if key[0] == kind)
 
 
 def spellings(entry: Entry) -> tuple[str, str]:
@@ -305,7 +324,7 @@ def kept(base: Catalog, changes: list[dict[str, Any]]) -> list[str]:
 
 def domains(*catalogs: Catalog) -> dict[str, str]:
     """Return domain → what it is made of, with and without the schema that a name may go without."""
-    types = [each for catalog in catalogs for (kind, _oid), each in catalog.items() if kind == "type" and each["typtype"] == "d"]
+    types = [each for catalog in catalogs for each in of_kind(catalog, "type") if each["typtype"] == "d"]
     return {name: each["base"] for each in types for name in spellings(each)}
 
 

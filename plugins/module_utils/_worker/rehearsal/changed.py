@@ -97,7 +97,7 @@ def look(
     :param account: the transactions since then, as far as they were watched.
     """
     tables = list(version_tables)
-    following, mark = (int(number) for number in session.rows(_MARK)[0])
+    following, mark = (int(number) for number in session.again(_MARK)[0])
     since, skipped = mark, _NONE
     if isinstance(previous, Snapshot):
         if _is_plain(previous, following, account):
@@ -208,7 +208,7 @@ def _changed(session: Session, tables: list[str], previous: Snapshot, dirty: set
     if any(key in previous and previous[key]["name"] != entry["name"] for key, entry in fresh.items()):
         return None
     gone.update(key for oid in touched for key in previous.by_relation.get(oid, ()))
-    result = Snapshot(previous.items())
+    result = Snapshot(previous)
     for key in gone - fresh.keys():
         del result[key]
     # what is the same stays the same object, which makes comparing it again a matter of a moment

@@ -130,7 +130,7 @@ class Database:
         ):
             self.standing = _standing(after)
         report.update(self.standing, checked=catalog.checked(changes, after))
-        report["refusing"] = refusing.of_functions(changes, (each for (kind, _oid), each in after.items() if kind == "trigger"))
+        report["refusing"] = refusing.of_functions(changes, catalog.of_kind(after, "trigger"))
         if self.dialect == "postgresql" and any(change["kind"] == "column" for change in changes):
             report.update(kept=catalog.kept(self.states[0], changes), domains=catalog.domains(before, after))
         self.states.append(after)
@@ -154,7 +154,7 @@ class Database:
             columns: set[str] = set()
 
             def is_column(name: str) -> bool:
-                columns.update(() if columns else (entry["name"] for (kind, _oid), entry in after.items() if kind == "column"))
+                columns.update(() if columns else (entry["name"] for entry in catalog.of_kind(after, "column")))
                 return name in columns
 
             found = rights.lost(self.held, now, is_column)
@@ -223,10 +223,9 @@ def real_of(looked: Looked, request: dict[str, Any]) -> Real | None:
 
 def _standing(after: catalog.Catalog) -> dict[str, Any]:
     """Return the tables whose rows a trigger fills, and the parents of DEFAULT partitions, and the tables with a unique index."""
-    triggers = [each for (kind, _oid), each in after.items() if kind == "trigger"]
-    uniques = [each for (kind, _oid), each in after.items() if kind == "index" and each["unique"]]
-    tables = [each for (kind, _oid), each in after.items() if kind == "relation"]
-    sources = {str(each["oid"]): str(each.get("raises") or "") for (kind, _oid), each in after.items() if kind == "function"}
+    triggers = list(catalog.of_kind(after, "trigger"))
+    uniques = (each for each in catalog.of_kind(after, "index") if each["unique"])
+    sources = {str(each["oid"]): str(each.get("raises") or "") for each in catalog.of_kind(after, "function")}
     return {
         "filled": sorted(
             {
@@ -236,10 +235,10 @@ def _standing(after: catalog.Catalog) -> dict[str, Any]:
             }
         ),
         "unique": sorted({each["relation"] for each in uniques}),
-        "default_partitions": [each["parent"] for each in tables if each.get("bound") == "DEFAULT"],
+        "default_partitions": [each["parent"] for each in catalog.of_kind(after, "relation") if each.get("bound") == "DEFAULT"],
     }
 
 
 def _is_of_identity(after: catalog.Catalog, name: str) -> bool:
     """Nobody needs a right on the sequence of an identity column, but the table's."""
-    return any(entry["kind"] == "relation" and entry["name"] == name and entry["identity"] for entry in after.values())
+    return any(entry["name"] == name and entry["identity"] for entry in catalog.of_kind(after, "relation"))

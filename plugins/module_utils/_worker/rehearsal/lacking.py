@@ -9,7 +9,7 @@ import re
 from typing import Any, Iterator
 
 from .access import Session
-from .catalog import Catalog, Entry, spellings
+from .catalog import Catalog, Entry, of_kind, spellings
 from .rights import Rights
 
 _READS = """
@@ -90,7 +90,7 @@ def _invokes(view: Entry) -> bool:
 
 
 def _triggers(catalog: Catalog, function: str) -> list[Entry]:
-    return [each for (kind, _oid), each in catalog.items() if kind == "trigger" and str(each["function"]) == str(function)]
+    return [each for each in of_kind(catalog, "trigger") if str(each["function"]) == str(function)]
 
 
 def _of_trigger(trigger: Entry, needs: list[tuple[str, str, str]]) -> Any:
@@ -102,10 +102,9 @@ def _needed(session: Session, function: Entry, catalog: Catalog) -> list[tuple[s
     """Return what the text of a function needs, as far as it shows."""
     text = " " + _TEXTS.sub("''", str(session.value(_SOURCE.format(oid=int(function["oid"]))) or ""))
     there: dict[str, set[str]] = {}
-    for (kind, _oid), entry in catalog.items():
-        if kind == "relation":
-            for name in spellings(entry):
-                there.setdefault(name, set()).add(entry["name"])
+    for entry in of_kind(catalog, "relation"):
+        for name in spellings(entry):
+            there.setdefault(name, set()).add(entry["name"])
     needs = []
     for privilege, pattern in _NEEDS:
         for name in pattern.findall(text):
@@ -122,8 +121,8 @@ def _needed(session: Session, function: Entry, catalog: Catalog) -> list[tuple[s
 
 def _sequences(catalog: Catalog, table: str, given: set[str]) -> Iterator[str]:
     """Yield the sequences that the defaults of a table take numbers from, where an INSERT leaves a column out."""
-    for (kind, _oid), entry in catalog.items():
-        name = _takes_numbers(entry) if kind == "column" and entry["table"] == table and entry["column"] not in given else None
+    for entry in of_kind(catalog, "column"):
+        name = _takes_numbers(entry) if entry["table"] == table and entry["column"] not in given else None
         if name:
             yield name
 

@@ -20,6 +20,17 @@ FOREIGN_KEYS = """
 select oid::text, conrelid::text, convalidated, (select min(number) from unnest(conkey) number),
        exists (select 1 from pg_attribute a where a.attrelid = conrelid and a.attnum = any(conkey) and a.atthasdef)
 from pg_constraint where contype = 'f'"""
+#: All of these, of a few tables: their name, and the columns that they have beside it.
+_AGAIN = f"""
+select 'relation', q.oid, q.name, q.kind, q.file, q.partition, q.columns, null::boolean, null::smallint
+from ({RELATIONS} and c.oid = any($1 || array(select indexrelid from pg_index where indrelid = any($1))))
+  q(oid, name, kind, file, scans, partition, columns)
+union all
+select 'index', q.oid, q.table, null, null, q.valid, null, null, null
+from ({INDEXES} and indrelid = any($1)) q(oid, "table", valid)
+union all
+select 'foreign key', q.oid, q.table, null, null, q.valid, null, q.filled, q.first
+from ({FOREIGN_KEYS} and conrelid = any($1)) q(oid, "table", valid, first, filled)"""
 Ask = Callable[[str], List[Tuple[Any, ...]]]
 
 
@@ -36,16 +47,20 @@ class Known:
         """Return what is known when these relations are read again."""
         names = set(dirty)
         indexes = {oid for oid, entry in self.indexes.items() if entry[0] in names}
-        fresh = _of(
-            lambda text: session.again(text, sorted(names)),
-            " and c.oid in (select unnest($1) union select indexrelid from pg_index where indrelid = any($1))",
-            " and indrelid = any($1)",
-            " and conrelid = any($1)",
-        )
+        fresh: dict[str, dict[str, Any]] = {"relation": {}, "index": {}, "foreign key": {}}
+        for sort, oid, name, kind, file, flag, columns, filled, first in session.again(_AGAIN, sorted(names)):
+            told = {
+                "relation": (name, kind, file, 0, flag, columns),
+                "index": (name, flag),
+                "foreign key": (name, flag, first, filled),
+            }
+            fresh[sort][oid] = told[sort]
         return Known(
-            _without(self.relations, names | indexes, fresh.relations),
-            _without(self.indexes, indexes, fresh.indexes),
-            _without(self.foreign_keys, {oid for oid, entry in self.foreign_keys.items() if entry[0] in names}, fresh.foreign_keys),
+            _without(self.relations, names | indexes, fresh["relation"]),
+            _without(self.indexes, indexes, fresh["index"]),
+            _without(
+                self.foreign_keys, {oid for oid, entry in self.foreign_keys.items() if entry[0] in names}, fresh["foreign key"]
+            ),
         )
 
 
@@ -63,12 +78,8 @@ def read(session: Session) -> Known:
 
 def read_by(ask: Ask) -> Known:
     """Read all there is."""
-    return _of(ask, "", "", "")
-
-
-def _of(ask: Ask, relations: str, indexes: str, foreign_keys: str) -> Known:
     return Known(
-        {row[0]: (*row[1:4], 0, *row[5:]) for row in ask(RELATIONS + relations)},
-        {row[0]: (row[1], row[2]) for row in ask(INDEXES + indexes)},
-        {row[0]: row[1:] for row in ask(FOREIGN_KEYS + foreign_keys)},
+        {row[0]: (*row[1:4], 0, *row[5:]) for row in ask(RELATIONS)},
+        {row[0]: (row[1], row[2]) for row in ask(INDEXES)},
+        {row[0]: row[1:] for row in ask(FOREIGN_KEYS)},
     )

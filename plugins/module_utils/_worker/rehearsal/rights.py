@@ -117,7 +117,7 @@ where s.setdatabase = (select oid from pg_database where datname = current_datab
 
 def settings(session: Session) -> dict[tuple[str, str], str]:
     """Return what new sessions in this database begin with: (role, or nobody for all; setting) → value."""
-    return {(role, name): value for role, name, value in session.rows(_SETTINGS)}
+    return {(role, name): value for role, name, value in session.again(_SETTINGS)}
 
 
 def roles(original: Session, given: Iterable[str]) -> list[str]:
@@ -142,9 +142,9 @@ def look(session: Session, names: list[str], relations: Iterable[str] | None = N
         return {}
     array = f"array[{', '.join(server.literal(name) for name in names)}]::text[]"
     rows = list(session.rows(_OTHERS.replace("{roles}", array))) if others else []
-    for query in (_RELATIONS, _SEQUENCES):
-        asked = (query if relations is None else f"{query} and c.oid = any($1)").replace("{roles}", array)
-        rows += session.rows(asked) if relations is None else session.again(asked, sorted(relations))
+    few = "" if relations is None else " and c.oid = any($1)"
+    asked = f"{_RELATIONS}{few} union all {_SEQUENCES}{few}".replace("{roles}", array)
+    rows += session.rows(asked) if relations is None else session.again(asked, sorted(relations))
     found: Rights = {}
     for several in (rows,):
         for role, kind, name, text in several:
@@ -160,12 +160,12 @@ class Held:
     """
 
     def __init__(self, session: Session, names: list[str]) -> None:
-        self.names, self.mark = names, session.value(_ROLES_MARK)
+        self.names, self.mark = names, session.again(_ROLES_MARK)
         self.rights = look(session, names)
 
     def again(self, session: Session, before: Catalog, after: Catalog) -> Rights:
         """Return the rights after a revision, which left this catalogue."""
-        mark, dirty = session.value(_ROLES_MARK), getattr(after, "dirty", None)
+        mark, dirty = session.again(_ROLES_MARK), getattr(after, "dirty", None)
         if dirty is None or mark != self.mark:
             self.mark, self.rights = mark, look(session, self.names)
         elif dirty:

@@ -12,6 +12,7 @@ from ..environment import EnvironmentRun, Visit
 from ..failure import Failure, describe
 from ..transaction import RUN
 from . import raw
+from .catalog import of_kind
 from .kinds import KINDS
 from .watching import Watcher
 
@@ -45,8 +46,7 @@ class Step:
     @property
     def tables(self) -> dict[str, dict[str, Any]]:
         """What has rows and was there before, by OID."""
-        found = (entry for (kind, _oid), entry in self.before.items() if kind == "relation")
-        return {entry["oid"]: entry for entry in found if entry["relkind"] in STORED}
+        return {entry["oid"]: entry for entry in of_kind(self.before, "relation") if entry["relkind"] in STORED}
 
 
 class Passage:

@@ -16,9 +16,8 @@ from .access import Session
 
 _XIDS = 1 << 32
 _NEXT = "select txid_snapshot_xmax(txid_current_snapshot())"
-_COUNTERS = """
-select c.oid::text, pg_stat_get_numscans(c.oid) from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relkind in ('r', 'm') and c.oid >= 16384 and n.nspname !~ '^pg_' and pg_stat_get_numscans(c.oid) > 0"""
+#: How often each table was read as a whole, and the number of the next transaction.
+_COUNTERS = f"{_NEXT}, array(select pg_stat_get_numscans(oid) from unnest($1) oid)::text"
 _TEMPORARY = re.compile(r"pg_(?:toast_)?temp_\d+\b")  # no other session sees what is in there
 #: Lock modes of what only reads or writes rows.
 _SHARED = ("AccessShareLock", "RowShareLock", "RowExclusiveLock")
@@ -79,19 +78,20 @@ class Ledger:
 
     :param session: a connection of ours to the copy.
     :param account: the transactions that were watched.
-    :param counters: how often each table was read as a whole, if that is known.
+    :param tables: OIDs of the tables that were there before.
+    :param before: what was seen of the step before, if nothing came in between.
     """
 
-    def __init__(self, session: Session, account: Account, counters: dict[str, int] | None = None) -> None:
-        self.session, self.account = session, account
-        self.start = int(session.value(_NEXT))
-        self.counters = self._counters() if counters is None else counters
+    def __init__(self, session: Session, account: Account, tables: Iterable[str], before: Ledger | None = None) -> None:
+        self.session, self.account, self.tables = session, account, sorted(tables)
+        known = before.latest if before is not None and before.tables == self.tables else None
+        self.start, self.counters = known or self._asked()
+        self.latest: tuple[int, str] | None = None  # the next transaction and the counters when the step had ended
         self.spans: dict[Any, tuple[int, int]] = {}  # transaction → its first number, and the first that came after it
         self.scans: dict[Any, dict[str, int]] = {}
         self._begun = 0
         self.nested = False  # there was a savepoint, or code that may have made one
         self.uncounted: set[str] | None = set()  # tables whose scans could not be told; None: all of them
-        self.last: dict[str, int] | None = None  # the counters when the step had ended
 
     def note(self, transaction: Any, number: int | None, after: int, scans: dict[str, int]) -> None:
         """Take down how far a transaction has come.
@@ -113,23 +113,24 @@ class Ledger:
 
     def rest(self) -> tuple[list[str], list[str]]:
         """Return the objects that an unknown transaction wrote, and the OIDs of the tables that were read without being seen."""
-        end = int(self.session.value(_NEXT))
+        end, counters = self._asked()
         all_seen = self.account.is_all(self.start, end)
         written = [] if all_seen else self.session.rows(_WRITTEN.format(age=max(0, end - self.start)))
         strange = {name for name, number in written if not self._is_known(int(number), end) and not _TEMPORARY.match(str(name))}
         if self.uncounted is None:
             return sorted(strange), []
+        self.latest = (end, counters)
+        if counters == self.counters:
+            return sorted(strange), []
         seen: dict[str, int] = {}
         for scans in self.scans.values():
             for oid, count in scans.items():
                 seen[oid] = seen.get(oid, 0) + count
-        self.last = self._counters()
+        first, last = ([int(count) for count in text.strip("{}").split(",") if count] for text in (self.counters, counters))
         more = [
-            oid
-            for oid, count in self.last.items()
-            if oid not in self.uncounted and count > self.counters.get(oid, 0) + seen.get(oid, 0)
+            oid for oid, then, now in zip(self.tables, first, last) if oid not in self.uncounted and now > then + seen.get(oid, 0)
         ]
-        return sorted(strange), sorted(more)
+        return sorted(strange), more
 
     def _is_known(self, number: int, end: int) -> bool:
         full = end - (end - number) % _XIDS  # a row holds the last 32 bits
@@ -138,5 +139,6 @@ class Ledger:
             spans = [(first, later) for (first, _after), (later, _end) in zip(spans, [*spans[1:], (end + 1, 0)])]
         return full < self.start or any(first <= full < after for first, after in spans)
 
-    def _counters(self) -> dict[str, int]:
-        return {str(oid): int(count or 0) for oid, count in self.session.rows(_COUNTERS)}
+    def _asked(self) -> tuple[int, str]:
+        number, counters = self.session.again(_COUNTERS, self.tables)[0]
+        return int(number), str(counters)

@@ -62,30 +62,27 @@ _CHANGES = re.compile(r"\b(?:UPDATE\s+[\w.\"]+\s+(?:AS\s+)?(?:\w+\s+)?SET|DELETE
 _NO_END_HERE = "2D000"  # invalid_transaction_termination
 #: What an earlier transaction has read is still counted, for as long as the server has not passed it on.
 _COUNTED = "pg_stat_get_xact_numscans(c.oid) > 0"
-#: The transaction, its number, the one that comes next; which locks it has, how often it began to read all of what it locked, and
-#: how many rows of which catalogue it wrote. Nothing is read, built anew or changed without a lock, which is held until the end,
-#: so as long as these are the same there is nothing new.
+#: The transaction, its number, the one that comes next; which locks it has and how often it began to read all of what it locked,
+#: and how many rows of which catalogue it wrote. Nothing is read, built anew or changed without a lock, which is held until the
+#: end, so as long as these are the same there is nothing new. The views over these functions take longer to plan than to run.
 _SIGN = """
-with held as (select relation, mode from pg_locks
-              where pid = pg_backend_pid() and locktype = 'relation' and relation >= 16384 and granted)
 select pg_backend_pid()::text || ' ' || extract(epoch from now())::text, txid_current_if_assigned(),
        txid_snapshot_xmax(txid_current_snapshot()),
-       (select string_agg(relation || ' ' || mode, ',' order by relation, mode) from held),
-       (select string_agg(relation || ' ' || pg_stat_get_xact_numscans(relation), ',' order by relation)
-        from (select distinct relation from held) r),
-       (select string_agg(name || ' ' || rows, ',') from (
-          select name, pg_stat_get_xact_tuples_inserted(o) + pg_stat_get_xact_tuples_updated(o)
-                       + pg_stat_get_xact_tuples_deleted(o) as rows
-          from (select name, ('pg_catalog.' || name)::regclass::oid as o from unnest(array[{}]) name) c) w where rows > 0),
-       current_setting('track_counts')""".format(", ".join(f"'{name}'" for name in CATALOGS))
-_WRITTEN = 4  # where that is in the sign
+       (select string_agg(relation || ' ' || mode || ' ' || pg_stat_get_xact_numscans(relation), ',' order by relation, mode)
+        from pg_lock_status() where pid = pg_backend_pid() and locktype = 'relation' and relation >= 16384 and granted),
+       (select string_agg(name || ' ' || rows, ',')
+        from (select name, pg_stat_get_xact_tuples_inserted(name) + pg_stat_get_xact_tuples_updated(name)
+                           + pg_stat_get_xact_tuples_deleted(name) as rows from unnest(array[{}]::regclass[]) name) c
+        where rows > 0),
+       current_setting('track_counts')""".format(", ".join(f"'pg_catalog.{name}'" for name in CATALOGS))
+_WRITTEN = 3  # where that is in the sign
 #: What writes in catalogues of relations that it has locked, and of nothing else. GRANT locks nothing.
 _PLAIN = re.compile(
     r"(?:CREATE\s+(?:UNIQUE\s+)?INDEX|CREATE\s+TABLE|ALTER\s+TABLE|DROP\s+(?:TABLE|INDEX)|COMMENT\s+ON)\b[^;]*;?\s*$", re.I
 )
 _NOT_PLAIN = re.compile(r"\bCASCADE\b|\bAS\b|\bCONCURRENTLY\b|\bOF\b", re.I)
 _FLUSH = "pg_stat_force_next_flush()"  # PostgreSQL 15
-_LAST_WORD = "select query from pg_stat_activity where pid = {}"
+_LAST_WORD = "select query from pg_stat_get_activity({})"
 _FOREIGN_KEY = re.compile(r"\bFOREIGN\s+KEY\b", re.I)
 
 
@@ -122,6 +119,7 @@ class Watch(Watcher):
         self._flushed = False  # nothing that was read before the present transaction is still counted in it
         self._last: dict[str, Any] | None = None  # the look after the last statement, good for its transaction
         self._latest: dict[str, Any] | None = None  # the latest look
+        self._begins = False  # the transaction that is looked at next had done nothing when its first statement came
         self._accounted: str | None = None  # what its transaction had written in catalogues after the last statement
 
     def start(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> dict[str, Any]:
@@ -132,17 +130,18 @@ class Watch(Watcher):
             return self._not_looked_at()
         alone, opaque = bool(_ALONE.match(COMMENTS.sub("", statement))), False
         was_open = server.in_transaction(dbapi)
-        before = self._look(dbapi, alone)
-        if self._last is not None and self._last["transaction"] != before["transaction"]:
+        begins = self._known if not alone and was_open is False and self._is_settled(dbapi) else None
+        before = self._nothing_yet(begins) if begins else self._look(dbapi, alone)
+        if not begins and self._last is not None and self._last["transaction"] != before["transaction"]:
             if self._last["transaction"] != self._ended:
                 before = self._look(dbapi, True)  # its end was not seen, so what it left is what is there now
             self._last = None
-        is_open = server.in_transaction(dbapi)
+        is_open = begins is not None or server.in_transaction(dbapi)
         outside = self.autocommit() if is_open is None else not is_open
         if outside and not alone and _MAY_COMMIT.match(COMMENTS.sub("", statement)):
             alone = self._commits(dbapi, statement, parameters)
             opaque = alone and not self._is_in_batches(dbapi, statement, before)
-        if not outside:
+        if not outside and not begins:
             self._compare(before)
             self._is_strange(before)
         if alone and self.ledger is not None:
@@ -163,6 +162,27 @@ class Watch(Watcher):
         if alone:
             self._leave(dbapi, was_open)
         return seen
+
+    def _is_settled(self, dbapi: Any) -> bool:
+        """Tell whether the statement begins a transaction, and all that was done before it was seen to its end."""
+        ended = self._last is None or self._last["transaction"] == self._ended
+        return ended and self._flushed and not self._blurred and getattr(dbapi, "autocommit", None) is False
+
+    def _nothing_yet(self, known: Known) -> dict[str, Any]:
+        """Return what a look at the beginning of a transaction would, of which the server need not be asked."""
+        self._last, self._begins = None, True
+        self._latest = {
+            "sign": ("", None, None, None, ""),
+            "number": None,
+            "catalogs": set(),
+            "relations": known.relations,
+            "fresh": set(),
+            "locks": {},
+            "indexes": known.indexes,
+            "foreign_keys": known.foreign_keys,
+            "transaction": "",
+        }
+        return self._latest
 
     def _bring(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> bool:
         """Bring the rows that a statement points to, so that it fails only where the real database has none of them."""
@@ -217,12 +237,11 @@ class Watch(Watcher):
         return error
 
     def begin(self, before: Watcher | None) -> None:
-        counters = None
+        earlier = None
         if isinstance(before, Watch):
-            self._flushes, self._flushed = before._flushes, before._flushed
-            counters = before.ledger.last if before.ledger is not None else None
+            self._flushes, self._flushed, earlier = before._flushes, before._flushed, before.ledger
         if self.session is not None:
-            self.ledger = Ledger(self.session, self.account, counters)
+            self.ledger = Ledger(self.session, self.account, self.existing, earlier)
 
     def _not_looked_at(self) -> dict[str, Any]:
         """A loop over batches says the same each time, and may go on for long."""
@@ -275,16 +294,23 @@ class Watch(Watcher):
         if not whole and latest is not None and latest["sign"] == sign:
             return latest
         locks: dict[str, str] = {}
-        for oid, mode in (each.split(" ") for each in (held or "").split(",") if each):
+        counts: dict[str, int] = {}
+        for oid, mode, count in (each.split(" ") for each in (held or "").split(",") if each):
+            counts[oid] = int(count)
             if mode in MODES and (oid not in locks or MODES.index(mode) > MODES.index(locks[oid])):
                 locks[oid] = mode
-        written, counting = told[1], told[2]
-        catalogs = {each.split(" ")[0] for each in (written or "").split(",") if each} if counting == "on" else None
+        written, counting = told
+        # a search path may be such that the server gives the name with its schema
+        names = (each.split(" ")[0].rpartition(".")[2] for each in (written or "").split(",") if each)
+        catalogs = set(names) if counting == "on" else None
         if self._known is None or whole:
             touched = self._known = read_by(lambda sql: server.rows(dbapi, sql))
             scanned = server.rows(dbapi, f"{RELATIONS} and {_COUNTED}")
             relations = {**touched.relations, **{row[0]: row[1:] for row in scanned}}
             keys, fresh = touched.foreign_keys, set(relations)
+        elif latest is not None and catalogs is not None and self._is_as_it_was(latest, sign, locks):
+            relations, keys, fresh = dict(latest["relations"]), latest["foreign_keys"], locks.keys() & latest["relations"].keys()
+            relations.update((oid, (*relations[oid][:3], counts[oid], *relations[oid][4:])) for oid in fresh)
         else:
             among = f"any('{{{','.join(locks)}}}'::oid[])"
             rows = server.rows(dbapi, f"{RELATIONS} and c.oid = {among}") if locks else []
@@ -300,8 +326,9 @@ class Watch(Watcher):
         if self.ledger is not None:
             scans = {oid: int(relations[oid][3]) for oid in fresh if relations[oid][3] and relations[oid][1] != "i"}
             # what an earlier transaction has read may still be counted here, for as long as the server has not passed it on
-            first = self._first.setdefault(transaction, scans)
+            first = self._first.setdefault(transaction, {} if self._begins else scans)
             self.ledger.note(transaction, number, int(after), {oid: count - first.get(oid, 0) for oid, count in scans.items()})
+        self._begins = False
         self._latest = {
             "sign": sign,
             "number": number,
@@ -314,6 +341,12 @@ class Watch(Watcher):
             "transaction": transaction,
         }
         return self._latest
+
+    def _is_as_it_was(self, latest: dict[str, Any], sign: tuple[Any, ...], locks: dict[str, str]) -> bool:
+        """Tell whether all that is locked is described as at the latest look, which only their scans may have passed since then."""
+        known = {*latest["relations"], *latest["locks"]}
+        same = latest["transaction"] == sign[0] and latest["sign"][_WRITTEN] == sign[_WRITTEN]
+        return same and self._flushed and latest["locks"].keys() <= locks.keys() <= known
 
     def _compare(self, now: dict[str, Any], heard: str = "") -> None:
         """Tell of what the transaction did since the last statement that was seen."""
@@ -447,7 +480,7 @@ class Watch(Watcher):
             return
         objects, tables = self.ledger.rest()
         names = self._known.relations if self._known else {}
-        named = [names.get(oid, (oid,))[0] for oid in tables if oid in self.existing]
+        named = [names.get(oid, (oid,))[0] for oid in tables]
         if objects or named:
             self.strange = sorted({*objects, *named})
 
@@ -515,7 +548,7 @@ class Watch(Watcher):
             truncated=bool(re.match(r"\s*TRUNCATE\b", text, re.I)),
             written=sorted(plan.written & tables),
             touched=sorted(plan.changed & tables),
-            transaction=None if seen["wrapped"] or seen["alone"] else after["transaction"],
+            transaction=None if seen["wrapped"] or seen["alone"] else after["transaction"] or None,
             writes=plan.kind if plan.kind in ("update", "delete", "insert", "merge") else None,
             unfiltered=plan.unfiltered,
             affected=seen.get("affected"),
@@ -527,11 +560,12 @@ class Watch(Watcher):
             procedural_writes=sorted(
                 {
                     oid
-                    for oid in tables
+                    for oid, mode in locks.items()
                     if procedural
-                    and locks.get(oid) == "RowExclusiveLock"
+                    and mode == "RowExclusiveLock"
                     and (oid in worked or before["locks"].get(oid) != "RowExclusiveLock")
                 }
+                & tables
             ),
             opaque=bool(seen.get("opaque")),
         )
