@@ -43,6 +43,28 @@ def now_and_then(say: Callable[[], None]) -> Iterator[None]:
         thread.join()
 
 
+def apart(work: Callable[[], None]) -> None:
+    """Do ``work`` in a process that has nothing to do with this one any more."""
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return
+    try:
+        os.setsid()
+        if os.fork() == 0:
+            work()
+    finally:
+        os._exit(0)  # nothing of the module ends twice
+
+
+def let_go(errors: int | None) -> None:
+    """Leave the streams of whoever started this process; what it prints goes to ``errors``, or nowhere."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for number, target in ((0, null), (1, null), (2, null if errors is None else errors)):
+        os.dup2(target, number)
+    os.close(null)
+
+
 @dataclass(frozen=True)
 class Background:
     """A process of its own that does ``work`` and writes to a job's file what it tells, and the reply.
@@ -53,21 +75,11 @@ class Background:
     work: Callable[[int, Tell], Mapping[str, Any]]
 
     def start(self, request: Mapping[str, Any], descriptor: int, errors: IO[bytes]) -> None:
-        child = os.fork()
-        if child:
-            os.waitpid(child, 0)
-            return
-        try:
-            os.setsid()
-            if os.fork() == 0:
-                self._serve(request, descriptor, errors.fileno())
-        finally:
-            os._exit(0)  # nothing of the module ends twice
+        apart(lambda: self.serve(request, descriptor, errors.fileno()))
 
-    def _serve(self, request: Mapping[str, Any], descriptor: int, errors: int) -> None:
-        null = os.open(os.devnull, os.O_RDWR)
-        for number, target in ((0, null), (1, null), (2, errors)):
-            os.dup2(target, number)
+    def serve(self, request: Mapping[str, Any], descriptor: int, errors: int) -> None:
+        """Do the work in this process."""
+        let_go(errors)
         clean = redactor_for(request, os.environ).clean
 
         def tell(message: Mapping[str, Any]) -> None:

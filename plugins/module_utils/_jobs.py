@@ -24,6 +24,8 @@ from ._errors import MigrationError
 from ._worker.journal import PROGRESS, Journal
 
 KEEP_SECONDS = 7 * 86400
+#: Names the ``lock`` that something of the job may still hold when nothing holds its file any more.
+HELD = "held"
 _NAME = re.compile(r"^[0-9a-zA-Z_-]{8,64}$")
 
 
@@ -68,6 +70,16 @@ class Starter(Protocol):
     def start(self, request: Mapping[str, Any], descriptor: int, errors: IO[bytes]) -> Any: ...
 
 
+def named(job: str) -> str:
+    """Return ``job`` if it can be part of a file's name.
+
+    :raises MigrationError: ``options_invalid``.
+    """
+    if not _NAME.match(job):
+        raise MigrationError(f"{job!r} is no name for a job.", "options_invalid", "It has 8 to 64 letters, digits, '_' or '-'.")
+    return job
+
+
 @dataclass(frozen=True)
 class Jobs:
     """The jobs of one user on one host."""
@@ -98,9 +110,7 @@ class Jobs:
         :param cursor: bytes of the job's events that were reported already; with one, new events end the wait.
         :param wait: seconds; 0 waits for the end.
         """
-        if not _NAME.match(job):
-            raise MigrationError(f"{job!r} is no name for a job.", "options_invalid", "It has 8 to 64 letters, digits, '_' or '-'.")
-        path = os.path.join(self.folder, job + ".jsonl")
+        path = os.path.join(self.folder, named(job) + ".jsonl")
         if not os.path.exists(path):
             if cursor:
                 raise MigrationError(
@@ -113,6 +123,7 @@ class Jobs:
         while True:
             alive = not _unlocked(path)
             messages, end = _read(path, 0)
+            alive = alive or any(_is_held(message["lock"]) for message, _position in messages if message["event"] == HELD)
             fresh = [message for message, position in messages if position > (cursor or 0) and message["event"] in PROGRESS]
             if not alive or (messages and messages[-1][0]["event"] == "reply"):
                 return self._ended(path, request, [message for message, _position in messages])
@@ -180,6 +191,13 @@ def _unlocked(path: str) -> bool:
         except BlockingIOError:
             return False
         return True
+
+
+def _is_held(lock: str) -> bool:
+    try:
+        return not _unlocked(lock)
+    except FileNotFoundError:
+        return False
 
 
 def _read(path: str, start: int) -> tuple[list[tuple[dict[str, Any], int]], int]:

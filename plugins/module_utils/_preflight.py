@@ -16,6 +16,7 @@ from ._database import Run, database_spec
 from ._errors import MigrationError
 from ._operations import run_info
 from ._plan import run_plan
+from ._steps.run import make_ready
 from ._warm import ended
 
 
@@ -29,6 +30,7 @@ def preflight_spec() -> ArgumentSpec:
             max_pending=dict(type="int", default=0),
             rehearsal=dict(type="dict", options=rehearsal),
             backup=dict(type="dict", options=backup),
+            ready=dict(type="str", default="nothing", choices=["nothing", "libraries", "project"]),
         )
     )
 
@@ -52,7 +54,10 @@ def run_preflight(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dict[s
             "Give url, or leave backup out.",
         )
     with ended(bridge):
-        return _asked(bridge, params, run)
+        result = _asked(bridge, params, run)
+    if params["ready"] != "nothing" and not params.get("kubernetes") and result["plan"]["pending"] and not result["refusals"]:
+        result["session"] = make_ready(params, params["ready"] == "project")
+    return result
 
 
 def _asked(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dict[str, Any]:
@@ -61,7 +66,8 @@ def _asked(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dict[str, Any
     place = params.get("chdir") or params.get("config") or "."
     refusals = plan_refusals(info["databases"], info["heads"], params["revision"], params["max_pending"], place)
     plan = pending_plan(info["databases"], info["heads"], params["revision"])
-    result: dict[str, Any] = {"changed": False, "plan": plan, "refusals": refusals, "rehearsal": {}, "backup": {}}
+    found: dict[str, Any] = {"rehearsal": {}, "backup": {}, "session": ""}
+    result = {"changed": False, "plan": plan, "refusals": refusals, **found}
     if refusals or not plan["pending"]:
         return result
     if params.get("rehearsal"):

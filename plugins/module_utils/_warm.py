@@ -74,9 +74,7 @@ class WarmBridge(Bridge):
 
         :raises MigrationError: as those of :class:`Bridge`.
         """
-        if not self._running:
-            self._running.append(self._start())
-        worker = self._running[0]
+        worker = self.begin()
         worker.ask(request)
         for message in worker.messages:
             if message["event"] == "reply":
@@ -85,6 +83,14 @@ class WarmBridge(Bridge):
             for listener in self.listeners:
                 listener(message)
         raise death(request, *self.close())
+
+    def begin(self) -> _Worker:
+        """Start the worker where there is none that lives; it loads what it needs while nobody waits."""
+        if self._running and self._running[0].process.poll() is not None:
+            self.close()
+        if not self._running:
+            self._running.append(self._start())
+        return self._running[0]
 
     def _start(self) -> _Worker:
         first = dict(self.first, operation=OPERATION, besides=self.besides)

@@ -146,6 +146,17 @@ options:
         description: As O(dbops.alembic.database_backup_info#module:program_check).
         type: bool
         default: true
+  ready:
+    description:
+      - Whether to leave a process on the host that M(dbops.alembic.database_steps) takes its steps in, so that nothing has to be
+        loaded when the application is stopped already.
+      - V(libraries) has loaded SQLAlchemy, Alembic and the driver. V(project) has loaded besides what C(env.py) begins with, the
+        application's models among it, so that what changes in its files afterwards is not seen.
+      - It has connected to nothing. It ends by itself when it has been told nothing for a minute, and then has done nothing.
+    type: str
+    choices: [nothing, libraries, project]
+    default: nothing
+    version_added: 0.2.0
 seealso:
   - module: dbops.alembic.alembic_info
   - module: dbops.alembic.alembic_plan
@@ -190,6 +201,14 @@ backup:
   returned: success
   type: dict
   sample: {way_back: snapshot, refused: [], needed_bytes: 74864319, archive: {}, refusals: [], remarks: []}
+session:
+  description:
+    - Name of the process that was left ready, for O(dbops.alembic.database_steps#module:session). Empty where nothing is pending,
+      something is refused, or none could be made.
+  returned: success
+  type: str
+  sample: 5d2b1c0e9f7a4b3c8d6e1f0a2b4c6d8e
+  version_added: 0.2.0
 error_kind:
   description: The kind of the failure; R(Error kinds, ansible_collections.dbops.alembic.docsite.guide_error_kinds) has what to do.
   returned: failure

@@ -43,6 +43,14 @@ options:
           - A record that belongs to somebody else by now is not written, and no further step is taken.
         type: str
         required: true
+  session:
+    description:
+      - Name of a process on the host in which the steps are taken, as RV(dbops.alembic.database_preflight#module:session) has it; 8
+        to 64 letters, digits, C(_) or C(-). Where there is none, or it was made for another application, another one is started.
+      - It stays for the next call with the same name, has nothing open meanwhile, and ends by itself after a minute.
+      - It has no part in check mode.
+    type: str
+    version_added: 0.2.0
   steps:
     description:
       - What to do, in this order. Each has one key, which says what, with the options of that step.

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import Any, Callable, Mapping
+import uuid
+from dataclasses import dataclass
+from typing import IO, Any, Callable, Mapping
 
-from .._background import Background, Tell, values_of
+from .._background import Background, Tell, let_go, values_of
 from .._bridge import Bridge, interpreter
 from .._core.outcome import migration
 from .._errors import MigrationError
-from .._jobs import Followed, Jobs, Unfinished
+from .._jobs import HELD, Followed, Jobs, Unfinished, named
 from .._operations import after_death, migration_request
+from .._ready import Ready, Serve, fingerprint
 from .._records import RecordStore
 from .._warm import WarmBridge, load
 from .kinds import STEPS, Params, Run, applied_of
@@ -36,8 +39,6 @@ def carry_out(run: Run, clock: Callable[[], float] = time.monotonic) -> dict[str
         values = {**exc.facts, **_values(run, began, clock()), "failed_step": began[-1]["step"]}
         values["changed"] = bool(run.changed or exc.facts.get("changed"))
         raise MigrationError(exc.msg, exc.kind, exc.hint, values) from exc
-    finally:
-        run.bridge.close()
     return _values(run, began, clock())
 
 
@@ -55,29 +56,111 @@ def take_steps(params: Params, check: bool, shows: bool = False) -> dict[str, An
 
     :raises MigrationError: why a step failed.
     """
-    python = interpreter(params)
-    first = {name: params.get(name) for name in ("url", "environment")}
-
-    def work(descriptor: int | None, tell: Tell) -> Mapping[str, Any]:
-        warnings: list[str] = []
-        own = () if descriptor is None else (descriptor,)  # what it keeps open tells that the job is not over
-        run = Run(params, WarmBridge(python, warnings.append, first, own), check, tell, shows)
-        try:
-            return dict(carry_out(run), warnings=warnings)
-        except MigrationError as exc:
-            raise MigrationError(exc.msg, exc.kind, exc.hint, dict(exc.facts, warnings=warnings)) from exc
-
+    work = _Work(params)
     if check or not params.get("job"):
-        return dict(work(None, lambda message: None))
+        return work.done(params, check, shows)
     load()
-    request = dict(first, x_arguments=params.get("x_arguments"), urls=params.get("urls"))
+    starter = _Told(work, shows) if params.get("session") else work.background(params, shows)
     job, cursor, wait = params["job"], params.get("cursor"), params.get("wait") or 0
-    followed = Jobs.default().follow(Background(work), request, job, cursor, wait)
+    followed = Jobs.default().follow(starter, _secret(params), job, cursor, wait)
     if isinstance(followed, Unfinished):
         return followed.as_result()
     if followed.reply:
         return values_of(followed.reply)
-    raise _died(params, Bridge(python), followed)
+    raise _died(params, Bridge(work.python), followed)
+
+
+def make_ready(params: Params, ahead: bool) -> str:
+    """Start a process that a later call for the same application takes its steps in; return its name, or "" where none can be.
+
+    It loads what the steps need while nobody waits for it.
+
+    :param ahead: whether it loads as well what env.py begins with, so that later changes of the application's code are not seen.
+    """
+    load()
+    work, name = _Work(params), uuid.uuid4().hex
+    try:
+        _place(params, work.python, name).make(lambda own: work.begin(own, ahead))
+    except OSError:
+        return ""
+    return name
+
+
+def _place(params: Params, python: str, name: str) -> Ready:
+    same = ("url", "urls", "environment", "chdir", "config", "section", "prelude", "x_arguments")
+    return Ready(Jobs.default().folder, named(name), fingerprint({**{key: params.get(key) for key in same}, "python": python}))
+
+
+def _secret(params: Params) -> dict[str, Any]:
+    """Return the options that may hold what nobody may read."""
+    return {key: params.get(key) for key in ("url", "environment", "x_arguments", "urls")}
+
+
+class _Work:
+    """What takes steps for one application: its worker is started with the first of them, or before."""
+
+    def __init__(self, params: Params) -> None:
+        self.params, self.python, self.warnings = params, interpreter(params), list[str]()
+
+    def bridge(self, own: tuple[int, ...], **more: Any) -> WarmBridge:
+        """:param own: what it keeps open tells that the job is not over."""
+        first = {name: self.params.get(name) for name in ("url", "environment")}
+        return WarmBridge(self.python, self.warnings.append, {**first, **more}, own)
+
+    def done(self, params: Params, check: bool, shows: bool) -> dict[str, Any]:
+        """Take the steps in this process."""
+        with contextlib.closing(self.bridge(())) as bridge:
+            return self._carried_out(Run(params, bridge, check, lambda message: None, shows))
+
+    def background(self, params: Params, shows: bool) -> Background:
+        def work(descriptor: int, tell: Tell) -> Mapping[str, Any]:
+            with contextlib.closing(self.bridge((descriptor,))) as bridge:
+                return self._carried_out(Run(params, bridge, False, tell, shows))
+
+        return Background(work)
+
+    def begin(self, own: tuple[int, ...], ahead: bool = False) -> Serve:
+        """Start the worker; return what takes the steps that this process is told."""
+        project = {name: self.params.get(name) for name in ("chdir", "config", "section", "prelude")}
+        bridge = self.bridge(own, **project, ahead=ahead)
+        bridge.begin()
+
+        def serve(message: Mapping[str, Any], descriptor: int, errors: int, lock: str) -> None:
+            def work(_descriptor: int, tell: Tell) -> Mapping[str, Any]:
+                tell({"event": HELD, "lock": lock})
+                return self._carried_out(Run(message["params"], bridge, False, tell, message["shows"]))
+
+            Background(work).serve(_secret(message["params"]), descriptor, errors)
+            let_go(None)
+
+        return serve
+
+    def _carried_out(self, run: Run) -> dict[str, Any]:
+        self.warnings.clear()
+        try:
+            return dict(carry_out(run), warnings=list(self.warnings))
+        except MigrationError as exc:
+            raise MigrationError(exc.msg, exc.kind, exc.hint, dict(exc.facts, warnings=list(self.warnings))) from exc
+
+
+@dataclass(frozen=True)
+class _Told:
+    """Starts a job by telling a process that is ready; one is made where there is none, and stays for the next call."""
+
+    work: _Work
+    shows: bool
+
+    def start(self, request: Mapping[str, Any], descriptor: int, errors: IO[bytes]) -> None:
+        params = self.work.params
+        place = _place(params, self.work.python, params["session"])
+        message = {"params": dict(params), "shows": self.shows}
+        taken = place.hand(message, descriptor, errors.fileno())
+        if taken is None:
+            with contextlib.suppress(OSError):
+                place.make(self.work.begin)
+                taken = place.hand(message, descriptor, errors.fileno())
+        if not taken:
+            self.work.background(params, self.shows).start(request, descriptor, errors)
 
 
 def _died(params: Params, bridge: Bridge, followed: Followed) -> MigrationError:

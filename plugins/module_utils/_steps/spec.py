@@ -75,7 +75,7 @@ def steps_spec() -> ArgumentSpec:
     step = dict(
         type="list", elements="dict", required=True, options=steps, mutually_exclusive=[list(KINDS)], required_one_of=[list(KINDS)]
     )
-    own = ArgumentSpec(options=dict(steps=step, record=dict(type="dict", options=record)))
+    own = ArgumentSpec(options=dict(steps=step, record=dict(type="dict", options=record), session=dict(type="str")))
     return ArgumentSpec(place, project.mutually_exclusive, required_one_of=project.required_one_of) + follow_spec() + own
 
 

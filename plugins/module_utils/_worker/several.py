@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any
 
-from . import project, supervisor, urls
+from . import ahead, project, supervisor, urls
 
 #: What every request imports sooner or later; the application's own code is left to each.
 NEEDED = ("logging.config", "sqlalchemy", "alembic.command", "alembic.config", "alembic.autogenerate", "alembic.runtime.migration")
@@ -26,6 +26,8 @@ def serve(request: dict[str, Any], descriptor: int) -> None:
     """
     supervisor.OWN.extend([request["commands"], *request["own"]])
     prepare(request)
+    if request.get("ahead"):
+        ahead.load(request)
     with os.fdopen(request["commands"], "rb") as commands:
         for line in commands:
             supervisor.serve(json.loads(line), descriptor)
