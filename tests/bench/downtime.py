@@ -25,6 +25,7 @@ from typing import Any, Iterator, NamedTuple
 from support.paths import CACHE, ROOT, TREE
 
 from . import table
+from .limit import Limit
 
 LAB = ROOT / "molecule" / "shared" / "lab"
 INVENTORY = ROOT / "molecule" / "shared" / "inventory"
@@ -52,6 +53,8 @@ class Seen(NamedTuple):
 
 
 WAYS = ("by hand", "ours")
+#: The same steps with everything prepared, which no playbook can take faster.
+LIMIT = "limit"
 
 
 def measure(counts: tuple[int, ...] = (1, 3, 10), megabytes: int = MEGABYTES, rounds: int = 3) -> None:
@@ -66,6 +69,7 @@ def measure(counts: tuple[int, ...] = (1, 3, 10), megabytes: int = MEGABYTES, ro
         good = {count: bench.alternate("1.2", count, rounds) for count in counts}
         piped = bench.alternate("1.2", several, rounds, pipelining=False)
         failed = bench.alternate("unhealthy", several, rounds)
+        limit = bench.alternate("1.2", several, rounds, ways=(LIMIT, "ours"))
     rows: list[tuple[object, ...]] = [("deployment", "hosts", *WAYS, "ratio")]
     for count, seen in good.items():
         rows += [_row(what, count, seen, name) for what, name in (("downtime", "downtime"), ("whole run", "total"), ("CPU", "cpu"))]
@@ -75,6 +79,9 @@ def measure(counts: tuple[int, ...] = (1, 3, 10), megabytes: int = MEGABYTES, ro
     rows.append(_row("failed: way back", several, failed, "back"))
     title = f"A maintenance window, {megabytes} MB, seconds as a client sees it that asks every {INTERVAL * 1000:.0f} ms"
     table.show(f"{title}; medians of {rounds} rounds that alternate", rows)
+    bare, ours = (limit[how].downtime for how in (LIMIT, "ours"))
+    told = f"{bare:.1f}; ours: {ours:.1f}, which is {ours / bare:.2f} of it"
+    print(f"  downtime of a bare script with all prepared, {several} hosts: {told}")
     first, last = min(counts), max(counts)
     for how in WAYS:
         print(f"  {how}: downtime of {last} hosts to that of {first}: {good[last][how].downtime / good[first][how].downtime:.2f}")
@@ -182,25 +189,37 @@ class Bench:
         )
         self.wait_until_good()
 
-    def alternate(self, release: str, count: int, rounds: int, pipelining: bool = True) -> dict[str, Seen]:
+    def alternate(
+        self, release: str, count: int, rounds: int, pipelining: bool = True, ways: tuple[str, ...] = WAYS
+    ) -> dict[str, Seen]:
         """The medians of each way; they take turns, so that a slow moment hits both."""
-        seen: dict[str, list[Seen]] = {how: [] for how in WAYS}
+        seen: dict[str, list[Seen]] = {how: [] for how in ways}
         os.environ["ANSIBLE_PIPELINING"] = str(pipelining).lower()
         for _ in range(rounds):
-            for how in WAYS:
+            for how in ways:
                 seen[how].append(self.run(how, release, count))
         os.environ["ANSIBLE_PIPELINING"] = "true"
         return {how: _median(found) for how, found in seen.items()}
 
     def run(self, how: str, release: str, count: int) -> Seen:
+        if how == LIMIT:
+            with Limit(
+                self.folder, {name: CONTROL[number % 3 == 2] for number, name in enumerate(self.names(count))}
+            ).connected() as bare:
+                return self._run(how, release, count, bare)
+        return self._run(how, release, count, None)
+
+    def _run(self, how: str, release: str, count: int, bare: Limit | None) -> Seen:
         self.reset(count)
+        if bare:
+            bare.prepare(release)
         began_back = self.folder / "back"
         began_back.unlink(missing_ok=True)
         client = Client(self.url())
         with client:
             time.sleep(1)
             began, cpu = time.time(), table.processors()[0]
-            status = self.deploy(how, release, began_back)
+            status = self.deploy(how, release, began_back, bare)
             ended, cpu = time.time(), table.processors()[0] - cpu
             self.wait_until_good()
             time.sleep(1)
@@ -221,17 +240,17 @@ class Bench:
                 return datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S").timestamp() + int(found[2]) / 1000
         raise SystemExit("nothing has failed")
 
-    def deploy(self, how: str, release: str, began_back: Path) -> int:
+    def deploy(self, how: str, release: str, began_back: Path, bare: Limit | None) -> int:
         import database
 
         secrets = json.loads((Path(os.environ["DBOPS_LAB"]) / "secrets.json").read_text())
         connection = {"PGHOST": "db1", "PGUSER": "shop", "PGPASSWORD": secrets["shop"], "PGDATABASE": "postgres"}
         url = f"postgresql+psycopg2://shop:{secrets['shop_quoted']}@db1/{database.DATABASE}"
-        variables = {
-            "release_version": release,
-            "by_hand_began": str(began_back),
-            "by_hand_environment": {**connection, "DATABASE_URL": url},
-        }
+        environment = {**connection, "DATABASE_URL": url}
+        if bare:
+            bare.deploy(release, environment)
+            return 0
+        variables = {"release_version": release, "by_hand_began": str(began_back), "by_hand_environment": environment}
         (self.folder / "variables.json").write_text(json.dumps(variables))
         playbook = str(BY_HAND / "deploy.yml") if how == "by hand" else "dbops.alembic.maintenance_window"
         return self._ansible(playbook, "--extra-vars", f"@{self.folder / 'variables.json'}", check=False)
