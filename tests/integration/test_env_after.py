@@ -10,6 +10,7 @@ import pytest
 
 from support.application import Application, failed, ok, revisions
 from support.projects import Project
+from support.quick import some
 
 ALL = ["r001", "r002", "r003", "r004", "r005"]
 #: Put before the rest of env.py: a second run of it fails before it connects.
@@ -55,7 +56,7 @@ AFTERWARDS = {
 }
 
 
-@pytest.mark.parametrize("when", AFTERWARDS)
+@pytest.mark.parametrize("when", some(AFTERWARDS, "at its end", "by its exit"))
 def test_what_is_committed_is_told(app: Application, database: Any, when: str) -> None:
     changes, last = AFTERWARDS[when]
     project = with_env(app.project("linear", database), *changes, last=last)
@@ -71,7 +72,7 @@ def test_what_is_committed_is_told(app: Application, database: Any, when: str) -
     assert (stamped["failed"], stamped["state"], stamped["after"], stamped["changed"]) == (True, "to_revision", ["r004"], True)
 
 
-@pytest.mark.parametrize("when", ["at its end", "beside the connection"])
+@pytest.mark.parametrize("when", some(["at its end", "beside the connection"], "at its end"))
 def test_a_look_of_our_own_where_env_py_runs_only_once(app: Application, database: Any, when: str) -> None:
     changes, last = AFTERWARDS[when]
     project = with_env(app.project("linear", database), *changes, first=ONCE, last=last)

@@ -20,6 +20,7 @@ from support import venvs
 from support.application import Application, failed, ok, revisions
 from support.environments import ENVIRONMENTS, Environment
 from support.projects import Project
+from support.quick import some
 from support.runner import cli_heads
 from support.sqlite import SqliteDatabase
 
@@ -83,15 +84,12 @@ def sides(app: Application, kind: Environment, request: pytest.FixtureRequest, t
         side.drop()
 
 
-def ways(*critical: str) -> Any:
-    """Every kind; those that are not quick, and all but these of the quick ones, among the slow tests."""
-    marks = {
-        kind.name: [] if (kind.name in critical or (not critical and kind.quick)) else [pytest.mark.slow] for kind in ENVIRONMENTS
-    }
-    return pytest.mark.parametrize("kind", [pytest.param(kind, id=kind.name, marks=marks[kind.name]) for kind in ENVIRONMENTS])
+def ways(*quick: str) -> Any:
+    """Every kind, of which these are quick."""
+    return pytest.mark.parametrize("kind", some(ENVIRONMENTS, *quick), ids=str)
 
 
-@ways()
+@ways("set_local_by_a_raw_cursor", "search_path_and_schema", "goes_on_afterwards")
 def test_upgrade(sides: Any, kind: Environment) -> None:
     """And what is seen of it afterwards, by the program and by a second run."""
     ours, theirs = sides(), sides()
@@ -114,7 +112,7 @@ def test_upgrade(sides: Any, kind: Environment) -> None:
     assert ours.state() == theirs.state()
 
 
-@ways("plain", "set_local", "set_local_search_path", "async_set_local")
+@ways("plain", "set_local")
 def test_failure(sides: Any, kind: Environment) -> None:
     """In the second of three revisions; what was begun can be finished afterwards."""
     ours, theirs = sides(), sides()
@@ -136,7 +134,7 @@ def test_failure(sides: Any, kind: Environment) -> None:
         assert ours.state() == theirs.state()
 
 
-@ways("plain", "set_local", "noinherit")
+@ways("set_local")
 def test_downgrade(sides: Any, kind: Environment) -> None:
     """One that fails in the second of three, then one that does not."""
     ours, theirs = sides(), sides()

@@ -163,7 +163,6 @@ class Environment:
     databases: int = 1
     least: str = "alembic18"
     reads: bool = True
-    quick: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -261,18 +260,13 @@ ENVIRONMENTS = [
     Environment("set_local", inside=sql(TENANT, BYPASS)),
     Environment("set_local_psycopg", driver="psycopg", least="alembic113", inside=sql(TENANT, BYPASS)),
     Environment("set_config", inside=sql("SELECT set_config('app.bypass_rls', 'on', true)")),
-    Environment("set_local_by_a_raw_cursor", inside=RAW, quick=True),
-    Environment("set_local_role", inside=ROLE, prepared=OWNER, quick=True),
-    Environment("advisory_lock", inside=sql("SELECT pg_advisory_xact_lock(77)"), quick=True),
+    Environment("set_local_by_a_raw_cursor", inside=RAW),
+    Environment("set_local_role", inside=ROLE, prepared=OWNER),
+    Environment("advisory_lock", inside=sql("SELECT pg_advisory_xact_lock(77)")),
     Environment("set_local_search_path", inside=sql("SET LOCAL search_path = acme, public"), prepared=ACME),
-    Environment(
-        "search_path_and_schema",
-        inside=sql("CREATE SCHEMA IF NOT EXISTS acme", "SET search_path TO acme"),
-        prepared=ACME,
-        quick=True,
-    ),
+    Environment("search_path_and_schema", inside=sql("CREATE SCHEMA IF NOT EXISTS acme", "SET search_path TO acme"), prepared=ACME),
     Environment("search_path_after_configure", after=sql("SET search_path TO acme"), prepared=ACME),
-    Environment("connect_event", "revision", "boundary", events=CONNECTS, prepared=ACME, quick=True),
+    Environment("connect_event", "revision", "boundary", events=CONNECTS, prepared=ACME),
     Environment("on_connect", "revision", "boundary", engine=POOL_EVENTS),
     Environment(
         "options",
@@ -318,7 +312,7 @@ ENVIRONMENTS = [
         ends="connection.commit()",
         least="alembic113",
     ),
-    Environment("goes_on_afterwards", "revision", "boundary", last=AFTERWARDS, reads=False, quick=True),
+    Environment("goes_on_afterwards", "revision", "boundary", last=AFTERWARDS, reads=False),
     Environment("autocommit", "revision", engine=', isolation_level="AUTOCOMMIT"'),
     Environment("two_databases", "revision", "boundary", databases=2),
     Environment("two_databases_set_local", databases=2, inside=sql(TENANT, BYPASS)),
