@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from support.paths import CACHE, TREE
+from support.playbook import command as ansible_playbook
 from support.plays import Outcome, play
 
 RELEASES = ("1.0", "1.1")
@@ -163,13 +164,7 @@ def run(folder: Path, playbook: str, given: dict[str, dict[str, Any]], *argument
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     children = {"application": {"hosts": given}}
     inventory.write_text(json.dumps({"all": {"vars": local, "children": children}}))
-    command = [
-        str(Path(sys.executable).with_name("ansible-playbook")),
-        "-i",
-        str(inventory),
-        f"dbops.alembic.{playbook}",
-        *arguments,
-    ]
+    command = [*ansible_playbook(), "-i", str(inventory), f"dbops.alembic.{playbook}", *arguments]
     own = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHONPATH"))}
     ours = {
         "ANSIBLE_COLLECTIONS_PATH": str(TREE),

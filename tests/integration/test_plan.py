@@ -738,12 +738,12 @@ def test_the_playbook_shows_a_table(newest: Application, own: Any, tmp_path: Pat
 
 def test_a_pipeline_fails_by_policy_and_keeps_reports(newest: Application, own: Any, tmp_path: Path) -> None:
     project = based(newest, own, {"one": CASES["index"][:2]})
-    program = str(Path(sys.executable).with_name("ansible-playbook"))
-    kept = {"ANSIBLE_COLLECTIONS_PATH": str(TREE), "ANSIBLE_NOCOLOR": "1", "PLAN_CHECK_URL": own.url()}
+    places = {"ANSIBLE_COLLECTIONS_PATH": str(TREE), "ANSIBLE_HOME": str(CACHE / "ansible")}
+    kept = {**places, "ANSIBLE_NOCOLOR": "1", "PLAN_CHECK_URL": own.url()}
 
     def check(**given: Any) -> subprocess.CompletedProcess[str]:
         variables = {"plan_check_path": str(project.folder), "plan_check_python": str(newest.python), **given}
-        command = [program, "-i", "localhost,", "dbops.alembic.plan_check", "-e", json.dumps(variables)]
+        command = [*ansible_playbook(), "-i", "localhost,", "dbops.alembic.plan_check", "-e", json.dumps(variables)]
         return subprocess.run(command, cwd=tmp_path, env={**os.environ, **kept}, capture_output=True, text=True, check=False)
 
     for given, told in (

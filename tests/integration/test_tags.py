@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from support.paths import ROOT, TREE
+from support.paths import CACHE, ROOT, TREE
+from support.playbook import command as ansible_playbook
+from support.quick import some
 
 PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
 QUICK = ("maintenance_window", "plan_check")  # one that begins with the names, and the one that does not
@@ -27,13 +29,14 @@ def run(folder: Path, *arguments: str) -> tuple[int, str]:
         "plan_check_path": str(folder),
     }
     (folder / "hosts.json").write_text(json.dumps({"application": {"hosts": {"one": {}}}}))
-    command = ["ansible-playbook", "-i", str(folder / "hosts.json"), "-e", json.dumps(variables), *arguments]
-    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(TREE), "ANSIBLE_STDOUT_CALLBACK": "default"}
+    command = [*ansible_playbook(), "-i", str(folder / "hosts.json"), "-e", json.dumps(variables), *arguments]
+    places = {"ANSIBLE_COLLECTIONS_PATH": str(TREE), "ANSIBLE_HOME": str(CACHE / "ansible")}
+    environment = {**os.environ, **places, "ANSIBLE_STDOUT_CALLBACK": "default"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in PLAYBOOKS])
+@pytest.mark.parametrize("name", some(PLAYBOOKS, *QUICK))
 @pytest.mark.parametrize("tags", [("--tags", "deploy"), ("--skip-tags", "untagged")], ids=lambda tags: tags[0])
 def test_a_playbook_refuses_what_would_leave_out_its_tasks(name: str, tags: tuple[str, str], tmp_path: Path) -> None:
     status, output = run(tmp_path, f"dbops.alembic.{name}", *tags)
