@@ -100,7 +100,8 @@ class _Work:
     """What takes steps for one application: its worker is started with the first of them, or before."""
 
     def __init__(self, params: Params) -> None:
-        self.params, self.python, self.warnings = params, interpreter(params), list[str]()
+        self.params, self.python = params, interpreter(params)
+        self.warnings: list[str] = []
 
     def bridge(self, own: tuple[int, ...], **more: Any) -> WarmBridge:
         """:param own: what it keeps open tells that the job is not over."""
