@@ -40,10 +40,11 @@ def bridge_of(module: Any) -> Bridge:
     return bridge_for_questions(module, besides=("plan",), outlives=False)
 
 
-def run_preflight(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dict[str, Any]:
+def run_preflight(bridge: Bridge, params: Mapping[str, Any], run: Run, check: bool) -> dict[str, Any]:
     """Return the module's result; afterwards the bridge is closed.
 
     :param run: ``run_command`` of the module.
+    :param check: whether no process is left ready.
     :raises MigrationError: ``options_invalid``, and what keeps the scripts or the database from being read. A rehearsal that fails
         is told in the result.
     """
@@ -55,7 +56,8 @@ def run_preflight(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dict[s
         )
     with ended(bridge):
         result = _asked(bridge, params, run)
-    if params["ready"] != "nothing" and not params.get("kubernetes") and result["plan"]["pending"] and not result["refusals"]:
+    wanted = params["ready"] != "nothing" and not check and not params.get("kubernetes")
+    if wanted and result["plan"]["pending"] and not result["refusals"]:
         result["session"] = make_ready(params, params["ready"] == "project")
     return result
 

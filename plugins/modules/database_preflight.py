@@ -153,6 +153,7 @@ options:
       - V(libraries) has loaded SQLAlchemy, Alembic and the driver. V(project) has loaded besides what C(env.py) begins with, the
         application's models among it, so that what changes in its files afterwards is not seen.
       - It has connected to nothing. It ends by itself when it has been told nothing for a minute, and then has done nothing.
+      - In check mode none is left.
     type: str
     choices: [nothing, libraries, project]
     default: nothing
@@ -233,7 +234,7 @@ from ansible_collections.dbops.alembic.plugins.module_utils._preflight import br
 def main() -> None:
     module = preflight_spec().create_module()
     try:
-        result = run_preflight(bridge_of(module), module.params, module.run_command)
+        result = run_preflight(bridge_of(module), module.params, module.run_command, module.check_mode)
     except MigrationError as exc:
         exc.fail(module)
     module.exit_json(**result)

@@ -80,11 +80,11 @@ def starts(tmp_path_factory: pytest.TempPathFactory) -> Starts:
     return Starts(tmp_path_factory.mktemp("starts"))
 
 
-def asked(window: Window, ready: str, variables: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
+def asked(window: Window, ready: str, variables: dict[str, str] | None = None, check: bool = False, **more: Any) -> dict[str, Any]:
     """The preflight, which leaves such a process."""
     given = {"python": str(window.app.python), **window.project.parameters(), "url": window.database.url(), "ready": ready, **more}
     home = {"HOME": str(window.folder), "XDG_STATE_HOME": str(window.folder)}
-    return ok(Run("database_preflight", given, False, False, {**home, **(variables or {})}).result())
+    return ok(Run("database_preflight", given, check, False, {**home, **(variables or {})}).result())
 
 
 @pytest.mark.parametrize("ready", ["libraries", "project"])
@@ -106,6 +106,7 @@ def test_it_has_nothing_open_and_has_done_nothing(window: Window) -> None:
 
 def test_nothing_is_left_where_nothing_is_to_be_done(window: Window) -> None:
     assert asked(window, "nothing")["session"] == "" and asked(window, "project", max_pending=1)["session"] == ""
+    assert asked(window, "project", check=True)["session"] == ""
     ok(window.app.upgrade(window.project))
     assert asked(window, "project")["session"] == "" and holders(window) == []
 
