@@ -15,7 +15,7 @@ import pytest
 
 from support import venvs
 from support.application import Application
-from support.services import database, each_database, maria, mariadb, pg, pgbouncer, pgbouncer_session, postgres, sqlite  # noqa: F401
+from support.services import database, maria, mariadb, pg, pgbouncer, pgbouncer_session, postgres, sqlite  # noqa: F401
 
 #: Application environment → the other Pythons that it exists for.
 PYTHONS = {"alembic18": ("3.8", "3.9"), "alembic113": ("3.8", "3.13"), "alembic120": ("3.12", "3.13")}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from support.application import Application, failed, ok, revisions
+from support.services import on_each
 
 
 def heads(database: Any) -> list[str]:
@@ -40,18 +41,19 @@ def test_a_failure_in_the_first_step_is_at_the_from_revision(app: Application, p
     assert len(result["attempts"]) == 1
 
 
+@on_each
 @pytest.mark.parametrize("name", ["raises_midway", "raises_python"])
-def test_without_transactional_ddl_the_rest_is_called_dirty(app: Application, name: str, each_database: Any) -> None:
-    if each_database.dialect == "postgresql":
+def test_without_transactional_ddl_the_rest_is_called_dirty(app: Application, name: str, database: Any) -> None:
+    if database.dialect == "postgresql":
         pytest.skip("PostgreSQL rolls it back")
-    project = app.project(name, each_database)
+    project = app.project(name, database)
     result = failed(app.upgrade(project), "migration_failed")
     first = revisions(result["planned"])[0]
     assert (
         result["changed"] and result["state"] == "dirty" and result["after"] == [first] and revisions(result["applied"]) == [first]
     )
     assert result["rolled_back"] == [], "nothing of it was undone"
-    assert "half" in each_database.tables() and heads(each_database) == [first]
+    assert "half" in database.tables() and heads(database) == [first]
     again = failed(app.upgrade(project), "migration_failed")
     assert again["before"] == [first] and "half" in str(again["failed_revision"])
 

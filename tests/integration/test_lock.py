@@ -15,6 +15,7 @@ import pytest
 
 from support.application import Application, failed, journal, ok
 from support.runner import Run
+from support.services import on_each
 from support.waiting import Gate, until
 
 LOCK_SESSION = "application_name like 'dbops.alembic%%'"
@@ -65,34 +66,36 @@ def test_a_living_holder_is_waited_for(app: Application, database: Any, gate: Ga
     assert second["lock"]["waited_seconds"] > done["lock"]["waited_seconds"] and second["lock"]["kept"] is True
 
 
-def test_a_living_holder_is_named(app: Application, each_database: Any, gate: Gate) -> None:
-    project, first = start_slow(app, each_database, gate)
+@on_each
+def test_a_living_holder_is_named(app: Application, database: Any, gate: Gate) -> None:
+    project, first = start_slow(app, database, gate)
     result = failed(app.upgrade(project, lock_wait=1), "lock_unavailable")
     assert first.process.poll() is None and not result["changed"], "it waited for the holder to end"
     holder = result["lock"]["holder"]
     assert str(holder["pid"]) in result["msg"] and holder["since"].startswith(time.strftime("%Y-", time.gmtime()))
-    if each_database.dialect == "postgresql":
-        assert holder["pid"] == each_database.sessions(LOCK_SESSION)[0][0] and holder["user"] == each_database.role
+    if database.dialect == "postgresql":
+        assert holder["pid"] == database.sessions(LOCK_SESSION)[0][0] and holder["user"] == database.role
         assert holder["client"] == "127.0.0.1" and "dbops.alembic" in holder["application"]
-    elif each_database.dialect == "sqlite":
+    elif database.dialect == "sqlite":
         assert holder["pid"] in first.descendants()
     gate.open()
     assert ok(first.result())["after"] == ["n003"]
 
 
-def test_a_dead_holder_holds_nothing(app: Application, each_database: Any) -> None:
-    project, first = start_slow(app, each_database, 60)
+@on_each
+def test_a_dead_holder_holds_nothing(app: Application, database: Any) -> None:
+    project, first = start_slow(app, database, 60)
     for pid in first.descendants():
         os.kill(pid, signal.SIGKILL)
-    if each_database.dialect == "postgresql":  # the server notices a dead client when its statement ends, so end it
-        each_database.terminate(SLEEPING)
-    elif each_database.dialect == "mysql":
-        for row in each_database.server.fetch(
-            "select id from information_schema.processlist where db = %s and user <> 'root'", [each_database.name]
+    if database.dialect == "postgresql":  # the server notices a dead client when its statement ends, so end it
+        database.terminate(SLEEPING)
+    elif database.dialect == "mysql":
+        for row in database.server.fetch(
+            "select id from information_schema.processlist where db = %s and user <> 'root'", [database.name]
         ):
-            each_database.server.fetch(f"kill {row[0]}")
+            database.server.fetch(f"kill {row[0]}")
     result = app.upgrade(project, environment={"SLOW_SECONDS": "0"}, lock_wait=10)
-    if each_database.dialect == "postgresql":
+    if database.dialect == "postgresql":
         assert ok(result)["after"] == ["n003"]
     else:  # half a revision is committed there
         assert failed(result, "migration_failed")["after"] == ["n001"] and "half" in result["msg"]

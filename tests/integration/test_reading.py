@@ -16,6 +16,7 @@ from support.application import Application, failed, ok
 from support.by_hand import WRITE
 from support.projects import Project
 from support.quick import some
+from support.services import on_each
 from support.whole_database import Caller, made
 
 CREATE = "CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(128) NOT NULL)"
@@ -63,14 +64,15 @@ def test_an_environment_that_writes_is_refused(newest: Application, pg: Any, nam
     assert result["statement"] == CREATE and result["file"].endswith("env.py") and result["line"] and pg.tables() == []
 
 
+@on_each
 @pytest.mark.core
-def test_on_each_kind_of_database(app: Application, each_database: Any) -> None:
+def test_on_each_kind_of_database(app: Application, database: Any) -> None:
     code = f"with connection.begin():\n    connection.execute(text({CREATE!r}))"
-    project = with_first(app.project("linear", each_database), code)
+    project = with_first(app.project("linear", database), code)
     for check in (False, True):
         result = app.upgrade(project, check=True) if check else app.info(project)
         writes(result, CREATE)
-        assert each_database.tables() == []
+        assert database.tables() == []
 
 
 @pytest.mark.parametrize("name", ["info", "upgrade"])

@@ -72,13 +72,11 @@ def sqlite(tmp_path: Path) -> SqliteDatabase:
     return SqliteDatabase(tmp_path / "data.sqlite")
 
 
-@pytest.fixture(params=["pg", "maria", "sqlite"])
-def each_database(request: pytest.FixtureRequest) -> Any:
-    """One test, three databases: for what is another thing on each."""
-    return request.getfixturevalue(request.param)
-
-
 @pytest.fixture(params=some(["pg", "maria", "sqlite"], "pg", "sqlite"))
 def database(request: pytest.FixtureRequest) -> Any:
     """One test, three databases, with and without transactions around DDL; MariaDB, which has none either, in make test-all."""
     return request.getfixturevalue(request.param)
+
+
+#: For what is another thing on each: all three in make test too.
+on_each = pytest.mark.parametrize("database", ["pg", "maria", "sqlite"], indirect=True)
