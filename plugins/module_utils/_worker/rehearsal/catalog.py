@@ -49,11 +49,11 @@ where c.relkind in ('r', 'p', 'v', 'm', 'S', 'f') and {_OURS} and {{c}}""",
 select c.oid || '/' || a.attnum, n.nspname || '.' || c.relname || '.' || a.attname, json_build_object(
   'relation', c.oid::text, 'relkind', c.relkind, 'column', a.attname, 'table', n.nspname || '.' || c.relname,
   'type', format_type(a.atttypid, a.atttypmod), 'not_null', a.attnotnull, 'identity', a.attidentity,
-  'generated', case when current_setting('server_version_num')::int >= 120000 then to_jsonb(a) ->> 'attgenerated' else '' end,
-  'collation', (select o.collname from pg_collation o where o.oid = a.attcollation),
+  'generated', (select attgenerated from (select a.*) own), 'collation', o.collname,
   'acl', a.attacl::text, 'default', pg_get_expr(d.adbin, d.adrelid))::text
 from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
 left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+left join pg_collation o on o.oid = a.attcollation cross join (select '' as attgenerated) before_12
 where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f') and {_OURS} and {{c}}""",
     "constraint": f"""
 select k.oid::text, n.nspname || '.' || c.relname || '.' || k.conname, json_build_object(
@@ -65,15 +65,14 @@ where k.contype in ('c', 'f', 'p', 'u', 'x') and {_OURS} and {{c}}""",
     "index": f"""
 select i.indexrelid::text, n.nspname || '.' || c.relname, json_build_object(
   'relation', i.indrelid::text, 'relkind', r.relkind,
-  'table', (select tn.nspname || '.' || t.relname from pg_class t join pg_namespace tn
-                                          on tn.oid = t.relnamespace where t.oid = i.indrelid),
+  'table', rn.nspname || '.' || r.relname,
   'definition', pg_get_indexdef(i.indexrelid), 'unique', i.indisunique, 'valid', i.indisvalid,
-  'columns', i.indkey::text, 'keys', (to_jsonb(i) ->> 'indnkeyatts')::int, 'immediate', i.indimmediate,
+  'columns', i.indkey::text, 'keys', i.indnkeyatts, 'immediate', i.indimmediate,
   'predicate', pg_get_expr(i.indpred, i.indrelid), 'expressions', i.indexprs is not null,
   'constraint', exists (select 1 from pg_constraint k where k.conrelid = i.indrelid and k.conindid = i.indexrelid
                         and k.contype in ('p', 'u', 'x')))::text
 from pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace
-join pg_class r on r.oid = i.indrelid
+join pg_class r on r.oid = i.indrelid join pg_namespace rn on rn.oid = r.relnamespace
 where {_OURS} and {{r}}""",
     "type": f"""
 select t.oid::text, n.nspname || '.' || t.typname, json_build_object(

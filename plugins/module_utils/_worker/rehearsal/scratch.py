@@ -224,10 +224,10 @@ class Scratch(ServerCopies):
         # DROP DATABASE ends autovacuum's processes by itself, and they are not ours to end.
         others = f"datname = {server.literal(name)} and backend_type = 'client backend' and pg_has_role(usesysid, 'MEMBER')"
         self.admin.rows(f"select pg_terminate_backend(pid) from pg_stat_activity where {others}")
-        for _attempt in range(100):
+        for _attempt in range(500):
             if not self.admin.value(f"select count(*) from pg_stat_activity where {others}"):
                 return
-            self.admin.rows("select pg_sleep(0.05)")
+            self.admin.rows("select pg_sleep(0.01)")
 
 
 def _key(name: str) -> int:

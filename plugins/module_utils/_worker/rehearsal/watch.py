@@ -287,9 +287,15 @@ class Watch(Watcher):
         finally:
             server.value(dbapi, "rollback")
 
-    def _look(self, dbapi: Any, whole: bool = False) -> dict[str, Any]:
-        """Return what there is; but for the first time, only what the transaction has touched is read again, and only if it did."""
-        transaction, number, after, held, *told = server.rows(dbapi, _SIGN)[0]
+    def _look(self, dbapi: Any, whole: bool = False, last: bool = False) -> dict[str, Any]:
+        """Return what there is; but for the first time, only what the transaction has touched is read again, and only if it did.
+
+        :param last: this is what the transaction ends with.
+        """
+        if self._flushes is None:
+            self._flushes = server.value(dbapi, f"select to_regprocedure('{_FLUSH}')") is not None
+        flush = last and self._flushes  # else the server counts what was read a second after the end
+        transaction, number, after, held, *told = server.rows(dbapi, f"{_SIGN}, {_FLUSH}" if flush else _SIGN)[0][:6]
         latest, sign = self._latest, (transaction, number, held, *told)
         if not whole and latest is not None and latest["sign"] == sign:
             return latest
@@ -381,14 +387,14 @@ class Watch(Watcher):
         with server.asking():
             try:
                 heard = self._last_word(dbapi)
-                now = self._look(dbapi)
+                now = self._look(dbapi, last=True)
                 self._is_strange(now)
                 self._compare(now, heard)
                 self._last, self._ended = now, now["transaction"]
                 self._close(now)
                 if commits:
                     self._settle(now)
-                self._flush(dbapi)
+                self._flushed = self._flushed or bool(self._flushes)
             except Exception:
                 self._last = None  # it has failed already, and all that it did goes with it
 
@@ -410,8 +416,6 @@ class Watch(Watcher):
 
     def _flush(self, dbapi: Any) -> None:
         """Have the server count what was read when this transaction ends; else that may be a second late."""
-        if self._flushes is None:
-            self._flushes = server.value(dbapi, f"select to_regprocedure('{_FLUSH}')") is not None
         if self._flushes:
             server.value(dbapi, f"select {_FLUSH}")
             self._flushed = True
