@@ -39,6 +39,7 @@ BASE = sql(
     "CREATE FUNCTION peek(int) RETURNS text LANGUAGE sql SECURITY DEFINER AS 'select v from hidden where id = $1'",
     "CREATE FUNCTION big(bigint) RETURNS int LANGUAGE sql AS 'select 1'",
     "CREATE SEQUENCE numbers",
+    "CREATE SEQUENCE tickets",
     f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {ROLE}",
     f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {ROLE}",
     f"REVOKE ALL ON hidden FROM {ROLE}",
@@ -159,6 +160,29 @@ CASES: dict[str, tuple[str, list[str]]] = {
         ["U08:public.kept()"],
     ),
     "rule": (sql("CREATE RULE noted AS ON INSERT TO parent DO ALSO NOTIFY parents"), ["C07:public.parent.noted"]),
+    "names_no_column": (
+        sql("CREATE OR REPLACE FUNCTION kept() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.missing := now(); RETURN NEW; END'"),
+        ["C16:public.target.kept"],
+    ),
+    "names_no_column_of_another": (
+        sql(
+            "CREATE FUNCTION gone() RETURNS trigger LANGUAGE plpgsql AS "
+            "'BEGIN IF TG_OP = ''UPDATE'' THEN UPDATE plain SET missing = NEW.v WHERE id = OLD.id; END IF; RETURN NULL; END'",
+            "CREATE TRIGGER gone AFTER INSERT OR UPDATE ON child FOR EACH ROW EXECUTE FUNCTION gone()",
+        ),
+        ["C16:public.child.gone"],
+    ),
+    "names_columns": (
+        sql(
+            "CREATE FUNCTION there() RETURNS trigger LANGUAGE plpgsql AS "
+            "'BEGIN UPDATE big SET state = NEW.v WHERE note = OLD.v; RETURN NULL; END'",
+            "CREATE TRIGGER there AFTER DELETE ON hidden FOR EACH ROW WHEN (OLD.v IS NULL) EXECUTE FUNCTION there()",
+        ),
+        [],
+    ),
+    "numbers_end": (sql("ALTER SEQUENCE tickets MAXVALUE 50"), ["C20:public.tickets"]),
+    "numbers_go_round": (sql("ALTER SEQUENCE tickets MAXVALUE 50 CYCLE"), []),
+    "numbers_set": (sql("ALTER SEQUENCE tickets NO CYCLE MAXVALUE 90", "SELECT setval('tickets', 90)"), ["C20:public.tickets"]),
     "elsewhere": (
         sql("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = other', current_database()); END $$"),
         ["C19:elsewhere"],
@@ -179,7 +203,7 @@ def filled(newest: Application, postgres: Any) -> Iterator[tuple[Any, Any]]:
     database.fetch("insert into parent select n, 'p' || n from generate_series(1, 20) n")
     database.fetch("insert into plain select n, 'v' || n from generate_series(1, 20) n")
     database.fetch("insert into big select n * 100, n, 'note' from generate_series(1, 1000) n")
-    database.fetch("select setval('numbers', 50)")
+    database.fetch("select setval('numbers', 50), setval('tickets', 50)")
     database.fetch("analyze")
     database.fetch("update pg_class set reltuples = 1000000, relpages = 1000 where oid = 'big'::regclass")
     yield project, database

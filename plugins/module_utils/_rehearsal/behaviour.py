@@ -1,7 +1,7 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""C05, C07, C10, C14, C16, C17, M03, M04, M06, U08: triggers, views, functions …: the same statement does something else."""
+"""C05, C07, C10, C14, C16, C17, C20, M03, M04, M06, U08: triggers, views, functions …: the same statement does something else."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ def check(seen: Seen) -> Iterator[Finding]:
             yield _attributes(change["before"], change["after"])
     for change in seen.changes("trigger", "function", "rule"):
         yield from _behaves(seen, change)
+    yield from map(_fails, seen.facts.get("failing") or ())
+    yield from map(_exhausted, seen.facts.get("exhausted") or ())
     for change in seen.changes("relation"):
         yield from _relation(seen, change["before"], change["after"])
     for change in seen.changes("policy"):
@@ -98,6 +100,8 @@ def _behaves(seen: Seen, change: Facts) -> Iterator[Finding]:
         return
     if old and new and all(old[fact] == new[fact] for fact in _FACTS[kind]):
         return
+    if any(entry["oid"] in (item["oid"], item["function"]) for item in seen.facts.get("failing") or ()):
+        return  # that is told already
     raising = next((item for item in seen.facts.get("refusing") or () if item["function"] == entry["name"]), None)
     if kind == "function" and raising:
         yield _raises(raising)
@@ -156,6 +160,23 @@ def _stood_in(seen: Seen, trigger: Facts) -> bool:
 
 def _events(trigger: Facts) -> str:
     return str(trigger["definition"]).partition(f"{_INSTEAD} ")[2].partition(" ON ")[0]
+
+
+def _exhausted(item: Facts) -> Finding:
+    name, last = plain(item["sequence"]), item["last"]
+    message = (
+        f"The sequence {name} stands at {last} and has no next number from {item['least']} to {item['most']}: an INSERT of the old "
+        "code that takes one from it fails."
+    )
+    fix = f"Leave it room beyond {last}: op.execute('ALTER SEQUENCE {name} NO MINVALUE NO MAXVALUE')."
+    return Finding("C20", "breaks", item["sequence"], message, fix, SECTION)
+
+
+def _fails(item: Facts) -> Finding:
+    trigger, table, error = plain(item["trigger"]), plain(item["table"]), str(item["error"]).rstrip(".")
+    message = f"The trigger {trigger} fails for what the old code writes to {table}: {error}."
+    fix = "Add the column before its function names it, or let the function name only columns that are there."
+    return Finding("C16", "breaks", item["trigger"], message, fix, SECTION)
 
 
 def _raises(raising: Facts) -> Finding:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..failure import Failure
-from . import back, catalog, lacking, refusing, replay, rights
+from . import back, catalog, lacking, refusing, replay, rights, trial
 from .checks import Checks
 from .kinds import KINDS
 from .looked import Looked
@@ -122,6 +122,7 @@ class Database:
             report["broken"] = replay.problems(session, self.observed) if self.observed else {}
             if self.dialect == "postgresql":
                 report["defaults"] = replay.defaults(session, changes, after)
+                self._try(session, step, report, after)
             if self.roles is not None:
                 self._compare_rights(session, self.roles, report, before, after)
         self.observed = [text for text in self.observed if text not in report["broken"]]
@@ -144,6 +145,21 @@ class Database:
                     changes, step.watch.statements, copy, self.real.borrowed if self.real else frozenset()
                 )
         return after
+
+    def _try(self, session: Any, step: Step, report: dict[str, Any], after: catalog.Catalog) -> None:
+        """Take down the triggers that fail now and the sequences that have no next number."""
+        touched = step.watch.account.locked | (getattr(after, "dirty", None) or set())
+        report["exhausted"] = trial.exhausted(session, touched, step.before, self._ask_original)
+        triggers = trial.concerned(report["changes"], step.before, after)
+        if triggers and session.value(_FLUSHES):
+            report["failing"] = trial.failing(session, triggers, after)
+            session.rows("select pg_stat_force_next_flush()")
+            if step.watch.ledger is not None:
+                step.watch.ledger.latest = None  # what was tried was counted
+
+    def _ask_original(self, sql: str) -> list[tuple[Any, ...]]:
+        with self.access.connect(self.name, "rehearsal", reading=True).closing() as original:
+            return original.rows(sql)
 
     def _compare_rights(
         self, session: Any, roles: rights.Held, report: dict[str, Any], before: catalog.Catalog, after: catalog.Catalog
