@@ -193,7 +193,8 @@ def killed(fleet: Fleet, state: str, chance: random.Random) -> None:
     run.process.wait()
 
 
-@pytest.mark.parametrize("way", ["snapshot", pytest.param("downgrade", marks=pytest.mark.slow)])
+@pytest.mark.slow  # test_killed_at_some_moments is quick
+@pytest.mark.parametrize("way", ["snapshot", "downgrade"])
 def test_killed_on_the_way_back_at_some_moments(
     newest: Application, four: list[PostgresDatabase], tmp_path: Path, way: str
 ) -> None:
