@@ -116,6 +116,7 @@ class Watch(Watcher):
         self._ended = ""  # the transaction that was looked at last before its end
         self._blurred = False  # statements were left out since the last look
         self._flushes: bool | None = None
+        self._pid: int | None = None  # the server's process of the revision's session
         self._flushed = False  # nothing that was read before the present transaction is still counted in it
         self._last: dict[str, Any] | None = None  # the look after the last statement, good for its transaction
         self._latest: dict[str, Any] | None = None  # the latest look
@@ -375,6 +376,7 @@ class Watch(Watcher):
         pid = server.announced_pid(dbapi)
         if self.ledger is None or pid is None:
             return ""
+        self._pid = int(pid)
         return " ".join(str(self.ledger.session.value(_LAST_WORD.format(int(pid))) or "").split())[:MAXIMUM_TEXT]
 
     def passed(self, statement: str) -> None:
@@ -482,11 +484,22 @@ class Watch(Watcher):
     def close(self) -> None:
         if self.ledger is None:
             return
+        if self._flushes is False:
+            self._await_counts(self.ledger.session)
         objects, tables = self.ledger.rest()
         names = self._known.relations if self._known else {}
         named = [names.get(oid, (oid,))[0] for oid in tables]
         if objects or named:
             self.strange = sorted({*objects, *named})
+
+    def _await_counts(self, session: Session) -> None:
+        """Wait a moment for the end of the revision's session, with which a server counts at last what was read in it."""
+        for _attempt in range(25):
+            if self._pid is None or not session.value(
+                f"select count(*) from pg_stat_get_activity({self._pid}) where pid is not null"
+            ):
+                return
+            session.rows("select pg_sleep(0.02)")
 
     def _settle(self, after: dict[str, Any]) -> None:
         """What was there in a transaction that is committed is what the next one finds."""
