@@ -172,6 +172,13 @@ CASES: dict[str, tuple[str, list[str]]] = {
         ),
         ["C16:public.child.gone"],
     ),
+    "reaches_out": (
+        sql(
+            "CREATE OR REPLACE FUNCTION kept() RETURNS trigger LANGUAGE plpgsql AS "
+            "'BEGIN PERFORM dblink_exec(''service=elsewhere'', ''delete from log''); NEW.missing := now(); RETURN NEW; END'"
+        ),
+        [],
+    ),
     "names_columns": (
         sql(
             "CREATE FUNCTION there() RETURNS trigger LANGUAGE plpgsql AS "
@@ -183,6 +190,10 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "numbers_end": (sql("ALTER SEQUENCE tickets MAXVALUE 50"), ["C20:public.tickets"]),
     "numbers_go_round": (sql("ALTER SEQUENCE tickets MAXVALUE 50 CYCLE"), []),
     "numbers_set": (sql("ALTER SEQUENCE tickets NO CYCLE MAXVALUE 90", "SELECT setval('tickets', 90)"), ["C20:public.tickets"]),
+    "numbers_of_a_type": (
+        sql("ALTER SEQUENCE tickets AS smallint NO MAXVALUE", "SELECT setval('tickets', 32767)"),
+        ["C20:public.tickets"],
+    ),
     "elsewhere": (
         sql("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = other', current_database()); END $$"),
         ["C19:elsewhere"],

@@ -162,13 +162,19 @@ def _events(trigger: Facts) -> str:
     return str(trigger["definition"]).partition(f"{_INSTEAD} ")[2].partition(" ON ")[0]
 
 
+#: Of smallint and integer, up and down. PostgreSQL manual, "CREATE SEQUENCE".
+_ENDS_OF_TYPES = {2**15 - 1, 2**15, 2**31 - 1, 2**31}
+
+
 def _exhausted(item: Facts) -> Finding:
     name, last = plain(item["sequence"]), item["last"]
     message = (
         f"The sequence {name} stands at {last} and has no next number from {item['least']} to {item['most']}: an INSERT of the old "
         "code that takes one from it fails."
     )
-    fix = f"Leave it room beyond {last}: op.execute('ALTER SEQUENCE {name} NO MINVALUE NO MAXVALUE')."
+    full = {abs(int(item["least"])), abs(int(item["most"]))} & _ENDS_OF_TYPES
+    bounds = "AS bigint" if full else "NO MINVALUE NO MAXVALUE"
+    fix = f"Leave it room beyond {last}: op.execute('ALTER SEQUENCE {name} {bounds}')."
     return Finding("C20", "breaks", item["sequence"], message, fix, SECTION)
 
 
