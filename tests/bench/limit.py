@@ -71,7 +71,9 @@ class Limit:
             list(pool.map(lambda host: self._on(host, script.replace("{control}", self.hosts[host])), self.hosts))
 
     def _on(self, host: str, script: str) -> None:
-        subprocess.run([*self._ssh(host), "sh"], input=script, text=True, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [*self._ssh(host), "sh"], input=script, text=True, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
 
     def _ssh(self, host: str, *options: str) -> Sequence[str]:
         from remote import OPTIONS, address

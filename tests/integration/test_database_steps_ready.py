@@ -16,6 +16,7 @@ import pytest
 from integration.test_database_steps import KILLER, STARTS, WayBack, Window, finished, put_back
 from support.application import Application, failed, ok
 from support.postgres import Postgres
+from support.quick import some
 from support.runner import Run
 from support.waiting import until
 from support.whole_database import made
@@ -87,7 +88,7 @@ def asked(window: Window, ready: str, variables: dict[str, str] | None = None, c
     return ok(Run("database_preflight", given, check, False, {**home, **(variables or {})}).result())
 
 
-@pytest.mark.parametrize("ready", ["libraries", "project"])
+@pytest.mark.parametrize("ready", some(["libraries", "project"], "project"))
 def test_the_preflight_leaves_it_and_the_steps_start_nothing(window: Window, starts: Starts, ready: str) -> None:
     session = asked(window, ready, environment=starts.environment)["session"]
     until(lambda: len(starts) == 2)  # the preflight's own, and the one that stays
@@ -142,7 +143,7 @@ def test_a_name_that_is_a_path_is_refused(window: Window) -> None:
     assert "no name" in result["msg"] and window.at == ["r001"] and window.record["step"] == "stopping"
 
 
-@pytest.mark.parametrize("who", ["holder", "worker"])
+@pytest.mark.parametrize("who", some(["holder", "worker"], "worker"))
 def test_one_that_died_before_is_done_without(window: Window, starts: Starts, who: str) -> None:
     session = asked(window, "libraries", environment=starts.environment)["session"]
     until(lambda: len(starts) == 2)
@@ -153,7 +154,7 @@ def test_one_that_died_before_is_done_without(window: Window, starts: Starts, wh
 
 
 #: As in the test of the process that is started for the steps.
-STEPS = [number if number in (4,) else pytest.param(number, marks=pytest.mark.slow) for number in range(1, 8)]
+STEPS = some(range(1, 8), 4)
 
 
 @pytest.mark.parametrize("number", STEPS)

@@ -219,6 +219,7 @@ def test_a_run_that_stopped_nothing_closes_its_record_and_claims_no_downtime(sta
     assert stage.records()[-1]["status"] == "reverted" and serves(stage, "1.1") and stage.contents() == before
 
 
+@pytest.mark.slow
 def test_a_halted_run_prints_the_commands_that_go_on(stage: Stage) -> None:
     hook = stage.folder / "write.yml"
     hook.write_text(WRITE.replace("PYTHON", str(stage.app)))

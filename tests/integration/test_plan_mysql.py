@@ -208,6 +208,7 @@ def test_the_real_rows_are_asked(newest: Application, own: Any) -> None:
     }
 
 
+@pytest.mark.slow
 def test_no_other_database_is_reached(newest: Application, own: Any, mariadb: Any) -> None:
     other = mariadb.database()
     mariadb.fetch(f"grant all on {other.name}.* to {own.role}@'%'")
