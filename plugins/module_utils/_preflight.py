@@ -68,8 +68,7 @@ def _asked(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dict[str, Any
     place = params.get("chdir") or params.get("config") or "."
     refusals = plan_refusals(info["databases"], info["heads"], params["revision"], params["max_pending"], place)
     plan = pending_plan(info["databases"], info["heads"], params["revision"])
-    found: dict[str, Any] = {"rehearsal": {}, "backup": {}, "session": ""}
-    result = {"changed": False, "plan": plan, "refusals": refusals, **found}
+    result: dict[str, Any] = {"changed": False, "plan": plan, "refusals": refusals, "rehearsal": {}, "backup": {}, "session": ""}
     if refusals or not plan["pending"]:
         return result
     if params.get("rehearsal"):

@@ -9,7 +9,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -21,6 +21,7 @@ from support.runner import Run
 from support.waiting import until
 from support.whole_database import made
 
+AnyWindow = TypeVar("AnyWindow", bound=Window)
 SESSION = "b" * 32
 #: Imported by the Python of the module: it does not wait for long.
 SHORT = """
@@ -54,26 +55,24 @@ def holders(window: Window) -> list[int]:
     return [int(path.name.split(".")[1]) for path in window.folder.rglob("*.lock") if path.name.count(".") == 2]
 
 
-def end(window: Window) -> None:
-    for pid in holders(window):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+def ended(kind: type[AnyWindow], app: Application, server: Postgres) -> Iterator[AnyWindow]:
+    """Yield a window on a new database; afterwards nothing waits for it any more."""
+    with made(server) as database:
+        window = kind(app, database, copies=True)
+        yield window
+        for pid in holders(window):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture
 def window(newest: Application, postgres: Postgres) -> Iterator[Window]:
-    with made(postgres) as database:
-        made_window = Window(newest, database, copies=True)
-        yield made_window
-        end(made_window)
+    yield from ended(Window, newest, postgres)
 
 
 @pytest.fixture
 def way_back(newest: Application, postgres: Postgres) -> Iterator[WayBack]:
-    with made(postgres) as database:
-        made_window = WayBack(newest, database, copies=True)
-        yield made_window
-        end(made_window)
+    yield from ended(WayBack, newest, postgres)
 
 
 @pytest.fixture

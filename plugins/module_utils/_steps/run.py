@@ -58,9 +58,9 @@ def take_steps(params: Params, check: bool, shows: bool = False) -> dict[str, An
     """
     work = _Work(params)
     if check or not params.get("job"):
-        return work.done(params, check, shows)
+        return work.done(check, shows)
     load()
-    starter = _Told(work, shows) if params.get("session") else work.background(params, shows)
+    starter = _Told(work, shows) if params.get("session") else work.background(shows)
     job, cursor, wait = params["job"], params.get("cursor"), params.get("wait") or 0
     followed = Jobs.default().follow(starter, _secret(params), job, cursor, wait)
     if isinstance(followed, Unfinished):
@@ -108,15 +108,15 @@ class _Work:
         first = {name: self.params.get(name) for name in ("url", "environment")}
         return WarmBridge(self.python, self.warnings.append, {**first, **more}, own)
 
-    def done(self, params: Params, check: bool, shows: bool) -> dict[str, Any]:
+    def done(self, check: bool, shows: bool) -> dict[str, Any]:
         """Take the steps in this process."""
         with contextlib.closing(self.bridge(())) as bridge:
-            return self._carried_out(Run(params, bridge, check, lambda message: None, shows))
+            return self._carried_out(Run(self.params, bridge, check, lambda message: None, shows))
 
-    def background(self, params: Params, shows: bool) -> Background:
+    def background(self, shows: bool) -> Background:
         def work(descriptor: int, tell: Tell) -> Mapping[str, Any]:
             with contextlib.closing(self.bridge((descriptor,))) as bridge:
-                return self._carried_out(Run(params, bridge, False, tell, shows))
+                return self._carried_out(Run(self.params, bridge, False, tell, shows))
 
         return Background(work)
 
@@ -161,7 +161,7 @@ class _Told:
                 place.make(self.work.begin)
                 taken = place.hand(message, descriptor, errors.fileno())
         if not taken:
-            self.work.background(params, self.shows).start(request, descriptor, errors)
+            self.work.background(self.shows).start(request, descriptor, errors)
 
 
 def _died(params: Params, bridge: Bridge, followed: Followed) -> MigrationError:

@@ -17,7 +17,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from . import ahead, attempt, several, supervisor
+from . import attempt, several, supervisor
 from .channel import Receiver, Sender, readable
 from .protocol import OUTLIVING
 
@@ -44,8 +44,6 @@ def serve(request: dict[str, Any], descriptor: int) -> None:
     ``message``: events and one reply, or one message ``gone`` of a child that ended without it.
     """
     several.prepare(request)
-    if request.get("ahead"):
-        ahead.load(request)
     sys.stdout.flush()
     sys.stderr.flush()
     gc.freeze()  # what is there is there for good: a child that looked through it for garbage would copy it

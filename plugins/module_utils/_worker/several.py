@@ -26,14 +26,19 @@ def serve(request: dict[str, Any], descriptor: int) -> None:
     """
     supervisor.OWN.extend([request["commands"], *request["own"]])
     prepare(request)
-    if request.get("ahead"):
-        ahead.load(request)
     with os.fdopen(request["commands"], "rb") as commands:
         for line in commands:
             supervisor.serve(json.loads(line), descriptor)
 
 
 def prepare(request: dict[str, Any]) -> None:
+    """Load what the requests need, and with ``ahead`` what env.py begins with too."""
+    _import(request)
+    if request.get("ahead"):
+        ahead.load(request)
+
+
+def _import(request: dict[str, Any]) -> None:
     """Import under the environment that the requests have. What can't be imported is said by the request that needs it."""
     os.environ.update({str(name): str(value) for name, value in (request.get("environment") or {}).items()})
     if sys.path and sys.path[0] == "":  # python -c puts the folder there, the alembic program doesn't

@@ -166,16 +166,18 @@ class Session:
 
         :param oids: the array of OIDs that ``$1`` stands for.
         """
-        name = self._prepared.get(sql)
-        if name is not None:
-            return self.rows(f"execute {name}('{{{','.join(oids)}}}')")
+        known = self._prepared.get(sql)
+        name = known or f"dbops_{len(self._prepared)}"
+        execute = f"execute {name}('{{{','.join(oids)}}}')"
+        if known:
+            return self.rows(execute)
         if not self._prepared:
             self.rows(_GENERIC)
-        name = self._prepared[sql] = f"dbops_{len(self._prepared)}"
+        self._prepared[sql] = name
         self.rows(f"prepare {name}(oid[]) as {sql}")
         self.rows(_BY_INDEX.format("off"))
         try:
-            return self.rows(f"execute {name}('{{{','.join(oids)}}}')")
+            return self.rows(execute)
         finally:
             self.rows(_BY_INDEX.format("on"))
 
