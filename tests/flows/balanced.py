@@ -38,6 +38,9 @@ backend shop
   option httpchk GET /health
   default-server check inter 300ms fall 2 rise 1
 {servers}
+
+backend of_others
+  server shop9 127.0.0.1:1 disabled
 """
 
 #: The clients' connections are kept, those to the servers are not, and nothing is tried twice.
@@ -95,7 +98,6 @@ class BalancedStage(Stage, Mortal):
         self.variables = {
             "traffic_method": "haproxy",
             "traffic_haproxy_hosts": ["localhost"],
-            "traffic_haproxy_backend": "shop",
             "traffic_haproxy_socket": str(self.balancer.socket),
             "traffic_wait_retries": 30,
             "traffic_wait_interval_seconds": 1,

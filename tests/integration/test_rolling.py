@@ -74,6 +74,16 @@ def test_a_batch_that_can_not_be_is_refused(stage: BalancedStage, batch: str, to
     assert serves(stage, "1.1") and stage.contents()[0] == HEAD["1.1"]
 
 
+def test_a_balancer_that_would_not_obey_is_told_before_anything_stops(stage: BalancedStage) -> None:
+    records, nowhere = len(stage.records()), str(stage.folder / "no.sock")
+    run = stage.play("rolling", release_version="1.2", traffic_haproxy_server="shop4")
+    assert run.status == 2 and "Its balancer localhost: HAProxy" in run.output, run.output
+    assert "knows no server shop4. It has shop/shop1, shop/shop2, shop/shop3, of_others/shop9" in run.output
+    run = stage.play("maintenance_window", release_version="1.2", traffic_haproxy_socket=nowhere)
+    assert run.status == 2 and f"can not be reached at {nowhere}" in run.output, run.output
+    assert len(stage.records()) == records and serves(stage, "1.1")
+
+
 def test_a_migration_that_is_blocked_gives_up_and_names_who_blocks_it(stage: BalancedStage) -> None:
     with stage.load() as load, stage.database.holding("select * from customers limit 1", application_name="night report"):
         run = stage.play("rolling", release_version="1.2", deployment_rolling_retries=2)
