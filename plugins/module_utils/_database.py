@@ -120,8 +120,13 @@ def run_program(params: Mapping[str, Any], run: Callable[..., Any]) -> dict[str,
     :raises MigrationError: ``command_failed``, with what it printed.
     """
     environment = {str(name): str(value) for name, value in params["environment"].items()}
-    status, output, errors = run(params["argv"], environ_update=environment, cwd=params.get("chdir"))
-    told = {"cmd": [str(word) for word in params["argv"]], "stdout": output.rstrip("\n"), "stderr": errors.rstrip("\n")}
+    command = [str(word) for word in params["argv"]]
+    try:
+        status, output, errors = run(command, environ_update=environment, cwd=params.get("chdir"), handle_exceptions=False)
+    except OSError as exc:
+        unable = {"cmd": command, "rc": exc.errno or 1, "stdout": "", "stderr": str(exc), "changed": False}
+        raise MigrationError(f"{command[0]} can not be run: {exc.strerror}.", "command_failed", None, unable) from exc
+    told = {"cmd": command, "stdout": output.rstrip("\n"), "stderr": errors.rstrip("\n")}
     shown = redactor_for({"environment": environment}).clean(told)
     facts = dict(shown, rc=status, changed=True)
     if status:

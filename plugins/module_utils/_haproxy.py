@@ -101,14 +101,12 @@ class Haproxy:
 
         :raises MigrationError: ``balancer_unreachable``.
         """
-        answer = b""
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(PATIENCE)
                 connection.connect(self.path)
                 connection.sendall(f"{command}\n".encode())
-                while part := connection.recv(65536):
-                    answer += part
+                answer = b"".join(iter(lambda: connection.recv(65536), b""))
         except OSError as exc:
             raise MigrationError(
                 f"HAProxy can not be reached at {self.path}: {exc.strerror or exc}.",
@@ -170,12 +168,15 @@ def run_haproxy(
     balancer.may_set()
     for server in others if not dry else []:
         balancer.set(server, state)
-    servers = before if dry else balancer.servers(params["server"], params["backend"])
-    while not dry and (left := [server for server in servers if not _is_so(server, state)]):
+    servers = before
+    while not dry:
+        servers = balancer.servers(params["server"], params["backend"])
+        left = [server for server in servers if not _is_so(server, state)]
+        if not left:
+            break
         if now() >= deadline:
             _too_late(left, state, params)
         sleep(POLL)
-        servers = balancer.servers(params["server"], params["backend"])
     after = [(server.full, state) for server in before]
     shown = _lines([(server.full, server.forced) for server in before]), _lines(after)
     return {

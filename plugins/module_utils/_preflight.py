@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping
 
 from ._argspec import ArgumentSpec, plan_spec, project_spec
 from ._backup_info import backup_facts, backup_info_spec, part_of
@@ -16,7 +16,7 @@ from ._database import Run, database_spec
 from ._errors import MigrationError
 from ._operations import run_info
 from ._plan import run_plan
-from ._steps.run import make_ready
+from ._steps.run import stand_by
 from ._warm import ended
 
 
@@ -54,23 +54,31 @@ def run_preflight(bridge: Bridge, params: Mapping[str, Any], run: Run, check: bo
             "options_invalid",
             "Give url, or leave backup out.",
         )
-    with ended(bridge):
-        result = _asked(bridge, params, run)
     wanted = params["ready"] != "nothing" and not check and not params.get("kubernetes")
-    if wanted and result["plan"]["pending"] and not result["refusals"]:
-        result["session"] = make_ready(params, params["ready"] == "project")
-    return result
+    # It is there before the worker, of which it then keeps nothing open, and loads while the revisions are rehearsed.
+    ready = stand_by(params, params["ready"] == "project") if wanted else None
+    kept = False
+    try:
+        with ended(bridge):
+            result = _asked(bridge, params, run, ready[1].load if ready else lambda: None)
+        kept = bool(result["plan"]["pending"] and not result["refusals"])
+        return dict(result, session=ready[0] if ready and kept else "")
+    finally:
+        if ready:
+            ready[1].leave(kept)
 
 
-def _asked(bridge: Bridge, params: Mapping[str, Any], run: Run) -> dict[str, Any]:
+def _asked(bridge: Bridge, params: Mapping[str, Any], run: Run, pending: Callable[[], None]) -> dict[str, Any]:
+    """:param pending: called when it is known that something will be done."""
     project = part_of(project_spec(), params)
     info = run_info(bridge, {**project, "target": params["revision"]}).as_result()
     place = params.get("chdir") or params.get("config") or "."
     refusals = plan_refusals(info["databases"], info["heads"], params["revision"], params["max_pending"], place)
     plan = pending_plan(info["databases"], info["heads"], params["revision"])
-    result: dict[str, Any] = {"changed": False, "plan": plan, "refusals": refusals, "rehearsal": {}, "backup": {}, "session": ""}
+    result: dict[str, Any] = {"changed": False, "plan": plan, "refusals": refusals, "rehearsal": {}, "backup": {}}
     if refusals or not plan["pending"]:
         return result
+    pending()
     if params.get("rehearsal"):
         result["rehearsal"] = _rehearsed(bridge, {**project, **params["rehearsal"], "revision": params["revision"]})
     if params.get("backup"):

@@ -29,6 +29,7 @@ IDLE = 60.0
 PATIENCE = 5.0
 _HEADER = struct.Struct("!Q")
 _TAKEN, _REFUSED, _GO = b"y", b"n", b"g"
+_LOAD, _END = b"l", b"e"
 #: Carries out a job: what it was told, the descriptors of the job's file and of what it prints, and the lock that is held for as
 #: long as anything of it lives.
 Serve = Callable[[Mapping[str, Any], int, int, str], None]
@@ -37,6 +38,31 @@ Serve = Callable[[Mapping[str, Any], int, int, str], None]
 def fingerprint(options: Mapping[str, Any]) -> str:
     """Return what tells whether two calls mean the same application; nothing can be read from it."""
     return hashlib.sha256(json.dumps(options, sort_keys=True, default=str).encode()).hexdigest()
+
+
+class StandBy:
+    """A process that stands by until it is worth while to be ready. Where this one dies, it ends by itself.
+
+    :param told: where it hears what to do.
+    """
+
+    def __init__(self, told: int) -> None:
+        self._told, self._loads = told, False
+
+    def load(self) -> None:
+        """Let it load what is needed; it is not in a hurry to be told until :meth:`leave`."""
+        self._loads = True
+        self._say(_LOAD)
+
+    def leave(self, ready: bool) -> None:
+        """Leave it to who comes next, if it is to be ready; else it ends."""
+        if not (ready and self._loads):
+            self._say(_END)
+        os.close(self._told)
+
+    def _say(self, word: bytes) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._told, word)
 
 
 @dataclass(frozen=True)
@@ -58,6 +84,32 @@ class Ready:
         :param begin: loads what is needed, given the descriptors that all it starts has to keep open.
         :raises OSError: no socket can be made here, or another process has it.
         """
+        with self._listener() as listener:
+            apart(lambda: self._wait(listener, begin, None))
+
+    def stand_by(self, begin: Callable[[tuple[int, ...]], Serve]) -> StandBy:
+        """Start the process and let it stand by: it is begun while something else goes on.
+
+        :raises OSError: as :meth:`make`.
+        """
+        hears, told = os.pipe()
+        try:
+            with self._listener() as listener:
+
+                def work() -> None:
+                    os.close(told)
+                    self._wait(listener, begin, hears)
+
+                apart(work)
+        except OSError:
+            os.close(told)
+            raise
+        finally:
+            os.close(hears)
+        return StandBy(told)
+
+    @contextlib.contextmanager
+    def _listener(self) -> Iterator[socket.socket]:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         with listener:
             with self._address() as address:
@@ -65,7 +117,7 @@ class Ready:
                     os.unlink(address)
                 listener.bind(address)
             listener.listen(1)
-            apart(lambda: self._wait(listener, begin))
+            yield listener
 
     def hand(self, message: Mapping[str, Any], descriptor: int, errors: int) -> bool | None:
         """Hand a job to the process; return whether it has it, or None where there is no such process.
@@ -93,21 +145,29 @@ class Ready:
                 return False
             return True
 
-    def _wait(self, listener: socket.socket, begin: Callable[[tuple[int, ...]], Serve]) -> None:
+    def _wait(self, listener: socket.socket, begin: Callable[[tuple[int, ...]], Serve], hears: int | None) -> None:
         let_go(None)
+        if hears is not None and os.read(hears, 1) != _LOAD:
+            self._forget(listener)
+            return
         lock = os.path.join(self.folder, f"{self.name}.{os.getpid()}.lock")
         held = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         fcntl.flock(held, fcntl.LOCK_EX)
         serve = begin((held,))
         try:
+            if hears is not None and os.read(hears, 1) == _END:
+                return
             while readable([listener.fileno()], IDLE):
                 with contextlib.suppress(OSError, ValueError):  # who broke off has not begun
                     self._answer(listener, lambda message, descriptor, errors: serve(message, descriptor, errors, lock))
         finally:
-            listener.close()
-            for path in (os.path.join(self.folder, f"{self.name}.sock"), lock):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(path)
+            self._forget(listener, lock)
+
+    def _forget(self, listener: socket.socket, *others: str) -> None:
+        listener.close()
+        for path in (os.path.join(self.folder, f"{self.name}.sock"), *others):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
 
     def _answer(self, listener: socket.socket, serve: Callable[[Mapping[str, Any], int, int], None]) -> None:
         connection, _address = listener.accept()

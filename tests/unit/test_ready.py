@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Mapping
@@ -101,3 +102,39 @@ def test_another_application_is_another_fingerprint() -> None:
     one = ready.fingerprint(given)
     assert one == ready.fingerprint(dict(reversed(given.items()))) and "secret" not in one
     assert one != ready.fingerprint({**given, "environment": {"A": "2"}})
+
+
+def test_one_that_stands_by_is_told_when_it_is_left(place: ready.Ready) -> None:
+    stands = place.stand_by(begin)
+    stands.load()
+    stands.leave(True)
+    assert told(place, "now") == (True, "now 1 True")
+
+
+def test_one_that_stands_by_is_not_idle_until_it_is_left(place: ready.Ready, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ready, "IDLE", 0.0)
+    stands = place.stand_by(begin)
+    stands.load()
+    until(lambda: any(name.endswith(".lock") for name in os.listdir(place.folder)))
+    time.sleep(0.3)
+    assert len(os.listdir(place.folder)) == 2  # its socket and its lock
+    stands.leave(True)
+    until(lambda: not os.listdir(place.folder))
+
+
+def test_one_whose_maker_dies_ends(place: ready.Ready) -> None:
+    maker = os.fork()
+    if maker == 0:
+        place.stand_by(begin)
+        os._exit(0)
+    os.waitpid(maker, 0)
+    until(lambda: not os.listdir(place.folder))
+
+
+@pytest.mark.parametrize(("loads", "wanted"), [(False, True), (False, False), (True, False)])
+def test_one_that_is_not_needed_ends_at_once(place: ready.Ready, loads: bool, wanted: bool) -> None:
+    stands = place.stand_by(begin)
+    if loads:
+        stands.load()
+    stands.leave(wanted)
+    until(lambda: not os.listdir(place.folder))

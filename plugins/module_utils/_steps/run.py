@@ -17,7 +17,7 @@ from .._core.outcome import migration
 from .._errors import MigrationError
 from .._jobs import HELD, Followed, Jobs, Unfinished, named
 from .._operations import after_death, migration_request
-from .._ready import Ready, Serve, fingerprint
+from .._ready import Ready, Serve, StandBy, fingerprint
 from .._records import RecordStore
 from .._warm import WarmBridge, load
 from .kinds import STEPS, Params, Run, applied_of
@@ -70,20 +70,19 @@ def take_steps(params: Params, check: bool, shows: bool = False) -> dict[str, An
     raise _died(params, Bridge(work.python), followed)
 
 
-def make_ready(params: Params, ahead: bool) -> str:
-    """Start a process that a later call for the same application takes its steps in; return its name, or "" where none can be.
+def stand_by(params: Params, ahead: bool) -> tuple[str, StandBy] | None:
+    """Start a process that a later call for the same application takes its steps in; return its name and what to tell it.
 
-    It loads what the steps need while nobody waits for it.
+    It loads what the steps need while nobody waits for it. Where none can be, None is returned.
 
     :param ahead: whether it loads as well what env.py begins with, so that later changes of the application's code are not seen.
     """
     load()
     work, name = _Work(params), uuid.uuid4().hex
     try:
-        _place(params, work.python, name).make(lambda own: work.begin(own, ahead))
+        return name, _place(params, work.python, name).stand_by(lambda own: work.begin(own, ahead))
     except OSError:
-        return ""
-    return name
+        return None
 
 
 def _place(params: Params, python: str, name: str) -> Ready:
