@@ -19,6 +19,7 @@ from ansible_collections.dbops.alembic.plugins.module_utils import _haproxy
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
 
 from support.processes import Daemon, free_port, program
+from support.waiting import until
 
 CONFIGURATION = """\
 global
@@ -176,6 +177,7 @@ def test_a_request_that_does_not_end_is_told(place: Place) -> None:
 
 
 def test_one_that_does_not_answer_is_told(place: Place) -> None:
+    until(lambda: not place.call(dry=True, server="down")["servers"][0]["up"])
     failure = place.refused(server="down", state="ready", timeout=0.3)
     assert failure.kind == "unhealthy" and "shop/down" in failure.msg
     assert place.call(server="down")["servers"][0]["sessions"] == 0  # draining needs no health
