@@ -1,7 +1,7 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows a deployment, a status or an archive as text, whatever callback there is; the documentation is the module's."""
+"""Shows a deployment, a status, a plan or an archive as text, whatever callback there is; the documentation is the module's."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, Callable, Mapping
 from ansible import constants
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.dbops.alembic.plugins.plugin_utils._plan_text import plan
 from ansible_collections.dbops.alembic.plugins.plugin_utils._status import status
 from ansible_collections.dbops.alembic.plugins.plugin_utils._summary import archive, summary
 from ansible_collections.dbops.alembic.plugins.plugin_utils._text import clean
@@ -20,6 +21,7 @@ display = Display()
 WRITERS: Mapping[str, Callable[[Any], list[str]]] = {
     "deployment": summary,
     "status": lambda found: status(found, datetime.now(timezone.utc)),
+    "plan": plan,
     "archive": lambda found: archive(found) or ["Check mode: nothing was written."],
 }
 

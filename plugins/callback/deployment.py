@@ -59,6 +59,7 @@ EXAMPLES = r"""
 # log_folder = /var/log/deployments
 """
 
+import atexit
 import os
 import time
 from functools import partial
@@ -100,9 +101,10 @@ class CallbackModule(Default):
             own()
             return
         try:
+            found = lines()  # first, since Ansible takes the warnings out of a result when it shows them
             with terminal.logging():
                 own()
-            terminal.show(lines())
+            terminal.show(found)
             terminal.live(story.running())
         except Exception as exc:  # a defect in here is no reason to end a deployment
             self._story = self._terminal = None
@@ -128,6 +130,7 @@ class CallbackModule(Default):
             self._terminal = Terminal(self._display, None)
         if problem:
             self._terminal.show([note(f"There is no log of this run: {problem}", "warning")])
+        atexit.register(self._cut_off, os.getpid())
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         self._hosts = [play.hosts] if isinstance(play.hosts, str) else list(play.hosts or ())
@@ -226,7 +229,9 @@ class CallbackModule(Default):
         return self._call("waits", known, host, int(found.get("attempts") or 0), int(attempts), time.monotonic())
 
     def _diff(self, result: Any) -> list[Line]:
-        found = _part(result, "result")
+        found, task = _part(result, "result"), self._known(_part(result, "task"))
+        if task.ours and task.silent:  # of the record, which is nobody's to read
+            return []
         each = [one for one in found.get("results") or (found,) if isinstance(one, dict)]
         entries = [one for one in each if one.get("diff") and one.get("changed")]
         text = "".join(self._get_diff(one["diff"]) for one in entries).strip("\n")
@@ -235,12 +240,26 @@ class CallbackModule(Default):
     def _end(self, stats: Any) -> list[Line]:
         lines = self._call("finish", {host: stats.summarize(host) for host in stats.processed}, time.monotonic())
         reported = (stats.custom.get("_run") or {}).get("dbops_deployment") or {}
-        failed = bool(stats.failures or stats.dark)
-        inventories = [str(path) for path in context.CLIARGS.get("inventory") or ()]
-        command = next_command(self._playbook, inventories, reported, failed)
+        failed = bool(stats.failures or stats.dark) and not (self._story and self._story.only_refused)
+        return [*lines, *self._last(next_command(self._playbook, _inventories(), reported, failed))]
+
+    def _cut_off(self, process: int) -> None:
+        """Say where a run was that ends without a word: one that was interrupted, or that Ansible itself gave up."""
+        terminal, story = self._terminal, self._story
+        if terminal is None or story is None or os.getpid() != process:
+            return
+        self._story = self._terminal = None
+        lines = story.cut_off(time.monotonic())
+        terminal.show([*lines, *self._last(next_command(self._playbook, _inventories(), {}, True, interrupted=True))])
+        terminal.restore()
+
+    def _last(self, command: str) -> list[Line]:
         told = [f"{'Next'.ljust(LABEL)}{command}"] if command else []  # on one line, so that it can be copied
-        told += labelled("Log", self._log)
-        return [*lines, *(Line(line, "text") for line in told)]
+        return [Line(line, "text") for line in [*told, *labelled("Log", self._log)]]
+
+
+def _inventories() -> list[str]:
+    return [str(path) for path in context.CLIARGS.get("inventory") or ()]
 
 
 def _part(result: Any, name: str) -> Any:

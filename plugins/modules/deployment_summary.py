@@ -22,13 +22,17 @@ options:
   status:
     description: The fact C(deployment_status) of that role.
     type: dict
+  plan:
+    description: What M(dbops.alembic.alembic_plan) found, or M(dbops.alembic.alembic_fleet) with C(state=planned).
+    type: dict
+    version_added: 0.2.0
   archive:
     description: The fact C(backup_archive) of the role P(dbops.alembic.backup#role); empty in check mode.
     type: dict
   handed_on:
     description:
       - Whether to hand it to what runs the playbook too, as M(ansible.builtin.set_stats) does, under the name C(dbops_deployment),
-        C(dbops_status) or C(dbops_archive).
+        C(dbops_status), C(dbops_plan) or C(dbops_archive).
     type: bool
     default: false
     version_added: 0.2.0

@@ -25,14 +25,14 @@ def text(result: Mapping[str, Any], task: str = "") -> str:
 
 
 def shortened(lines: Sequence[str], count: int) -> list[str]:
-    """Leave out all but the last ``count`` lines of each log that is told; what is said besides stays."""
+    """Leave out all but the last ``count`` lines of each log that is told, with 0 its heading too; what is said besides stays."""
     found: list[str] = []
     log: list[str] = []
     in_log = False
     for line in lines:
         begins = line.startswith(failure.MARKS)
         if begins or line.startswith(failure.SAID):
-            found, log, in_log = [*found, *_end(log, count), line], [], begins
+            found, log, in_log = [*found, *_end(log, count), *([line] if count or not begins else [])], [], begins
         elif in_log:
             log.append(line)
         else:
@@ -41,7 +41,7 @@ def shortened(lines: Sequence[str], count: int) -> list[str]:
 
 
 def _end(log: list[str], count: int) -> list[str]:
-    return log if len(log) <= count else ["…", *log[-count:]]
+    return log if len(log) <= count else ["…", *log[-count:]] if count else []
 
 
 def _read(result: Mapping[str, Any]) -> dict[str, Any]:

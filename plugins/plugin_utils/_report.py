@@ -11,8 +11,9 @@ from __future__ import annotations
 import posixpath
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
+from ansible_collections.dbops.alembic.plugins.module_utils._core.failure import KIND, SEE
 from ansible_collections.dbops.alembic.plugins.module_utils._core.fleet_ledger import listed
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -85,7 +86,7 @@ def view(result: Result) -> dict[str, Any]:
         "warnings": [str(text) for text in result.get("warnings") or ()],
         "timeline": timeline(result),
         "hosts": [_host(name, part(found)) for name, found in part(result.get("host_states")).items()],
-        "databases": [_database(line) for line in result.get("databases") or ()],
+        "databases": [_database(line) for line in _alike(result.get("databases") or ())],
         "revisions": revisions,
         "revisions_folded": len(revisions) > MANY,
         "revisions_seconds": sum(item["seconds"] or 0 for item in revisions),
@@ -103,11 +104,14 @@ def facts(result: Result) -> list[dict[str, str]]:
     where, known = standing(result)
     states = {str(part(host).get("state")) for host in part(result.get("host_states")).values()}
     lost = str(data.get("lost") or "unknown")
+    behind = part(result.get("fleet")).get("behind")
     return [
         _fact("Serves now", verdict.get("serves"), "good" if states <= {"serves"} else "halted"),
         _fact("Data", data.get("text"), {"no": "good"}.get(lost, "halted")),
         _fact(
-            "Databases" if result.get("databases") else "Database", f"{where[0].upper()}{where[1:]}.", "good" if known else "halted"
+            "Databases" if result.get("databases") else "Database",
+            f"{where[0].upper()}{where[1:]}.",
+            "good" if known and not behind else "halted",
         ),
         _fact("Downtime", *_downtime(result)),
     ]
@@ -137,9 +141,15 @@ def failure(result: Result) -> dict[str, Any] | None:
     return {
         "step": str(found.get("step") or "an unknown step"),
         "revision": str(found.get("revision") or ""),
-        "entries": _failed.entries(result, most=4),
+        "entries": [{**entry, "brief": [_linked(line) for line in entry["brief"]]} for entry in _failed.entries(result, most=4)],
         "decision": str(part(result.get("decision")).get("reason") or ""),
     }
+
+
+def _linked(line: str) -> dict[str, str]:
+    """Part the line that names an error kind from the address of what is said about it."""
+    kind, _, link = line.partition(SEE) if line.startswith(KIND) else (line, "", "")
+    return {"text": kind, "link": link}
 
 
 def timeline(result: Result) -> dict[str, Any]:
@@ -206,6 +216,17 @@ def _host(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
         "more": " · ".join(filter(None, (was, wanted, str(found.get("manager") or "")))),
         "passes": passes,
     }
+
+
+def _alike(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Put those together that stand at the same place for the same reason."""
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for line in lines:
+        key = (place(line), joined(line["pending"], ""), str(line["remark"]))
+        same = found.setdefault(key, {**line, "count": 0, "targets": []})
+        same["count"] += line["count"]
+        same["targets"] += line["targets"]
+    return list(found.values())
 
 
 def _database(line: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 from typing import Any, Mapping, Sequence
 
-from ._summary import databases, unasked
+from ._summary import databases, unasked, way_back
 from ._text import joined, part, size
 
 Result = Mapping[str, Any]
@@ -39,7 +39,7 @@ def run(result: Result) -> list[dict[str, Any]]:
             for number, batch in enumerate(result.get("batches") or (), 1)
         ],
         _line("Health", unasked(result)),
-        _line("Way back", " ".join(filter(None, (str(result.get("way_back") or ""), str(result.get("snapshot") or ""))))),
+        _line("Way back", way_back(result)),
         _line("Record", result.get("record"), _link(result, result.get("record"))),
         _line("Archive", archive.get("path"), _link(result, archive.get("path"))),
         _line("", f"{size(archive.get('bytes'))}, sha256 {archive.get('sha256')}" if archive.get("sha256") else ""),

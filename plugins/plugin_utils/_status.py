@@ -124,7 +124,7 @@ def _archive(entry: Mapping[str, Any], now: datetime) -> tuple[str, ...]:
 
 
 def age(since: Any, now: datetime) -> str:
-    """Return how long ago an ISO 8601 time was: ``1.5 hours``, ``12 days``; the text itself where it is no time."""
+    """Return how long ago an ISO 8601 time was: ``5 minutes``, ``1.5 hours``, ``12 days``; the text itself where it is no time."""
     text = str(since or "")
     try:
         moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
@@ -132,4 +132,6 @@ def age(since: Any, now: datetime) -> str:
         return text
     moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
     hours = (now - moment).total_seconds() / 3600
+    if 0 <= hours < 1:
+        return f"{hours * 60:.0f} minutes"
     return f"{hours:.1f} hours" if hours < HOURS else f"{hours / 24:.0f} days"

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping
 
 from ._follow import seconds
-from ._story_layout import Line, counted, failure, heading, note, running, step_line
-from ._story_words import ARCHIVING, INCLUDES, SILENT, cause, deed, said, told
+from ._story_layout import Line, counted, cut_off, failure, heading, note, running, step_line
+from ._story_words import ARCHIVING, INCLUDES, SILENT, cause, deed, reminded, said, told
 from ._text import part
 
 #: Lines of what a failed program wrote.
@@ -43,11 +43,12 @@ class _Step:
     task: Task | None = None  # of which it is told; None for the rest of a play
     hosts: dict[str, str] = field(default_factory=dict)  # host → ok, changed, failed, unreachable
     remark: str = ""
+    refused: bool = False  # which was told, and is how it ended
 
     @property
     def told(self) -> bool:
         """Whether there is something to tell: a host took it. Each one that failed has been told."""
-        return not set(self.hosts.values()) <= {"failed", "unreachable"}
+        return not (self.refused or set(self.hosts.values()) <= {"failed", "unreachable"})
 
 
 class Story:
@@ -61,6 +62,10 @@ class Story:
         self._step: _Step | None = None
         self._since = 0.0
         self._said = ""  # all that was told, in one line
+        self._causes: list[str] = []  # each in one line
+        self._failing = ("", 0.0)  # the task that failed last, and when it began
+        self._lost: set[str] = set()  # hosts on which something failed that is more than a refusal of ours
+        self._refused: set[str] = set()
         self._started = False
         self._reported = False
         self.failed = False
@@ -81,7 +86,7 @@ class Story:
         if self._step and self._step.task and self._step.task.id == task.id:
             return []  # another strategy comes back to it
         found = self._close(at)
-        title = deed(task.action, task.arguments) if task.ours else "" if INCLUDES.match(task.action) else task.name
+        title = deed(task.action, task.arguments, self._check) if task.ours else "" if INCLUDES.match(task.action) else task.name
         if title:
             self._step = _Step(title, self._since, task)
         return found
@@ -95,8 +100,10 @@ class Story:
         """A host is done with a task: ``ok``, ``changed``, ``failed``, ``ignored`` or ``unreachable``."""
         if INCLUDES.match(task.action) and state in ("ok", "changed"):
             return []
-        if not task.ours and state in ("ok", "changed") and (texts := said(task.action, result)):
+        if state in ("ok", "changed") and (texts := said(task.action, result)):
             self._step = None
+            if task.ours and reminded(texts, self._causes) != texts:  # it tells of each host what was told of one
+                return []
             return [line for text in texts for line in self._once(text)]
         step = self._step if self._step and self._step.task and self._step.task.id == task.id else None
         found: list[Line] = []
@@ -148,8 +155,25 @@ class Story:
             return found
         bad = {host: "failed" if ways.get("failures") or ways.get("unreachable") else "ok" for host, ways in hosts.items()}
         failed = sorted(host for host, state in bad.items() if state == "failed")
+        if failed and self.only_refused:
+            return found  # what was refused says so, and is no matter of a host
+        failed = [host for host in failed if host not in self._refused - self._lost]
+        if self.failed and not failed:
+            return found
         text = f"Failed on {', '.join(failed)}." if failed else f"Done on {counted(bad)}."
         return [*found, Line("", "text"), *([note(text, "failure")] if failed else [note(text, "text")])]
+
+    def cut_off(self, at: float) -> list[Line]:
+        """The run ends here, and nobody says more of it: it was interrupted, or Ansible gave up."""
+        step = self._step or self._rest
+        found = [] if step is None else cut_off(step.title, at - step.began)
+        self._step = self._rest = None
+        return found
+
+    @property
+    def only_refused(self) -> bool:
+        """Whether nothing failed but what we refuse to do."""
+        return bool(self._refused) and not self._lost
 
     def _close(self, at: float) -> list[Line]:
         step, self._step = self._step, None
@@ -189,29 +213,44 @@ class Story:
         return [step_line(rest.title, rest.hosts, at - rest.began)]
 
     def _failed(self, step: _Step | None, task: Task, host: str, state: str, result: Mapping[str, Any], at: float) -> list[Line]:
+        refuses = task.ours and task.silent
         for one in (step, self._rest):
             if one:
-                one.hosts[host] = state
+                one.hosts[host], one.refused = state, one.refused or (refuses and state == "failed")
         if state == "ignored":
             return []
         self.failed = True
-        lines = cause(result, LOG_LINES)
+        (self._refused if refuses else self._lost).add(host)
+        again = self._failing[0] == task.id
+        if not again:
+            self._failing = (task.id, step.began if step else self._since)
+        lines = cause(result, 0 if again else LOG_LINES)
+        whole = _line(lines)
+        if again:  # what every host says alike, but for its beginning
+            lines = [line for number, line in enumerate(lines) if not number or _line([line]) not in self._said]
         if not self._new(lines):
-            if task.ours and task.silent:  # it repeats why something before it failed
+            if refuses:  # it repeats why something before it failed
                 return []
             lines = ["The cause is the one above."]
+        elif refuses:
+            lines = reminded(lines, self._causes)
+        self._causes.append(whole)
         found = [] if task.ours or self._play_shown else [heading(self._play)]
         self._play_shown = self._play_shown or bool(found)
         title = step.title if step else self._play if task.ours else task.name
-        began, self._since = step.began if step else self._since, at
-        return [*found, *failure(title, host, state, lines, at - began)]
+        self._since = at
+        return [*found, *failure(title, host, state, lines, at - self._failing[1])]
 
     def _new(self, lines: list[str]) -> bool:
         """Keep that these lines were told; tell whether one of them was not told before."""
-        keys = [" ".join(line.split()) for line in lines]
+        keys = [_line([line]) for line in lines]
         known = all(key in self._said for key in keys)
         self._said += " " + " ".join(keys)
         return not known
 
     def _once(self, text: str) -> list[Line]:
         return [note(text, "warning")] if self._new([text]) else []
+
+
+def _line(lines: list[str]) -> str:
+    return " ".join(" ".join(lines).split())

@@ -11,7 +11,7 @@ from typing import Mapping
 from ._follow import seconds
 from ._text import WIDTH, clean, wrapped
 
-#: Columns of the hosts and of the duration, at the right.
+#: Columns that a name of a host may take at the right, and those of the duration.
 HOSTS, TOOK = 16, 12
 GOOD, BAD, IGNORED = "  ok  ", "  !!  ", "  --  "
 WORDS = {"failed": "failed", "unreachable": "could not be reached"}
@@ -46,12 +46,12 @@ def step_line(title: str, hosts: Mapping[str, str], took: float, remark: str = "
     """
     bad = [name for name, state in hosts.items() if state in WORDS]
     mark = BAD if bad else IGNORED if "ignored" in hosts.values() else GOOD
-    right = f"{counted(hosts).rjust(HOSTS)}{seconds(took).rjust(TOOK)}"
+    right = f"{counted(hosts)}{' ' + seconds(took).rjust(TOOK - 1)}"
     room = WIDTH - len(right) - 2
     lines = wrapped(clean(f"{title}: {remark}" if remark else title), room, mark, " " * len(mark))
     if len(lines[0]) > room:  # one word that is longer than the room
         lines = [mark.rstrip(), *wrapped(clean(f"{title}: {remark}" if remark else title), WIDTH, " " * len(mark))]
-    lines[0] = f"{lines[0].ljust(WIDTH - len(right))}{right}"
+    lines[0] = f"{lines[0]}{right.rjust(WIDTH - len(lines[0]))}"
     return Line("\n".join(lines), "failure" if bad else "step")
 
 
@@ -70,3 +70,7 @@ def failure(title: str, host: str, state: str, lines: list[str], took: float) ->
     head = wrapped(clean(text), WIDTH, BAD)
     why = [text for line in lines for text in wrapped(clean(line), WIDTH, "        ")]
     return [Line("\n".join([*head, *why]), "failure")]
+
+
+def cut_off(title: str, took: float) -> list[Line]:
+    return [Line("\n".join(wrapped(clean(f"{title}: cut off after {seconds(took)}"), WIDTH, BAD)), "failure")]

@@ -107,7 +107,8 @@ class Terminal:
 
     def _draw(self) -> None:
         if self._live:
-            sys.stdout.write(ERASE + self._live)
+            encoding = sys.stdout.encoding or "ascii"
+            sys.stdout.write(ERASE + self._live.encode(encoding, "replace").decode(encoding))
             sys.stdout.flush()
 
 

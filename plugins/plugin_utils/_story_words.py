@@ -51,6 +51,11 @@ OTHERWISE: dict[tuple[str, str], str] = {
     ("database_snapshot", "pruned"): "Remove old snapshots",
     ("kubernetes_archive", "restored"): "Restore the archive",
 }
+#: What they do in check mode, where that is something else.
+PREVIEWS: dict[str, str] = {
+    "alembic_upgrade": "Show what the upgrade would run",
+    "alembic_downgrade": "Show what the downgrade would run",
+}
 #: Actions that never are work of their own: they decide, keep or show something.
 SILENT = re.compile(
     r"^(?:(?:ansible\.(?:builtin|legacy)\.)?(?:set_fact|set_stats|debug|meta|include\w*|import\w*|assert|fail|add_host|group_by"
@@ -66,12 +71,14 @@ def short(action: str) -> str:
     return action[len(OURS) :] if action.startswith(OURS) else ""
 
 
-def deed(action: str, arguments: Arguments) -> str:
+def deed(action: str, arguments: Arguments, check_mode: bool = False) -> str:
     """Return what a task with that module does, in words; empty where it is no step of its own.
 
     :param arguments: as the task has them, templates and all.
     """
     name = short(action)
+    if check_mode and name in PREVIEWS:
+        return PREVIEWS[name]
     return OTHERWISE.get((name, str(arguments.get("state"))), DEEDS.get(name, ""))
 
 
@@ -101,7 +108,7 @@ def _stepped(result: Result) -> str:
         return "the snapshot is back"
     if "downgrade" in kinds:
         return "downgraded"
-    return _moved(result)
+    return _moved(result) or ("seen where it stands" if "look" in kinds else "")
 
 
 def _counted(result: Result) -> str:
@@ -148,12 +155,30 @@ def cause(result: Result, lines: int) -> list[str]:
     return shortened([line for line in text(result).splitlines() if line.strip()], lines)
 
 
-def next_command(playbook: str, inventories: list[str], reported: Mapping[str, Any], failed: bool) -> str:
+def reminded(lines: list[str], causes: list[str]) -> list[str]:
+    """Return the lines of what is refused, without the causes in them that were told before."""
+    whole = " ".join(" ".join(lines).split())
+    text = whole
+    for cause_ in sorted(causes, key=len, reverse=True):
+        if len(cause_) > _WORTH:
+            text = text.replace(cause_, "as told above.")
+    return lines if text == whole else [text]
+
+
+#: Characters of a cause from which on leaving it out is worth it.
+_WORTH = 40
+
+
+def next_command(
+    playbook: str, inventories: list[str], reported: Mapping[str, Any], failed: bool, interrupted: bool = False
+) -> str:
     """Return the command that is next after a run; empty where none is, or where the summary has told the commands that go on.
 
     :param playbook: the name of the playbook as it was called; the others of this collection are called in the same way.
     :param reported: ``dbops_deployment``; empty where no deployment was reported.
     """
+    if interrupted and playbook in _RECORDED:
+        return next_steps.command(OURS + "recover", next_steps.program(inventories))
     outcome = str(reported.get("outcome") or "")
     if not playbook.startswith(OURS) or not (failed or outcome) or reported.get("next"):
         return ""
@@ -163,5 +188,7 @@ def next_command(playbook: str, inventories: list[str], reported: Mapping[str, A
     return next_steps.command(OURS + name, next_steps.program(inventories))
 
 
+#: Playbooks that keep a record, and may leave it open.
+_RECORDED = tuple(OURS + name for name in ("maintenance_window", "rolling", "rollback", "recover", "restore"))
 #: Outcome of a deployment → the playbook that says or does what is next.
 _NEXT = {"finished": "", "nothing_to_do": "", "checked": "", "reverted": "status", "halted": "recover", "open": "recover"}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
+from ansible_collections.dbops.alembic.plugins.module_utils._core.failure import KIND
 from ansible_collections.dbops.alembic.plugins.module_utils._core.fleet_ledger import listed
 
 from . import _failed
@@ -134,8 +135,15 @@ def unasked(result: Result, looked: str = "looked") -> str:
 
 
 def _way_back(result: Result, width: int) -> list[str]:
+    return labelled("Way back", way_back(result), width=width)
+
+
+def way_back(result: Result) -> str:
+    """Return how one could go back, or how it was done."""
     way = str(result.get("way_back") or "")
-    return labelled("Way back", f"{way} {result.get('snapshot') or ''}".strip() if way == "snapshot" else way, width=width)
+    text = f"{way} {result.get('snapshot') or ''}".strip() if way == "snapshot" else way
+    gone = result.get("outcome") == "reverted" and part(result.get("decision")).get("database") == "restore"
+    return f"taken: {text} was put back" if gone and way == "snapshot" else text
 
 
 def _archive(result: Result, width: int) -> list[str]:
@@ -156,9 +164,10 @@ def _failure(result: Result, width: int) -> list[str]:
     if not failure:
         return []
     hosts = failure.get("hosts") or ()
-    where = "{}{}".format(failure.get("step") or "an unknown step", f" on {', '.join(hosts)}" if hosts else "")
+    where = "{}{}".format(failure.get("step") or "an unknown step", f" on {', '.join(sorted(hosts))}" if hosts else "")
     lines = [where]
     for entry in _failed.entries(result):
         first, *others = entry["brief"] or [""]
         lines += [f"{entry['hosts']}: {first}" if entry["hosts"] else first, *others]
+    lines = [line for number, line in enumerate(lines) if not line.startswith(KIND) or line not in lines[number + 1 :]]
     return labelled("Failed at", *lines, width=width)

@@ -730,7 +730,7 @@ def test_the_playbook_shows_a_table(newest: Application, own: Any, tmp_path: Pat
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert '"route: rolling"' in done.stdout and "two can run when the last process of the old code is gone" in done.stdout
+    assert "Route: rolling. " in done.stdout and "two can run when the last process of the old code is gone" in done.stdout
     assert "C02 breaks: The column small.old is dropped" in done.stdout and "AccessExclusive on public.big" in done.stdout
     assert "changed=0" in done.stdout and own.password not in done.stdout + done.stderr
     assert own.dump() == before and scratches(own.server) == []

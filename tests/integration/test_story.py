@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,7 @@ import pytest
 
 import environments
 from flows.stage import Run, Stage
+from support import waiting
 from support.paths import CACHE, TREE
 from support.playbook import command as ansible_playbook
 from support.postgres import Postgres
@@ -116,6 +119,8 @@ def test_a_failed_migration_says_why_and_what_is_next(stage: Stage, good: Run) -
     bad = stage.play("maintenance_window", release_version="broken_migration")
     assert bad.status == 2, bad.output
     assert bad.output.count("  !!  Work on the database: failed on shop1") == 1, bad.output
+    assert "  ok  Work on the database: seen where it stands " in bad.output, bad.output
+    assert "\nWay back      taken: snapshot " in bad.output, bad.output
     assert bad.output.count("DETAIL:  Key (name)=") == 2, bad.output  # where it happened, and in the summary
     assert "  ok  Work on the database: the snapshot is back " in bad.output, bad.output
     assert steps(bad.output).count(("Start the application", "2 hosts")) == 1
@@ -129,6 +134,7 @@ def test_check_mode_shows_the_sql_and_says_that_nothing_is_changed(stage: Stage,
     run = stage.play("maintenance_window", "--check", "--diff", release_version="broken_migration")
     assert run.status == 0, run.output
     assert run.output.splitlines()[0].strip() == "Check mode: nothing is changed."
+    assert "\n  ok  Show what the upgrade would run " in run.output and "schema_version" not in run.output, run.output
     assert "UNIQUE (name)" in run.output and "shop: check mode, nothing was touched." in run.output, run.output
     assert "Stop the application" not in run.output
 
@@ -139,6 +145,14 @@ def test_verbose_is_what_ansible_prints_itself(stage: Stage, good: Run) -> None:
     assert run.status == 0, run.output
     assert "PLAY RECAP" in run.output and "\nLog " not in run.output and not steps(run.output)
     assert "\nhost   manager     release  since" in run.output
+
+
+@pytest.mark.slow
+def test_the_plan_is_shown(stage: Stage, good: Run) -> None:
+    run = stage.play("plan", release_version="broken_migration")
+    assert run.status == 0, run.output
+    assert "\nRoute: maintenance window. " in run.output and "\n2c8f5e1da6bb Customers have names" in run.output, run.output
+    assert "    AccessExclusive on public.customers" in run.output and narrow(run.output), run.output
 
 
 def test_the_status_is_a_table(stage: Stage, good: Run) -> None:
@@ -171,6 +185,7 @@ FOREIGN = [
             },
             shell("echo hunter2 >&2; exit 1", name="Secret", no_log=True, ignore_errors=True),
             shell("false", name="Patience", register="r", until="r.rc == 0", retries=1, delay=0, ignore_errors=True),
+            {"name": "Mind it", "warns": {}},
             shell("true", name="Last", notify="tell"),
         ],
         "handlers": [shell("true", name="tell")],
@@ -185,8 +200,18 @@ FOREIGN = [
 ]
 
 
+WARNS = """#!/usr/bin/python
+from ansible.module_utils.basic import AnsibleModule
+module = AnsibleModule({})
+module.warn("mind the gap")
+module.exit_json(changed=False)
+"""
+
+
 def foreign(folder: Path, *arguments: str, programs: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
     (folder / "play.yml").write_text(json.dumps(FOREIGN))
+    (folder / "library").mkdir(exist_ok=True)
+    (folder / "library" / "warns.py").write_text(WARNS)
     lost = "gone ansible_host=127.0.0.1 ansible_port=1 ansible_ssh_common_args='-o ConnectTimeout=5'\n"
     (folder / "hosts").write_text("a ansible_connection=local\nb ansible_connection=local\n" + lost)
     program = [str(programs / "ansible-playbook")] if programs else ansible_playbook()
@@ -214,6 +239,7 @@ def judge(folder: Path, done: subprocess.CompletedProcess[str]) -> None:
         "ok Put right",
         "-- Secret",
         "-- Patience",
+        "ok Mind it",
         "ok Last",
         "ok tell",
         *["ok Free"] * told.count("ok Free"),
@@ -223,6 +249,7 @@ def judge(folder: Path, done: subprocess.CompletedProcess[str]) -> None:
     ], output + done.stderr
     assert output.count("hello [there]") == 1 and "        because" in output and "Not here" not in output
     assert "gone could not be reached" in output and "Patience: not yet, try" in output and "Failed on a, gone." in output
+    assert output.count("      warning: mind the gap") == 1
     assert "hunter2" not in output + done.stderr and "hunter2" not in log_of(output).read_text()
     assert "The story of this run can not be told" not in done.stderr and narrow(output), output
 
@@ -243,31 +270,58 @@ def test_a_log_that_can_not_be_written_ends_no_run(tmp_path: Path) -> None:
     assert "There is no log of this run" in done.stdout and "  ok  Last" in done.stdout, done.stdout + done.stderr
 
 
-def test_a_terminal_gets_colours_and_what_is_under_way(tmp_path: Path) -> None:
-    """And nobody else does. The line that is under way is taken back before another is written."""
-    given = {"ANSIBLE_COLLECTIONS_PATH": str(TREE), "ANSIBLE_HOME": str(CACHE / "ansible"), "TERM": "xterm", "LC_ALL": "C.UTF-8"}
-    (tmp_path / "play.yml").write_text(json.dumps([{**FOREIGN[1], "hosts": "localhost", "connection": "local"}]))
+@contextlib.contextmanager
+def on_a_terminal(folder: Path, *tasks: dict[str, Any], **environment: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A playbook under way on a terminal: its process, and the terminal's other end."""
+    play = {"name": "P", "hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": list(tasks)}
+    (folder / "play.yml").write_text(json.dumps([play]))
     own = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_") and name != "NO_COLOR"}
-    shown = b""
+    given = {"ANSIBLE_COLLECTIONS_PATH": str(TREE), "ANSIBLE_HOME": str(CACHE / "ansible"), "TERM": "xterm", "LC_ALL": "C.UTF-8"}
+    given |= {"ANSIBLE_STDOUT_CALLBACK": STORY["ANSIBLE_STDOUT_CALLBACK"], "DBOPS_ALEMBIC_LOG_FOLDER": str(folder), **environment}
     parent, child = pty.openpty()
-    environment = {
-        **own,
-        **given,
-        "ANSIBLE_STDOUT_CALLBACK": STORY["ANSIBLE_STDOUT_CALLBACK"],
-        "DBOPS_ALEMBIC_LOG_FOLDER": str(tmp_path),
-    }
+    command = [*ansible_playbook(), "play.yml"]
     with subprocess.Popen(
-        [*ansible_playbook(), "play.yml"], stdin=child, stdout=child, stderr=child, cwd=tmp_path, env=environment
+        command, stdin=child, stdout=child, stderr=child, cwd=folder, env={**own, **given}, start_new_session=True
     ) as process:
         os.close(child)
-        try:
-            while data := os.read(parent, 65536):
-                shown += data
-        except OSError:  # the other end is closed
-            pass
-        assert process.wait() == 0, shown
+        yield process, parent
     os.close(parent)
-    text = shown.decode()
+
+
+def shown(terminal: int, until: str = "") -> str:
+    """What is shown there until the other end is closed, or until a text is."""
+    found = b""
+    try:
+        while not (until and until.encode() in found) and (data := os.read(terminal, 65536)):
+            found += data
+    except OSError:  # the other end is closed
+        pass
+    return found.decode()
+
+
+def test_a_terminal_gets_colours_and_what_is_under_way(tmp_path: Path) -> None:
+    """And nobody else does. The line that is under way is taken back before another is written."""
+    with on_a_terminal(tmp_path, shell("true", name="Free")) as (process, terminal):
+        text = shown(terminal)
+        assert process.wait() == 0, text
     assert "  ..  Free" in text and "\r\033[K" in text and "\033[0;32m" in text, text
     (log,) = tmp_path.glob("*.log")
     assert "\033" not in log.read_text()
+
+
+def test_a_terminal_that_knows_only_ascii_ends_no_run(tmp_path: Path) -> None:
+    with on_a_terminal(tmp_path, shell("true", name="Größe " * 20), PYTHONIOENCODING="ascii") as (process, terminal):
+        text = shown(terminal)
+        assert process.wait() == 0, text
+    assert "can not be told" not in text and "  ..  Gr" in text and "Done on localhost" in text, text
+
+
+def test_an_interrupted_run_says_where_it_was_and_where_the_log_is(tmp_path: Path) -> None:
+    with on_a_terminal(tmp_path, shell("echo started > started; exec sleep 600", name="Take long")) as (process, terminal):
+        text = shown(terminal, until="  ..  Take long")
+        waiting.until((tmp_path / "started").exists)
+        os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
+        text += shown(terminal)
+        assert process.wait() != 0, text
+    end = text[text.index("  !!  Take long: cut off after") :]
+    assert re.search(rf"\r\nLog +{tmp_path}/[^ ]+\.log\r\n$", end) and "  ..  " not in end, text

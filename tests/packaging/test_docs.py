@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+from ansible_collections.dbops.alembic.plugins.module_utils._core.failure import DOCUMENTATION, SEE, kind_line
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import ERROR_KINDS
 
 from docs_site import PAGES, Site
@@ -45,7 +46,9 @@ def test_the_first_page_leads_to_the_guides_and_has_its_picture(site: Site) -> N
 
 def test_an_error_kind_has_an_address(site: Site) -> None:
     text = (site.html / PAGES / "docsite" / "guide_error_kinds.html").read_text()
-    assert [kind for kind in ERROR_KINDS if f'id="{kind.replace("_", "-")}"' not in text] == []
+    address = kind_line("lock_timeout").partition(SEE)[2]
+    assert address == f"{DOCUMENTATION}/{PAGES}/docsite/guide_error_kinds.html#lock-timeout"
+    assert [kind for kind in ERROR_KINDS if f'id="{kind_line(kind).rpartition("#")[2]}"' not in text] == []
 
 
 def test_a_page_needs_nothing_of_others(site: Site) -> None:

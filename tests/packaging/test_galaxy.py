@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.dbops.alembic.plugins.module_utils._core.failure import DOCUMENTATION
 
 from environments import controller_python, virtual_environment
 from support.paths import ROOT
@@ -87,3 +88,4 @@ def test_the_readme_has_what_the_inclusion_checklist_asks_for(section: str) -> N
 def test_the_project_names_its_places() -> None:
     about = yaml.safe_load((ROOT / "galaxy.yml").read_text())
     assert all(about[field].startswith(about["homepage"]) for field in ("repository", "documentation", "issues"))
+    assert about["documentation"] == DOCUMENTATION  # which messages lead to

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.dbops.alembic.plugins.module_utils._core.failure import kind_line
+
 BEGAN = 1_795_902_265.0  # 2026-11-28T21:44:25Z
 LONG = "shop-worker-with-a-name-that-somebody-generated.region-1.internal.example.com"
 DATABASE = {
@@ -17,11 +19,10 @@ DATABASE = {
     "server_version": "16.4",
 }
 LOG = "The end of its log:\n" + "\n".join(f"12:00:{second:02d} ERROR column discount does not exist" for second in range(30))
-UNWELL = f'The application is not healthy: /health answered 500 and not 200.\n{LOG}\nKind: unhealthy (see the guide "Error kinds")'
+UNWELL = f"The application is not healthy: /health answered 500 and not 200.\n{LOG}\n{kind_line('unhealthy')}"
 DUPLICATE = (
     'Revision b2 (unique names) failed: UniqueViolation: could not create unique index "customers_name_key"\n'
-    "DETAIL:  Key (name)=(Bela Berg) is duplicated (/srv/shop/releases/1.4/versions/b2.py:13).\n"
-    'Kind: migration_failed (see the guide "Error kinds")'
+    "DETAIL:  Key (name)=(Bela Berg) is duplicated (/srv/shop/releases/1.4/versions/b2.py:13).\n" + kind_line("migration_failed")
 )
 
 

@@ -186,15 +186,23 @@ def test_many_revisions_are_folded_and_the_failed_one_is_not() -> None:
 
 
 def test_many_databases_are_a_line_for_the_equal_ones_and_one_for_each_that_is_not() -> None:
-    page = deployment_report(completed("many"), "html")
+    made, more = deployments.many()
+    alone = [{**line, "remark": f"{line['targets'][0]}: {line['remark']}"} for line in made["databases"][1:]]
+    page = deployment_report(deployment_outcome({**made, "databases": [made["databases"][0], *alone]}, more), "html")
     shown = page[page.index('id="databases"') : page.index('id="revisions"')]
     assert shown.count("<tr><td") == 21 and all(shown.count(f"customer_{number:03}") >= 1 for number in range(500))
     assert "customer_001, customer_002, customer_003, customer_004, customer_005 and 475 more</summary>" in shown
     assert shown.index("customer_250") < shown.index("9 more that are not as the others") < shown.index("customer_300")
-    made, more = deployments.many()
     rest = [{**made["databases"][0], "at": None, "state": None}, {**made["databases"][-1], "at": None, "state": None}]
     text = deployment_report(deployment_outcome({**made, "outcome": "halted", "databases": rest}, more), "text")
     assert "480 untouched, 1 not known" in text
+
+
+def test_databases_that_failed_alike_are_a_line_and_the_first_screen_shows_that_some_did() -> None:
+    page = deployment_report(completed("many"), "html")
+    shown = page[page.index('id="databases"') : page.index('id="revisions"')]
+    assert shown.count("<tr><td") == 2 and shown.count("It has gone back to 00.") == 1 and "customer_475" in shown
+    assert '<div class="halted"><dt>Databases</dt><dd>480 at b2, 20 at 00.</dd></div>' in page
 
 
 def test_metrics_of_many_databases_have_a_sample_for_each_place() -> None:

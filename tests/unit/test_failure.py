@@ -74,7 +74,7 @@ def test_a_status_may_tell_what_no_output_tells(status: int, says: str) -> None:
 
 def kind(name: str) -> str:
     """The line that names it."""
-    return f'Kind: {name} (see the guide "Error kinds")'
+    return failure.kind_line(name)
 
 
 COMMAND: dict[str, Any] = {

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.dbops.alembic.plugins.module_utils._core.failure import kind_line
 from ansible_collections.dbops.alembic.plugins.plugin_utils._story import Story, Task
 from ansible_collections.dbops.alembic.plugins.plugin_utils._story_layout import counted, running, step_line
 from ansible_collections.dbops.alembic.plugins.plugin_utils._story_words import cause, deed, next_command, said, told
@@ -24,7 +25,7 @@ def tell(*events, check_mode=False):
     """The lines of a story in which each event happens a second after the one before."""
     story, found = Story(check_mode), []
     for at, (what, *arguments) in enumerate(events):
-        timed = what in ("play", "task", "result", "waits", "end", "finish")
+        timed = what in ("play", "task", "result", "waits", "end", "finish", "cut_off")
         found += getattr(story, what)(*arguments, *([float(at)] if timed else []))
     return "\n".join(line.text for line in found).splitlines()
 
@@ -37,6 +38,7 @@ KEPT = task("Keep it", "ansible.builtin.set_fact", True)
 STOP, UPGRADE = ours("Stop", "application_host"), ours("Upgrade it", "alembic_upgrade")
 DUMP = ours("Dump it", "database_archive")
 CHECK = ours("Check it", "host_check")
+LOG, MISSING = "The end of its log:\n1", "There is no file /srv/a/release.tar.gz on the controller."
 REFUSE = task("Refuse", "ansible.builtin.fail", True)
 
 
@@ -106,10 +108,58 @@ REFUSE = task("Refuse", "ansible.builtin.fail", True)
             [
                 "  !!  P: failed on a after 2.0 s",
                 "        no",
-                "  !!  P: failed on b after 1.0 s",
+                "  !!  P: failed on b after 3.0 s",
                 "        The cause is the one above.",
             ],
             id="two hosts fail in the same way",
+        ),
+        pytest.param(
+            [
+                *ran(STOP, "a", state="failed", msg=f"no a\n{LOG}", error_kind="unhealthy"),
+                ("result", STOP, "b", "failed", {"msg": f"no b\n{LOG}", "error_kind": "unhealthy"}),
+                ("end",),
+            ],
+            [
+                "  !!  P: failed on a after 2.0 s",
+                "        no a",
+                "        The end of its log:",
+                "        1",
+                "        Kind: unhealthy, see",
+                f"        {kind_line('unhealthy').split()[-1]}",
+                "  !!  P: failed on b after 3.0 s",
+                "        no b",
+            ],
+            id="what hosts say alike is told once, and the log of one",
+        ),
+        pytest.param(
+            [*ran(STOP, "a", "b"), *ran(REFUSE, "a", state="failed", msg="too late"), ("finish", {"a": {"failures": 1}, "b": {}})],
+            ["  !!  P: failed on a after 5.0 s", "        too late"],
+            id="what is refused is no matter of the host that says so",
+        ),
+        pytest.param(
+            [
+                *ran(STOP, "a", state="failed", msg=MISSING),
+                *ran(task("Say it", "debug", True), "b", msg=f"a: {MISSING}"),
+                *ran(REFUSE, "b", state="failed", msg=f"Nothing was touched. a: {MISSING}"),
+                ("end",),
+            ],
+            [
+                "  !!  P: failed on a after 2.0 s",
+                f"        {MISSING}",
+                "  !!  P: failed on b after 4.0 s",
+                "        Nothing was touched. a: as told above.",
+            ],
+            id="a refusal does not repeat its cause",
+        ),
+        pytest.param(
+            [*ran(task("Say it", "ansible.builtin.debug", True), "a", msg=["one", "two"]), ("end",)],
+            ["      one", "      two"],
+            id="what one of our tasks shows on purpose is shown",
+        ),
+        pytest.param(
+            [*ran(ours("Look", "database_steps"), "a", steps=[{"step": "look"}, {"step": "decide"}]), ("end",)],
+            ["  ok  Work on the database: seen where it stands|a|3.0 s"],
+            id="looking is not called work alone",
         ),
         pytest.param(
             [*ran(UPGRADE, "a", warnings=["mind the proxy"]), ("end",)],
@@ -163,6 +213,18 @@ def test_check_mode_is_told_once_and_first():
 )
 def test_a_run_without_a_summary_ends_with_a_line(hosts, text):
     assert tell(("play", "P"), ("finish", hosts))[-1].strip() == text
+
+
+@pytest.mark.parametrize(
+    ("events", "lines"), [([], []), ([("play", "P")], ["  !!  P: cut off after 1.0 s"]), ([("play", "P"), ("end",)], [])]
+)
+def test_a_run_that_is_cut_off_says_where_it_was(events, lines):
+    assert tell(*events, ("cut_off",)) == lines
+
+
+def test_the_title_of_a_step_takes_the_room_that_short_names_leave():
+    line = step_line("Rehearse the pending revisions", {"shop1": "ok"}, 10.6, "maintenance window").text
+    assert len(line) == 80 and line.endswith("shop1      10.6 s")
 
 
 def test_a_run_with_a_summary_has_no_other():
@@ -240,15 +302,7 @@ def test_what_is_told_of_a_result(action, result, text):
         ),
         (
             {"msg": "not healthy\nThe end of its log:\n1\n2\n3\nWhat to do: look", "error_kind": "unhealthy"},
-            [
-                "not healthy",
-                "The end of its log:",
-                "…",
-                "2",
-                "3",
-                "What to do: look",
-                'Kind: unhealthy (see the guide "Error kinds")',
-            ],
+            ["not healthy", "The end of its log:", "…", "2", "3", "What to do: look", kind_line("unhealthy")],
         ),
         ({"msg": "postgresql://shop:hunter2@db/shop is not there"}, ["postgresql://shop:***@db/shop is not there"]),
         ({}, ["no reason was given"]),
@@ -272,6 +326,17 @@ def test_the_cause_of_a_failure(result, lines):
 )
 def test_the_next_command(playbook, outcome, failed, command):
     assert next_command(playbook, ["hosts"], {"outcome": outcome}, failed) == command
+
+
+@pytest.mark.parametrize(
+    ("playbook", "command"),
+    [
+        ("rolling", "ansible-playbook -i hosts dbops.alembic.recover"),
+        ("recover", "ansible-playbook -i hosts dbops.alembic.recover"),
+    ],
+)
+def test_after_an_interruption_comes_recover(playbook, command):
+    assert next_command(f"dbops.alembic.{playbook}", ["hosts"], {}, True, interrupted=True) == command
 
 
 def test_the_next_command_is_told_once():

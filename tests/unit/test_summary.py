@@ -7,6 +7,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 import pytest
+from ansible_collections.dbops.alembic.plugins.module_utils._core.failure import kind_line
 from ansible_collections.dbops.alembic.plugins.plugin_utils._status import age, health, status
 from ansible_collections.dbops.alembic.plugins.plugin_utils._summary import archive, summary
 from ansible_collections.dbops.alembic.plugins.plugin_utils._text import labelled, size, table, wrapped
@@ -218,6 +219,19 @@ def test_long_names_stay_whole_and_apart():
 )
 def test_health_in_a_few_words(answer, text):
     assert health({"health": answer}) == text
+
+
+def test_a_way_back_that_was_taken_is_none_any_more():
+    taken = {"outcome": "reverted", "decision": {"database": "restore"}, "way_back": "snapshot", "snapshot": "shop__1"}
+    assert "Way back      taken: snapshot shop__1 was put back" in summary(taken)
+
+
+def test_a_kind_is_told_once_and_hosts_in_their_order():
+    states = {name: {"message": f"no {name}\n{kind_line('unhealthy')}"} for name in ("shop2", "shop1")}
+    whole = "\n".join(found["message"] for found in states.values())
+    failure = {"step": "starting", "hosts": list(states), "message": whole}
+    lines = summary({"failure": failure, "host_states": states})
+    assert "Failed at     starting on shop1, shop2" in lines and sum("Kind: " in line for line in lines) == 1
 
 
 @pytest.mark.parametrize(("since", "text"), [("yesterday", "yesterday"), (None, ""), ("2026-05-04T11:00:00", "1.0 hours")])

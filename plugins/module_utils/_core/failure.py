@@ -16,8 +16,12 @@ TAIL = 10
 WIDTH = 400
 #: Begins the line that says what to do, and is looked for by :func:`brief`.
 TO_DO = "What to do: "
-#: Begins the line that names the error kind of a module of ours; the guide "Error kinds" has each of them.
+#: Where the documentation is read, as galaxy.yml has it.
+DOCUMENTATION = "https://git.example.org/dbops/alembic/docs"
+#: Begins the line that names the error kind of a module of ours.
 KIND = "Kind: "
+#: Stands between the kind and the address of what is said about it.
+SEE = ", see "
 #: Lines that stand alone, also below the end of a log.
 SAID = (TO_DO, KIND)
 #: How the lines above the end of a log begin, here and where a host tells its own.
@@ -44,7 +48,7 @@ def told(result: Mapping[str, Any], task: str = "") -> str:
     if items:
         return "\n".join(dict.fromkeys(told(item, task) for item in items))
     message = _message(result.get("msg"))
-    kind = [f'{KIND}{result["error_kind"]} (see the guide "Error kinds")'] if result.get("error_kind") else []
+    kind = [kind_line(str(result["error_kind"]))] if result.get("error_kind") else []
     program = bool(kind) and "cmd" in result  # of our own module that runs one
     if kind and not program:
         return "\n".join([message, *_new(_tail(result.get("stderr")), message), *kind])
@@ -56,6 +60,11 @@ def told(result: Mapping[str, Any], task: str = "") -> str:
     do = "" if TO_DO in message else remedy(_command(result), result.get("rc"), f"{message}\n{_text(result)}")
     named = f"{task}: " if task and do and not head else ""  # else the message is a sentence of its own, or the head has it
     return named + "\n".join([*lines, *([TO_DO + do] if do else []), *kind])
+
+
+def kind_line(kind: str) -> str:
+    """Return the line that names an error kind, and where it is explained."""
+    return f"{KIND}{kind}{SEE}{DOCUMENTATION}/collection/docsite/guide_error_kinds.html#{kind.replace('_', '-')}"
 
 
 def _message(said: Any) -> str:
