@@ -91,6 +91,30 @@ options:
             with the error kind V(wrong_database).
         type: str
         version_added: 0.2.0
+      application_urls:
+        description:
+          - Where the pods of workloads take the URL from, as RV(dbops.alembic.kubernetes_workload_info#module:application_url) has it.
+            Where one of them leads to another database than O(kubernetes.secret), nothing is read and nothing written, with the
+            error kind V(wrong_database). URLs that differ and lead to one database, through a proxy for example, are no error.
+          - Those of other namespaces than the Job's can not be compared.
+        type: list
+        elements: dict
+        default: []
+        version_added: 0.2.0
+        suboptions:
+          workload:
+            description: The workload, in words.
+            type: str
+            required: true
+          namespace:
+            description: Its namespace.
+            type: str
+            required: true
+          sources:
+            description: The entries that a container would have in C(env); of several the last one that is there counts.
+            type: list
+            elements: dict
+            required: true
       url_variable:
         description: The environment variable in which the project's C(env.py) reads the URL; it is filled from the Secret.
         type: str

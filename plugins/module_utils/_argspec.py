@@ -140,6 +140,11 @@ def _mask_environment(shown: dict[str, Any], params: Mapping[str, Any]) -> None:
 
 def kubernetes_spec() -> ArgumentSpec:
     """The option ``kubernetes``: run the worker in a Job instead of on this host."""
+    sources = dict(
+        workload=dict(type="str", required=True),
+        namespace=dict(type="str", required=True),
+        sources=dict(type="list", elements="dict", required=True),
+    )
     options = dict(
         kubeconfig=dict(type="path"),
         context=dict(type="str"),
@@ -151,6 +156,7 @@ def kubernetes_spec() -> ArgumentSpec:
         secret=dict(type="str", required=True, no_log=False),
         secret_key=dict(type="str", default="url", no_log=False),
         database=dict(type="str"),
+        application_urls=dict(type="list", elements="dict", default=[], options=sources),
         url_variable=dict(type="str"),
         environment_secrets=dict(type="list", elements="str", default=[], no_log=False),
         service_account=dict(type="str"),

@@ -42,6 +42,12 @@ options:
         M(dbops.alembic.migration_manifests) makes it. It comes last, with the image of the release, and is no part of what is
         written down.
     type: dict
+  url_variable:
+    description:
+      - The variable of the environment in which the release has the URL of its database. Where it takes that from is told in
+        RV(application_url).
+    type: str
+    version_added: 0.2.0
   keep_count:
     description: How many releases to keep written down.
     type: int
@@ -112,6 +118,16 @@ rollout_gaps:
   type: list
   elements: str
   sample: ["no container has a readinessProbe, so a pod gets requests as soon as its process runs"]
+application_url:
+  description:
+    - Where the release takes the URL of its database from, as O(dbops.alembic.alembic_info#module:kubernetes.application_urls) has it.
+    - Empty without O(url_variable), and where no container has that variable. A password in the pod template is left out.
+  returned: success
+  type: dict
+  sample:
+    workload: deployment web
+    namespace: shop
+    sources: [{valueFrom: {secretKeyRef: {name: shop-database, key: url}}}]
 error_kind:
   description: The kind of the failure; R(Error kinds, ansible_collections.dbops.alembic.docsite.guide_error_kinds) has what to do.
   returned: failure

@@ -24,6 +24,12 @@ options:
     type: list
     elements: str
     default: []
+  url_variable:
+    description:
+      - The variable of the environment in which the release has the URL of its database. Where it takes that from is told in
+        RV(application_url).
+    type: str
+    version_added: 0.2.0
   log_lines:
     description: How many lines of every container's log to read; V(0) reads none.
     type: int
@@ -92,6 +98,16 @@ image:
   returned: success
   type: str
   sample: registry.example.com/shop:1.2
+application_url:
+  description:
+    - Where the release takes the URL of its database from, as O(dbops.alembic.alembic_info#module:kubernetes.application_urls) has it.
+    - Empty without O(url_variable), and where no container has that variable. A password in the pod template is left out.
+  returned: success
+  type: dict
+  sample:
+    workload: deployment web
+    namespace: shop
+    sources: [{valueFrom: {secretKeyRef: {name: shop-database, key: url}}}]
 releases:
   description: The releases whose pod template is recorded, oldest first.
   returned: success

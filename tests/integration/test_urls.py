@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.dbops.alembic.plugins.module_utils._bridge import Bridge
 from ansible_collections.dbops.alembic.plugins.plugin_utils import _database_url
 
 from support import guide
@@ -58,6 +59,31 @@ def test_the_guide_needs_nothing_but_the_url(newest: Application, pg: Any) -> No
     url = scheme("postgres", pg.url("")) + query.replace("require", "prefer")  # the server of the tests has no certificate
     assert _database_url.parse(url).environment()["PGSSLMODE"] == "prefer"
     assert ok(newest.upgrade(newest.project("async_env"), url=url))["changed"]
+
+
+@pytest.mark.core
+@pytest.mark.parametrize(("project", "driver"), some([("linear", "psycopg2"), ("async_env", "asyncpg")], ("async_env", "asyncpg")))
+def test_who_uses_another_database_is_told_from_who_comes_by_another_address(
+    app: Application, pg: Any, postgres: Any, project: str, driver: str
+) -> None:
+    made, other = app.project(project), postgres.database()
+
+    def looked(url: str) -> Any:
+        same = {"operation": "info", "target": "heads", **made.parameters(url=pg.url(driver))}
+        reply = Bridge(str(app.python)).call({**same, "served": {"PODS": "Deployment web"}, "environment": {"PODS": url}})
+        return reply["error"] or reply["warnings"]
+
+    try:
+        for url in (pg.url("") + "?application_name=web", pg.url("").replace("127.0.0.1", "localhost"), "jdbc:postgresql://db/shop"):
+            assert looked(url) == [], url
+        refused = looked(other.url(""))
+        assert refused["kind"] == "wrong_database"
+        assert f"the pods of Deployment web use another database, {other.name} on 127.0.0.1:" in refused["message"]
+        assert looked("mysql+pymysql://u:p@127.0.0.1:1/" + pg.name)["kind"] == "wrong_database"
+        (warning,) = looked(pg.url("", port=1))
+        assert f"{pg.name} on 127.0.0.1:1, and whether that is one database could not be found out" in warning
+    finally:
+        other.drop()
 
 
 def test_a_password_is_left_as_it_was_spelled(newest: Application, postgres: Any) -> None:

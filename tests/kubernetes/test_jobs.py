@@ -117,6 +117,47 @@ def test_a_secret_of_another_database_is_refused_before_anything_stops(stage: St
     other.drop()
 
 
+def test_a_secret_of_another_server_than_that_of_the_pods_is_refused_before_anything_stops(stage: Stage) -> None:
+    """Its database has the same name, so what the controller knows of both is the same."""
+    other = Postgres(addresses=("127.0.0.1", stage.cluster.host)).create().start()
+    try:
+        other.fetch(f"create database {stage.database.name}")
+        url = f"postgresql://postgres:{other.password}@{stage.cluster.host}:{other.port}/{stage.database.name}"
+        stage.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop-server"}, "stringData": {"url": url}})
+        pods, records, before = sorted(pod["metadata"]["name"] for pod in stage.pods()), len(stage.records()), stage.contents()
+        job = {"secret": "shop-server", "user": USER, "patience": 6}
+        for playbook in ("maintenance_window", "rolling"):
+            run = stage.play(playbook, release_version="1.2", schema_kubernetes=job)
+            said = " ".join(run.output.split())
+            assert run.status == 2 and f"{stage.database.name} on {stage.cluster.host}:{other.port}, and the pods of" in said, run.output
+            assert f"use another database, {stage.database.name} on {stage.cluster.host}:{stage.server.port}." in said
+            assert other.password not in run.output
+            assert sorted(pod["metadata"]["name"] for pod in stage.pods()) == pods and len(stage.records()) == records
+        assert stage.contents() == before and not other.fetch("select 1 from pg_tables where schemaname = 'public'", (), stage.database.name)
+    finally:
+        other.remove()
+
+
+def test_jobs_and_pods_may_come_to_one_database_by_two_addresses(stage: Stage) -> None:
+    meta = {"name": "database"}
+    stage.apply(
+        {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"ports": [{"port": 5432, "targetPort": stage.server.port}]}},
+        {
+            "apiVersion": "v1",
+            "kind": "Endpoints",
+            "metadata": meta,
+            "subsets": [{"addresses": [{"ip": stage.cluster.host}], "ports": [{"port": stage.server.port}]}],
+        },
+    )
+    address = stage.get("service", "database")["spec"]["clusterIP"]
+    url = stage.url.replace(f"{stage.cluster.host}:{stage.server.port}", f"{address}:5432")
+    stage.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop-proxy"}, "stringData": {"url": url}})
+    job = {"secret": "shop-proxy", "user": USER, "patience": 6}
+    run = stage.play("maintenance_window", release_version="1.1", schema_kubernetes=job)
+    assert (run.status, run.result["outcome"]) == (0, "nothing_to_do"), run.output
+    assert "could not be found out" not in run.output
+
+
 @pytest.mark.slow
 def test_a_job_that_somebody_deletes_while_it_migrates_leaves_a_whole_release(stage: Stage) -> None:
     """The release before, or the new one where the migration was through already; the failure names the Job."""

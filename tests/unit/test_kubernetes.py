@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -153,6 +154,51 @@ def test_a_secret_has_to_name_the_database_that_is_meant(url: str, told: str, mo
     if told:
         assert caught.value.kind == "wrong_database" and told in str(caught.value) and "hunter22" not in str(caught.value)
         project.enter({**job.job_request({"operation": "info"}, {"deadline": 60.0}), "url": url})
+
+
+SECRET = {"secretKeyRef": {"name": "shop-database", "key": "url"}}
+OTHER = {"secretKeyRef": {"name": "shop-other", "key": "url"}}
+
+
+@pytest.mark.parametrize(
+    ("container", "wanted"),
+    [
+        ({}, []),
+        ({"env": [{"name": "OTHER", "valueFrom": SECRET}]}, []),
+        ({"env": [{"name": "DATABASE_URL", "valueFrom": OTHER}, {"name": "DATABASE_URL", "valueFrom": SECRET}]}, [{"valueFrom": SECRET}]),
+        ({"env": [{"name": "DATABASE_URL", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]}, []),
+        ({"env": [{"name": "DATABASE_URL", "value": "postgresql://u:p@ss:@db/shop?a=b"}]}, [{"value": "postgresql://u@db/shop?a=b"}]),
+        ({"env": [{"name": "DATABASE_URL", "value": "postgresql://db/shop?password=hunter22"}]}, []),
+        ({"env": [{"name": "DATABASE_URL", "value": "postgresql://$(USER):$(PASSWORD)@$(HOST)/shop"}]}, []),
+        (
+            {"envFrom": [{"secretRef": {"name": "a"}}, {"prefix": "DATABASE_", "configMapRef": {"name": "b"}}, {"prefix": "X_"}]},
+            [
+                {"valueFrom": {"secretKeyRef": {"name": "a", "key": "DATABASE_URL", "optional": True}}},
+                {"valueFrom": {"configMapKeyRef": {"name": "b", "key": "URL", "optional": True}}},
+            ],
+        ),
+        ({"envFrom": [{"secretRef": {"name": "a"}}], "env": [{"name": "DATABASE_URL", "valueFrom": SECRET}]}, [{"valueFrom": SECRET}]),
+    ],
+)
+def test_where_a_release_takes_its_url_from(container: dict[str, Any], wanted: list[Any]) -> None:
+    template = {"spec": {"containers": [{"name": "web", "image": "shop:1", **container}]}}
+    workload = SimpleNamespace(label="Deployment shop in shop", namespace="shop")
+    found = release.application_url(workload, template, [], "DATABASE_URL")
+    assert found == ({"workload": workload.label, "namespace": "shop", "sources": wanted} if wanted else {})
+    assert release.application_url(workload, template, [], None) == {}
+
+
+def test_a_job_compares_its_url_with_those_that_pods_of_its_namespace_take_from_elsewhere() -> None:
+    urls = [
+        {"workload": "same", "namespace": "shop", "sources": [{"valueFrom": SECRET}]},
+        {"workload": "web", "namespace": "shop", "sources": [{"valueFrom": OTHER}]},
+        {"workload": "elsewhere", "namespace": "other", "sources": [{"valueFrom": OTHER}]},
+    ]
+    options = {"namespace": "shop", "secret": "shop-database", "secret_key": "url", "application_urls": urls, "image": "shop:1"}
+    request = job.job_request({"operation": "info"}, {**options, "deadline": 60.0})
+    assert request["served"] == {"DBOPS_APPLICATION_URL_0": "web"}
+    made = job.process(["python3"], [], {**options, "resources": {}})
+    assert {"name": "DBOPS_APPLICATION_URL_0", "valueFrom": OTHER} in made["env"] and len(made["env"]) == 3
 
 
 def pod(**status: Any) -> dict[str, Any]:

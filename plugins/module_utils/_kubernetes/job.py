@@ -27,6 +27,8 @@ APPLICATION, OPERATION, DEPLOYMENT = (f"dbops.alembic/{name}" for name in ("appl
 MARK = "dbops.alembic/mark"
 #: The container's variable with the URL of the database, beside the one that the application reads.
 URL_VARIABLE = "DBOPS_DATABASE_URL"
+#: Those with the URLs that the pods of workloads have.
+APPLICATION_VARIABLE = "DBOPS_APPLICATION_URL"
 #: A variable of a process has at most 131072 bytes.
 PART = 100_000
 #: Seconds before the Job's own deadline at which the worker stops the operation itself, so that its answer is not lost.
@@ -69,7 +71,15 @@ def job_request(request: Mapping[str, Any], options: Mapping[str, Any]) -> Objec
     latest = max(options["deadline"] - MARGIN, options["deadline"] / 2)
     given = float(found.get("timeout") or 0)
     named = {"url_names": options["database"]} if options.get("database") else {}
-    return dict(found, **named, url_variable=URL_VARIABLE, timeout=min(given, latest) if given else latest)
+    served = {f"{APPLICATION_VARIABLE}_{number}": item["workload"] for number, item in enumerate(compared(options))}
+    return dict(found, **named, **({"served": served} if served else {}), url_variable=URL_VARIABLE, timeout=min(given, latest) if given else latest)
+
+
+def compared(options: Mapping[str, Any]) -> list[Object]:
+    """Return the workloads whose pods take their URL from elsewhere than the Job, where that can be seen from its namespace."""
+    own = {"secretKeyRef": {"name": options.get("secret"), "key": options.get("secret_key")}}
+    given = [item for item in options.get("application_urls") or () if item["namespace"] == options["namespace"]]
+    return [item for item in given if item["sources"] and item["sources"] != [{"valueFrom": own}]]
 
 
 def manifest(name: str, request: Mapping[str, Any], mark: str, python: str, options: Mapping[str, Any]) -> Object:
@@ -134,11 +144,16 @@ def process(command: list[str], variables: list[Object], options: Mapping[str, A
     """Return a container that has the URL of the database from its Secret, and can write to a temporary folder alone."""
     reference = {"secretKeyRef": {"name": options["secret"], "key": options["secret_key"]}}
     names = [URL_VARIABLE, *([options["url_variable"]] if options.get("url_variable") else [])]
+    others = [
+        {"name": f"{APPLICATION_VARIABLE}_{number}", **source}
+        for number, item in enumerate(compared(options))
+        for source in item["sources"]
+    ]
     found: Object = {
         "name": "dbops-worker",
         "image": options["image"],
         "command": command,
-        "env": [{"name": "HOME", "value": "/tmp"}, *({"name": name, "valueFrom": reference} for name in names), *variables],
+        "env": [{"name": "HOME", "value": "/tmp"}, *({"name": name, "valueFrom": reference} for name in names), *others, *variables],
         "volumeMounts": [{"name": "dbops-tmp", "mountPath": "/tmp"}],
         "resources": resources(options["resources"] or {}),
         "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}},

@@ -8,12 +8,14 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import re
 import zlib
 from typing import Any, Dict, Mapping
 
 from .._argspec import ArgumentSpec
 from .._core.diff import text_diff
 from .._errors import MigrationError
+from .._worker.redaction import url_secrets
 from .cluster import APPLY_PATCH, JSON_PATCH, Object
 from .pods import MIGRATION, kept_back, rollout_gaps
 from .workload import Workload, _pointer, workload_spec
@@ -92,6 +94,35 @@ def image_of(found: Object, version: str, names: list[str], label: str) -> str |
     return str(chosen(recorded, names, label)[-1]["image"]) if recorded else None
 
 
+def application_url(workload: Workload, template: Object, names: list[str], variable: str | None) -> Object:
+    """Return where the release takes the URL of its database from, as the option ``application_urls`` of Jobs has it.
+
+    :param variable: the variable of the environment that it reads. Of one that is not there nothing is known.
+    """
+    containers = chosen(template, names, workload.label) if variable else []
+    found = next((sources for sources in (_sources(container, str(variable)) for container in containers[::-1]) if sources), [])
+    return {"workload": workload.label, "namespace": workload.namespace, "sources": found} if found else {}
+
+
+def _sources(container: Object, variable: str) -> list[Object]:
+    """Return what may fill a variable, the last one before the others; a Job is not kept from starting by what is not there."""
+    found = []
+    for source in container.get("envFrom") or ():
+        prefix, kind = source.get("prefix") or "", "secret" if source.get("secretRef") else "configMap"
+        if variable.startswith(prefix):
+            reference = {"name": source[f"{kind}Ref"]["name"], "key": variable[len(prefix) :], "optional": True}
+            found.append({"valueFrom": {f"{kind}KeyRef": reference}})
+    for entry in container.get("env") or ():
+        if entry["name"] != variable:
+            continue
+        held = {kind: reference for kind, reference in (entry.get("valueFrom") or {}).items() if kind.endswith("KeyRef")}
+        # What a template holds is no secret of the cluster any more, and yet no Job of ours repeats it.
+        plain = re.sub(r"(://[^\s:/@]*):.*@", r"\1@", entry.get("value") or "", flags=re.DOTALL)
+        known = bool(plain) and "$(" not in plain and not url_secrets(plain)[0]
+        found = [{"valueFrom": held}] if held else [{"value": plain}] if known else []
+    return found
+
+
 def release_spec() -> ArgumentSpec:
     return workload_spec() + ArgumentSpec(
         options=dict(
@@ -101,6 +132,7 @@ def release_spec() -> ArgumentSpec:
             image=dict(type="str"),
             manifest=dict(type="dict"),
             init_container=dict(type="dict"),
+            url_variable=dict(type="str"),
             keep_count=dict(type="int", default=5),
             protected=dict(type="list", elements="str", default=[]),
         ),
@@ -147,6 +179,7 @@ def run_release(params: Mapping[str, Any], dry: bool = False) -> Object:
         "former_image": former_image,
         "releases": list(releases),
         "rollout_gaps": rollout_gaps(shown, aimed),
+        "application_url": application_url(workload, aimed, names, params["url_variable"]),
         "diff": text_diff(f"pod template of {label}", _shown(before), _shown(aimed)),
     }
 

@@ -15,7 +15,7 @@ import threading
 import traceback
 from typing import Any, Callable
 
-from . import learned, moved, readonly, urls
+from . import learned, meant, moved, readonly, urls
 from .channel import Sender
 from .failure import Failure, describe
 from .operations import find
@@ -30,6 +30,7 @@ def execute(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> 
             raise Failure("internal_error", f"The worker knows no operation {request.get('operation')!r}.")
         facts = operation(request, send)
         readonly.warn(send)
+        meant.warn(send)
         if request.get("operation") in readonly.READING:
             moved.warn(send)
         _done(send, facts)

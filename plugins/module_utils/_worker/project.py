@@ -10,7 +10,7 @@ import os
 import sys
 from typing import Any
 
-from . import learned, readonly, server, urls
+from . import learned, meant, readonly, urls
 from .failure import Failure
 
 MINIMUM_ALEMBIC = (1, 8)
@@ -27,25 +27,7 @@ def enter(request: dict[str, Any]) -> None:
     if sys.path and sys.path[0] == "":  # python -c puts the folder there, the alembic program doesn't
         del sys.path[0]
     readonly.start(request)
-    _refuse_another(request)
-
-
-def _refuse_another(request: dict[str, Any]) -> None:
-    """Refuse a URL that came from elsewhere, and names another database than whoever asks takes it for."""
-    wanted = request.get("url_names")
-    if not wanted or not request.get("url"):
-        return
-    try:
-        found = server.named(urls.parsed(request["url"]))
-    except ImportError:
-        return  # without SQLAlchemy nothing reaches a database, and who needs it says so
-    if found not in (None, wanted):
-        raise Failure(
-            "wrong_database",
-            f"The URL in the Secret names the database {found}, and this is about {wanted}.",
-            "Give the Jobs the Secret of that database (secret in schema_kubernetes), or name the other one in schema_database_url."
-            " Where it is the same by another name, a proxy's for one, say that in database of schema_kubernetes.",
-        )
+    meant.check(request)
 
 
 def versions() -> dict[str, str]:
