@@ -93,7 +93,7 @@ options:
         version_added: 0.2.0
       application_urls:
         description:
-          - Where the pods of workloads take the URL from, as RV(dbops.alembic.kubernetes_workload_info#module:application_url) has it.
+          - Where pods of workloads take the URL from; RV(dbops.alembic.kubernetes_workload_info#module:application_url) says it.
             Where one of them leads to another database than O(kubernetes.secret), nothing is read and nothing written, with the
             error kind V(wrong_database). URLs that differ and lead to one database, through a proxy for example, are no error.
           - Those of other namespaces than the Job's can not be compared.

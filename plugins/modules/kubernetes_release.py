@@ -120,14 +120,14 @@ rollout_gaps:
   sample: ["no container has a readinessProbe, so a pod gets requests as soon as its process runs"]
 application_url:
   description:
-    - Where the release takes the URL of its database from, as O(dbops.alembic.alembic_info#module:kubernetes.application_urls) has it.
+    - Where the release takes the URL of its database from, for O(dbops.alembic.alembic_info#module:kubernetes.application_urls).
     - Empty without O(url_variable), and where no container has that variable. A password in the pod template is left out.
   returned: success
   type: dict
   sample:
     workload: deployment web
     namespace: shop
-    sources: [{valueFrom: {secretKeyRef: {name: shop-database, key: url}}}]
+    sources: [{valueFrom: {secretKeyRef: {name: shop-database, key: url, optional: true}}}]
 error_kind:
   description: The kind of the failure; R(Error kinds, ansible_collections.dbops.alembic.docsite.guide_error_kinds) has what to do.
   returned: failure

@@ -100,14 +100,14 @@ image:
   sample: registry.example.com/shop:1.2
 application_url:
   description:
-    - Where the release takes the URL of its database from, as O(dbops.alembic.alembic_info#module:kubernetes.application_urls) has it.
+    - Where the release takes the URL of its database from, for O(dbops.alembic.alembic_info#module:kubernetes.application_urls).
     - Empty without O(url_variable), and where no container has that variable. A password in the pod template is left out.
   returned: success
   type: dict
   sample:
     workload: deployment web
     namespace: shop
-    sources: [{valueFrom: {secretKeyRef: {name: shop-database, key: url}}}]
+    sources: [{valueFrom: {secretKeyRef: {name: shop-database, key: url, optional: true}}}]
 releases:
   description: The releases whose pod template is recorded, oldest first.
   returned: success

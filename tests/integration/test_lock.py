@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from support.application import Application, failed, journal, ok
+from support.quick import some
 from support.runner import Run
 from support.services import on_each
 from support.waiting import Gate, until
@@ -99,6 +100,35 @@ def test_a_dead_holder_holds_nothing(app: Application, database: Any) -> None:
         assert ok(result)["after"] == ["n003"]
     else:  # half a revision is committed there
         assert failed(result, "migration_failed")["after"] == ["n001"] and "half" in result["msg"]
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("server", some(["pg", "maria"], "pg"))
+def test_what_a_dead_holder_left_running_is_waited_for(app: Application, request: pytest.FixtureRequest, server: str) -> None:
+    """The server goes on with the statement of a process that was killed, and whoever comes next would migrate beside it."""
+    database = request.getfixturevalue(server)
+    project, first = start_slow(app, database, 60)
+    if database.dialect == "mysql":
+        asked = "select 1 from information_schema.processlist where db = %s and info like '%%SLEEP(60%%'"
+        until(lambda: database.server.fetch(asked, [database.name]), "the statement that takes its time")
+    for pid in first.descendants():
+        os.kill(pid, signal.SIGKILL)
+    first.process.kill()
+    result = failed(app.upgrade(project, environment={"SLOW_SECONDS": "0"}, lock_wait=1), "lock_unavailable")
+    holder = result["lock"]["holder"]["pid"]
+    assert f"pid {holder}" in result["msg"] and not result["changed"]
+    if database.dialect == "postgresql":
+        assert [holder] == [pid for pid, _state, _query in database.sessions(SLEEPING)]
+        database.terminate(SLEEPING)
+    else:
+        ((query,),) = database.server.fetch("select info from information_schema.processlist where id = %s", [holder])
+        assert "SLEEP" in query
+        database.server.fetch(f"kill {holder}")
+    again = app.upgrade(project, environment={"SLOW_SECONDS": "0"}, lock_wait=20)
+    if database.dialect == "postgresql":
+        assert ok(again)["after"] == ["n003"] and not database.fetch("select 1 from pg_locks where locktype = 'advisory'")
+    else:  # half a revision is committed there
+        assert failed(again, "migration_failed")["after"] == ["n001"]
 
 
 def test_a_lost_lock_is_told(app: Application, pg: Any) -> None:

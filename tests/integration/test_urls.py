@@ -74,7 +74,11 @@ def test_who_uses_another_database_is_told_from_who_comes_by_another_address(
         return reply["error"] or reply["warnings"]
 
     try:
-        for url in (pg.url("") + "?application_name=web", pg.url("").replace("127.0.0.1", "localhost"), "jdbc:postgresql://db/shop"):
+        for url in (
+            pg.url("") + "?application_name=web",
+            pg.url("").replace("127.0.0.1", "localhost"),
+            "jdbc:postgresql://db/shop",
+        ):
             assert looked(url) == [], url
         refused = looked(other.url(""))
         assert refused["kind"] == "wrong_database"

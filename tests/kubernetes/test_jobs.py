@@ -129,11 +129,15 @@ def test_a_secret_of_another_server_than_that_of_the_pods_is_refused_before_anyt
         for playbook in ("maintenance_window", "rolling"):
             run = stage.play(playbook, release_version="1.2", schema_kubernetes=job)
             said = " ".join(run.output.split())
-            assert run.status == 2 and f"{stage.database.name} on {stage.cluster.host}:{other.port}, and the pods of" in said, run.output
+            assert run.status == 2 and f"{stage.database.name} on {stage.cluster.host}:{other.port}, and the pods of" in said, (
+                run.output
+            )
             assert f"use another database, {stage.database.name} on {stage.cluster.host}:{stage.server.port}." in said
             assert other.password not in run.output
             assert sorted(pod["metadata"]["name"] for pod in stage.pods()) == pods and len(stage.records()) == records
-        assert stage.contents() == before and not other.fetch("select 1 from pg_tables where schemaname = 'public'", (), stage.database.name)
+        assert stage.contents() == before and not other.fetch(
+            "select 1 from pg_tables where schemaname = 'public'", (), stage.database.name
+        )
     finally:
         other.remove()
 
@@ -141,7 +145,12 @@ def test_a_secret_of_another_server_than_that_of_the_pods_is_refused_before_anyt
 def test_jobs_and_pods_may_come_to_one_database_by_two_addresses(stage: Stage) -> None:
     meta = {"name": "database"}
     stage.apply(
-        {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": {"ports": [{"port": 5432, "targetPort": stage.server.port}]}},
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": meta,
+            "spec": {"ports": [{"port": 5432, "targetPort": stage.server.port}]},
+        },
         {
             "apiVersion": "v1",
             "kind": "Endpoints",

@@ -156,8 +156,9 @@ def test_a_secret_has_to_name_the_database_that_is_meant(url: str, told: str, mo
         project.enter({**job.job_request({"operation": "info"}, {"deadline": 60.0}), "url": url})
 
 
-SECRET = {"secretKeyRef": {"name": "shop-database", "key": "url"}}
-OTHER = {"secretKeyRef": {"name": "shop-other", "key": "url"}}
+SECRET = {"secretKeyRef": {"name": "shop-database", "key": "url", "optional": True}}
+OTHER = {"secretKeyRef": {"name": "shop-other", "key": "url", "optional": True}}
+REQUIRED = {"secretKeyRef": {"name": "shop-database", "key": "url"}}
 
 
 @pytest.mark.parametrize(
@@ -165,9 +166,16 @@ OTHER = {"secretKeyRef": {"name": "shop-other", "key": "url"}}
     [
         ({}, []),
         ({"env": [{"name": "OTHER", "valueFrom": SECRET}]}, []),
-        ({"env": [{"name": "DATABASE_URL", "valueFrom": OTHER}, {"name": "DATABASE_URL", "valueFrom": SECRET}]}, [{"valueFrom": SECRET}]),
+        (
+            {"env": [{"name": "DATABASE_URL", "valueFrom": OTHER}, {"name": "DATABASE_URL", "valueFrom": SECRET}]},
+            [{"valueFrom": SECRET}],
+        ),
+        ({"env": [{"name": "DATABASE_URL", "valueFrom": REQUIRED}]}, [{"valueFrom": SECRET}]),
         ({"env": [{"name": "DATABASE_URL", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]}, []),
-        ({"env": [{"name": "DATABASE_URL", "value": "postgresql://u:p@ss:@db/shop?a=b"}]}, [{"value": "postgresql://u@db/shop?a=b"}]),
+        (
+            {"env": [{"name": "DATABASE_URL", "value": "postgresql://u:p@ss:@db/shop?a=b"}]},
+            [{"value": "postgresql://u@db/shop?a=b"}],
+        ),
         ({"env": [{"name": "DATABASE_URL", "value": "postgresql://db/shop?password=hunter22"}]}, []),
         ({"env": [{"name": "DATABASE_URL", "value": "postgresql://$(USER):$(PASSWORD)@$(HOST)/shop"}]}, []),
         (
@@ -177,7 +185,10 @@ OTHER = {"secretKeyRef": {"name": "shop-other", "key": "url"}}
                 {"valueFrom": {"configMapKeyRef": {"name": "b", "key": "URL", "optional": True}}},
             ],
         ),
-        ({"envFrom": [{"secretRef": {"name": "a"}}], "env": [{"name": "DATABASE_URL", "valueFrom": SECRET}]}, [{"valueFrom": SECRET}]),
+        (
+            {"envFrom": [{"secretRef": {"name": "a"}}], "env": [{"name": "DATABASE_URL", "valueFrom": SECRET}]},
+            [{"valueFrom": SECRET}],
+        ),
     ],
 )
 def test_where_a_release_takes_its_url_from(container: dict[str, Any], wanted: list[Any]) -> None:

@@ -72,12 +72,18 @@ def job_request(request: Mapping[str, Any], options: Mapping[str, Any]) -> Objec
     given = float(found.get("timeout") or 0)
     named = {"url_names": options["database"]} if options.get("database") else {}
     served = {f"{APPLICATION_VARIABLE}_{number}": item["workload"] for number, item in enumerate(compared(options))}
-    return dict(found, **named, **({"served": served} if served else {}), url_variable=URL_VARIABLE, timeout=min(given, latest) if given else latest)
+    return dict(
+        found,
+        **named,
+        **({"served": served} if served else {}),
+        url_variable=URL_VARIABLE,
+        timeout=min(given, latest) if given else latest,
+    )
 
 
 def compared(options: Mapping[str, Any]) -> list[Object]:
     """Return the workloads whose pods take their URL from elsewhere than the Job, where that can be seen from its namespace."""
-    own = {"secretKeyRef": {"name": options.get("secret"), "key": options.get("secret_key")}}
+    own = {"secretKeyRef": {"name": options.get("secret"), "key": options.get("secret_key"), "optional": True}}
     given = [item for item in options.get("application_urls") or () if item["namespace"] == options["namespace"]]
     return [item for item in given if item["sources"] and item["sources"] != [{"valueFrom": own}]]
 
@@ -153,7 +159,12 @@ def process(command: list[str], variables: list[Object], options: Mapping[str, A
         "name": "dbops-worker",
         "image": options["image"],
         "command": command,
-        "env": [{"name": "HOME", "value": "/tmp"}, *({"name": name, "valueFrom": reference} for name in names), *others, *variables],
+        "env": [
+            {"name": "HOME", "value": "/tmp"},
+            *({"name": name, "valueFrom": reference} for name in names),
+            *others,
+            *variables,
+        ],
         "volumeMounts": [{"name": "dbops-tmp", "mountPath": "/tmp"}],
         "resources": resources(options["resources"] or {}),
         "securityContext": {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}},

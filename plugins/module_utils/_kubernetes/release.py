@@ -106,16 +106,19 @@ def application_url(workload: Workload, template: Object, names: list[str], vari
 
 def _sources(container: Object, variable: str) -> list[Object]:
     """Return what may fill a variable, the last one before the others; a Job is not kept from starting by what is not there."""
-    found = []
+    found: list[Object] = []
     for source in container.get("envFrom") or ():
         prefix, kind = source.get("prefix") or "", "secret" if source.get("secretRef") else "configMap"
         if variable.startswith(prefix):
-            reference = {"name": source[f"{kind}Ref"]["name"], "key": variable[len(prefix) :], "optional": True}
+            reference: Object = {"name": source[f"{kind}Ref"]["name"], "key": variable[len(prefix) :], "optional": True}
             found.append({"valueFrom": {f"{kind}KeyRef": reference}})
     for entry in container.get("env") or ():
         if entry["name"] != variable:
             continue
-        held = {kind: reference for kind, reference in (entry.get("valueFrom") or {}).items() if kind.endswith("KeyRef")}
+        references = {kind: held for kind, held in (entry.get("valueFrom") or {}).items() if kind.endswith("KeyRef")}
+        held = {
+            kind: {"name": reference["name"], "key": reference["key"], "optional": True} for kind, reference in references.items()
+        }
         # What a template holds is no secret of the cluster any more, and yet no Job of ours repeats it.
         plain = re.sub(r"(://[^\s:/@]*):.*@", r"\1@", entry.get("value") or "", flags=re.DOTALL)
         known = bool(plain) and "$(" not in plain and not url_secrets(plain)[0]

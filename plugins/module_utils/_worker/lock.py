@@ -6,6 +6,9 @@
 Alembic takes none (sqlalchemy/alembic#633). Ours is held on a connection of its own, made by the pool of the project's
 engine, so that its credentials hooks apply. It is polled, never waited for inside the server: a session that waits in
 pg_advisory_lock() holds a snapshot, and the holder's CREATE INDEX CONCURRENTLY would wait for that snapshot forever.
+
+A process that is killed leaves the lock at once, and its session to the server, which goes on with the last statement. So that
+session has a mark, a lock of its own that bars nobody; where one is left, whoever comes next waits for it too.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ import time
 from typing import Any, Callable, Protocol
 
 from .failure import Failure
-from .server import MYSQL, announced_pid, dbapi_of, literal, rows, value
+from .server import MYSQL, announced_pid, dbapi_of, literal, looking, rows, value
 
 POLL_SECONDS = (0.05, 1.0)
 NAMESPACE = "dbops.alembic"
@@ -33,6 +36,10 @@ class Lock(Protocol):
     mode: str
 
     def attempt(self) -> bool: ...
+
+    def mark(self, dbapi: Any) -> None: ...
+
+    def unmark(self, dbapi: Any) -> None: ...
 
     def holder(self) -> dict[str, Any] | None: ...
 
@@ -52,11 +59,11 @@ class PostgresLock:
     manual, "pg_locks"). Advisory locks are per database, so the database is not in the key.
     """
 
-    def __init__(self, dialect: Any, dbapi: Any, fairy: Any, scope: str, pooled: bool) -> None:
-        self.dbapi, self.fairy, self.pooled = dbapi, fairy, pooled
+    def __init__(self, dialect: Any, dbapi: Any, fairy: Any, scope: str, pooled: bool, own: set[int]) -> None:
+        self.dbapi, self.fairy, self.pooled, self.own = dbapi, fairy, pooled, own
         self.mode = "transaction" if pooled else "session"
         digest = hashlib.sha256(f"{NAMESPACE}:{scope}".encode()).digest()
-        self.key = int.from_bytes(digest[:8], "big", signed=True)
+        self.key, self.work = (int.from_bytes(digest[start : start + 8], "big", signed=True) for start in (0, 8))
         dialect.set_isolation_level(dbapi, "READ COMMITTED" if pooled else "AUTOCOMMIT")
         if not pooled:
             self._set("application_name", _owner()[:63])
@@ -68,7 +75,11 @@ class PostgresLock:
 
     def attempt(self) -> bool:
         if not self.pooled:
-            return bool(value(self.dbapi, f"select pg_try_advisory_lock({self.key})"))
+            got = bool(value(self.dbapi, f"select pg_try_advisory_lock({self.key})"))
+            if got and value(self.dbapi, f"select count(*) from pg_locks l where {self._left()}"):
+                value(self.dbapi, f"select pg_advisory_unlock({self.key})")
+                return False
+            return got
         got = bool(value(self.dbapi, f"select pg_try_advisory_xact_lock({self.key})"))
         if got:
             # asyncpg leaves the portal of the last query open, and with it a snapshot: these statements replace it
@@ -78,8 +89,22 @@ class PostgresLock:
             self.dbapi.rollback()
         return got
 
-    def _where(self) -> str:
-        high, low = (self.key >> 32) & 0xFFFFFFFF, self.key & 0xFFFFFFFF
+    def mark(self, dbapi: Any) -> None:
+        if not self.pooled:
+            with looking(dbapi):
+                self.own.add(int(rows(dbapi, f"select pg_backend_pid(), pg_try_advisory_lock_shared({self.work})")[0][0]))
+
+    def unmark(self, dbapi: Any) -> None:
+        if not self.pooled:
+            with looking(dbapi):
+                value(dbapi, f"select pg_advisory_unlock_shared({self.work})")
+
+    def _left(self) -> str:
+        own = "".join(f" and l.pid <> {pid}" for pid in sorted(self.own))
+        return f"({self._where(self.work)}{own})"
+
+    def _where(self, key: int) -> str:
+        high, low = (key >> 32) & 0xFFFFFFFF, key & 0xFFFFFFFF
         return (
             f"l.locktype = 'advisory' and l.objsubid = 1 and l.classid = {high} and l.objid = {low} and l.granted"
             " and l.database = (select oid from pg_database where datname = current_database())"
@@ -90,14 +115,17 @@ class PostgresLock:
             self.dbapi,
             "select a.pid, a.usename::text, a.application_name, coalesce(host(a.client_addr), 'local'), a.state,"
             " to_char(coalesce(a.xact_start, a.state_change) at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
-            f" from pg_locks l join pg_stat_activity a on a.pid = l.pid where {self._where()}",
+            f" from pg_locks l join pg_stat_activity a on a.pid = l.pid where ({self._where(self.key)}) or {self._left()}"
+            " order by l.mode limit 1",  # ExclusiveLock, the lock itself, before ShareLock
         )
         if self.pooled:
             self.dbapi.rollback()
         return dict(zip(("pid", "user", "application", "client", "state", "since"), found[0])) if found else None
 
     def kept(self) -> bool:
-        return bool(value(self.dbapi, f"select count(*) from pg_locks l where {self._where()} and l.pid = pg_backend_pid()"))
+        return bool(
+            value(self.dbapi, f"select count(*) from pg_locks l where {self._where(self.key)} and l.pid = pg_backend_pid()")
+        )
 
     def release(self) -> None:
         if not self.pooled:
@@ -110,20 +138,33 @@ class MysqlLock:
 
     mode = "session"
 
-    def __init__(self, dbapi: Any, fairy: Any, scope: str) -> None:
-        self.dbapi, self.fairy = dbapi, fairy
+    def __init__(self, dbapi: Any, fairy: Any, scope: str, own: set[int]) -> None:
+        self.dbapi, self.fairy, self.own = dbapi, fairy, own
         database = str(value(dbapi, "select database()"))
         self.name = f"{NAMESPACE}:{hashlib.sha256(f'{database}:{scope}'.encode()).hexdigest()[:40]}"
         value(dbapi, "set session wait_timeout = 604800")
 
     def attempt(self) -> bool:
-        return bool(value(self.dbapi, f"select get_lock('{self.name}', 0)") == 1)
+        got = bool(value(self.dbapi, f"select get_lock('{self.name}', 0)") == 1)
+        if got and value(self.dbapi, f"select is_used_lock('{self.name}:work')") not in (None, *self.own):
+            self.release()
+            return False
+        return got
+
+    def mark(self, dbapi: Any) -> None:
+        with looking(dbapi):
+            self.own.add(int(rows(dbapi, f"select connection_id(), get_lock('{self.name}:work', 0)")[0][0]))
+
+    def unmark(self, dbapi: Any) -> None:
+        with looking(dbapi):
+            value(dbapi, f"select release_lock('{self.name}:work')")
 
     def holder(self) -> dict[str, Any] | None:
         found = rows(
             self.dbapi,
             "select id, user, host, command, date_format(date_sub(utc_timestamp(), interval time second), '%Y-%m-%dT%TZ')"
-            " from information_schema.processlist where id = is_used_lock('" + self.name + "')",
+            " from information_schema.processlist"
+            f" where id = ifnull(is_used_lock('{self.name}'), is_used_lock('{self.name}:work'))",
         )
         return dict(zip(("pid", "user", "client", "state", "since"), found[0]), application=None) if found else None
 
@@ -159,6 +200,11 @@ class FileLock:
         handle.flush()
         self.file = handle
         return True
+
+    def mark(self, dbapi: Any) -> None:
+        """No server goes on without the process."""
+
+    def unmark(self, dbapi: Any) -> None: ...
 
     def _open(self) -> Any:
         """Open the file, and no link in its place: what it points to would be emptied. Open for as long as the lock is held."""
@@ -196,8 +242,11 @@ class FileLock:
         self.file.close()
 
 
-def make_lock(connection: Any, scope: str) -> Lock | None:
-    """Return the lock for the database of a SQLAlchemy connection, not taken yet; None where there is nothing to lock."""
+def make_lock(connection: Any, scope: str, own: set[int]) -> Lock | None:
+    """Return the lock for the database of a SQLAlchemy connection, not taken yet; None where there is nothing to lock.
+
+    :param own: sessions of this process that have a mark.
+    """
     name = connection.dialect.name
     if name == "sqlite":
         path = connection.engine.url.database
@@ -207,10 +256,10 @@ def make_lock(connection: Any, scope: str) -> Lock | None:
     fairy = connection.engine.pool.recreate().connect()  # referenced by the lock: collected, its connection would close
     dbapi = dbapi_of(fairy)
     if name != "postgresql":
-        return MysqlLock(dbapi, fairy, scope)
+        return MysqlLock(dbapi, fairy, scope, own)
     pooled = is_pooled(dbapi)
     dbapi.rollback()
-    return PostgresLock(connection.dialect, dbapi, fairy, scope, pooled)
+    return PostgresLock(connection.dialect, dbapi, fairy, scope, pooled, own)
 
 
 def is_pooled(dbapi: Any) -> bool:
@@ -229,17 +278,19 @@ class Locks:
     def __init__(self, wait: float, tell: Callable[[dict[str, Any]], None]) -> None:
         self.wait, self.tell = wait, tell
         self.held: list[dict[str, Any]] = []
+        self.own: set[int] = set()
 
     def acquire(self, connection: Any, owner: Any, identity: str, scope: str) -> dict[str, Any]:
         """Take the lock ``scope`` of the database ``identity`` and tie it to the DBAPI connection ``owner``."""
         for entry in self.held:
             if entry["key"] == (identity, scope):
                 return entry["report"]  # type: ignore[no-any-return]
-        lock = make_lock(connection, scope)
+        lock = make_lock(connection, scope, self.own)
         report: dict[str, Any] = {"mode": lock.mode if lock else "none", "waited_seconds": 0.0, "kept": None, "holder": None}
         if lock is None:
             return report
         self._poll(lock, report)
+        lock.mark(owner)
         self.held.append({"key": (identity, scope), "lock": lock, "owner": owner, "report": report})
         return report
 
@@ -271,6 +322,9 @@ class Locks:
         for entry in [entry for entry in self.held if owner is None or entry["owner"] is owner]:
             self.held.remove(entry)
             lock = entry["lock"]
+            if owner is not None:  # without one the process ends, and its sessions with it
+                with contextlib.suppress(Exception):
+                    lock.unmark(owner)
             try:
                 entry["report"]["kept"] = lock.kept()
                 lock.release()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""Whether a URL that came from elsewhere is that of the database that is meant: by its name, and by what the application's own pods use.
+"""Whether a URL that came from elsewhere is that of the database that is meant: by its name, and by what the pods use.
 
 Two URLs that read alike mean one database. Of others the servers are asked: one of them may be a proxy's.
 """
@@ -18,7 +18,8 @@ from .failure import Failure
 CONNECT_SECONDS = 10
 #: A copy of a server's files has its identifier too, but another process serves it; a standby is the same database.
 _POSTGRESQL = """
-select system_identifier::text, current_database()::text, case when pg_is_in_recovery() then '' else pg_postmaster_start_time()::text end
+select system_identifier::text, current_database()::text,
+       case when pg_is_in_recovery() then '' else pg_postmaster_start_time()::text end
 from pg_control_system()"""
 #: Nodes of one cluster have names of their own, so only what is equal says something.
 _MYSQL = "select database(), @@hostname, @@port, @@datadir"
@@ -70,15 +71,15 @@ def _compare(url: str, other: str, who: str) -> None:
     same = _one_kind(ours, theirs) and _is_same(url, other)
     if same is None:
         _undecided.append(
-            f"The Secret of the Jobs names {_told(ours)}, the pods of {who} have {_told(theirs)}, and whether that is one database could"
-            " not be found out."
+            f"The Secret of the Jobs names {_told(ours)}, the pods of {who} have {_told(theirs)}, and whether that is one database"
+            " could not be found out."
         )
     if same is False:
         raise Failure(
             "wrong_database",
             f"The Secret of the Jobs names {_told(ours)}, and the pods of {who} use another database, {_told(theirs)}.",
-            "Give the Jobs the Secret of the database that the pods use (secret and secret_key in schema_kubernetes), or the pods that of"
-            " the Jobs. Where the Jobs are to work on another one than the pods, say application_urls: [] in schema_kubernetes.",
+            "Give the Jobs the Secret of the database that the pods use (secret and secret_key in schema_kubernetes), or the pods"
+            " that of the Jobs. Where the Jobs are to work on another one, say application_urls: [] in schema_kubernetes.",
         )
 
 
