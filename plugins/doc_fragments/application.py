@@ -91,9 +91,9 @@ options:
             with the error kind V(wrong_database).
         type: str
         version_added: 0.2.0
-      application_urls:
+      workload_urls:
         description:
-          - Where pods of workloads take the URL from; RV(dbops.alembic.kubernetes_workload_info#module:application_url) says it.
+          - Where pods of workloads take the URL from; RV(dbops.alembic.kubernetes_workload_info#module:workload_url) says it.
             Where one of them leads to another database than O(kubernetes.secret), nothing is read and nothing written, with the
             error kind V(wrong_database). URLs that differ and lead to one database, through a proxy for example, are no error.
           - Those of other namespaces than the Job's can not be compared.

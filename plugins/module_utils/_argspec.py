@@ -156,7 +156,7 @@ def kubernetes_spec() -> ArgumentSpec:
         secret=dict(type="str", required=True, no_log=False),
         secret_key=dict(type="str", default="url", no_log=False),
         database=dict(type="str"),
-        application_urls=dict(type="list", elements="dict", default=[], options=sources),
+        workload_urls=dict(type="list", elements="dict", default=[], options=sources),
         url_variable=dict(type="str"),
         environment_secrets=dict(type="list", elements="str", default=[], no_log=False),
         service_account=dict(type="str"),

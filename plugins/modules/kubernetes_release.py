@@ -45,7 +45,7 @@ options:
   url_variable:
     description:
       - The variable of the environment in which the release has the URL of its database. Where it takes that from is told in
-        RV(application_url).
+        RV(workload_url).
     type: str
     version_added: 0.2.0
   keep_count:
@@ -118,9 +118,9 @@ rollout_gaps:
   type: list
   elements: str
   sample: ["no container has a readinessProbe, so a pod gets requests as soon as its process runs"]
-application_url:
+workload_url:
   description:
-    - Where the release takes the URL of its database from, for O(dbops.alembic.alembic_info#module:kubernetes.application_urls).
+    - Where the release takes the URL of its database from, for O(dbops.alembic.alembic_info#module:kubernetes.workload_urls).
     - Empty without O(url_variable), and where no container has that variable. A password in the pod template is left out.
   returned: success
   type: dict

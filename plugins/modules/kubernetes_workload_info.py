@@ -27,7 +27,7 @@ options:
   url_variable:
     description:
       - The variable of the environment in which the release has the URL of its database. Where it takes that from is told in
-        RV(application_url).
+        RV(workload_url).
     type: str
     version_added: 0.2.0
   log_lines:
@@ -98,9 +98,9 @@ image:
   returned: success
   type: str
   sample: registry.example.com/shop:1.2
-application_url:
+workload_url:
   description:
-    - Where the release takes the URL of its database from, for O(dbops.alembic.alembic_info#module:kubernetes.application_urls).
+    - Where the release takes the URL of its database from, for O(dbops.alembic.alembic_info#module:kubernetes.workload_urls).
     - Empty without O(url_variable), and where no container has that variable. A password in the pod template is left out.
   returned: success
   type: dict

@@ -194,9 +194,9 @@ REQUIRED = {"secretKeyRef": {"name": "shop-database", "key": "url"}}
 def test_where_a_release_takes_its_url_from(container: dict[str, Any], wanted: list[Any]) -> None:
     template = {"spec": {"containers": [{"name": "web", "image": "shop:1", **container}]}}
     workload = SimpleNamespace(label="Deployment shop in shop", namespace="shop")
-    found = release.application_url(workload, template, [], "DATABASE_URL")
+    found = release.workload_url(workload, template, [], "DATABASE_URL")
     assert found == ({"workload": workload.label, "namespace": "shop", "sources": wanted} if wanted else {})
-    assert release.application_url(workload, template, [], None) == {}
+    assert release.workload_url(workload, template, [], None) == {}
 
 
 def test_a_job_compares_its_url_with_those_that_pods_of_its_namespace_take_from_elsewhere() -> None:
@@ -205,11 +205,11 @@ def test_a_job_compares_its_url_with_those_that_pods_of_its_namespace_take_from_
         {"workload": "web", "namespace": "shop", "sources": [{"valueFrom": OTHER}]},
         {"workload": "elsewhere", "namespace": "other", "sources": [{"valueFrom": OTHER}]},
     ]
-    options = {"namespace": "shop", "secret": "shop-database", "secret_key": "url", "application_urls": urls, "image": "shop:1"}
+    options = {"namespace": "shop", "secret": "shop-database", "secret_key": "url", "workload_urls": urls, "image": "shop:1"}
     request = job.job_request({"operation": "info"}, {**options, "deadline": 60.0})
-    assert request["served"] == {"DBOPS_APPLICATION_URL_0": "web"}
+    assert request["served"] == {"DBOPS_WORKLOAD_URL_0": "web"}
     made = job.process(["python3"], [], {**options, "resources": {}})
-    assert {"name": "DBOPS_APPLICATION_URL_0", "valueFrom": OTHER} in made["env"] and len(made["env"]) == 3
+    assert {"name": "DBOPS_WORKLOAD_URL_0", "valueFrom": OTHER} in made["env"] and len(made["env"]) == 3
 
 
 def pod(**status: Any) -> dict[str, Any]:

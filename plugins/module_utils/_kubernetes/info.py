@@ -11,7 +11,7 @@ from .._argspec import ArgumentSpec
 from .._errors import MigrationError
 from .cluster import Object, log_of
 from .pods import describe, pod_problems, progress, rolled_out, running
-from .release import active, application_url, image_of, releases_of
+from .release import active, image_of, releases_of, workload_url
 from .rights import RIGHTS, missing_rights
 from .workload import Workload, saved, workload_spec
 
@@ -55,7 +55,7 @@ def run_workload_info(params: Mapping[str, Any]) -> Object:
         "active_version": version,
         "active_image": image,
         "image": recorded or "",
-        "application_url": application_url(workload, found["spec"]["template"], names, params["url_variable"]),
+        "workload_url": workload_url(workload, found["spec"]["template"], names, params["url_variable"]),
         "releases": list(releases_of(found)),
         "pods": [describe(pod) for pod in running(pods)],
         "problems": [problem.text for pod in pods for problem in pod_problems(pod)],

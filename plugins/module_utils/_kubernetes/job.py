@@ -28,7 +28,7 @@ MARK = "dbops.alembic/mark"
 #: The container's variable with the URL of the database, beside the one that the application reads.
 URL_VARIABLE = "DBOPS_DATABASE_URL"
 #: Those with the URLs that the pods of workloads have.
-APPLICATION_VARIABLE = "DBOPS_APPLICATION_URL"
+WORKLOAD_VARIABLE = "DBOPS_WORKLOAD_URL"
 #: A variable of a process has at most 131072 bytes.
 PART = 100_000
 #: Seconds before the Job's own deadline at which the worker stops the operation itself, so that its answer is not lost.
@@ -71,7 +71,7 @@ def job_request(request: Mapping[str, Any], options: Mapping[str, Any]) -> Objec
     latest = max(options["deadline"] - MARGIN, options["deadline"] / 2)
     given = float(found.get("timeout") or 0)
     named = {"url_names": options["database"]} if options.get("database") else {}
-    served = {f"{APPLICATION_VARIABLE}_{number}": item["workload"] for number, item in enumerate(compared(options))}
+    served = {f"{WORKLOAD_VARIABLE}_{number}": item["workload"] for number, item in enumerate(compared(options))}
     return dict(
         found,
         **named,
@@ -84,7 +84,7 @@ def job_request(request: Mapping[str, Any], options: Mapping[str, Any]) -> Objec
 def compared(options: Mapping[str, Any]) -> list[Object]:
     """Return the workloads whose pods take their URL from elsewhere than the Job, where that can be seen from its namespace."""
     own = {"secretKeyRef": {"name": options.get("secret"), "key": options.get("secret_key"), "optional": True}}
-    given = [item for item in options.get("application_urls") or () if item["namespace"] == options["namespace"]]
+    given = [item for item in options.get("workload_urls") or () if item["namespace"] == options["namespace"]]
     return [item for item in given if item["sources"] and item["sources"] != [{"valueFrom": own}]]
 
 
@@ -151,7 +151,7 @@ def process(command: list[str], variables: list[Object], options: Mapping[str, A
     reference = {"secretKeyRef": {"name": options["secret"], "key": options["secret_key"]}}
     names = [URL_VARIABLE, *([options["url_variable"]] if options.get("url_variable") else [])]
     others = [
-        {"name": f"{APPLICATION_VARIABLE}_{number}", **source}
+        {"name": f"{WORKLOAD_VARIABLE}_{number}", **source}
         for number, item in enumerate(compared(options))
         for source in item["sources"]
     ]

@@ -94,8 +94,8 @@ def image_of(found: Object, version: str, names: list[str], label: str) -> str |
     return str(chosen(recorded, names, label)[-1]["image"]) if recorded else None
 
 
-def application_url(workload: Workload, template: Object, names: list[str], variable: str | None) -> Object:
-    """Return where the release takes the URL of its database from, as the option ``application_urls`` of Jobs has it.
+def workload_url(workload: Workload, template: Object, names: list[str], variable: str | None) -> Object:
+    """Return where the release takes the URL of its database from, as the option ``workload_urls`` of Jobs has it.
 
     :param variable: the variable of the environment that it reads. Of one that is not there nothing is known.
     """
@@ -182,7 +182,7 @@ def run_release(params: Mapping[str, Any], dry: bool = False) -> Object:
         "former_image": former_image,
         "releases": list(releases),
         "rollout_gaps": rollout_gaps(shown, aimed),
-        "application_url": application_url(workload, aimed, names, params["url_variable"]),
+        "workload_url": workload_url(workload, aimed, names, params["url_variable"]),
         "diff": text_diff(f"pod template of {label}", _shown(before), _shown(aimed)),
     }
 

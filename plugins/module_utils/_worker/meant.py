@@ -79,7 +79,7 @@ def _compare(url: str, other: str, who: str) -> None:
             "wrong_database",
             f"The Secret of the Jobs names {_told(ours)}, and the pods of {who} use another database, {_told(theirs)}.",
             "Give the Jobs the Secret of the database that the pods use (secret and secret_key in schema_kubernetes), or the pods"
-            " that of the Jobs. Where the Jobs are to work on another one, say application_urls: [] in schema_kubernetes.",
+            " that of the Jobs. Where the Jobs are to work on another one, say workload_urls: [] in schema_kubernetes.",
         )
 
 
