@@ -94,7 +94,8 @@ def refusals(given: Mapping[str, Mapping[str, Any]], options: Options | None = N
     for host, variables in given.items():
         for message in (*_unknown(variables, known), *_unfit(variables, known), *_of_jobs(variables)):
             found.setdefault(message, []).append(host)
-    return [text if len(hosts) == len(given) else f"{text} ({', '.join(hosts)})" for text, hosts in found.items()]
+    told = [text if len(hosts) == len(given) else f"{text} ({', '.join(hosts)})" for text, hosts in found.items()]
+    return [*told, *_one_workload_twice(given)]
 
 
 def _unknown(variables: Mapping[str, Any], known: Options) -> Iterator[str]:
@@ -168,6 +169,29 @@ def _of_jobs(variables: Mapping[str, Any]) -> Iterator[str]:
                     yield f"{name}.{key} is 0, so that no Job could ever do its work. Set it to a number of seconds."
         except (AnsibleError, UndefinedError):
             continue
+
+
+def _one_workload_twice(given: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Say which application hosts are one workload: it would be stopped twice, and the one that was meant not at all."""
+    places: dict[tuple[str, ...], list[str]] = {}
+    for host, variables in given.items():
+        try:
+            if variables.get("application_manager") != "kubernetes":
+                continue
+            if variables.get("deployment_application_group", "application") not in variables.get("group_names", ()):
+                continue  # it only migrates
+            name = variables.get("application_name")
+            options = {"kind": "deployment", "name": name, "namespace": name, "kubeconfig": "", "context": ""}
+            place = tuple(str(variables.get(f"application_kubernetes_{key}", default)) for key, default in options.items())
+        except (AnsibleError, UndefinedError):
+            continue
+        places.setdefault(place, []).append(host)
+    for (kind, name, namespace, *_cluster), hosts in places.items():
+        if len(hosts) > 1:
+            yield (
+                f"{', '.join(hosts)} are one workload, the {kind} {name} in the namespace {namespace}. Set"
+                " application_kubernetes_name of each to the workload that it is, or leave the host out."
+            )
 
 
 def _bare(value: Any) -> Any:

@@ -103,6 +103,19 @@ def test_another_content_under_the_active_version_is_refused(lab: Lab) -> None:
     assert refused["error_kind"] == "options_invalid" and "another release_version" in refused["msg"]
 
 
+def test_a_release_that_is_the_one_that_runs_is_refused(lab: Lab) -> None:
+    """release_image that forgot the version: nothing would change, and the new version be said to serve."""
+    lab.play(prepared("1.1"), {"version": "1.1"}).ok()
+    before = lab.template
+    refused = lab.play(prepared("1.2", image="shop:1.1")).result()
+    assert refused["error_kind"] == "options_invalid" and "runs 1.1, and release 1.2 would be the same" in refused["msg"], refused
+    assert "release_image" in refused["msg"] and lab.template == before
+    assert not lab.play(prepared("1.1")).ok().result()["changed"]
+    patch = '{"spec": {"template": {"spec": {"containers": [{"name": "web", "imagePullPolicy": "Always"}]}}}}'
+    lab.cluster.kubectl("--namespace", lab.namespace, "patch", "deployment/web", "--patch", patch)
+    lab.play(prepared("1.3", image="shop:1.1")).ok()  # which may be another image by now
+
+
 def test_a_manifest_of_something_else_and_a_wrong_one_are_told(lab: Lab) -> None:
     other = lab.manifest("shop:1.1")
     other["metadata"]["name"] = "else"

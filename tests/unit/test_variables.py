@@ -23,6 +23,19 @@ def test_every_default_of_every_role_can_be_used_and_as_the_text_of_a_command_li
     assert refusals({"a": plain, "b": {**plain, **typed}}, KNOWN) == []
 
 
+def test_two_hosts_that_are_one_workload_are_refused() -> None:
+    """The second would have the first one's name by default, and the workload that was meant would run on."""
+    web = {"application_name": "shop", "application_manager": "kubernetes", "group_names": ["application"]}
+    (said,) = refusals({"web": web, "worker": web, "db": {**web, "group_names": ["migrator"]}}, KNOWN)
+    assert "web, worker are one workload, the deployment shop in the namespace shop." in said
+    assert "application_kubernetes_name" in said
+    for other in ({"name": "worker"}, {"kind": "statefulset"}, {"namespace": "blue"}, {"context": "west"}, {"kubeconfig": "/west"}):
+        worker = {**web, **{f"application_kubernetes_{key}": value for key, value in other.items()}}
+        assert refusals({"web": web, "worker": worker}, KNOWN) == [], other
+    host = {**web, "application_manager": "systemd"}
+    assert refusals({"app1": host, "app2": host}, KNOWN) == []
+
+
 @pytest.mark.parametrize(
     ("name", "meant"),
     [

@@ -186,7 +186,10 @@ def log_of(cluster: Cluster, namespace: str, pod: str, container: str, lines: in
     return ""
 
 
-_HOW = "Set application_kubernetes_kubeconfig or K8S_AUTH_KUBECONFIG, or run inside the cluster with a service account."
+_HOW = (
+    "Set application_kubernetes_kubeconfig or K8S_AUTH_KUBECONFIG, and application_kubernetes_context where it is not the present"
+    " one, or run inside the cluster with a service account."
+)
 
 
 def _one_line(exc: BaseException) -> str:

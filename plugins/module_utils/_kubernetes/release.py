@@ -160,6 +160,14 @@ def run_release(params: Mapping[str, Any], dry: bool = False) -> Object:
             "options_invalid",
             "Give this one another release_version.",
         )
+    same = known and former != version and aimed == before  # the first one that is written down was put there by other means
+    if params["state"] == "prepared" and same and not _pulled_anew(aimed, names, label):
+        raise MigrationError(
+            f"{label} runs {former}, and release {version} would be the same pod template, with the image {former_image}.",
+            "options_invalid",
+            "Name the image of this release in release_image, such as registry.example.com/shop:{{ release_version }}, or give the"
+            " manifest another template.",
+        )
     hindered = kept_back(shown) if params["state"] == "prepared" and former != version else ""
     if hindered:
         raise MigrationError(f"{label} {hindered}.", "options_invalid")
@@ -185,6 +193,11 @@ def run_release(params: Mapping[str, Any], dry: bool = False) -> Object:
         "workload_url": workload_url(workload, aimed, names, params["url_variable"]),
         "diff": text_diff(f"pod template of {label}", _shown(before), _shown(aimed)),
     }
+
+
+def _pulled_anew(template: Object, names: list[str], label: str) -> bool:
+    """Tell whether an image of the same name may be another one by now."""
+    return any(container.get("imagePullPolicy") == "Always" for container in chosen(template, names, label))
 
 
 def _aimed(workload: Workload, params: Mapping[str, Any], shown: Object, known: Releases, dry: bool) -> Object:
