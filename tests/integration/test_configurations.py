@@ -1,0 +1,53 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deployments under an ansible.cfg that is somebody else's: what it says for all plays may not mean these."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.stage import Stage
+from support.postgres import Postgres
+
+pytestmark = pytest.mark.timeout(1800)
+
+EACH = {
+    "ANSIBLE_STRATEGY": "free",
+    "ANSIBLE_ANY_ERRORS_FATAL": "1",
+    "ANSIBLE_TASK_TIMEOUT": "1",
+    "ANSIBLE_HASH_BEHAVIOUR": "merge",
+    "ANSIBLE_PRIVATE_ROLE_VARS": "1",
+    "ANSIBLE_FORKS": "1",
+    "ANSIBLE_INJECT_FACT_VARS": "0",
+    "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "0",
+}
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(EACH, id="all of them"),
+        *(pytest.param({name: value}, id=name, marks=pytest.mark.slow) for name, value in EACH.items()),
+    ]
+)
+def stage(request: pytest.FixtureRequest, tmp_path: Path, postgres: Postgres) -> Iterator[Stage]:
+    if not shutil.which("supervisord"):
+        pytest.skip("supervisor is not installed")
+    made = Stage(tmp_path / "s", postgres, more=request.param)
+    made.archive("1.1", "wont_start")
+    yield made
+    made.close()
+
+
+def test_a_window_goes_there_and_back(stage: Stage) -> None:
+    run = stage.play("maintenance_window", release_version="1.1")
+    assert run.status == 0 and stage.serving() == {("1.1", 200, "1.1")}, run.output
+    before = stage.contents()
+    run = stage.play("maintenance_window", release_version="wont_start")
+    assert run.status == 2 and stage.serving() == {("1.1", 200, "1.1")} and stage.contents() == before, run.output
+    assert [record["status"] for record in stage.records()] == ["finished", "reverted"]
+    again = stage.play("maintenance_window", release_version="1.1")
+    assert again.status == 0 and again.changed == 0, again.output
