@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ def known_options(roles: Path = ROLES) -> dict[str, dict[str, Any]]:
 def refusals(given: Mapping[str, Mapping[str, Any]], options: Options | None = None) -> list[str]:
     """Return what can not be used, one message for each variable and value, with the hosts that have it.
 
-    :param given: host → its variables; each is read only where something is asked of it.
+    :param given: host → its variables, the migrator first; each is read only where something is asked of it.
         What its ``deployment_own_variables`` lists, names or patterns such as ``application_*``, is the user's own.
     :param options: variable → option; those of the roles unless told.
     """
@@ -95,7 +96,7 @@ def refusals(given: Mapping[str, Mapping[str, Any]], options: Options | None = N
         for message in (*_unknown(variables, known), *_unfit(variables, known), *_of_jobs(variables)):
             found.setdefault(message, []).append(host)
     told = [text if len(hosts) == len(given) else f"{text} ({', '.join(hosts)})" for text, hosts in found.items()]
-    return [*told, *_one_workload_twice(given)]
+    return [*told, *_unmade(next(iter(given.values()), {})), *_one_workload_twice(given)]
 
 
 def _unknown(variables: Mapping[str, Any], known: Options) -> Iterator[str]:
@@ -141,6 +142,9 @@ def _unfit(variables: Mapping[str, Any], known: Options) -> Iterator[str]:
                     choices = ", ".join(str(choice) for choice in spec["choices"])
                     yield f"{name} is empty. Leave it out to have {option['default']}, or set it to one of: {choices}."
                 continue  # as good as not given, where the role allows it
+            if spec.get("type") == "dict" and isinstance(value, str):
+                yield f"{name}: it is a text, and has to be a dictionary. On the command line write one as JSON: -e '{{…}}'."
+                continue
             value = _bare(value)
         except (AnsibleError, UndefinedError):
             continue  # made of what is only known later, or of hostvars, which is not there where a host is looked at from outside
@@ -169,6 +173,19 @@ def _of_jobs(variables: Mapping[str, Any]) -> Iterator[str]:
                     yield f"{name}.{key} is 0, so that no Job could ever do its work. Set it to a number of seconds."
         except (AnsibleError, UndefinedError):
             continue
+
+
+def _unmade(variables: Mapping[str, Any]) -> Iterator[str]:
+    """Say what the URL of the database lacks: to the roles it would be one that nobody has given."""
+    try:
+        str(variables.get("schema_database_url"))
+    except (AnsibleError, UndefinedError) as exc:
+        missing = re.search(r"'(\w+)' is undefined", str(exc))
+        if missing and missing.group(1) not in ("hostvars", "groups"):  # which are not there where a host is looked at from outside
+            yield (
+                f"schema_database_url can not be made, since there is no variable {missing.group(1)}. Is it misspelt, or the file"
+                " or the vault that holds it not among those of the inventory?"
+            )
 
 
 def _one_workload_twice(given: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -101,6 +101,32 @@ def test_a_limit_that_leaves_out_what_takes_part_is_refused(bare: Stage, playboo
         assert run.status == 0 and "left out by --limit" in run.output, run.output
 
 
+def test_a_group_that_is_misspelt_is_told_with_those_that_there_are(bare: Stage) -> None:
+    path = bare.folder / "inventory.json"
+    kept = path.read_text()
+    inventory = json.loads(kept)
+    inventory["all"]["children"]["aplication"] = inventory["all"]["children"].pop("application")
+    inventory["all"]["children"]["aplication"].setdefault("vars", {}).update(inventory["all"].pop("vars"))
+    path.write_text(json.dumps(inventory))
+    try:
+        run = bare.play("maintenance_window", release_version="1.0")
+    finally:
+        path.write_text(kept)
+    assert run.status == 2 and "no hosts in the group application" in run.output and "There are: aplication" in run.output, (
+        run.output
+    )
+    assert "No host was touched" in run.output and "is undefined" not in run.output
+
+
+def test_a_variable_that_the_url_is_made_of_and_that_is_not_there_is_named(bare: Stage) -> None:
+    run = bare.play(
+        "maintenance_window", release_version="1.0", schema_database_url="postgresql://shop:{{ vault_pasword }}@db/shop"
+    )
+    assert run.status == 2 and "there is no variable vault_pasword" in run.output and "No host was touched" in run.output, (
+        run.output
+    )
+
+
 def test_all_slips_of_the_pen_are_told_at_once(bare: Stage) -> None:
     wrong = {"schema_databse_url": "x", "health_retries": "many", "application_manager": "upstart", "application_port": 1}
     run = bare.play("maintenance_window", release_version="1.0", **wrong)

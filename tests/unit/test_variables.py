@@ -23,6 +23,26 @@ def test_every_default_of_every_role_can_be_used_and_as_the_text_of_a_command_li
     assert refusals({"a": plain, "b": {**plain, **typed}}, KNOWN) == []
 
 
+def test_a_dictionary_as_a_text_is_refused() -> None:
+    for name in ("schema_environment", "release_links"):
+        (said,) = refusals({"a": {name: "A=b"}}, KNOWN)
+        assert said.startswith(f"{name}: it is a text, and has to be a dictionary") and "JSON" in said
+
+
+def test_a_url_that_is_made_of_what_is_not_there_says_so() -> None:
+    """Read by the roles it is empty, which is not what its author has to look for."""
+
+    class Templated(dict):  # type: ignore[type-arg]
+        def get(self, name: str, default: Any = None) -> Any:
+            if name == "schema_database_url":
+                raise AnsibleUndefinedVariable(f"'{self['lacks']}' is undefined")
+            return super().get(name, default)
+
+    (said,) = refusals({"a": Templated(lacks="vault_password"), "b": Templated(lacks="other")}, KNOWN)
+    assert "schema_database_url can not be made, since there is no variable vault_password." in said
+    assert refusals({"a": Templated(lacks="hostvars")}, KNOWN) == []
+
+
 def test_two_hosts_that_are_one_workload_are_refused() -> None:
     """The second would have the first one's name by default, and the workload that was meant would run on."""
     web = {"application_name": "shop", "application_manager": "kubernetes", "group_names": ["application"]}

@@ -70,6 +70,8 @@ _BEGIN = "it begins with a letter or a digit"
 _REFERENCE = (
     r"(?!-)(?!/)(?!.*(?:\.\.|//|/\.|@\{|\.lock(?:/|$)))(?!\.)[^\x00-\x20\x7f-\xa0~^:?*\[\\{}]*[^\x00-\x20\x7f-\xa0~^:?*\[\\{}/.]"
 )
+_NO_URL = r"\x00-\x20\x7f{}"
+_PORT = r"(?::(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5]))?"
 _INSIDE = r"(?![/-])(?!(?:.*/)?\.{1,2}(?:/|$))(?!.*//)[^\x00-\x1f\x7f{}]*[^\x00-\x1f\x7f{}/]"
 _PATH = r"/(?!/)(?!(?:.*/)?\.{1,2}(?:/|$))[^\x00-\x1f\x7f{}]*[^/\x00-\x1f\x7f{}]"
 _VERSION_REMEDY = (
@@ -204,10 +206,10 @@ KINDS = {
         "Name it as kubectl get shows it.",
     ),
     "address": Kind(
-        r"https?://[^\x00-\x20\x7f{}]+",
+        rf"https?://(?:[^{_NO_URL}/?#]*@)?(?:\[[0-9A-Fa-f:.%]+\]|[^{_NO_URL}/?#:@]+){_PORT}(?:[/?#][^{_NO_URL}]*)?",
         2000,
         "the place that a health check asks",
-        "a URL that begins with http:// or https://, without blanks",
+        "a URL that begins with http:// or https:// and a host, without blanks, with a port of at most 65535",
         "Write the whole URL, such as http://127.0.0.1:8000/health.",
     ),
     "image": Kind(
