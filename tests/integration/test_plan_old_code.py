@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Iterator
 
 import pytest
@@ -255,3 +256,40 @@ def test_what_is_not_for_the_copy(newest: Application, filled: tuple[Any, Any], 
     assert database.fetch("select shobj_description(oid, 'pg_database') from pg_database where datname = current_database()") == [
         (None,)
     ]
+
+
+_OF_ALL = "ALTER ROLE old_code SET search_path = other"
+_PAST_SQLALCHEMY = f"""
+from psycopg2.extensions import cursor
+op.get_bind().connection.driver_connection.cursor(cursor_factory=cursor).execute("DO $$ BEGIN {_OF_ALL}; END $$")
+"""
+_KILLS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()"
+_MADE_ONCE = "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'old_code') THEN CREATE ROLE old_code; END IF; END $$"
+
+
+@pytest.mark.parametrize(
+    ("up", "found"),
+    [
+        (sql(f"DO $$ BEGIN EXECUTE '{_OF_ALL}'; END $$"), ["U10:one"]),
+        (sql(f"CREATE FUNCTION alter_all() RETURNS void LANGUAGE sql AS '{_OF_ALL}'", "SELECT alter_all()"), ["U10:one"]),
+        (f'with op.get_context().autocommit_block():\n    op.execute("DO $$ BEGIN {_OF_ALL}; END $$")', ["U10:one"]),
+        (_PAST_SQLALCHEMY, ["U10:one"]),
+        (sql(_KILLS), ["U10:one"]),
+        (sql(_MADE_ONCE), []),
+        (sql("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = 8192', current_database()); END $$"), []),
+    ],
+)
+def test_code_that_reaches_out_of_the_copy_is_taken_back(
+    newest: Application, filled: tuple[Any, Any], up: str, found: list[str]
+) -> None:
+    _project, database = filled
+    database.server.fetch(f"alter role {database.role} createrole")
+    project = written(newest, database, {"root": (BASE, ""), "one": (up, ""), "two": (sql("CREATE TABLE new (id int)"), "")})
+    with contextlib.closing(database.connect()) as living:
+        plan = ok(newest.run("plan", project))
+        assert rules(plan, "one", *GATING) == found
+        # only what escapes the eyes, and is seen when it is to be committed, ends the rehearsal
+        assert (rules(plan, "two", *GATING) == []) is (up is not _PAST_SQLALCHEMY)
+        with living.cursor() as cursor:
+            cursor.execute("select count(*) from pg_db_role_setting")
+            assert cursor.fetchall() == [(0,)]

@@ -60,6 +60,26 @@ def test_what_is_of_the_whole_server(statement: str, expected: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("SELECT pg_terminate_backend(7)", True),
+        ("/* a */ do $$ begin perform pg_reload_conf(); end $$", True),
+        ("WITH s AS (SELECT 1) SELECT dblink_exec('dbname=other', 'DROP TABLE t')", True),
+        ("COPY t TO '/srv/export.csv'", True),
+        ("COPY t FROM PROGRAM 'true'", True),
+        ("COPY t FROM STDIN", False),
+        ("COPY t TO STDOUT", False),
+        ("CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$ SELECT pg_terminate_backend(7) $$", False),
+        ("SELECT 'pg_terminate_backend(7)'", False),
+        ("INSERT INTO notes VALUES ('call pg_terminate_backend(7)')", False),
+        ("SELECT pg_advisory_xact_lock(7)", False),
+    ],
+)
+def test_what_acts_outside_of_the_database(statement: str, expected: bool) -> None:
+    assert pieces.acts_outside(statement) is expected
+
+
+@pytest.mark.parametrize(
     ("statement", "control", "ends"),
     [
         ("SET LOCAL x = 1", True, False),
@@ -85,7 +105,7 @@ class Server:
         return list(self.written)
 
     def again(self, sql: str, oids: list[str]) -> list[tuple[Any, ...]]:
-        return [(self.following, "{" + ",".join(str(self.scans.get(oid, 0)) for oid in oids) + "}")]
+        return [(self.following, self.following, "{" + ",".join(str(self.scans.get(oid, 0)) for oid in oids) + "}")]
 
 
 @pytest.mark.parametrize(

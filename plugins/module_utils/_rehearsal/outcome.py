@@ -26,6 +26,8 @@ _WORDS = {
     "taken": "has {rows} rows with the keys of those that it inserts",
     "rows": "has rows, and the new column would have no value in them",
 }
+#: What PostgreSQL says where a foreign server is used without a user mapping.
+_NO_WAY = "user mapping not found"
 UNSEEN = "What no statement shows"
 DATA = "Changes that depend on the data"
 
@@ -40,11 +42,14 @@ def check(seen: Seen) -> Iterator[Finding]:
     left_out = [str(statement["sql"]) for statement in seen.statements if statement["left_out"]]
     if any(not _GIVES.match(text) for text in left_out) or (error and left_out):
         message = (
-            f"It changes what the whole server shares ({left_out[0][:100]}), which a rehearsal beside the real database must not "
-            f"do, so that was left out{'; what comes after it fails without it' if error else ''}."
+            f"It changes what is not of this database alone ({left_out[0][:100]}), which a rehearsal must not do, so that was left "
+            f"out{'; what comes after it fails without it' if error else ''}."
         )
         fix = "Do such things outside of revisions; or rehearse it on another server (scratch_url), or look by hand, and allow it."
         yield Finding("U10", "unknown", seen.revision, message, fix, "What no statement shows")
+    elif error and _NO_WAY in str(error["message"]):
+        message = "It uses a foreign table, and the copy is given no way to the server behind it; so it was not rehearsed."
+        yield Finding("U03", "unknown", seen.revision, message, "Look at it by hand, and allow it with the reason.", DATA)
     elif error and not seen.facts["refused"]:
         told = str(error["message"]).splitlines()[0].rstrip(".")
         hint = next((hint for part, hint in _HINTS if part in str(error["message"])), "Mend the revision.")

@@ -202,7 +202,7 @@ def differing(before: Catalog, after: Catalog) -> list[Key]:
         at = at.earlier
     if at is None:
         return [*before, *(key for key in after if key not in before)]
-    return sorted(found, key=_ordered)
+    return sorted((key for key in found if before.get(key) is not after.get(key)), key=_ordered)
 
 
 def _ordered(key: Key) -> tuple[int, list[int], str]:
@@ -212,29 +212,28 @@ def _ordered(key: Key) -> tuple[int, list[int], str]:
 
 
 def look(
-    session: Session,
-    version_tables: Iterable[str],
-    kinds: Iterable[str] = tuple(QUERIES),
-    relations: Iterable[str] | None = None,
-    schema: str | None = None,
+    session: Session, version_tables: Iterable[str], kinds: Iterable[str] = tuple(QUERIES), schema: str | None = None
 ) -> Catalog:
     """Return every object of the database that is not the server's own or an Alembic version table.
 
     :param kinds: of objects, if not all.
-    :param relations: OIDs of the tables, views and sequences that are looked at, if not all are.
     :param schema: the only one that is looked at.
     """
+    text = query(version_tables, kinds)
+    return entries(session.rows(text if schema is None else text.replace(_OURS, f"n.nspname = {literal(schema)}")))
+
+
+def query(version_tables: Iterable[str], kinds: Iterable[str], condition: str = "") -> str:
+    """Return what asks for these kinds; ``condition``: of which relations, with ``{}`` for what has their OID."""
     names = ", ".join("'" + name.replace("'", "''") + "'" for name in sorted(set(version_tables))) or "''"
-    parts = {name: f"{name}.relname not in ({names})" for name in ("c", "r")}
-    if relations is not None:
-        parts = {name: f"{part} and {name}.oid = any($1)" for name, part in parts.items()}
-    asked = [
+    parts = {name: f"{name}.relname not in ({names}){condition.format(f'{name}.oid')}" for name in ("c", "r")}
+    asked = (
         f"select '{kind}', q.* from ({QUERIES[kind].replace('{c}', parts['c']).replace('{r}', parts['r'])}) q" for kind in kinds
-    ]
-    if schema is not None:
-        asked = [text.replace(_OURS, f"n.nspname = {literal(schema)}") for text in asked]
-    text = " union all ".join(asked)
-    rows = session.rows(text) if relations is None else session.again(text, sorted(relations))
+    )
+    return " union all ".join(asked)
+
+
+def entries(rows: Iterable[Any]) -> Catalog:
     return {
         (str(kind), str(oid)): {"kind": str(kind), "oid": str(oid), "name": name, **json.loads(facts)}
         for kind, oid, name, facts in rows

@@ -14,7 +14,7 @@ from typing import AbstractSet, Iterable
 
 from . import catalog, relations
 from .access import Session
-from .unseen import Account
+from .unseen import MARK, NEXT, Account
 
 _OWN_TYPES = """t.oid >= 16384 and (t.typtype in ('e', 'd')
   or (t.typtype = 'c' and t.typrelid in (select c.oid from pg_class c where c.relkind = 'c')))"""
@@ -64,12 +64,6 @@ _SINCE = {
     )
     for name, (key, relation, rows) in _WRITTEN.items()
 }
-_NEXT = "txid_snapshot_xmax(txid_current_snapshot())"
-#: The next transaction's number, and that of the first whose rows may not all be seen yet: one that is open here, or the next one.
-_MARK = f"""
-select {_NEXT}, {_NEXT} - coalesce(greatest(
-  (select max(age(backend_xid)) from pg_stat_activity where datname = current_database()),
-  (select max(age(transaction)) from pg_prepared_xacts where database = current_database())), 0)"""
 _NONE: frozenset[str] = frozenset()
 _LOOSE = ("schema", "type", "function", "extension")  # kinds of objects that belong to no relation
 #: From so many relations on, all is read.
@@ -97,7 +91,8 @@ def look(
     :param account: the transactions since then, as far as they were watched.
     """
     tables = list(version_tables)
-    following, mark = (int(number) for number in session.again(_MARK)[0])
+    known = account.take_mark() if account is not None else None
+    following, mark = known or (int(number) for number in session.again(f"select {MARK}")[0])
     since, skipped = mark, _NONE
     if isinstance(previous, Snapshot):
         if _is_plain(previous, following, account):
@@ -108,11 +103,12 @@ def look(
             held, dirty = _since(session, previous, following, account)
         found = _changed(session, tables, previous, dirty)
         if found is not None:
-            known = previous.known.again(session, dirty) if dirty else previous.known
-            return _snapshot(found, mark, (held, since, skipped), known, dirty, previous)
+            return _snapshot(found, mark, (held, since, skipped), dirty, previous)
     if not isinstance(previous, Snapshot) or skipped:
         held, since, skipped = {name: _read(session, name) for name in _COUNTED}, mark, _NONE
-    return _snapshot(Snapshot(catalog.look(session, tables)), mark, (held, since, skipped), relations.read(session))
+    found = Snapshot(catalog.look(session, tables))
+    found.known = relations.read(session)
+    return _snapshot(found, mark, (held, since, skipped))
 
 
 def _is_plain(previous: Snapshot, following: int, account: Account | None) -> bool:
@@ -125,11 +121,10 @@ def _snapshot(
     result: Snapshot,
     mark: int,
     rows: tuple[dict[str, dict[str, str]], int, frozenset[str]],
-    known: relations.Known,
     dirty: set[str] | None = None,
     previous: Snapshot | None = None,
 ) -> Snapshot:
-    result.mark, result.known, result.dirty = mark, known, dirty
+    result.mark, result.dirty = mark, dirty
     result.held, result.since, result.skipped = rows
     if previous is None:
         result.begins()
@@ -163,7 +158,7 @@ def _since(
     asked = [text for name, text in _SINCE.items() if watched is None or previous.skipped or name in watched]
     if not asked:
         return held, dirty
-    for name, keys, about, count in session.rows(" union all ".join(asked).format(age=f"(select {_NEXT} - {previous.since})")):
+    for name, keys, about, count in session.rows(" union all ".join(asked).format(age=f"(select {NEXT} - {previous.since})")):
         dirty |= set(about or ())
         if count is None:
             continue
@@ -202,13 +197,17 @@ def _changed(session: Session, tables: list[str], previous: Snapshot, dirty: set
         gone = {key for key in previous.by_relation.get("", ()) if key[0] in _LOOSE}
         if any(previous[key] != fresh.get(key) for key in gone if key[0] != "function"):
             return None
-    touched = dirty - {"0"}
+    touched, known = dirty - {"0"}, previous.known
     if touched:
-        fresh.update(catalog.look(session, tables, [kind for kind in catalog.QUERIES if kind not in _LOOSE], touched))
+        asked = catalog.query(tables, [kind for kind in catalog.QUERIES if kind not in _LOOSE], " and {} = any($1)")
+        rows = session.again(f"{asked} union all {relations.AGAIN}", sorted(touched))
+        fresh.update(catalog.entries(row for row in rows if row[0] not in relations.SORTS))
+        known = known.again(touched, (row for row in rows if row[0] in relations.SORTS))
     if any(key in previous and previous[key]["name"] != entry["name"] for key, entry in fresh.items()):
         return None
     gone.update(key for oid in touched for key in previous.by_relation.get(oid, ()))
     result = Snapshot(previous)
+    result.known = known
     for key in gone - fresh.keys():
         del result[key]
     # what is the same stays the same object, which makes comparing it again a matter of a moment

@@ -46,7 +46,6 @@ class Database:
         self.now: rights.Rights = {}
         self.settings: dict[tuple[str, str], str] = {}
         self.today: str | None = None
-        self.standing: dict[str, Any] | None = None
 
     @property
     def passed(self) -> list[str]:
@@ -79,7 +78,7 @@ class Database:
 
         An env.py that goes on writing when they have run does so once, after the last of them. In between that would be missed.
         """
-        self.states, self.reports, self.standing = [base], [], None
+        self.states, self.reports = [base], []
         self.observed = self._observed()
         self.roles = self._rights()
         self.asked = Checks(self.access, self.name, base, float(self.request.get("data_checks_timeout") or 0))
@@ -126,11 +125,7 @@ class Database:
             if self.roles is not None:
                 self._compare_rights(session, self.roles, report, before, after)
         self.observed = [text for text in self.observed if text not in report["broken"]]
-        if self.standing is None or any(
-            kind in ("trigger", "relation", "index") for kind, _oid in catalog.differing(before, after)
-        ):
-            self.standing = _standing(after)
-        report.update(self.standing, checked=catalog.checked(changes, after))
+        report.update(_standing(changes, after), checked=catalog.checked(changes, after))
         report["refusing"] = refusing.of_functions(changes, catalog.of_kind(after, "trigger"))
         if self.dialect == "postgresql" and any(change["kind"] == "column" for change in changes):
             report.update(kept=catalog.kept(self.states[0], changes), domains=catalog.domains(before, after))
@@ -173,13 +168,14 @@ class Database:
                 columns.update(() if columns else (entry["name"] for entry in catalog.of_kind(after, "column")))
                 return name in columns
 
-            found = rights.lost(self.held, now, is_column)
+            found = rights.lost(self.held, now, is_column, roles.changed)
             lost = [each for each in found if each["kind"] != "S" or not _is_of_identity(after, each["object"])]
-            self.held = {key: what for key, what in now.items() if key in self.held}  # what is new, old code can not use
+            known = self.held.keys() if roles.changed is None else self.held.keys() & roles.changed
+            there = {key: now[key] for key in known if key in now}  # what is new, old code can not use
+            self.held = there if roles.changed is None else rights.replaced(self.held, known, there)
             self.now = now
-        settings = rights.settings(session)
-        report["settings"] = [[*key, value] for key, value in settings.items() if self.settings.get(key) != value]
-        self.settings = settings
+        report["settings"] = [[*key, value] for key, value in roles.settings.items() if self.settings.get(key) != value]
+        self.settings = roles.settings
         lacking_now = lacking.found(session, report["changes"], before, after, now)
         report.update(
             roles=roles.names,
@@ -217,7 +213,7 @@ class Database:
             found = rights.roles(original, self.request.get("application_roles") or [])
         with self.scratch.session() as session:
             held = rights.Held(session, found)
-            self.settings = rights.settings(session)
+            self.settings = held.settings
             self.today = session.value("select current_date::text")
         self.held = self.now = held.rights
         return held
@@ -237,21 +233,26 @@ def real_of(looked: Looked, request: dict[str, Any]) -> Real | None:
     )
 
 
-def _standing(after: catalog.Catalog) -> dict[str, Any]:
-    """Return the tables whose rows a trigger fills, and the parents of DEFAULT partitions, and the tables with a unique index."""
-    triggers = list(catalog.of_kind(after, "trigger"))
-    uniques = (each for each in catalog.of_kind(after, "index") if each["unique"])
-    sources = {str(each["oid"]): str(each.get("raises") or "") for each in catalog.of_kind(after, "function")}
+def _standing(changes: list[dict[str, Any]], after: catalog.Catalog) -> dict[str, Any]:
+    """Return of what belongs to these changes the tables whose rows a trigger fills, and those with a unique index.
+
+    Where a partition has changed, the parents of DEFAULT partitions too.
+    """
+    oids = {
+        str(entry["relation"])
+        for change in changes
+        for entry in (change["before"], change["after"])
+        if entry and "relation" in entry
+    }
+    own = [entry for oid in oids for entry in catalog.belonging(after, oid)]
+    triggers = [entry for entry in own if catalog.fills(entry)]
+    sources = {str(each["oid"]): str(each.get("raises") or "") for each in catalog.of_kind(after, "function")} if triggers else {}
+    partitions = any(change["kind"] == "relation" and (change["before"] or {}).get("partition") for change in changes)
+    relations = catalog.of_kind(after, "relation") if partitions else ()
     return {
-        "filled": sorted(
-            {
-                each["table"]
-                for each in triggers
-                if catalog.fills(each) and not refusing.only_refuses(sources.get(str(each.get("function"))))
-            }
-        ),
-        "unique": sorted({each["relation"] for each in uniques}),
-        "default_partitions": [each["parent"] for each in catalog.of_kind(after, "relation") if each.get("bound") == "DEFAULT"],
+        "filled": sorted({each["table"] for each in triggers if not refusing.only_refuses(sources.get(str(each.get("function"))))}),
+        "unique": sorted({str(entry["relation"]) for entry in own if entry["kind"] == "index" and entry["unique"]}),
+        "default_partitions": [each["parent"] for each in relations if each.get("bound") == "DEFAULT"],
     }
 
 

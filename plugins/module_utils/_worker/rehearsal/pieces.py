@@ -10,7 +10,7 @@ import re
 COMMENTS = re.compile(r"^\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*", re.S)
 #: What a semicolon ends nothing in, else what stands by itself. PostgreSQL manual, "Lexical Structure".
 _TOKEN = re.compile(
-    r"\b[eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*|\*/|(\$(?:[^\W\d]\w*)?\$).*?\1|[;()]|[^'\"$;()/*eE-]+|.",
+    r"\b[eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*|\*/|(\$(?:[^\W\d]\w*)?\$).*?\1|[;()]|(?:[^'\"$;()/*eE-]+|[eE](?!'))+|.",
     re.S,
 )
 #: The body of such a function is a list of statements without quotes.
@@ -31,6 +31,25 @@ _SERVER = re.compile(
     r"|(?:GRANT|REVOKE)\s+(?!.*\sON\s).*\s(?:TO|FROM)\s|(?:DROP|REASSIGN)\s+OWNED\b)",
     re.I | re.S,
 )
+
+
+#: What acts beyond the database, and no rollback takes back. PostgreSQL manual, "System Administration Functions".
+_ACTS = re.compile(
+    r"\bpg_(?:terminate_backend|cancel_backend|reload_conf|rotate_logfile|promote|switch_wal|wal_replay_(?:pause|resume)"
+    r"|create_restore_point|backup_start|backup_stop|log_backend_memory_contexts|stat_reset_shared|file_(?:write|rename|unlink|sync)"
+    r"|(?:create|drop|copy)_(?:(?:physical|logical)_)?replication_slot|replication_slot_advance)\s*\("
+    r"|\bdblink(?:_\w+)?\s*\(|\blo_export\s*\(",
+    re.I,
+)
+_RUNS = re.compile(r"^\s*(?:DO|CALL|SELECT|WITH|EXECUTE)\b", re.I)
+_TO_FILE = re.compile(r"^\s*COPY\b.*\b(?:TO\s+E?'|(?:TO|FROM)\s+PROGRAM\b)", re.I | re.S)
+_LITERAL = re.compile(r"'(?:[^']|'')*'")
+
+
+def acts_outside(statement: str) -> bool:
+    """Tell whether a statement ends sessions, writes files, or does something else that no rollback takes back."""
+    text = COMMENTS.sub("", statement)
+    return bool(_TO_FILE.match(text) or (_RUNS.match(text) and _ACTS.search(_LITERAL.sub("''", text))))
 
 
 def is_of_the_server(statement: str) -> bool:

@@ -27,20 +27,26 @@ where c.relkind in ('r', 'p') and n.nspname !~ '^pg_' and n.nspname <> 'informat
 _NEEDLESS = ("pg_stat_statements", "extension plpgsql")
 #: A command of psql, which no other client knows, ahead of all objects; the key, new for each dump, is on its last line again.
 _RESTRICT = re.compile(rb"\A(?:--[^\n]*\n|\n)*\\restrict (\w+)\n")
+#: With one, what is written to a foreign table of the copy would reach the real server behind it.
+_MAPPING = re.compile(COMMENTS.pattern + r"(?:CREATE|ALTER)\s+USER\s+MAPPING\b", re.I | re.S)
 #: A session goes on talking to its driver as it does.
 _CLIENT = re.compile(COMMENTS.pattern + r"SET\s+client_encoding\b", re.I | re.S)
 #: So many statements go to the server at once, in one transaction: each holds locks of which all sessions share a number.
 _BATCH = 100
 _REFUSED = "dbops.refused"
+#: All of them at once, and where one is refused each by itself: what can be undone costs as much as a small statement.
 #: In hexadecimal digits, so that nothing in between reads or changes what a schema has in its texts.
 _RUN = f"""
 do $do$
 declare
+  statements text[] := array(
+    select convert_from(decode(piece, 'hex'), getdatabaseencoding())
+    from unnest(string_to_array('{{pieces}}', ' ')) with ordinality p(piece, number) order by number);
   statement text;
 begin
-  for statement in
-    select convert_from(decode(piece, 'hex'), getdatabaseencoding()) from unnest(string_to_array('{{pieces}}', ' ')) piece
-  loop
+  execute array_to_string(statements, ';');
+exception when others then
+  foreach statement in array statements loop
     begin
       execute statement;
     exception when others then
@@ -98,12 +104,16 @@ class Dump:
     def restore(self, session: Session) -> list[str]:
         """Carry the schema into the database of ``session``; return what could not be read or restored, a line for each."""
         # one byte is one character: whatever the encoding of the server is, its bytes below 128 are ASCII
-        pieces = [piece.encode("latin-1").hex() for piece in split(self.text.decode("latin-1")) if not _CLIENT.match(piece)]
+        pieces = [piece.encode("latin-1").hex() for piece in split(self.text.decode("latin-1")) if not _is_left(piece)]
         session.rows(f"select set_config('{_REFUSED}', '', false)")
         for start in range(0, len(pieces), _BATCH):
             session.rows(_RUN.format(pieces=" ".join(pieces[start : start + _BATCH])))
         told = str(session.value(f"select current_setting('{_REFUSED}')")).splitlines()
         return [*self.unread, *(line for line in told if not any(name in line for name in _NEEDLESS))]
+
+
+def _is_left(statement: str) -> bool:
+    return bool(_CLIENT.match(statement) or _MAPPING.match(statement))
 
 
 def _refused(source: Access, database: str) -> dict[str, str]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Callable, Iterable, List, Tuple
 
 from .access import Session
@@ -20,16 +21,17 @@ FOREIGN_KEYS = """
 select oid::text, conrelid::text, convalidated, (select min(number) from unnest(conkey) number),
        exists (select 1 from pg_attribute a where a.attrelid = conrelid and a.attnum = any(conkey) and a.atthasdef)
 from pg_constraint where contype = 'f'"""
-#: All of these, of a few tables: their name, and the columns that they have beside it.
-_AGAIN = f"""
-select 'relation', q.oid, q.name, q.kind, q.file, q.partition, q.columns, null::boolean, null::smallint
+SORTS = ("known relation", "known index", "known foreign key")
+#: All of these, of a few tables, as a look at the catalogue has its rows: the sort, the OID, the name, and what is known of it.
+AGAIN = f"""
+select '{SORTS[0]}', q.oid, q.name, json_build_array(q.name, q.kind, q.file, 0, q.partition, q.columns)::text
 from ({RELATIONS} and c.oid = any($1 || array(select indexrelid from pg_index where indrelid = any($1))))
   q(oid, name, kind, file, scans, partition, columns)
 union all
-select 'index', q.oid, q.table, null, null, q.valid, null, null, null
+select '{SORTS[1]}', q.oid, null, json_build_array(q.table, q.valid)::text
 from ({INDEXES} and indrelid = any($1)) q(oid, "table", valid)
 union all
-select 'foreign key', q.oid, q.table, null, null, q.valid, null, q.filled, q.first
+select '{SORTS[2]}', q.oid, null, json_build_array(q.table, q.valid, q.first, q.filled)::text
 from ({FOREIGN_KEYS} and conrelid = any($1)) q(oid, "table", valid, first, filled)"""
 Ask = Callable[[str], List[Tuple[Any, ...]]]
 
@@ -43,28 +45,25 @@ class Known:
     def __init__(self, relations: dict[str, Any], indexes: dict[str, Any], foreign_keys: dict[str, Any]) -> None:
         self.relations, self.indexes, self.foreign_keys = relations, indexes, foreign_keys
 
-    def again(self, session: Session, dirty: Iterable[str]) -> Known:
-        """Return what is known when these relations are read again."""
+    def again(self, dirty: Iterable[str], rows: Iterable[Any]) -> Known:
+        """Return what is known when these relations were read again; ``rows`` is what ``AGAIN`` gave."""
         names = set(dirty)
         indexes = {oid for oid, entry in self.indexes.items() if entry[0] in names}
-        fresh: dict[str, dict[str, Any]] = {"relation": {}, "index": {}, "foreign key": {}}
-        for sort, oid, name, kind, file, flag, columns, filled, first in session.again(_AGAIN, sorted(names)):
-            told = {
-                "relation": (name, kind, file, 0, flag, columns),
-                "index": (name, flag),
-                "foreign key": (name, flag, first, filled),
-            }
-            fresh[sort][oid] = told[sort]
+        keys = {oid for oid, entry in self.foreign_keys.items() if entry[0] in names}
+        fresh: dict[str, dict[str, Any]] = {sort: {} for sort in SORTS}
+        for sort, oid, _name, told in rows:
+            fresh[sort][oid] = tuple(json.loads(told))
+        relations, of_indexes, of_keys = (fresh[sort] for sort in SORTS)
         return Known(
-            _without(self.relations, names | indexes, fresh["relation"]),
-            _without(self.indexes, indexes, fresh["index"]),
-            _without(
-                self.foreign_keys, {oid for oid, entry in self.foreign_keys.items() if entry[0] in names}, fresh["foreign key"]
-            ),
+            _without(self.relations, names | indexes, relations),
+            _without(self.indexes, indexes, of_indexes),
+            _without(self.foreign_keys, keys, of_keys),
         )
 
 
 def _without(entries: dict[str, Any], gone: Iterable[str], fresh: dict[str, Any]) -> dict[str, Any]:
+    if not fresh and not any(oid in entries for oid in gone):
+        return entries
     kept = dict(entries)
     for oid in gone:
         kept.pop(oid, None)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Callable, Dict, Iterable, List, Tuple
 
 from .. import server
@@ -102,22 +103,14 @@ select r.rolname::text, 'database', '', json_build_object(
   'CONNECT', case when has_database_privilege(r.oid, current_database(), 'CONNECT') then '[]'::json end)::text
 from pg_roles r where r.rolname = any({{roles}})"""
 
-#: Which roles there are, what they are, and who is a member of whom.
-_ROLES_MARK = """
+#: Which roles there are, what they are, and who is a member of whom; and what new sessions in this database begin with.
+_MARKS = """
 select md5((select string_agg(r::text, ' ' order by r.oid) from pg_roles r)
            || (select coalesce(d.datacl::text, '') from pg_database d where d.datname = current_database())
-           || coalesce((select string_agg(m::text, ' ' order by m.roleid, m.member) from pg_auth_members m), ''))"""
-
-
-_SETTINGS = """
-select coalesce(r.rolname, '')::text, split_part(c, '=', 1), substr(c, strpos(c, '=') + 1)
-from pg_db_role_setting s left join pg_roles r on r.oid = s.setrole cross join unnest(s.setconfig) c
-where s.setdatabase = (select oid from pg_database where datname = current_database())"""
-
-
-def settings(session: Session) -> dict[tuple[str, str], str]:
-    """Return what new sessions in this database begin with: (role, or nobody for all; setting) → value."""
-    return {(role, name): value for role, name, value in session.again(_SETTINGS)}
+           || coalesce((select string_agg(m::text, ' ' order by m.roleid, m.member) from pg_auth_members m), '')),
+       (select json_agg(array[coalesce(r.rolname, ''), split_part(c, '=', 1), substr(c, strpos(c, '=') + 1)])::text
+        from pg_db_role_setting s left join pg_roles r on r.oid = s.setrole cross join unnest(s.setconfig) c
+        where s.setdatabase = (select oid from pg_database where datname = current_database()))"""
 
 
 def roles(original: Session, given: Iterable[str]) -> list[str]:
@@ -136,8 +129,6 @@ def look(session: Session, names: list[str], relations: Iterable[str] | None = N
     :param relations: OIDs of the tables and views that are looked at, if not all are.
     :param others: functions, schemas and types are looked at too.
     """
-    import json
-
     if not names:
         return {}
     array = f"array[{', '.join(server.literal(name) for name in names)}]::text[]"
@@ -146,54 +137,71 @@ def look(session: Session, names: list[str], relations: Iterable[str] | None = N
     asked = f"{_RELATIONS}{few} union all {_SEQUENCES}{few}".replace("{roles}", array)
     rows += session.rows(asked) if relations is None else session.again(asked, sorted(relations))
     found: Rights = {}
-    for several in (rows,):
-        for role, kind, name, text in several:
-            held = {privilege: columns for privilege, columns in json.loads(text).items() if columns is not None}
-            found[(str(role), "relation" if kind in ("r", "p", "v", "m", "f") else kind, str(name))] = held
+    for role, kind, name, text in rows:
+        held = {privilege: columns for privilege, columns in json.loads(text).items() if columns is not None}
+        found[(str(role), "relation" if kind in ("r", "p", "v", "m", "f") else kind, str(name))] = held
     return found
 
 
 class Held:
-    """What the roles may do by now, read again where something has changed.
+    """What the roles may do by now, read again where something has changed, and what new sessions begin with.
 
     :param names: the roles.
     """
 
     def __init__(self, session: Session, names: list[str]) -> None:
-        self.names, self.mark = names, session.again(_ROLES_MARK)
+        self.names = names
+        self.mark, self.settings = _marks(session)
         self.rights = look(session, names)
+        self.changed: set[tuple[str, str, str]] | None = None  # what was read again with the latest look; None: all
 
     def again(self, session: Session, before: Catalog, after: Catalog) -> Rights:
         """Return the rights after a revision, which left this catalogue."""
-        mark, dirty = session.again(_ROLES_MARK), getattr(after, "dirty", None)
+        dirty = getattr(after, "dirty", None)
+        mark, self.settings = _marks(session)
         if dirty is None or mark != self.mark:
-            self.mark, self.rights = mark, look(session, self.names)
-        elif dirty:
-            touched = [each[("relation", oid)] for oid in dirty for each in (before, after) if ("relation", oid) in each]
-            others = "0" in dirty
-            gone = {entry["name"] for entry in touched}
-            kept = {
-                key: held
-                for key, held in self.rights.items()
-                if (key[2] not in gone if key[1] in ("relation", "S") else not others)
-            }
-            fresh = look(session, self.names, dirty - {"0"}, others)
-            # what is the same stays the same object, so that it need not be compared
-            fresh = {key: self.rights[key] if self.rights.get(key) == held else held for key, held in fresh.items()}
-            self.rights = {**kept, **fresh}
+            self.mark, self.rights, self.changed = mark, look(session, self.names), None
+            return self.rights
+        names = {each[("relation", oid)]["name"] for oid in dirty for each in (before, after) if ("relation", oid) in each}
+        self.changed = {(role, kind, name) for role in self.names for kind in ("relation", "S") for name in names}
+        if "0" in dirty:
+            self.changed |= {key for key in self.rights if key[1] not in ("relation", "S")}
+        if dirty:
+            fresh = look(session, self.names, dirty - {"0"}, "0" in dirty)
+            self.changed |= fresh.keys()
+            self.rights = replaced(self.rights, self.changed, fresh)
         return self.rights
 
 
-def lost(before: Rights, after: Rights, is_column: Callable[[str], bool]) -> list[dict[str, Any]]:
+def _marks(session: Session) -> tuple[str, dict[tuple[str, str], str]]:
+    """Return what tells whether the roles are what they were, and (role, or nobody for all; setting) → value."""
+    mark, settings = session.again(_MARKS)[0]
+    return str(mark), {(role, name): value for role, name, value in json.loads(settings or "[]")}
+
+
+def replaced(rights: Rights, keys: Iterable[tuple[str, str, str]], fresh: Rights) -> Rights:
+    """Return the rights, with what there is now for these keys."""
+    found = dict(rights)
+    for key in keys:
+        found.pop(key, None)
+        if key in fresh:
+            found[key] = fresh[key]
+    return found
+
+
+def lost(
+    before: Rights, after: Rights, is_column: Callable[[str], bool], keys: Iterable[tuple[str, str, str]] | None = None
+) -> list[dict[str, Any]]:
     """Return what a role could do with an object of a name, and can do no more with what has the name now.
 
     An object that is gone is another matter, as is a column. ``whole``: it can do it with some of the rows only.
 
     :param is_column: tells whether there is a column now, as "schema.table.column".
+    :param keys: what may have changed, if not all may.
     """
     found = []
-    for (role, kind, name), held in before.items():
-        now = after.get((role, kind, name))
+    for role, kind, name in before if keys is None else sorted(before.keys() & set(keys)):
+        held, now = before[(role, kind, name)], after.get((role, kind, name))
         for privilege, names in held.items() if now is not None and now is not held else ():
             kept = now.get(privilege)  # type: ignore[union-attr]
             missing = [column for column in names if column not in (kept or ()) and is_column(f"{name}.{column}")]

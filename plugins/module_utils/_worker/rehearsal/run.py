@@ -87,6 +87,7 @@ class Rehearsal:
         self.scratches: dict[tuple[str, ...], Any] = {}
         self.bases: dict[tuple[str, ...], Catalog] = {}  # what the copies have
         self.sizes: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}  # by the OID that a table has in the copy
+        self.outside: set[str] = set()  # texts of statements that change what other databases have too
         self.version_tables = [each.database["version_table"] for each in looked]
 
     def run(self) -> list[dict[str, Any]]:

@@ -87,6 +87,7 @@ class Passage:
             self.environment.script.revision_map = looked.revision_map
         self.environment.asked = []  # it is the copy that it connects to
         self.idle = Watcher(lambda: False, lambda: False, ())
+        self.idle.outside = rehearsal.outside
         self.idle.beside = looked.database["dialect"] == "postgresql" and any(
             scratch.here is scratch.access for scratch in rehearsal.scratches.values()
         )
@@ -117,7 +118,7 @@ class Passage:
             self.real,
         )
         watch.began = lambda: self.began
-        watch.beside = self.idle.beside
+        watch.beside, watch.outside = self.idle.beside, self.idle.outside
         watch.begin(self.step.watch if self.finished else None)
         return Step(move, self.catalog, watch)
 

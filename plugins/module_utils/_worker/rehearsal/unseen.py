@@ -15,9 +15,13 @@ from typing import Any, Iterable, Mapping
 from .access import Session
 
 _XIDS = 1 << 32
-_NEXT = "select txid_snapshot_xmax(txid_current_snapshot())"
-#: How often each table was read as a whole, and the number of the next transaction.
-_COUNTERS = f"{_NEXT}, array(select pg_stat_get_numscans(oid) from unnest($1) oid)::text"
+NEXT = "txid_snapshot_xmax(txid_current_snapshot())"
+#: The next transaction's number, and that of the first whose rows may not all be seen yet: one that is open here, or the next one.
+MARK = f"""{NEXT}, {NEXT} - coalesce(greatest(
+  (select max(age(backend_xid)) from pg_stat_activity where datname = current_database()),
+  (select max(age(transaction)) from pg_prepared_xacts where database = current_database())), 0)"""
+#: The same, and how often each table was read as a whole.
+_COUNTERS = f"select {MARK}, array(select pg_stat_get_numscans(oid) from unnest($1) oid)::text"
 _TEMPORARY = re.compile(r"pg_(?:toast_)?temp_\d+\b")  # no other session sees what is in there
 #: Lock modes of what only reads or writes rows.
 _SHARED = ("AccessShareLock", "RowShareLock", "RowExclusiveLock")
@@ -38,6 +42,15 @@ _CATALOGUES = {
 }
 #: All catalogues in which a change is one of an object.
 CATALOGS = (*_CATALOGUES, "pg_inherits", "pg_depend", "pg_extension")
+#: Catalogues that all databases of a server share, and of them those that have rows of one.
+SHARED = ("pg_authid", "pg_auth_members", "pg_tablespace", "pg_database", "pg_db_role_setting")
+OF_ONE = frozenset(("pg_database", "pg_db_role_setting"))
+#: What they hold of other databases, and of all.
+OTHERS = """
+select md5(coalesce((select string_agg((to_jsonb(d) - 'datfrozenxid' - 'datminmxid')::text, ' ' order by d.oid)
+                     from pg_database d where d.datname <> current_database()), '')
+           || coalesce((select string_agg(s::text, ' ' order by s.setdatabase, s.setrole) from pg_db_role_setting s
+                        where s.setdatabase <> (select oid from pg_database where datname = current_database())), ''))"""
 _WRITTEN = " union all ".join(
     f"select {name}, xmin::text::bigint from {catalogue} where age(xmin) <= {{age}}" for catalogue, name in _CATALOGUES.items()
 )
@@ -51,6 +64,7 @@ class Account:
         self.catalogs: set[str] | None = set()  # None: that is not known
         self.locked: set[str] = set()  # OIDs of relations
         self.altered: set[str] = set()  # those whose lock lets nobody else alter them
+        self.mark: tuple[int, int] | None = None  # MARK, if it was asked for when the last of them had ended
         self.plain = True  # all that was written in catalogues came from statements that write of what they lock, and nowhere else
 
     def close(self, number: int | None, catalogs: Iterable[str] | None, locks: Mapping[str, str]) -> None:
@@ -63,6 +77,11 @@ class Account:
             self.catalogs = None
         else:
             self.catalogs.update(catalogs)
+
+    def take_mark(self) -> tuple[int, int] | None:
+        """Return the mark once, since it grows old."""
+        mark, self.mark = self.mark, None
+        return mark
 
     def is_all(self, start: int, end: int) -> bool:
         """Tell whether these transactions are all that there were; a savepoint or a stranger has a number too."""
@@ -85,7 +104,7 @@ class Ledger:
     def __init__(self, session: Session, account: Account, tables: Iterable[str], before: Ledger | None = None) -> None:
         self.session, self.account, self.tables = session, account, sorted(tables)
         known = before.latest if before is not None and before.tables == self.tables else None
-        self.start, self.counters = known or self._asked()
+        self.start, self.counters = known or self._asked()[::2]
         self.latest: tuple[int, str] | None = None  # the next transaction and the counters when the step had ended
         self.spans: dict[Any, tuple[int, int]] = {}  # transaction → its first number, and the first that came after it
         self.scans: dict[Any, dict[str, int]] = {}
@@ -106,14 +125,15 @@ class Ledger:
 
     def begin(self) -> None:
         """A statement begins that has transactions of its own."""
-        self._begun = int(self.session.value(_NEXT))
+        self._begun = int(self.session.value(f"select {NEXT}"))
 
     def end(self) -> None:
-        self.spans[("alone", self._begun)] = (self._begun, int(self.session.value(_NEXT)))
+        self.spans[("alone", self._begun)] = (self._begun, int(self.session.value(f"select {NEXT}")))
 
     def rest(self) -> tuple[list[str], list[str]]:
         """Return the objects that an unknown transaction wrote, and the OIDs of the tables that were read without being seen."""
-        end, counters = self._asked()
+        end, mark, counters = self._asked()
+        self.account.mark = (end, mark)
         all_seen = self.account.is_all(self.start, end)
         written = [] if all_seen else self.session.rows(_WRITTEN.format(age=max(0, end - self.start)))
         strange = {name for name, number in written if not self._is_known(int(number), end) and not _TEMPORARY.match(str(name))}
@@ -139,6 +159,6 @@ class Ledger:
             spans = [(first, later) for (first, _after), (later, _end) in zip(spans, [*spans[1:], (end + 1, 0)])]
         return full < self.start or any(first <= full < after for first, after in spans)
 
-    def _asked(self) -> tuple[int, str]:
-        number, counters = self.session.again(_COUNTERS, self.tables)[0]
-        return int(number), str(counters)
+    def _asked(self) -> tuple[int, int, str]:
+        number, mark, counters = self.session.again(_COUNTERS, self.tables)[0]
+        return int(number), int(mark), str(counters)

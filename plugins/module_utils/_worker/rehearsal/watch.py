@@ -15,13 +15,13 @@ import time
 from typing import Any, Callable, Iterable
 
 from .. import server
+from ..failure import Failure
 from . import parents
 from .access import Session
-from .pieces import is_of_the_server
 from .real import FEW, Real
 from .relations import FOREIGN_KEYS, RELATIONS, Known, read_by
-from .unseen import CATALOGS, Account, Ledger
-from .watching import COMMENTS, MANY_TIMES, MAXIMUM_TEXT, Watcher, told
+from .unseen import CATALOGS, OF_ONE, OTHERS, SHARED, Account, Ledger
+from .watching import BESIDE, COMMENTS, MANY_TIMES, MAXIMUM_TEXT, Watcher, told
 
 #: Table-level lock modes, weakest first. PostgreSQL manual, "Explicit Locking".
 MODES = (
@@ -39,6 +39,9 @@ _ALONE = re.compile(
     r"|ALTER\s+SYSTEM|CREATE\s+TABLESPACE|DROP\s+TABLESPACE|CLUSTER\s*;?\s*$|ALTER\s+TABLE\b.*\bDETACH\s+PARTITION\b.*\bCONCURRENTLY)",
     re.I | re.S,
 )
+#: What may call code that does anything.
+_RUNS_CODE = re.compile(r"\s*(?:(?:DO|CALL|EXECUTE)\b|(?:SELECT|WITH)\b.*\w\s*\()", re.I | re.S)
+_GUARD = "dbops_guard"
 _FULL_VACUUM = re.compile(r"^\s*(?:VACUUM\s*(?:\([^)]*\bFULL\b|FULL\b)|CLUSTER)", re.I)
 _EXPLAINED = re.compile(
     r"^\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*(?:\(\s*)*"
@@ -74,7 +77,7 @@ select pg_backend_pid()::text || ' ' || extract(epoch from now())::text, txid_cu
         from (select name, pg_stat_get_xact_tuples_inserted(name) + pg_stat_get_xact_tuples_updated(name)
                            + pg_stat_get_xact_tuples_deleted(name) as rows from unnest(array[{}]::regclass[]) name) c
         where rows > 0),
-       current_setting('track_counts')""".format(", ".join(f"'pg_catalog.{name}'" for name in CATALOGS))
+       current_setting('track_counts')""".format(", ".join(f"'pg_catalog.{name}'" for name in (*CATALOGS, *SHARED)))
 _WRITTEN = 3  # where that is in the sign
 #: What writes in catalogues of relations that it has locked, and of nothing else. GRANT locks nothing.
 _PLAIN = re.compile(
@@ -121,10 +124,11 @@ class Watch(Watcher):
         self._last: dict[str, Any] | None = None  # the look after the last statement, good for its transaction
         self._latest: dict[str, Any] | None = None  # the latest look
         self._begins = False  # the transaction that is looked at next had done nothing when its first statement came
+        self._shared: tuple[str, set[str]] = ("", set())  # a transaction, and what it has written of what all databases share
         self._accounted: str | None = None  # what its transaction had written in catalogues after the last statement
 
     def start(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> dict[str, Any]:
-        if self.beside and is_of_the_server(statement):
+        if self.is_outside(statement):
             return {"left_out": True, "instead": "select 1"}
         self._times[statement] = self._times.get(statement, 0) + 1
         if self._times[statement] > MANY_TIMES:
@@ -162,6 +166,9 @@ class Watch(Watcher):
         seen["plan"] = None if many or alone else self._plan(dbapi, statement, parameters, seen)
         if alone:
             self._leave(dbapi, was_open)
+        elif self.beside and _RUNS_CODE.match(COMMENTS.sub("", statement)):
+            server.value(dbapi, f"savepoint {_GUARD}")
+            seen["guarded"] = True
         return seen
 
     def _is_settled(self, dbapi: Any) -> bool:
@@ -351,9 +358,9 @@ class Watch(Watcher):
 
     def _is_as_it_was(self, latest: dict[str, Any], sign: tuple[Any, ...], locks: dict[str, str]) -> bool:
         """Tell whether all that is locked is described as at the latest look, which only their scans may have passed since then."""
-        known = {*latest["relations"], *latest["locks"]}
         same = latest["transaction"] == sign[0] and latest["sign"][_WRITTEN] == sign[_WRITTEN]
-        return same and self._flushed and latest["locks"].keys() <= locks.keys() <= known
+        known = all(oid in latest["relations"] or oid in latest["locks"] for oid in locks)
+        return same and self._flushed and latest["locks"].keys() <= locks.keys() and known
 
     def _compare(self, now: dict[str, Any], heard: str = "") -> None:
         """Tell of what the transaction did since the last statement that was seen."""
@@ -386,6 +393,7 @@ class Watch(Watcher):
     def ending(self, dbapi: Any, commits: bool) -> None:
         if server.in_transaction(dbapi) is False:
             return
+        heard, reached = "", False
         with server.asking():
             try:
                 heard = self._last_word(dbapi)
@@ -394,11 +402,15 @@ class Watch(Watcher):
                 self._compare(now, heard)
                 self._last, self._ended = now, now["transaction"]
                 self._close(now)
+                reached = commits and self.beside and self._reaches_out(dbapi, now)
                 if commits:
                     self._settle(now)
                 self._flushed = self._flushed or bool(self._flushes)
             except Exception:
                 self._last = None  # it has failed already, and all that it did goes with it
+        if reached:
+            self.statements.append(told(heard, time.monotonic(), left_out=True))
+            raise Failure("rehearsal_impossible", BESIDE.format(heard[:100] or "What it did"))
 
     def _close(self, now: dict[str, Any]) -> None:
         self.account.close(now["number"], now["catalogs"], now["locks"])
@@ -460,7 +472,10 @@ class Watch(Watcher):
         if seen.get("left_out"):
             return told(statement, seen["started"], left_out=True)
         was_open = server.in_transaction(dbapi)
-        after = self._look(dbapi, seen["alone"])
+        after = done = self._look(dbapi, seen["alone"])
+        left_out = bool(seen.get("guarded")) and self._is_taken_back(dbapi, statement, seen, after)
+        if left_out:
+            after = self._look(dbapi)
         if seen["wrapped"]:
             self._close(after)
             self._flush(dbapi)
@@ -473,13 +488,34 @@ class Watch(Watcher):
             self._last = after
         if not seen["alone"]:
             self._is_plain(statement, seen["before"], after)
-        found = self._told(statement, seen, after)
+        found = dict(self._told(statement, seen, done), left_out=left_out)
         if self.ledger is not None and (found["opaque"] or _EXCEPTION.search(statement) or _OPAQUE.match(statement)):
             self.ledger.nested = True
         if seen["alone"] and self.ledger is not None:
             self.ledger.end()
             self._is_not_counted(statement, found)
         return found
+
+    def _is_taken_back(self, dbapi: Any, statement: str, seen: dict[str, Any], after: dict[str, Any]) -> bool:
+        """Take back what a statement did if it has changed what other databases have too, and tell whether it has."""
+        reached = self._reaches_out(dbapi, after)
+        if self.ledger is not None and after["sign"] != seen["before"]["sign"]:
+            self.ledger.nested = True
+        if reached:
+            self.outside.add(statement)
+            server.value(dbapi, f"rollback to savepoint {_GUARD}")
+        server.value(dbapi, f"release savepoint {_GUARD}")
+        return reached
+
+    def _reaches_out(self, dbapi: Any, now: dict[str, Any]) -> bool:
+        """Tell whether the transaction, since this was asked last, has changed what other databases have too."""
+        rows = {each for each in (now["sign"][_WRITTEN] or "").split(",") if each.split(" ")[0].rpartition(".")[2] in SHARED}
+        known = self._shared[1] if self._shared[0] == now["transaction"] else set()
+        self._shared = (now["transaction"], rows)
+        names = {each.split(" ")[0].rpartition(".")[2] for each in rows - known}
+        if names and names <= OF_ONE and self.ledger is not None:
+            return bool(server.value(dbapi, OTHERS) != self.ledger.session.value(OTHERS))
+        return bool(names)
 
     def close(self) -> None:
         if self.ledger is None:

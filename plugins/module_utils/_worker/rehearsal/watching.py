@@ -13,14 +13,14 @@ from typing import Any, Callable, Iterable, Iterator
 from .. import server
 from ..failure import Failure
 from ..redaction import cut
-from .pieces import COMMENTS, ends_transaction, is_control, is_of_the_server, split, undoes
+from .pieces import COMMENTS, acts_outside, ends_transaction, is_control, is_of_the_server, split, undoes
 
 __all__ = ["COMMENTS", "MANY_TIMES", "MAXIMUM_TEXT", "Watcher", "told"]
 
 MAXIMUM_TEXT = 2000
 #: How often the same statement is looked at in one step.
 MANY_TIMES = 50
-_BESIDE = "{} is for the whole server, so it is not run beside the real database."
+BESIDE = "{} is not for the copy alone, so it is not run in a rehearsal."
 #: Drivers that hand a text of several statements to the server as it is.
 _TAKE_SEVERAL = ("psycopg2", "psycopg")
 
@@ -39,6 +39,7 @@ class Watcher:
         self.version_tables = sorted(set(version_tables))
         self.statements: list[dict[str, Any]] = []
         self.beside = False  # the copy is on the server of the real database
+        self.outside: set[str] = set()  # texts that were seen to change what other databases have too
         self.strange: list[str] = []  # objects that a transaction changed or read which nobody looked at
         self._open: dict[str, Any] | None = None
 
@@ -65,6 +66,10 @@ class Watcher:
 
     def close(self) -> None:
         """Look at what the step did, when it has ended."""
+
+    def is_outside(self, statement: str) -> bool:
+        """Tell whether a statement is not for the copy alone."""
+        return acts_outside(statement) or (self.beside and (is_of_the_server(statement) or statement in self.outside))
 
     def events(self) -> list[tuple[str, Callable[..., Any], dict[str, Any]]]:
         return [
@@ -106,9 +111,10 @@ class Watcher:
 
     def _for_the_copy(self, statement: str) -> str:
         """Return what may be run of a text that is not looked at."""
-        if not self.beside or not any(map(is_of_the_server, split(statement))):
+        pieces = split(statement)
+        if not any(map(self.is_outside, pieces)):
             return statement
-        return "; ".join(piece for piece in split(statement) if not is_of_the_server(piece)) or "select 1"
+        return "; ".join(piece for piece in pieces if not self.is_outside(piece)) or "select 1"
 
     def _pieces(self, driver: str, statement: str, parameters: Any, many: bool) -> list[str]:
         named = not parameters or (isinstance(parameters, dict) and driver == "psycopg2")
@@ -132,7 +138,7 @@ class Watcher:
 
     def _run(self, dbapi: Any, statement: str, parameters: Any) -> None:
         """Run one of the statements of a text, as the text would have."""
-        if self.beside and is_of_the_server(statement):
+        if self.is_outside(statement):
             self._begun(dbapi, statement, parameters, False)
             self._done(dbapi)
             return
@@ -146,15 +152,15 @@ class Watcher:
     @contextlib.contextmanager
     def raw(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> Iterator[None]:
         """Look around a statement that does not come by SQLAlchemy's events."""
-        if self.beside and is_of_the_server(statement) and not self.running():
-            raise Failure("rehearsal_impossible", _BESIDE.format(statement[:100]))
+        if self.is_outside(statement) and not self.running():
+            raise Failure("rehearsal_impossible", BESIDE.format(statement[:100]))
         aside = not self.running() or self._open is not None or self._is_alembics(statement)
         if aside or self._is_passed(dbapi, statement):
             yield
             return
         if self._begun(dbapi, statement, parameters, many).get("left_out"):
             self._done(dbapi)
-            raise Failure("rehearsal_impossible", _BESIDE.format(statement[:100]))
+            raise Failure("rehearsal_impossible", BESIDE.format(statement[:100]))
         try:
             yield
         except Exception as exc:
