@@ -25,6 +25,12 @@ BASE = sql(
     "CREATE TABLE target (id int PRIMARY KEY, v text)",
     "CREATE UNIQUE INDEX target_v ON target (v)",
     "CREATE TABLE narrow (id int PRIMARY KEY, v text)",
+    "CREATE TABLE counted (id serial PRIMARY KEY, other int UNIQUE)",
+    "CREATE SEQUENCE counted_backwards",
+    "ALTER TABLE counted ALTER other SET DEFAULT nextval('counted_backwards')",
+    "CREATE TABLE emptied (id serial PRIMARY KEY, v text)",
+    "CREATE TABLE keyless (id int, v text)",
+    "CREATE FUNCTION plus(n int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN n; END'",
     "CREATE DOMAIN positive AS int CHECK (VALUE > 0)",
     "CREATE TYPE address AS (street text)",
     "CREATE TYPE mood AS ENUM ('good')",
@@ -195,6 +201,33 @@ CASES: dict[str, tuple[str, list[str]]] = {
         sql("ALTER SEQUENCE tickets AS smallint NO MAXVALUE", "SELECT setval('tickets', 32767)"),
         ["C20:public.tickets"],
     ),
+    "numbers_that_are_there": (sql("SELECT setval('counted_id_seq', 1, false)"), ["C20:public.counted_id_seq"]),
+    "numbers_after_what_is_there": (sql("SELECT setval('counted_id_seq', coalesce((SELECT max(id) FROM counted), 1))"), []),
+    "numbers_backwards": (sql("ALTER SEQUENCE counted_backwards INCREMENT BY -1"), ["C20:public.counted_backwards"]),
+    "numbers_of_emptied": (sql("TRUNCATE emptied RESTART IDENTITY"), []),
+    "function_without_table": (
+        sql(
+            "CREATE OR REPLACE FUNCTION plus(n int) RETURNS int LANGUAGE plpgsql AS "
+            "'BEGIN RETURN n + (SELECT count(*) FROM not_there); END'"
+        ),
+        ["U08:public.plus(n integer)"],
+    ),
+    "function_without_column": (
+        sql(
+            "CREATE OR REPLACE FUNCTION plus(n int) RETURNS int LANGUAGE plpgsql AS "
+            "'BEGIN RETURN n + (SELECT count(nothing) FROM plain); END'"
+        ),
+        ["C16:public.plus(n integer)"],
+    ),
+    "function_with_all": (
+        sql("CREATE OR REPLACE FUNCTION plus(n int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN n + 1; END'"),
+        [],
+    ),
+    "rule_that_drops": (sql("CREATE RULE none AS ON DELETE TO emptied DO INSTEAD NOTHING"), ["C07:public.emptied.none"]),
+    "published_without_key": (sql("CREATE PUBLICATION all_of FOR TABLE keyless, plain"), ["C21:public.keyless"]),
+    "published_key_dropped": (sql("ALTER TABLE plain REPLICA IDENTITY NOTHING"), ["C21:public.plain"]),
+    "published_in_full": (sql("ALTER TABLE plain REPLICA IDENTITY FULL", "ALTER TABLE keyless REPLICA IDENTITY FULL"), []),
+    "view_column": (sql("ALTER VIEW simple RENAME v TO w"), ["C04:public.simple.v"]),
     "elsewhere": (
         sql("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = other', current_database()); END $$"),
         ["C19:elsewhere"],
@@ -215,6 +248,8 @@ def filled(newest: Application, postgres: Any) -> Iterator[tuple[Any, Any]]:
     database.fetch("insert into parent select n, 'p' || n from generate_series(1, 20) n")
     database.fetch("insert into plain select n, 'v' || n from generate_series(1, 20) n")
     database.fetch("insert into big select n * 100, n, 'note' from generate_series(1, 1000) n")
+    database.fetch("insert into counted select from generate_series(1, 20)")
+    database.fetch("insert into emptied (v) select 'v' from generate_series(1, 20)")
     database.fetch("select setval('numbers', 50), setval('tickets', 50)")
     database.fetch("analyze")
     database.fetch("update pg_class set reltuples = 1000000, relpages = 1000 where oid = 'big'::regclass")
@@ -234,6 +269,9 @@ def test_what_old_code_can_not_do_afterwards_or_waits_for(newest: Application, f
     (lacking,) = texts["trigger_without_rights"]
     assert f"GRANT INSERT ON a_seen TO {ROLE}" in lacking["fix"] and "no INSERT on a_seen" in lacking["message"]
     assert not [each for each in told["points_to_a_row_from_a_new_table"]["findings"] if each["rule"] == "R06"]
+    assert "(SELECT max(id) FROM counted)" in texts["numbers_that_are_there"][0]["fix"]
+    assert "INCREMENT BY 1'" in texts["numbers_backwards"][0]["fix"]
+    assert "op.add_column" not in texts["view_column"][0]["fix"]
     assert "20 statements of one transaction" in texts["batches_together"][0]["message"]
     assert scratches(database.server) == [] and database.fetch("select count(*) from child") == [(0,)]
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""C05, C07, C10, C14, C16, C17, C20, M03, M04, M06, U08: triggers, views, functions …: the same statement does something else."""
+"""C05, C07, C10, C14, C16, C17, C20, C21, M03, M04, M06, U08: triggers, views, functions …: a statement does something else."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ _UPPER = re.compile(r"\bTO \('(\d{4}-\d\d-\d\d)")
 #: As pg_relation_is_updatable() tells them.
 _WRITES = {"INSERT": 8, "UPDATE": 4, "DELETE": 16}
 _TURNS = re.compile(r"\bON (?:INSERT|UPDATE)\b", re.I)
+_DROPS = re.compile(r"\bON (INSERT|UPDATE|DELETE) TO \S+\s+DO INSTEAD NOTHING", re.I)
 _INSTEAD = "INSTEAD OF"
 _FACTS = {
     "trigger": ("definition", "enabled"),
@@ -41,7 +42,11 @@ def check(seen: Seen) -> Iterator[Finding]:
     for change in seen.changes("trigger", "function", "rule"):
         yield from _behaves(seen, change)
     yield from map(_fails, seen.facts.get("failing") or ())
+    yield from map(_unable, seen.facts.get("unable") or ())
     yield from map(_exhausted, seen.facts.get("exhausted") or ())
+    yield from map(_collides, seen.facts.get("colliding") or ())
+    there = {str(table["name"]) for table in seen.facts["tables"].values()}
+    yield from (_unidentified(name) for name in seen.facts.get("unidentified") or () if name in there)
     for change in seen.changes("relation"):
         yield from _relation(seen, change["before"], change["after"])
     for change in seen.changes("policy"):
@@ -105,6 +110,13 @@ def _behaves(seen: Seen, change: Facts) -> Iterator[Finding]:
     raising = next((item for item in seen.facts.get("refusing") or () if item["function"] == entry["name"]), None)
     if kind == "function" and raising:
         yield _raises(raising)
+        return
+    if kind == "rule" and new is not None and (dropped := _DROPS.search(str(new["definition"]))):
+        message = (
+            f"The rule {plain(new['name'])} does nothing instead of each {dropped.group(1).upper()} of the old code: it is lost."
+        )
+        fix = "Make the rule when the old code is gone, or do what it is for in a trigger."
+        yield Finding("C07", "breaks", new["name"], message, fix, SECTION)
         return
     if (
         kind == "rule"
@@ -176,6 +188,37 @@ def _exhausted(item: Facts) -> Finding:
     bounds = "AS bigint" if full else "NO MINVALUE NO MAXVALUE"
     fix = f"Leave it room beyond {last}: op.execute('ALTER SEQUENCE {name} {bounds}')."
     return Finding("C20", "breaks", item["sequence"], message, fix, SECTION)
+
+
+def _collides(item: Facts) -> Finding:
+    name, table, column = plain(item["sequence"]), plain(item["table"]), item["column"]
+    message = (
+        f"The sequence {name} gives {item['next']} next, and {table}.{column} has numbers from {item['least']} to {item['most']}: "
+        "an INSERT of the old code that takes one which is there fails."
+    )
+    back = f"ALTER SEQUENCE {name} INCREMENT BY {item['was']}"
+    behind = f"SELECT setval('{name}', (SELECT max({column}) FROM {table}))"
+    fix = f"Leave it where it stands, or: op.execute({back if item['step'] != item['was'] else behind!r})."
+    return Finding("C20", "breaks", item["sequence"], message, fix, SECTION, source="data")
+
+
+def _unidentified(name: str) -> Finding:
+    message = (
+        f"The table {plain(name)} is published with its updates and deletes, and nothing tells its rows from each other (no "
+        "primary key, no replica identity): UPDATE and DELETE of the old code fail there."
+    )
+    fix = f"In the same revision, before it is published: op.execute('ALTER TABLE {plain(name)} REPLICA IDENTITY FULL')."
+    return Finding("C21", "breaks", name, message, fix, SECTION)
+
+
+def _unable(item: Facts) -> Finding:
+    name, error = plain(item["function"]), str(item["error"]).rstrip(".")
+    message = f"The function {name} is changed, and a call fails: {error}."
+    if item["certain"]:
+        fix = "Add the column before the function names it, or let the function name only columns that are there."
+        return Finding("C16", "breaks", item["function"], message, fix, SECTION)
+    fix = "Make the table before the function that names it; if who calls it makes it, allow this with the reason."
+    return Finding("U08", "unknown", item["function"], message, fix, SECTION)
 
 
 def _fails(item: Facts) -> Finding:

@@ -102,7 +102,10 @@ def _under_lock(seen: Seen, statement: Facts, oid: str, table: str, verb: str, s
 def _fix(seen: Seen, statement: Facts, oid: str) -> tuple[str, str]:
     if seen.dialect == "postgresql" and (statement["writes"] or oid in statement["procedural_writes"]):
         return f"Do it in a later revision than the one that takes the lock. {_BATCHES}", "Filling a column"
-    return fixes.for_statement(seen.dialect, str(statement["sql"]))
+    tables = [seen.table(each) for each in statement["locks"]] if seen.dialect == "postgresql" else []
+    parted = any(table.get("partitioned") for table in tables)
+    partitions = sorted({plain(str(table["name"])) for table in tables if not table.get("partitioned")}) if parted else []
+    return fixes.for_statement(seen.dialect, str(statement["sql"]), partitions)
 
 
 def _size(seen: Seen, oid: str) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from typing import Sequence
 
 from . import rewrite
 
@@ -104,6 +105,11 @@ _SQLITE = (
         "SQLite",
     ),
 )
+_INDEX = re.compile(r"\bCREATE\s+(?:UNIQUE\s+)?INDEX\b", re.I)
+_BY_PARTITION = (
+    "An index of a partitioned table is not built concurrently: make it ON ONLY the table, build that of each partition "
+    "concurrently, and attach them."
+)
 _FIXES = {"postgresql": _POSTGRESQL, "mysql": _MYSQL, "mariadb": _MYSQL, "sqlite": _SQLITE}
 _ELSE = {
     "postgresql": ("Do it in a revision of its own, or in a maintenance window.", "Locks"),
@@ -111,8 +117,14 @@ _ELSE = {
 }
 
 
-def for_statement(dialect: str, sql: str) -> tuple[str, str]:
-    """Return what to do instead, and the heading of the guide that says more."""
+def for_statement(dialect: str, sql: str, partitions: Sequence[str] = ()) -> tuple[str, str]:
+    """Return what to do instead, and the heading of the guide that says more.
+
+    :param partitions: as for :func:`.rewrite.of`.
+    """
+    if partitions and _INDEX.search(sql):
+        here = rewrite.of(sql, partitions)
+        return f"{_BY_PARTITION}{f' Here: {here}.' if here else ''}", "Partitions"
     found = next(((fix, section) for pattern, fix, section in _FIXES[dialect] if pattern.search(sql)), None)
     here = rewrite.of(sql) if dialect == "postgresql" else None
     if found and here:

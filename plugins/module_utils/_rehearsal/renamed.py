@@ -67,13 +67,23 @@ def _other_column(seen: Seen, old: Facts) -> Finding:
 
 
 def _column(seen: Seen, old: Facts, new: Facts) -> Finding:
+    if old.get("relkind") in ("v", "m"):
+        fix = f"Leave {old['column']} where it is, and give the view {new['column']} as one more column, at its end (" + (
+            f"CREATE OR REPLACE VIEW {plain(old['table'])}); drop {old['column']} in a later release."
+            if old["relkind"] == "v"
+            else f"of one made anew beside {plain(old['table'])}); drop the old one in a later release."
+        )
+    else:
+        fix = (
+            f"Add {new['column']} beside it (op.add_column), write both, copy in batches, read the new one, and drop "
+            f"{old['column']} in a later release. Or keep the column's name and rename the attribute in the model only."
+        )
     return Finding(
         "C04",
         "breaks",
         old["name"],
         f"The column {plain(old['name'])} is renamed to {new['column']}: every statement of the old code that names it fails.",
-        f"Add {new['column']} beside it (op.add_column), write both, copy in batches, read the new one, and drop {old['column']} "
-        "in a later release. Or keep the column's name and rename the attribute in the model only.",
+        fix,
         SECTION,
         lock="AccessExclusive",
     )

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from typing import Callable
+from typing import Callable, Sequence
 
 #: A longer statement is not worth showing again.
 LONGEST = 400
@@ -20,6 +20,23 @@ def _run(sql: str) -> str:
 
 def _index(match: re.Match[str]) -> str:
     return f"{_BLOCK} {_run(f'CREATE {match.group(1) or str()}INDEX CONCURRENTLY {match.group(2)}')}"
+
+
+_ON_PARTITIONED = re.compile(
+    rf"CREATE\s+(UNIQUE\s+)?INDEX\s+(?:IF\s+NOT\s+EXISTS\s+)?({_NAME})\s+ON\s+(?:ONLY\s+)?({_NAME})\s*(.+)$", re.I | re.S
+)
+
+
+def _by_partition(match: re.Match[str], partitions: Sequence[str]) -> str:
+    """An index of a partitioned table, which can not be built concurrently, is put together from those of its partitions."""
+    unique, name, table, rest = match.group(1) or "", *match.groups()[1:]
+    names = [f"{name}_{number}" for number in range(1, len(partitions) + 1)]
+    each = zip(names, partitions)
+    built = "; ".join(_run(f"CREATE {unique}INDEX CONCURRENTLY {own} ON {partition} {rest}") for own, partition in each)
+    schema = f"{table.rpartition('.')[0]}." if "." in table else ""
+    joined = "; ".join(_run(f"ALTER INDEX {schema}{name} ATTACH PARTITION {own}") for own in names)
+    first = _run(f"CREATE {unique}INDEX {name} ON ONLY {table} {rest}")
+    return f"{first}, then {_BLOCK} {built}, and in the next revision {joined}"
 
 
 def _not_valid(match: re.Match[str]) -> str:
@@ -47,6 +64,13 @@ def _not_null(match: re.Match[str]) -> str:
     return f"{first}, then in a revision of its own {second}, then {third}"
 
 
+def _domain_not_null(match: re.Match[str]) -> str:
+    domain = match.group(1)
+    name = re.sub(r"\W+", "_", f"{domain.rpartition('.')[2]}_there").strip("_")
+    first = _run(f"ALTER DOMAIN {domain} ADD CONSTRAINT {name} CHECK (VALUE IS NOT NULL) NOT VALID")
+    return f"{first}, and in a revision of its own {_run(f'ALTER DOMAIN {domain} VALIDATE CONSTRAINT {name}')}"
+
+
 _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"CREATE\s+(UNIQUE\s+)?INDEX\s+(?!CONCURRENTLY\b)((?:IF\s+NOT\s+EXISTS\s+)?.+)$", re.I | re.S), _index),
     (
@@ -60,14 +84,21 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
         _unique,
     ),
     (re.compile(rf"ALTER\s+TABLE\s+({_NAME})\s+ALTER\s+(?:COLUMN\s+)?({_NAME})\s+SET\s+NOT\s+NULL$", re.I), _not_null),
+    (re.compile(rf"ALTER\s+DOMAIN\s+({_NAME})\s+SET\s+NOT\s+NULL$", re.I), _domain_not_null),
 )
 
 
-def of(sql: str) -> str | None:
-    """Return what to write instead; None for a statement that has no such form, or that was cut."""
+def of(sql: str, partitions: Sequence[str] = ()) -> str | None:
+    """Return what to write instead; None for a statement that has no such form, or that was cut.
+
+    :param partitions: the tables with rows of the one that it is about, as they are named in SQL, if that is partitioned.
+    """
     text = " ".join(sql.split()).rstrip("; ")
     if len(text) > LONGEST or re.search(r"\bNOT\s+VALID\b", text, re.I):
         return None
+    if partitions:
+        match = _ON_PARTITIONED.match(text)
+        return _by_partition(match, partitions) if match else None
     for pattern, write in _FORMS:
         match = pattern.match(text)
         if match:

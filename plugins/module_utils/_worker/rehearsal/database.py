@@ -45,6 +45,7 @@ class Database:
         self.held: rights.Rights = {}  # what old code may do that it could do before
         self.now: rights.Rights = {}
         self.settings: dict[tuple[str, str], str] = {}
+        self.unidentified: set[str] = set()  # tables whose rows nobody can change, since they are published
         self.today: str | None = None
 
     @property
@@ -142,12 +143,16 @@ class Database:
         return after
 
     def _try(self, session: Any, step: Step, report: dict[str, Any], after: catalog.Catalog) -> None:
-        """Take down the triggers that fail now and the sequences that have no next number."""
+        """Take down the triggers and functions that fail now, and the sequences that have no next number, or one that is there."""
         touched = step.watch.account.locked | (getattr(after, "dirty", None) or set())
         report["exhausted"] = trial.exhausted(session, touched, step.before, self._ask_original)
+        if self.real is not None and self.real.answers:
+            report["colliding"] = trial.colliding(session, touched, step.before, step.watch.statements, self.real.ask)
         triggers = trial.concerned(report["changes"], step.before, after)
-        if triggers and session.value(_FLUSHES):
+        functions = any(change["kind"] == "function" and change["before"] and change["after"] for change in report["changes"])
+        if (triggers or functions) and session.value(_FLUSHES):
             report["failing"] = trial.failing(session, triggers, after)
+            report["unable"] = trial.unable(session, report["changes"])
             session.rows("select pg_stat_force_next_flush()")
             if step.watch.ledger is not None:
                 step.watch.ledger.latest = None  # what was tried was counted
@@ -174,6 +179,10 @@ class Database:
             there = {key: now[key] for key in known if key in now}  # what is new, old code can not use
             self.held = there if roles.changed is None else rights.replaced(self.held, known, there)
             self.now = now
+        if roles.publishes or self.unidentified:
+            now_unidentified = trial.unidentified(session)
+            report["unidentified"] = sorted(now_unidentified - self.unidentified)
+            self.unidentified = now_unidentified
         report["settings"] = [[*key, value] for key, value in roles.settings.items() if self.settings.get(key) != value]
         self.settings = roles.settings
         lacking_now = lacking.found(session, report["changes"], before, after, now)
@@ -214,6 +223,7 @@ class Database:
         with self.scratch.session() as session:
             held = rights.Held(session, found)
             self.settings = held.settings
+            self.unidentified = trial.unidentified(session) if held.publishes else set()
             self.today = session.value("select current_date::text")
         self.held = self.now = held.rights
         return held

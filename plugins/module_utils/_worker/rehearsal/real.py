@@ -56,6 +56,10 @@ class Real:
             self._session.close()
             self._session = None
 
+    def ask(self, query: str) -> list[tuple[Any, ...]] | None:
+        """Return the rows of a query of ours; None where the real database does not take it."""
+        return self._run(query, None)
+
     def _run(self, statement: str, parameters: Any) -> list[tuple[Any, ...]] | None:
         """Return the rows; None where the real database does not take the statement, as for what a pending revision makes."""
         session = self.session

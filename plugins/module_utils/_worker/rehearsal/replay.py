@@ -101,7 +101,7 @@ def ambiguous(session: Session, changes: list[dict[str, Any]], after: Catalog) -
         if kind != "function" or entry["name"].split("(")[0] not in beside or entry["name"] in new or entry["procedure"]:
             continue
         schema, name = entry["name"].split("(")[0].split(".", 1)
-        values = [_value(each) for each in str(entry["arguments"]).split(", ") if each]
+        values = [plain_value(each) for each in str(entry["arguments"]).split(", ") if each]
         try:
             session.rows(f"prepare {_NAME} as select {quoted(schema)}.{quoted(name)}({', '.join(values)})")
         except Exception as exc:
@@ -132,7 +132,7 @@ def defaults(session: Session, changes: list[dict[str, Any]], after: Catalog) ->
     return found
 
 
-def _value(kind: str) -> str:
+def plain_value(kind: str) -> str:
     """Return a value as code writes it that has no need to name its type."""
     if kind in ("smallint", "integer", "bigint", "numeric", "real", "double precision"):
         return "1"

@@ -26,7 +26,12 @@ def reported(step: Step, changes: list[dict[str, Any]], sizes: Any, refused: lis
         "strange": step.watch.strange,
         "changes": changes,
         "tables": {
-            oid: {"name": entry["name"], "stored": entry["relkind"] == "m", **sizes.get(oid, _UNKNOWN)}
+            oid: {
+                "name": entry["name"],
+                "stored": entry["relkind"] == "m",
+                "partitioned": entry["relkind"] == "p",
+                **sizes.get(oid, _UNKNOWN),
+            }
             for oid, entry in there
             if entry is not None and entry["relkind"] in STORED
         },

@@ -103,14 +103,16 @@ select r.rolname::text, 'database', '', json_build_object(
   'CONNECT', case when has_database_privilege(r.oid, current_database(), 'CONNECT') then '[]'::json end)::text
 from pg_roles r where r.rolname = any({{roles}})"""
 
-#: Which roles there are, what they are, and who is a member of whom; and what new sessions in this database begin with.
+#: Which roles there are, what they are, and who is a member of whom; what new sessions in this database begin with; whether
+#: anything is published.
 _MARKS = """
 select md5((select string_agg(r::text, ' ' order by r.oid) from pg_roles r)
            || (select coalesce(d.datacl::text, '') from pg_database d where d.datname = current_database())
            || coalesce((select string_agg(m::text, ' ' order by m.roleid, m.member) from pg_auth_members m), '')),
        (select json_agg(array[coalesce(r.rolname, ''), split_part(c, '=', 1), substr(c, strpos(c, '=') + 1)])::text
         from pg_db_role_setting s left join pg_roles r on r.oid = s.setrole cross join unnest(s.setconfig) c
-        where s.setdatabase = (select oid from pg_database where datname = current_database()))"""
+        where s.setdatabase = (select oid from pg_database where datname = current_database())),
+       exists (select from pg_publication)"""
 
 
 def roles(original: Session, given: Iterable[str]) -> list[str]:
@@ -151,14 +153,14 @@ class Held:
 
     def __init__(self, session: Session, names: list[str]) -> None:
         self.names = names
-        self.mark, self.settings = _marks(session)
+        self.mark, self.settings, self.publishes = _marks(session)
         self.rights = look(session, names)
         self.changed: set[tuple[str, str, str]] | None = None  # what was read again with the latest look; None: all
 
     def again(self, session: Session, before: Catalog, after: Catalog) -> Rights:
         """Return the rights after a revision, which left this catalogue."""
         dirty = getattr(after, "dirty", None)
-        mark, self.settings = _marks(session)
+        mark, self.settings, self.publishes = _marks(session)
         if dirty is None or mark != self.mark:
             self.mark, self.rights, self.changed = mark, look(session, self.names), None
             return self.rights
@@ -173,10 +175,10 @@ class Held:
         return self.rights
 
 
-def _marks(session: Session) -> tuple[str, dict[tuple[str, str], str]]:
-    """Return what tells whether the roles are what they were, and (role, or nobody for all; setting) → value."""
-    mark, settings = session.again(_MARKS)[0]
-    return str(mark), {(role, name): value for role, name, value in json.loads(settings or "[]")}
+def _marks(session: Session) -> tuple[str, dict[tuple[str, str], str], bool]:
+    """Return what tells whether the roles are what they were, (role, or nobody for all; setting) → value, and the last of them."""
+    mark, settings, publishes = session.again(_MARKS)[0]
+    return str(mark), {(role, name): value for role, name, value in json.loads(settings or "[]")}, bool(publishes)
 
 
 def replaced(rights: Rights, keys: Iterable[tuple[str, str, str]], fresh: Rights) -> Rights:

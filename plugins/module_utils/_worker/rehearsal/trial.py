@@ -1,7 +1,7 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""What a catalogue does not say of PostgreSQL's triggers and sequences: whether the next row, or the next number, fails."""
+"""What a catalogue does not say of triggers, functions, sequences and published tables: whether what comes next fails."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import re
 from typing import Any, Callable, Iterable
 
 from ..failure import describe, sqlstate_of
+from ..server import literal
 from .access import Session, quoted
 from .catalog import Catalog, Entry, belonging, of_kind
+from .replay import plain_value
 
 _UNDEFINED_COLUMN = "42703"
+_UNDEFINED_TABLE = "42P01"
 _TABLE = '"dbops_trial"'
 #: Where the definition of a trigger names its table. PostgreSQL manual, "CREATE TRIGGER".
 _ON = re.compile(r"\sON .+?(?=\s(?:FROM|NOT DEFERRABLE|DEFERRABLE|INITIALLY|REFERENCING|FOR EACH)\b)", re.S)
@@ -31,6 +34,121 @@ select q.name, q.last, q.seqmin, q.seqmax from (
   from pg_sequence s join pg_class c on c.oid = s.seqrelid join pg_namespace n on n.oid = c.relnamespace
   where {which} and not s.seqcycle) q
 where q.last::numeric + q.seqincrement not between q.seqmin and q.seqmax"""
+
+
+#: Sequences, what they add, and the column with a unique index that takes their numbers.
+_FEEDS = """
+select s.oid::text, n.nspname || '.' || s.relname, q.seqincrement, t.oid::text, u.nspname || '.' || t.relname, a.attname::text
+from pg_class s join pg_namespace n on n.oid = s.relnamespace join pg_sequence q on q.seqrelid = s.oid
+join (select d.objid, d.refobjid, d.refobjsubid from pg_depend d where d.classid = 'pg_class'::regclass
+        and d.refclassid = 'pg_class'::regclass and d.refobjsubid > 0 and d.deptype in ('a', 'i')
+      union select d.refobjid, f.adrelid, f.adnum from pg_depend d join pg_attrdef f on f.oid = d.objid
+      where d.classid = 'pg_attrdef'::regclass and d.refclassid = 'pg_class'::regclass) f(seq, tab, num) on f.seq = s.oid
+join pg_class t on t.oid = f.tab join pg_namespace u on u.oid = t.relnamespace
+join pg_attribute a on a.attrelid = f.tab and a.attnum = f.num
+where s.relkind = 'S' and s.oid = any('{{{oids}}}'::oid[])
+  and exists (select from pg_index i where i.indrelid = f.tab and i.indisunique and i.indnkeyatts = 1 and i.indkey[0] = f.num)
+order by 1, 4"""
+_STANDS = "select last_value, is_called, (select seqincrement from pg_sequence where seqrelid = {literal}::regclass) from {name}"
+#: What sets a sequence to a number that may have been read from the table.
+_MAY_SET = re.compile(r"\bsetval\b|\bRESTART\b|^\s*(?:DO|CALL|EXECUTE)\b", re.I)
+#: Tables whose rows nobody can change: they are published with that, and nothing tells one row from another.
+_UNIDENTIFIED = """
+select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind = 'r' and c.relreplident <> 'f'
+  and exists (select from pg_publication p join pg_publication_tables t on t.pubname = p.pubname
+                                  where (p.pubupdate or p.pubdelete) and t.schemaname = n.nspname and t.tablename = c.relname)
+  and (c.relreplident = 'n'
+       or not exists (select from pg_index i where i.indrelid = c.oid and i.indimmediate and i.indisvalid
+                      and (c.relreplident = 'd' and i.indisprimary or c.relreplident = 'i' and i.indisreplident)))"""
+
+
+def unidentified(session: Session) -> set[str]:
+    """Return the tables whose rows PostgreSQL changes no more, since it could not tell a subscriber which ones."""
+    return {str(name) for (name,) in session.rows(_UNIDENTIFIED)}
+
+
+def colliding(
+    session: Session,
+    oids: Iterable[str],
+    before: Catalog,
+    statements: Iterable[dict[str, Any]],
+    original: Callable[[str], list[tuple[Any, ...]] | None],
+) -> list[dict[str, Any]]:
+    """Return the sequences among these that were there and give numbers which their column has in the real database.
+
+    One that was set by what it read from the table is left out: an empty copy gives another number.
+
+    :param original: asks the real database; None is no answer.
+    """
+    numbers = sorted(oid for oid in oids if ("relation", oid) in before and before[("relation", oid)]["relkind"] == "S")
+    rows = session.rows(_FEEDS.format(oids=",".join(numbers))) if numbers else []
+    found = []
+    for oid, name, step, table, table_name, column in rows:
+        if ("relation", table) not in before or any(_decides(statement, table) for statement in statements):
+            continue
+        old, old_table = (before[("relation", each)]["name"] for each in (oid, table))
+        shown, there = _quoted(old), original(f"select min({quoted(column)}), max({quoted(column)}) from {_quoted(old_table)}")
+        stood = original(_STANDS.format(literal=literal(shown), name=shown)) if there and there[0][0] is not None else None
+        if not there or not stood:
+            continue
+        now, least, most = session.rows(_STANDS.format(literal=literal(_quoted(name)), name=_quoted(name)))[0], *there[0]
+        after, then = (last + step * called for last, called, step in (now, stood[0]))
+        if _meets(after, int(step), least, most) and not _meets(then, stood[0][2], least, most):
+            told = {"sequence": name, "table": table_name, "column": column, "next": after, "least": least, "most": most}
+            found.append(dict(told, step=int(step), was=stood[0][2]))
+    return found
+
+
+def _meets(number: int, step: int, least: int, most: int) -> bool:
+    return number <= most if step > 0 else number >= least
+
+
+def _decides(statement: dict[str, Any], table: str) -> bool:
+    """Tell whether a statement may have set a sequence by what is in the table, or has emptied that."""
+    mode = statement["locks"].get(table)
+    return bool(mode) and (statement["truncated"] or (mode == "AccessShare" and bool(_MAY_SET.search(statement["sql"]))))
+
+
+def _quoted(name: str) -> str:
+    schema, _dot, own = name.partition(".")
+    return f"{quoted(schema)}.{quoted(own)}"
+
+
+def unable(session: Session, changes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the functions that were changed and name a table or column that is not there, and what the server says.
+
+    They are called with plain values, and what they do is undone. ``certain``: a table may be one that the caller makes.
+    """
+    found = []
+    for change in changes:
+        old, new = change["before"], change["after"]
+        if change["kind"] != "function" or not old or not new or new["procedure"] or new["returns"] in ("trigger", "event_trigger"):
+            continue
+        source = str(session.value(_SOURCE.format(oid=int(new["oid"]))) or "")
+        if old["source"] == new["source"] or not source or _REACHES_OUT.search(source):
+            continue
+        error = _called(session, new)
+        if error is not None:
+            told = str(describe(error)["message"]).splitlines()[0]
+            found.append({"function": new["name"], "error": told, "certain": sqlstate_of(error) == _UNDEFINED_COLUMN})
+    return found
+
+
+def _called(session: Session, function: Entry) -> BaseException | None:
+    name = _quoted(function["name"].split("(")[0])
+    values = ", ".join(plain_value(each) for each in str(function["arguments"]).split(", ") if each)
+    with session.hurrying():
+        session.rows("begin")
+        try:
+            session.rows("set local statement_timeout = 2000")
+            session.rows(f"select * from {name}({values})")
+        except Exception as exc:
+            return exc if sqlstate_of(exc) in (_UNDEFINED_COLUMN, _UNDEFINED_TABLE) else None
+        finally:
+            with contextlib.suppress(Exception):
+                session.rows("rollback")
+    return None
 
 
 def concerned(changes: Iterable[dict[str, Any]], before: Catalog, after: Catalog) -> list[Entry]:
