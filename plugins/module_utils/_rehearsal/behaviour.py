@@ -69,8 +69,8 @@ def _labels(old: Facts, new: Facts) -> Iterator[Finding]:
             "breaks",
             old["name"],
             f"The enum {name} has no {', '.join(map(repr, gone))} any more: statements of the old code that name it fail.",
-            "Add the new label beside the old one, release code that uses it, move the rows, and drop the old "
-            "one in a later release.",
+            f"Add the new label beside the old one{_added(old['name'], added)}, release code that uses it, move the rows, and "
+            "drop the old one in a later release.",
             ENUMS,
         )
     elif added:
@@ -82,6 +82,11 @@ def _labels(old: Facts, new: Facts) -> Iterator[Finding]:
             "Write it only when the old code is gone.",
             ENUMS,
         )
+
+
+def _added(name: str, labels: list[str]) -> str:
+    texts = ["ALTER TYPE {} ADD VALUE '{}'".format(plain(name), label.replace("'", "''")) for label in labels]
+    return f" (with op.get_context().autocommit_block(): {'; '.join(f'op.execute({text!r})' for text in texts)})" if texts else ""
 
 
 def _attributes(old: Facts, new: Facts) -> Finding:

@@ -129,10 +129,12 @@ def _is_new_to_old_code(seen: Seen, new: Facts) -> bool:
 def _type(seen: Seen, old: Facts, new: Facts) -> Iterator[Finding]:
     how = change_of_type(seen, old, new)
     name, what = plain(old["name"]), f"from {old.get('declared') or old['type']} to {new.get('declared') or new['type']}"
+    column, kind = f"{old['column']}_new", new.get("declared") or new["type"]
+    text = f"ALTER TABLE {plain(str(old.get('table')))} ADD COLUMN {column} {kind}"
+    run = f"op.execute({text!r})" if "table" in old else "op.add_column"
     fix = (
-        "Add a column of the new type, write both, copy in batches (op.execute in an autocommit_block, some "
-        "thousand rows each), read the "
-        "new one, and drop the old one in a later release."
+        f"Add {column} ({run}), write both, copy in batches (op.execute in an autocommit_block, some thousand rows each), read the "
+        f"new one, and drop {old['column']} in a later release."
     )
     if how == "other":
         message = f"The type of {name} changes {what}: comparisons and writes of the old code fail."

@@ -127,7 +127,8 @@ def _index(seen: Seen, change: Facts, old: Facts | None, new: Facts | None) -> I
             message = f"The index {plain(old['name'])} is dropped: statements of the old code that use it become slow."
             fix = "Drop it when the old code is gone."
             if seen.dialect == "postgresql":
-                fix = "Look at pg_stat_user_indexes.idx_scan; drop it when the old code is gone, with postgresql_concurrently=True."
+                drop = f"with op.get_context().autocommit_block(): op.execute('DROP INDEX CONCURRENTLY {plain(old['name'])}')"
+                fix = f"Look at pg_stat_user_indexes.idx_scan; drop it when the old code is gone: {drop}."
             yield Finding("M07", "may_break", old["name"], message, fix, "Dropping an index", rows=seen.rows(old["relation"]))
     if (
         old is None

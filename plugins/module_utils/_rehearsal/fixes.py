@@ -17,6 +17,18 @@ _POSTGRESQL = (
         "Adding a constraint",
     ),
     (
+        re.compile(r"\bEXCLUDE\s*(?:USING\b|\()", re.I),
+        "No exclusion constraint is added without this lock: add it in a maintenance window, or to a table that is made anew "
+        "beside this one.",
+        "Adding a constraint",
+    ),
+    (
+        re.compile(r"\bGENERATED\s+ALWAYS\s+AS\s*\(", re.I),
+        "A stored generated column is computed for all rows at once: add a plain one, let a trigger fill it for new rows, and fill "
+        "old rows in batches; or compute it where it is read.",
+        "Adding a column",
+    ),
+    (
         re.compile(r"\bATTACH\s+PARTITION\b.*\bDEFAULT$|\bPARTITION\s+OF\b", re.I),
         "Where there is a DEFAULT partition, it is read for rows that belong to the new one. Give it a validated CHECK that "
         "excludes the new bounds first; then nothing is read.",

@@ -15,6 +15,11 @@ from .seen import LOCKS, Facts, Seen, plain
 _GIVES = re.compile(r"\s*(?:GRANT|COMMENT|SECURITY\s+LABEL|CREATE)\b", re.I)
 _HINTS = (
     ("cannot run inside a transaction", "Run it inside with op.get_context().autocommit_block()."),
+    (
+        "unsafe use of new value",
+        "Commit the new label before it is used: add it in a revision before, or inside with op.get_context().autocommit_block().",
+    ),
+    ("cannot be cast automatically", "Say how with postgresql_using in op.alter_column, and try it on real values."),
     ("other objects depend on it", "Drop or change first what depends on it, or recreate it in the same revision."),
     ("must be owner", "Run the migrations with the role that owns the objects."),
 )
@@ -28,6 +33,21 @@ _WORDS = {
 }
 #: What PostgreSQL says where a foreign server is used without a user mapping.
 _NO_WAY = "user mapping not found"
+#: What a failed statement outside of a transaction leaves, and what to do then. PostgreSQL manual, at each of them.
+_LEFT_BEHIND = (
+    (
+        re.compile(r"^\s*CREATE\s+(?:UNIQUE\s+)?INDEX\b", re.I),
+        "A failed CREATE INDEX CONCURRENTLY leaves an invalid index, which is dropped by hand.",
+    ),
+    (
+        re.compile(r"^\s*REINDEX\b", re.I),
+        "A failed REINDEX CONCURRENTLY leaves an invalid index whose name ends with _ccnew, which is dropped by hand.",
+    ),
+    (re.compile(r"^\s*DROP\s+INDEX\b", re.I), "A failed DROP INDEX CONCURRENTLY leaves an invalid index; drop it once more."),
+    (re.compile(r"\bDETACH\s+PARTITION\b", re.I), "A failed one is ended by ALTER TABLE … DETACH PARTITION … FINALIZE."),
+    (re.compile(r"^\s*(?:DO|CALL)\b", re.I), "Write it such that it goes on where it stopped when it is run again."),
+    (re.compile(r"^\s*VACUUM\b", re.I), "A failed VACUUM leaves nothing behind; run it again."),
+)
 UNSEEN = "What no statement shows"
 DATA = "Changes that depend on the data"
 
@@ -181,6 +201,10 @@ def _implicit(seen: Seen) -> Iterator[Finding]:
         )
 
 
+def _left_behind(sql: str) -> str:
+    return next((f" {text}" for pattern, text in _LEFT_BEHIND if pattern.search(sql)), "")
+
+
 def _not_undone(seen: Seen, statement: Facts) -> Finding:
     name = next((str(seen.table(oid)["name"]) for oid in statement["locks"]), seen.revision)
     return Finding(
@@ -188,7 +212,6 @@ def _not_undone(seen: Seen, statement: Facts) -> Finding:
         "not_transactional",
         name,
         f"A statement runs outside a transaction; when it fails, what it did stays ({statement['sql'][:100]}).",
-        "One such statement for each revision; a failed CREATE INDEX CONCURRENTLY leaves an invalid index, "
-        "which is dropped by hand.",
+        f"One such statement for each revision.{_left_behind(str(statement['sql']))}",
         "Adding an index",
     )

@@ -91,13 +91,19 @@ def _column(seen: Seen, old: Facts, new: Facts) -> Finding:
 
 def _object(seen: Seen, kind: str, old: Facts, new: Facts) -> Finding:
     what = TABLES[old["relkind"]] if kind == "relation" else kind
-    view = f" Or keep a view of the old name in the same revision (op.execute('CREATE VIEW {plain(old['name'])} AS SELECT …'))."
+    other = ""
+    if kind == "relation" and old["relkind"] != "S":
+        other = (
+            f" Or keep a view of the old name in the same revision (op.execute('CREATE VIEW {plain(old['name'])} AS SELECT …'))."
+        )
+    elif kind == "function":
+        other = " Or keep a function of the old name that calls it, in the same revision."
     return Finding(
         "C03",
         "breaks",
         old["name"],
         f"The {what} {plain(old['name'])} is renamed to {plain(new['name'])}: every statement of the old code that names it fails.",
-        f"Keep the name and rename only in the models.{view if kind == 'relation' else ''}",
+        f"Keep the name until the old code is gone; models can have another one.{other}",
         SECTION,
         lock="AccessExclusive" if kind == "relation" else None,
     )

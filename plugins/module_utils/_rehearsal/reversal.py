@@ -15,6 +15,59 @@ from .seen import Facts, Seen, plain
 SECTION = "The way back"
 
 
+_ALL = "Undo in downgrade() all that upgrade() does, types and functions too."
+#: So much is shown of what a downgrade lacks.
+_SHOWN = 5
+#: What goes first takes nothing with it.
+_ORDER = ("rule", "trigger", "policy", "index", "constraint", "column", "relation", "function", "type", "schema", "extension")
+_KINDS = {"r": "TABLE", "p": "TABLE", "f": "FOREIGN TABLE", "v": "VIEW", "m": "MATERIALIZED VIEW", "S": "SEQUENCE"}
+
+
+def _undone(seen: Seen, residue: list[Facts]) -> str:
+    """Return what a downgrade lacks, as far as the upgrade's changes say it: PostgreSQL."""
+    changes = [change for change in seen.facts["changes"] if seen.dialect == "postgresql"]
+    gone = {item["name"] for item in residue if item["kind"] == "relation"}
+    texts = []
+    for item in sorted(residue, key=lambda item: _ORDER.index(item["kind"]) if item["kind"] in _ORDER else -1):
+        side = "after" if item["what"] == "left over" else "before"
+        entries = (change[side] for change in changes if change["kind"] == item["kind"])
+        entry = next((each for each in entries if each and each["name"] == item["name"]), None)
+        if entry is None or item["what"] == "different" or entry.get("table") in gone or entry.get("owned"):
+            continue  # with a table goes what it has
+        texts.append(_drop(item["kind"], entry) if side == "after" else _make(item["kind"], entry))
+    shown = "; ".join(f"op.execute({text!r})" for text in filter(None, texts[:_SHOWN]))
+    return f"{_ALL} Here: {shown}." if shown else _ALL
+
+
+def _drop(kind: str, entry: Facts) -> str | None:
+    name, table = plain(entry["name"]), plain(str(entry.get("table")))
+    own = entry["name"].rpartition(".")[2]
+    if kind == "relation":
+        return f"DROP {_KINDS[entry['relkind']]} {name}"
+    if kind == "index":
+        return None if entry["constraint"] else f"DROP INDEX {name}"
+    if kind in ("column", "constraint"):
+        return f"ALTER TABLE {table} DROP {kind.upper()} {own}"
+    if kind in ("trigger", "policy", "rule"):
+        return f"DROP {kind.upper()} {own} ON {table}"
+    if kind == "function":
+        what = "PROCEDURE" if entry["procedure"] else "FUNCTION"
+        return f"DROP {what} {name.partition('(')[0]}({entry['arguments']})"
+    return f"DROP {'DOMAIN' if entry.get('typtype') == 'd' else kind.upper()} {name}"
+
+
+def _make(kind: str, entry: Facts) -> str | None:
+    table, own = plain(str(entry.get("table"))), entry["name"].rpartition(".")[2]
+    if kind == "constraint":
+        return f"ALTER TABLE {table} ADD CONSTRAINT {own} {entry['definition']}"
+    if kind == "column" and entry["relkind"] in "rpf" and not entry["generated"] and not entry["identity"]:
+        default = f" DEFAULT {entry['default']}" if entry["default"] is not None else ""
+        return f"ALTER TABLE {table} ADD COLUMN {own} {entry['type']}{default}"
+    if kind == "index" and entry["constraint"]:
+        return None
+    return str(entry["definition"]) if kind in ("index", "trigger", "rule") else None
+
+
 def check(seen: Seen) -> Iterator[Finding]:
     back = seen.downgrade
     if back is None:
@@ -27,10 +80,10 @@ def check(seen: Seen) -> Iterator[Finding]:
     if back.facts["residue"]:
         shown = "; ".join(f"{item['kind']} {plain(item['name'])} is {item['what']}" for item in back.facts["residue"][:5])
         message = f"The downgrade of {seen.revision} does not bring the schema back: {shown}."
-        yield _finding("R02", seen.revision, message, "Undo in downgrade() all that upgrade() does, types and functions too.")
+        yield _finding("R02", seen.revision, message, _undone(seen, back.facts["residue"]))
     if again:
         message = f"After its downgrade {seen.revision} can not be applied again: {_told(again)}."
-        yield _finding("R03", seen.revision, message, "Undo in downgrade() all that upgrade() does, types and functions too.")
+        yield _finding("R03", seen.revision, message, _ALL)
     for finding in blocking.check(back):
         message = f"The downgrade of {seen.revision} blocks. {finding.message}"
         yield Finding("R04", "irreversible", finding.target, message, finding.fix, SECTION, lock=finding.lock, rows=finding.rows)

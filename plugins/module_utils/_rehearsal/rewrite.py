@@ -64,6 +64,25 @@ def _not_null(match: re.Match[str]) -> str:
     return f"{first}, then in a revision of its own {second}, then {third}"
 
 
+def _with_default(match: re.Match[str]) -> str:
+    table, column, kind, default, required = match.groups()
+    steps = [_run(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")]
+    steps.append(_run(f"ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {default}"))
+    found = f"{', '.join(steps)}, then in batches UPDATE {table} SET {column} = {default} WHERE {column} IS NULL"
+    if not required:
+        return found
+    filled = _FILLED.match(f"ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL")
+    return f"{found}, and in the next revision {_not_null(filled)}" if filled else found
+
+
+def _type(match: re.Match[str]) -> str:
+    table, column, kind, using = match.groups()
+    new = f'{column[:-1]}_new"' if column.endswith('"') else f"{column}_new"
+    first, last = _run(f"ALTER TABLE {table} ADD COLUMN {new} {kind}"), _run(f"ALTER TABLE {table} DROP COLUMN {column}")
+    filled = f"UPDATE {table} SET {new} = {using or f'{column}::{kind}'} WHERE {new} IS NULL"
+    return f"{first}, then in batches {filled}, and in a later release {last}"
+
+
 def _domain_not_null(match: re.Match[str]) -> str:
     domain = match.group(1)
     name = re.sub(r"\W+", "_", f"{domain.rpartition('.')[2]}_there").strip("_")
@@ -71,6 +90,10 @@ def _domain_not_null(match: re.Match[str]) -> str:
     return f"{first}, and in a revision of its own {_run(f'ALTER DOMAIN {domain} VALIDATE CONSTRAINT {name}')}"
 
 
+_FILLED = re.compile(rf"ALTER\s+TABLE\s+({_NAME})\s+ALTER\s+(?:COLUMN\s+)?({_NAME})\s+SET\s+NOT\s+NULL$", re.I)
+_KIND = r"\w[\w .]*(?:\([\d, ]+\))?(?:\[\])*"
+#: What says more of a column than its type and default, or of more than one.
+_MORE = r"(?!.*\b(?:CONSTRAINT|CHECK|REFERENCES|UNIQUE|PRIMARY|GENERATED|COLLATE|IDENTITY)\b|.*,\s*(?:ADD|ALTER|DROP)\b)"
 _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     (re.compile(r"CREATE\s+(UNIQUE\s+)?INDEX\s+(?!CONCURRENTLY\b)((?:IF\s+NOT\s+EXISTS\s+)?.+)$", re.I | re.S), _index),
     (
@@ -83,7 +106,21 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
         re.compile(rf"ALTER\s+TABLE\s+({_NAME})\s+ADD\s+CONSTRAINT\s+({_NAME})\s+(UNIQUE|PRIMARY\s+KEY)\s*(\([^()]+\))$", re.I),
         _unique,
     ),
-    (re.compile(rf"ALTER\s+TABLE\s+({_NAME})\s+ALTER\s+(?:COLUMN\s+)?({_NAME})\s+SET\s+NOT\s+NULL$", re.I), _not_null),
+    (_FILLED, _not_null),
+    (
+        re.compile(
+            rf"{_MORE}ALTER\s+TABLE\s+({_NAME})\s+ADD\s+(?:COLUMN\s+)?({_NAME})\s+({_KIND}?)\s+DEFAULT\s+(.+?)(\s+NOT\s+NULL)?$",
+            re.I,
+        ),
+        _with_default,
+    ),
+    (
+        re.compile(
+            rf"{_MORE}ALTER\s+TABLE\s+({_NAME})\s+ALTER\s+(?:COLUMN\s+)?({_NAME})\s+(?:SET\s+DATA\s+)?TYPE\s+({_KIND}?)(?:\s+USING\s+(.+))?$",
+            re.I,
+        ),
+        _type,
+    ),
     (re.compile(rf"ALTER\s+DOMAIN\s+({_NAME})\s+SET\s+NOT\s+NULL$", re.I), _domain_not_null),
 )
 
