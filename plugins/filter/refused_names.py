@@ -66,7 +66,11 @@ URLS = ("schema_database_url", "backup_database_url")
 def refused_names(given: Any, building: bool = False) -> list[str]:
     if not isinstance(given, Mapping):
         raise AnsibleFilterError(f"refused_names: the input is of type {type(given).__name__}, not a dictionary of variables")
-    return [*names.refusals({**given, "building": building}), *_of_urls(given), *_of_hook_files(given.get("deployment_hooks"))]
+    return [
+        *names.refusals({**given, "building": building}),
+        *_of_urls(given),
+        *_of_hook_files(given.get("deployment_hooks"), given.get("playbook_dir")),
+    ]
 
 
 def _of_urls(given: Mapping[str, Any]) -> Iterator[str]:
@@ -98,11 +102,25 @@ def _problem_of_url(value: Any) -> str:
     return ""
 
 
-def _of_hook_files(hooks: Any) -> Iterator[str]:
-    """Refuse files that are not there. What is no whole path is looked for where Ansible looks for files of tasks."""
+def _of_hook_files(hooks: Any, folder: Any) -> Iterator[str]:
+    """Refuse files that are not there, which would be found out when the step has come.
+
+    :param folder: that of the playbook, where Ansible looks for what is no whole path; without it that is not looked at.
+    """
     for name, path in hooks.items() if isinstance(hooks, Mapping) else ():
-        if isinstance(path, str) and os.path.isabs(path) and not os.path.isfile(path):
+        if not isinstance(path, str) or not path.strip():
+            continue
+        if os.path.isabs(path) and not os.path.isfile(path):
             yield f"deployment_hooks names {path} for {name}, and there is no such file on the controller."
+        if (
+            not os.path.isabs(path)
+            and folder
+            and not any(os.path.isfile(os.path.join(folder, *way, path)) for way in ((), ("tasks",)))
+        ):
+            yield (
+                f"deployment_hooks names {path} for {name}, and there is no such file in {folder}, where the playbook is. Write the"
+                " whole path, such as {{ inventory_dir }}/" + path + "."
+            )
 
 
 class FilterModule:

@@ -297,6 +297,18 @@ def test_which_variables_are_refused(given_: dict[str, Any], needed: bool, refus
     assert "a@b" not in str(told) and "Ansible" not in str(told)
 
 
+def test_a_file_of_hooks_that_is_not_where_the_playbook_is_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tasks").mkdir()
+    for place in ("stop.yml", "tasks/start.yml"):
+        (tmp_path / place).touch()
+    hooks = {"before_stop": "stop.yml", "before_start": "start.yml", "after_start": str(tmp_path / "stop.yml")}
+    beside = {"playbook_dir": str(tmp_path)}
+    assert refused_names(variables(deployment_hooks=hooks, **beside)) == []
+    (told,) = refused_names(variables(deployment_hooks={"before_stop": "hooks/stop.yml"}, **beside))
+    assert f"names hooks/stop.yml for before_stop, and there is no such file in {tmp_path}" in told
+    assert "{{ inventory_dir }}/hooks/stop.yml" in told
+
+
 def test_every_playbook_begins_with_the_names() -> None:
     """One that uses no role but to look at its tags has none of their variables."""
     with_roles = [path for path in sorted((ROOT / "playbooks").glob("*.yml")) if "tasks_from: tags" not in path.read_text()]
@@ -328,6 +340,7 @@ def test_every_variable_that_a_role_hands_over_has_a_grammar() -> None:
             "release_source",
             "release_links",
             "deployment_hooks",
+            "playbook_dir",
             "traffic_method",
             "traffic_haproxy_hosts",
             "release_manifest",
