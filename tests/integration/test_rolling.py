@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -82,6 +83,19 @@ def test_a_balancer_that_would_not_obey_is_told_before_anything_stops(stage: Bal
     run = stage.play("maintenance_window", release_version="1.2", traffic_haproxy_socket=nowhere)
     assert run.status == 2 and f"can not be reached at {nowhere}" in run.output, run.output
     assert len(stage.records()) == records and serves(stage, "1.1")
+
+
+def test_a_host_without_a_balancer_beside_those_that_have_one_lacks_nothing(stage: BalancedStage) -> None:
+    path = stage.folder / "inventory.json"
+    kept = path.read_text()
+    inventory = json.loads(kept)
+    inventory["all"]["children"]["application"]["hosts"]["shop3"]["traffic_method"] = "none"
+    path.write_text(json.dumps(inventory))
+    try:
+        run = stage.play("maintenance_window", "--check", release_version="1.2")
+    finally:
+        path.write_text(kept)
+    assert run.status == 0 and "Its balancer" not in run.output, run.output
 
 
 def test_a_migration_that_is_blocked_gives_up_and_names_who_blocks_it(stage: BalancedStage) -> None:
