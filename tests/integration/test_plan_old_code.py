@@ -331,3 +331,21 @@ def test_code_that_reaches_out_of_the_copy_is_taken_back(
         with living.cursor() as cursor:
             cursor.execute("select count(*) from pg_db_role_setting")
             assert cursor.fetchall() == [(0,)]
+
+
+def test_a_copy_has_no_way_to_the_servers_of_foreign_tables(newest: Application, postgres: Any) -> None:
+    database = postgres.database(attributes="superuser")
+    where = f"host '{postgres.host}', port '{postgres.port}', dbname '{database.name}'"
+    base = sql(
+        "CREATE TABLE here (id int)",
+        "CREATE EXTENSION postgres_fdw",
+        f"CREATE SERVER there FOREIGN DATA WRAPPER postgres_fdw OPTIONS ({where})",
+        f"CREATE USER MAPPING FOR CURRENT_USER SERVER there OPTIONS (user '{database.role}', password '{database.password}')",
+        "CREATE FOREIGN TABLE away (id int) SERVER there OPTIONS (table_name 'here')",
+    )
+    project = written(newest, database, {"root": (base, ""), "one": (sql("INSERT INTO away VALUES (1)"), "")})
+    ok(newest.upgrade(project, "root"))
+    plan = ok(newest.run("plan", project))
+    assert rules(plan, "one", *GATING) == ["U03:one"] and plan["mode"] == "rehearsal"
+    assert database.fetch("select count(*) from here") == [(0,)]
+    database.drop()

@@ -9,6 +9,7 @@ statements are is said by PostgreSQL's own parser where there is one, else by a 
 
 from __future__ import annotations
 
+import functools
 import re
 from itertools import groupby
 from typing import Any, Iterator, Mapping, NamedTuple
@@ -66,12 +67,9 @@ def _split(text: str) -> list[tuple[str, int]]:
     return [(statement, end) for statement, end in [*found, (current.strip(), len(text))] if statement]
 
 
-_PATTERNS = {
-    dialect: tuple((re.compile(pattern, re.I | re.S), rule, kind, message) for pattern, rule, kind, message in known)
-    for dialect, known in (("postgresql", static_postgresql.KNOWN), ("mysql", static_mysql.KNOWN), ("mariadb", static_mysql.KNOWN))
-}
+_KNOWN = {"postgresql": static_postgresql.KNOWN, "mysql": static_mysql.KNOWN, "mariadb": static_mysql.KNOWN}
 #: The kinds of database whose SQL is read.
-DIALECTS = tuple(_PATTERNS)
+DIALECTS = tuple(_KNOWN)
 _ALTERED = re.compile(rf"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?{_NAME}\s", re.I)
 #: What keeps writers out of a table that was there until the transaction ends. PostgreSQL manual, "Explicit Locking".
 _LOCKS = tuple(
@@ -92,6 +90,11 @@ _LABEL = re.compile(r"ALTER\s+TYPE\s+\S+\s+ADD\s+VALUE\s+(?:IF\s+NOT\s+EXISTS\s+
 _VALUE_AGAIN = re.compile(
     rf"{_ALTERED.pattern}\s*ALTER\s+(?:COLUMN\s+)?(?P<column>{_WORD})\s+(?:SET\s+DEFAULT|ADD\s+GENERATED)\s", re.I
 )
+
+
+@functools.lru_cache(maxsize=None)  # a rehearsal needs none of them, and they take longer than all that a module loads
+def _patterns(dialect: str) -> tuple[tuple[re.Pattern[str], str, str, str], ...]:
+    return tuple((re.compile(pattern, re.I | re.S), rule, kind, message) for pattern, rule, kind, message in _KNOWN[dialect])
 
 
 class Statement(NamedTuple):
@@ -218,7 +221,7 @@ class _Reader:
         used = next((label for label in self._labels if label in text), None)
         if used is not None:
             yield case.unknown(f"It uses the label {used}, which PostgreSQL refuses in the transaction that adds it")
-        for pattern, rule, kind, message in _PATTERNS[self.rendered.dialect]:
+        for pattern, rule, kind, message in _patterns(self.rendered.dialect):
             match = pattern.match(text)
             if match is None:
                 continue
