@@ -176,7 +176,11 @@ SAID = [
     ("None", "release_version holds 'None', which is what an empty variable becomes."),
     ("{{ x }}", "release_version holds '{{ x }}', a template that nothing has filled in."),
     ("__omit_place_holder__0", "release_version was omitted."),
-    (1.1, "release_version is the number 1.1, and a version such as 1.10 is another one as a number: write it in quotes."),
+    (
+        1.1,
+        "release_version is the number 1.1, and a version such as 1.10 is another one as a number: write it in quotes (with"
+        " jinja2_native, before ansible-core 2.19, those are not enough).",
+    ),
     ("1\u2024\x1b", "release_version holds '1\\u2024\\x1b'."),
     ("x/" * 200, "release_version holds '" + "x/" * 30 + "'… (400 characters)."),
     ([1], "release_version holds a list."),

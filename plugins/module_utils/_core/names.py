@@ -261,7 +261,10 @@ def _problem(value: Any) -> str:
     if value is None or (isinstance(value, str) and not value.strip()):
         return "is empty" if not value else f"holds nothing but blanks ({shown(value)})"
     if isinstance(value, float):
-        return f"is the number {shown(value)}, and a version such as 1.10 is another one as a number: write it in quotes"
+        return (
+            f"is the number {shown(value)}, and a version such as 1.10 is another one as a number: write it in quotes"
+            " (with jinja2_native, before ansible-core 2.19, those are not enough)"
+        )
     if isinstance(value, str) and value.startswith(_OMITTED):
         return "was omitted"
     if isinstance(value, str) and value.lower() in NOTHING:
