@@ -63,6 +63,18 @@ stdout_logfile = {host.root}/shop.log
 """
 
 
+#: What an ansible.cfg that is somebody else's may say for all plays.
+OTHER_SETTINGS = {
+    "ANSIBLE_STRATEGY": "free",
+    "ANSIBLE_ANY_ERRORS_FATAL": "1",
+    "ANSIBLE_TASK_TIMEOUT": "1",
+    "ANSIBLE_HASH_BEHAVIOUR": "merge",
+    "ANSIBLE_PRIVATE_ROLE_VARS": "1",
+    "ANSIBLE_INJECT_FACT_VARS": "0",
+    "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "0",
+}
+
+
 @dataclass(frozen=True)
 class Host:
     name: str

@@ -10,29 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from flows.stage import Stage
+from flows.stage import OTHER_SETTINGS, Stage
 from support.postgres import Postgres
 
-pytestmark = pytest.mark.timeout(1800)
-
-EACH = {
-    "ANSIBLE_STRATEGY": "free",
-    "ANSIBLE_ANY_ERRORS_FATAL": "1",
-    "ANSIBLE_TASK_TIMEOUT": "1",
-    "ANSIBLE_HASH_BEHAVIOUR": "merge",
-    "ANSIBLE_PRIVATE_ROLE_VARS": "1",
-    "ANSIBLE_FORKS": "1",
-    "ANSIBLE_INJECT_FACT_VARS": "0",
-    "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "0",
-}
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.slow]  # test_hooks has all of it together, every day
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(EACH, id="all of them"),
-        *(pytest.param({name: value}, id=name, marks=pytest.mark.slow) for name, value in EACH.items()),
-    ]
-)
+@pytest.fixture(params=[pytest.param({name: value}, id=name) for name, value in {**OTHER_SETTINGS, "ANSIBLE_FORKS": "1"}.items()])
 def stage(request: pytest.FixtureRequest, tmp_path: Path, postgres: Postgres) -> Iterator[Stage]:
     if not shutil.which("supervisord"):
         pytest.skip("supervisor is not installed")
