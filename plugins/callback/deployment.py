@@ -18,6 +18,8 @@ description:
     and the path of the log.
   - Everything that Ansible would print otherwise goes to that log, which only its owner may read.
   - A task that is none of this collection is a line of its own. It suits any playbook.
+  - A run that is interrupted with Ctrl-C says at which step it was, and which command is next.
+    One that is killed says nothing; its log is there.
   - With C(-v) it is Ansible's own output, on the terminal, and no log is written.
   - Colours, and the line that says what is under way, are for terminals only. Names and paths are never cut.
 extends_documentation_fragment:

@@ -99,7 +99,7 @@ notes:
   - How far it came is shown on standard error, such as each revision when it begins and when it ends,
     C([3/12] ae1027a6 add orders.total … 2.1 s). With C(no_log) nothing is shown.
   - The run goes on when the connection is lost, and also when Ansible is stopped or the task's C(timeout) keyword ends the task.
-    Use the option O(timeout) to limit the run itself.
+    Where the module has the option C(timeout), it limits the run itself.
   - With the C(ssh) connection, set C(ServerAliveInterval) in C(ssh_common_args), or a connection that dies silently is not
     noticed for a long time.
 """

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import threading
+import time
 import traceback
 from dataclasses import dataclass
 from typing import IO, Any, Callable, Iterator, Mapping
@@ -41,6 +42,24 @@ def now_and_then(say: Callable[[], None]) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
+
+
+def growing(path: str, tell: Tell) -> contextlib.AbstractContextManager[None]:
+    """Tell from time to time how many bytes are there."""
+    began = time.monotonic()
+    return now_and_then(lambda: tell({"event": "archive", "bytes": _bytes(path), "seconds": round(time.monotonic() - began, 1)}))
+
+
+def _bytes(path: str) -> int:
+    """Return how much is written to a file, or to those of a folder, by now."""
+    names = [path]
+    with contextlib.suppress(OSError):
+        names += [entry.path for entry in os.scandir(path)] if os.path.isdir(path) else []
+    total = 0
+    for name in names:
+        with contextlib.suppress(OSError):
+            total += os.lstat(name).st_size if not os.path.isdir(name) else 0
+    return total
 
 
 def apart(work: Callable[[], None]) -> None:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Mapping
 
-from ._argspec import ArgumentSpec, application_spec
+from ._argspec import ArgumentSpec, application_spec, follow_spec
+from ._background import Background, Tell, growing, values_of
 from ._bridge import Bridge
 from ._core.diff import text_diff
 from ._errors import MigrationError
+from ._jobs import Jobs, Unfinished
 from ._worker.redaction import redactor_for
 
 if TYPE_CHECKING:
@@ -104,13 +106,36 @@ def rows_spec() -> ArgumentSpec:
 
 
 def program_spec() -> ArgumentSpec:
-    return ArgumentSpec(
+    return follow_spec() + ArgumentSpec(
         options=dict(
             argv=dict(type="list", elements="str", required=True),
             environment=dict(type="dict", default={}, no_log=False),
             chdir=dict(type="path"),
+            grows=dict(type="path"),
         )
     )
+
+
+def take_program(params: Mapping[str, Any], run: Callable[..., Any]) -> dict[str, Any]:
+    """Run a program in this process, or as a job that tells how much it has written, and return the module's result.
+
+    :raises MigrationError: as :func:`run_program`, and ``worker_died``.
+    """
+    if not (params.get("job") and params.get("grows")):
+        return run_program(params, run)
+
+    def work(descriptor: int, tell: Tell) -> Mapping[str, Any]:
+        with growing(params["grows"], tell):
+            return run_program(params, run)
+
+    request = {"environment": params["environment"]}
+    followed = Jobs.default().follow(Background(work), request, params["job"], params.get("cursor"), params.get("wait") or 0)
+    if isinstance(followed, Unfinished):
+        return followed.as_result()
+    if not followed.reply:
+        said = f"The process that ran {params['argv'][0]} is gone, and has not said how far it came."
+        raise MigrationError(said, "worker_died", "Run the task again.", followed.death.facts if followed.death else {})
+    return values_of(followed.reply)
 
 
 def run_program(params: Mapping[str, Any], run: Callable[..., Any]) -> dict[str, Any]:

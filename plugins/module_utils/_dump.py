@@ -14,7 +14,7 @@ from typing import Any, Callable, Iterator, Mapping
 
 from ._archives import run_archive_folder
 from ._argspec import ArgumentSpec, follow_spec
-from ._background import Background, Tell, now_and_then, values_of
+from ._background import Background, Tell, growing, values_of
 from ._bridge import Bridge, interpreter
 from ._core.archives import PARTIAL
 from ._core.diff import text_diff
@@ -66,7 +66,7 @@ def take_dump(params: Mapping[str, Any], run: Run, warn: Callable[[str], None], 
 
     def work(descriptor: int, tell: Tell) -> Mapping[str, Any]:
         warnings: list[str] = []
-        with _alone(_target(params)), _growing(_target(params), tell):
+        with _alone(_target(params)), growing(_target(params), tell):
             done = run_dump(Bridge(python, warnings.append), params, run, time.time())
         return {**done, "warnings": warnings}
 
@@ -110,24 +110,6 @@ def _alone(path: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _growing(path: str, tell: Tell) -> contextlib.AbstractContextManager[None]:
-    """Tell from time to time how many bytes are there."""
-    began = time.monotonic()
-    return now_and_then(lambda: tell({"event": "archive", "bytes": _bytes(path), "seconds": round(time.monotonic() - began, 1)}))
-
-
-def _bytes(path: str) -> int:
-    """Return how much is written to a file, or to those of a folder, by now."""
-    names = [path]
-    with contextlib.suppress(OSError):
-        names += [entry.path for entry in os.scandir(path)] if os.path.isdir(path) else []
-    total = 0
-    for name in names:
-        with contextlib.suppress(OSError):
-            total += os.lstat(name).st_size if not os.path.isdir(name) else 0
-    return total
 
 
 def run_dump(bridge: Bridge, params: Mapping[str, Any], run: Run, now: float, dry: bool = False) -> dict[str, Any]:

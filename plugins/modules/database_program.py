@@ -17,7 +17,9 @@ description:
     of the host can read it, and shows it with C(-vvv).
   - What the program prints is returned without the secrets of O(environment).
 extends_documentation_fragment:
+  - dbops.alembic.migration.follow
   - dbops.alembic.attributes
+  - dbops.alembic.attributes.follow
 attributes:
   check_mode:
     support: none
@@ -39,6 +41,11 @@ options:
     description:
       - The folder that the program runs in.
     type: path
+  grows:
+    description:
+      - A file that the program writes. While it runs, how many bytes are in it is shown, and a lost connection does not end it.
+    type: path
+    version_added: 0.2.0
 """
 
 EXAMPLES = r"""
@@ -77,14 +84,14 @@ error_kind:
   sample: command_failed
 """
 
-from ansible_collections.dbops.alembic.plugins.module_utils._database import program_spec, run_program
+from ansible_collections.dbops.alembic.plugins.module_utils._database import program_spec, take_program
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
 
 
 def main() -> None:
     module = program_spec().create_module(supports_check_mode=False)
     try:
-        result = run_program(module.params, module.run_command)
+        result = take_program(module.params, module.run_command)
     except MigrationError as exc:
         exc.fail(module)
     module.exit_json(**result)

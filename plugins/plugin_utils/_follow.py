@@ -216,6 +216,18 @@ def _archive(event: Event) -> str:
     return "the archive has {} after {}".format(size(event["bytes"]), seconds(event["seconds"]))
 
 
+def _step_lasts(event: Event) -> str:
+    return "{}: {} so far".format(STEPS.get(str(event["step"]), str(event["step"])), seconds(event["seconds"]))
+
+
+#: Step of database_steps → what it does.
+STEPS = {
+    "copy": "copying the database",
+    "restore": "putting the copy back",
+    "count": "counting rows",
+    "recount": "counting rows",
+    "verify": "verifying the database",
+}
 _WRITERS: dict[str, Callable[[Event], str]] = {
     "revision_start": _revision_start,
     "revision_end": _revision_end,
@@ -225,6 +237,7 @@ _WRITERS: dict[str, Callable[[Event], str]] = {
     "target_end": _target_end,
     "archive": _archive,
     "session_wait": _session_wait,
+    "step_lasts": _step_lasts,
 }
 
 

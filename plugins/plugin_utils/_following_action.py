@@ -49,7 +49,7 @@ class FollowingAction(ActionBase):
         task_vars = task_vars or {}
         # With async, Ansible itself follows; check mode is over soon.
         wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
-        if wrap_async or self._task.check_mode:
+        if wrap_async or self._task.check_mode or not self._follows():
             return self._execute_module(task_vars=task_vars, wrap_async=wrap_async)
         job = str(self._task.args.get("job") or uuid.uuid4().hex)
         # A host that was never there is unreachable at once; from here on, a lost connection may have left something running.
@@ -63,6 +63,10 @@ class FollowingAction(ActionBase):
             return {"unreachable": True, "msg": msg, "job": job}
         caller.remove_folders()
         return public(result, self._task.args)
+
+    def _follows(self) -> bool:
+        """Whether there is something to show while it runs."""
+        return True
 
     def cleanup(self, force: bool = False) -> None:
         """Remove the temporary folder; a connection that is lost now must not cost the result."""

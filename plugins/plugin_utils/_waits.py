@@ -41,10 +41,32 @@ def _sessions(arguments: Arguments) -> str:
     return "the sessions of the application to go"
 
 
+def _balanced(arguments: Arguments) -> str:
+    deed = {"drain": "have no request left", "maint": "be in maintenance"}.get(str(arguments.get("state")), "be up")
+    return f"the server {arguments.get('server')} of HAProxy to {deed}"
+
+
+def _snapshot(arguments: Arguments) -> str:
+    deeds = {
+        "restored": "the copy to take the database's place",
+        "absent": "the copy to be removed",
+        "pruned": "old copies to be removed",
+    }
+    return deeds.get(str(arguments.get("state")), "the copy of the database")
+
+
+def _archive_job(arguments: Arguments) -> str:
+    deed = {"restored": "restores", "present": "writes"}.get(str(arguments.get("state") or "present"), "looks after")
+    return f"the Job that {deed} the archive"
+
+
 _WAITS: Mapping[str, Callable[[Arguments], str]] = {
     "application_host": _host,
     "kubernetes_workload": _workload,
     "database_sessions": _sessions,
+    "database_snapshot": _snapshot,
+    "haproxy_server": _balanced,
+    "kubernetes_archive": _archive_job,
 }
 
 

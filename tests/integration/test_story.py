@@ -325,3 +325,16 @@ def test_an_interrupted_run_says_where_it_was_and_where_the_log_is(tmp_path: Pat
         assert process.wait() != 0, text
     end = text[text.index("  !!  Take long: cut off after") :]
     assert re.search(rf"\r\nLog +{tmp_path}/[^ ]+\.log\r\n$", end) and "  ..  " not in end, text
+
+
+def test_how_much_a_program_has_written_is_told_while_it_runs(tmp_path: Path) -> None:
+    argv = ["sh", "-c", "printf 0123456789 > dump; until [ -e gate ]; do sleep 0.1; done; echo $PASSWORD"]
+    program = {"argv": argv, "chdir": str(tmp_path), "grows": str(tmp_path / "dump"), "environment": {"PASSWORD": "hunter2"}}
+    task = {"name": "Dump", "dbops.alembic.database_program": program, "register": "done"}
+    end = {"ansible.builtin.debug": {"msg": "rc {{ done.rc }}, said {{ done.stdout }}, {{ done.progress | default('clean') }}"}}
+    with on_a_terminal(tmp_path, task, end, XDG_STATE_HOME=str(tmp_path / "state")) as (process, terminal):
+        text = shown(terminal, until="the archive has 10 B after")
+        (tmp_path / "gate").touch()
+        text += shown(terminal)
+        assert process.wait() == 0, text
+    assert "rc 0, said ***, clean" in text and "hunter2" not in text, text

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -107,13 +107,17 @@ def test_it_is_installed_with_what_it_depends_on(client: Installed, published: P
     client.run("ansible-galaxy", "collection", "verify", "dbops.alembic")
 
 
-def test_it_is_installed_as_a_pipeline_of_the_guide_does_it(client: Installed, published: Path, tmp_path: Path) -> None:
-    """From a file with requirements, into a folder that has nothing."""
-    texts = [body for language, body in guide.blocks(PIPELINES.read_text()) if language == "yaml"]
-    (command,) = {found for text in texts for found in re.findall(r"ansible-galaxy (collection install .*)", text)}
+@pytest.mark.parametrize("title", ["GitHub Actions", "GitLab CI"])
+def test_it_is_installed_as_a_pipeline_of_the_guide_does_it(client: Installed, published: Path, tmp_path: Path, title: str) -> None:
+    """By a Python that has nothing, from a file with requirements, into a folder that has nothing."""
+    lines = list(dict.fromkeys(line for line in guide.pipeline(PIPELINES, title) if "ansible-core" in line or "galaxy" in line))
+    assert len(lines) == 2
     (client.place / "requirements.yml").write_text("collections:\n  - dbops.alembic\n")
-    fresh = Installed(tmp_path, client.place)
-    fresh.run("ansible-galaxy", *command.split())
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "python")], check=True)
+    fresh = Installed(tmp_path / "collections", client.place)
+    for line in lines:
+        program, *arguments = shlex.split(line)
+        fresh.run(program, *arguments, programs=tmp_path / "python" / "bin")
     found = json.loads((fresh.collection / "MANIFEST.json").read_text())["collection_info"]
     assert f"{found['namespace']}-{found['name']}-{found['version']}.tar.gz" == published.name
 

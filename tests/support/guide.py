@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import yaml
+
 #: The first line of a block that is a file.
 _PATH = re.compile(r"(?:#|--) (\S*[./]\S*)$")
 
@@ -38,6 +40,17 @@ def files(text: str) -> dict[str, str]:
 
 def commands(text: str) -> list[str]:
     return [line[2:] for language, body in blocks(text) if language == "console" for line in body.splitlines() if line[:2] == "$ "]
+
+
+def pipeline(guide: Path, title: str) -> list[str]:
+    """Every command of the pipeline in a section, in order: of GitHub Actions, or of GitLab CI."""
+    (text,) = (body for language, body in blocks(section(guide, title)) if language == "yaml")
+    made = yaml.safe_load(text)
+    jobs = made.get("jobs") or made
+    steps = [step["run"] for job in jobs.values() if isinstance(job, dict) for step in job.get("steps") or () if "run" in step]
+    parts = ("before_script", "script", "after_script")
+    steps += [line for job in jobs.values() if isinstance(job, dict) for name in parts for line in job.get(name) or ()]
+    return [line for step in steps for line in step.split(" && ")]
 
 
 def tree(text: str) -> set[str]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.dbops.alembic.plugins.module_utils._steps.run import LASTING
 from ansible_collections.dbops.alembic.plugins.plugin_utils import _follow
 from ansible_collections.dbops.alembic.plugins.plugin_utils._follow import ConnectionLost, HostLost
 
@@ -231,6 +232,12 @@ def test_an_archive_is_told_in_bytes_while_it_is_written():
     host = Host(unfinished(100, told[0]), unfinished(180, told[1]), {"changed": True})
     assert host.follow() == {"changed": True}
     assert host.shown == ["the archive has 0 B after 5.0 s", "the archive has 3.3 MB after 15.1 s"]
+
+
+def test_a_step_that_lasts_is_told():
+    event = {"event": "step_lasts", "step": "copy", "seconds": 15.1}
+    assert list(_follow.lines([event])) == ["copying the database: 15.1 s so far"]
+    assert set(_follow.STEPS) == set(LASTING)  # each has its words
 
 
 def test_who_has_to_go_is_told_while_it_is_waited_for():

@@ -11,7 +11,7 @@ import uuid
 from dataclasses import dataclass
 from typing import IO, Any, Callable, Mapping
 
-from .._background import Background, Tell, let_go, values_of
+from .._background import Background, Tell, let_go, now_and_then, values_of
 from .._bridge import Bridge, interpreter
 from .._core.outcome import migration
 from .._errors import MigrationError
@@ -22,6 +22,9 @@ from .._records import RecordStore
 from .._warm import WarmBridge, load
 from .kinds import STEPS, Params, Run, applied_of
 from .spec import steps_of
+
+#: Steps that may take as long as the database is large.
+LASTING = ("copy", "restore", "count", "recount", "verify")
 
 
 def carry_out(run: Run, clock: Callable[[], float] = time.monotonic) -> dict[str, Any]:
@@ -34,12 +37,20 @@ def carry_out(run: Run, clock: Callable[[], float] = time.monotonic) -> dict[str
         for kind, options in steps_of(run.params["steps"]):
             began.append({"step": kind, "name": options.get("step") or kind, "at": clock()})
             run.tell({"event": "step", "step": kind})
-            STEPS[kind](run, options)
+            with _lasting(run, kind, began[-1]["at"], clock):
+                STEPS[kind](run, options)
     except MigrationError as exc:
         values = {**exc.facts, **_values(run, began, clock()), "failed_step": began[-1]["step"]}
         values["changed"] = bool(run.changed or exc.facts.get("changed"))
         raise MigrationError(exc.msg, exc.kind, exc.hint, values) from exc
     return _values(run, began, clock())
+
+
+def _lasting(run: Run, kind: str, began: float, clock: Callable[[], float]) -> contextlib.AbstractContextManager[None]:
+    """Tell from time to time how long a step takes that tells nothing itself."""
+    if kind not in LASTING:
+        return contextlib.nullcontext()
+    return now_and_then(lambda: run.tell({"event": "step_lasts", "step": kind, "seconds": round(clock() - began, 1)}))
 
 
 def _values(run: Run, began: list[dict[str, Any]], now: float) -> dict[str, Any]:

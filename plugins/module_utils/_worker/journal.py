@@ -8,7 +8,17 @@ from __future__ import annotations
 from typing import Any
 
 #: Events that are worth showing while they happen; the others only feed the journal.
-PROGRESS = ("lock_wait", "revision_start", "revision_end", "retry", "initialise", "target_end", "archive", "session_wait")
+PROGRESS = (
+    "lock_wait",
+    "revision_start",
+    "revision_end",
+    "retry",
+    "initialise",
+    "target_end",
+    "archive",
+    "session_wait",
+    "step_lasts",
+)
 
 
 def identity(database: dict[str, Any]) -> str:
