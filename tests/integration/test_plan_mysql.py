@@ -105,6 +105,20 @@ CASES: dict[str, tuple[str, str, list[str], str, str | None]] = {
     "called": (sql("UPDATE filled SET m = twice(m) WHERE id = 1"), "", ["U02:called"], "unknown", None),
     "reads": ("op.get_bind().execute(sa.text('SELECT id FROM big')).fetchall()", "", ["U01:big"], "unknown", None),
     "inspects": ("sa.inspect(op.get_bind()).get_columns('big')", "", [], "expand", None),
+    "raises": (
+        sql("CREATE TRIGGER no_more BEFORE INSERT ON filled FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no more'"),
+        sql("DROP TRIGGER no_more"),
+        ["C16:filled.no_more"],
+        "contract",
+        None,
+    ),
+    "parameters": (
+        sql("DROP FUNCTION twice", "CREATE FUNCTION twice(x int, y int) RETURNS int DETERMINISTIC RETURN 2 * x + y"),
+        sql("DROP FUNCTION twice", "CREATE FUNCTION twice(x int) RETURNS int DETERMINISTIC RETURN 2 * x"),
+        ["C08:twice()"],
+        "contract",
+        None,
+    ),
     "index_gone": (sql("DROP INDEX small_name ON small"), "", ["C07:small.small_name"], "contract", "inplace"),
     "dropped": (
         "op.drop_column('small', 'old')",

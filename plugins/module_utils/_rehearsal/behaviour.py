@@ -1,7 +1,7 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""C05, C07, C10, C14, C16, C17, C20, C21, M03, M04, M06, U08: triggers, views, functions …: a statement does something else."""
+"""C05, C07, C08, C10, C14, C16, C17, C20, C21, M03, M04, M06, U08: triggers, views, functions: a statement does something else."""
 
 from __future__ import annotations
 
@@ -107,6 +107,10 @@ def _behaves(seen: Seen, change: Facts) -> Iterator[Finding]:
         yield Finding("C17", "breaks", old["table"], message, fix, SECTION)
         return
     if kind != "function" and not seen.existed(entry["relation"]):
+        return
+    if old and new and old.get("parameters") != new.get("parameters"):
+        message = f"{plain(new['name'])} takes {new['parameters']} parameters now, and took {old['parameters']}: a call fails."
+        yield Finding("C08", "breaks", new["name"], message, "Give the new one a name of its own.", SECTION)
         return
     if old and new and all(old[fact] == new[fact] for fact in _FACTS[kind]):
         return

@@ -24,10 +24,15 @@ import os
 from alembic import context
 from sqlalchemy import create_engine, pool
 
-with create_engine(os.environ["DB_URL"], poolclass=pool.NullPool).connect() as connection:
-    context.configure(connection=connection, transaction_per_migration=True)
+if context.is_offline_mode():
+    context.configure(url=os.environ["DB_URL"], literal_binds=True, transaction_per_migration=True)
     with context.begin_transaction():
         context.run_migrations()
+else:
+    with create_engine(os.environ["DB_URL"], poolclass=pool.NullPool).connect() as connection:
+        context.configure(connection=connection, transaction_per_migration=True)
+        with context.begin_transaction():
+            context.run_migrations()
 """
 _REVISION = '''\
 """{name}"""

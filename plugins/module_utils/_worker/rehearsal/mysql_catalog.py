@@ -31,8 +31,11 @@ _TRIGGERS = """
 select trigger_name, event_object_table, action_timing, event_manipulation, action_statement from information_schema.triggers
 where trigger_schema = database()"""
 _ROUTINES = """
-select routine_name, routine_type, md5(routine_definition), dtd_identifier, security_type, is_deterministic
-from information_schema.routines where routine_schema = database()"""
+select routine_name, routine_type, md5(routine_definition), dtd_identifier, security_type, is_deterministic,
+       (select count(*) from information_schema.parameters p
+        where p.specific_schema = r.routine_schema and p.specific_name = r.specific_name and p.ordinal_position > 0
+          and p.routine_type = r.routine_type)
+from information_schema.routines r where routine_schema = database()"""
 #: Only MariaDB says of which table a check is; in MySQL its name is the schema's.
 _CHECKS = {
     True: """
@@ -197,6 +200,12 @@ def _code(session: Session) -> Iterator[dict[str, Any]]:
     for name, table, timing, event, text in _rows(session, _TRIGGERS):
         definition = f"{timing} {event} {' '.join(str(text).split())}"
         yield {"kind": "trigger", "name": f"{table}.{name}", "table": table, "definition": definition, "enabled": "O", "key": name}
-    for name, kind, source, returns, security, deterministic in _rows(session, _ROUTINES):
-        facts = {"source": source, "returns": returns, "security_definer": security == "DEFINER", "volatile": deterministic}
+    for name, kind, source, returns, security, deterministic, parameters in _rows(session, _ROUTINES):
+        facts = {
+            "parameters": int(parameters),
+            "source": source,
+            "returns": returns,
+            "security_definer": security == "DEFINER",
+            "volatile": deterministic,
+        }
         yield {"kind": "function", "name": f"{name}()", "acl": None, "config": None, "language": kind, **facts}

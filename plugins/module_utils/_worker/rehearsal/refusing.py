@@ -14,7 +14,8 @@ _TEXTS = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", re.S)
 _ENDS = re.compile(r"\bEND\s+(?:IF|CASE|LOOP|WHILE)\b", re.I)
 _CONDITION = re.compile(r"\b(?:IF|ELSE|ELSIF|ELSEIF|CASE|WHEN|LOOP|WHILE|WHERE|RETURN(?=.*\bRAISE\b))\b", re.I | re.S)
 _NULL = re.compile(r"\b(?:IF|WHEN|WHERE)[\s(]+NEW\.([\"`]?)(\w+)\1\s+IS\s+NULL[\s)]*(?:THEN\b|BEGIN\b|EXECUTE\b|;|\bEND\b|$)", re.I)
-_EVENT = re.compile(r"\b(?:BEFORE|AFTER)\b\s+([\w\s]+?)\s+(?:OF\b|ON\b)", re.I)
+#: The statement of a trigger, or what MySQL and MariaDB say of one, who name its table elsewhere.
+_EVENT = re.compile(r"\b(?:BEFORE|AFTER)\s+(\w+(?:\s+OR\s+\w+)*)\b", re.I)
 _GIVES = re.compile(r":=|\bINTO\b|\bNEW\s*(?:\.\s*[\w\"`]+\s*)?=", re.I)
 _OF_COLUMNS = re.compile(r"\bUPDATE\s+OF\b", re.I)
 
