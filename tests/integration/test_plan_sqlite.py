@@ -71,6 +71,18 @@ CASES: dict[str, tuple[str, str, list[str], str]] = {
     "seeded": (sql("INSERT INTO small (id, name) VALUES (9, 'nine')"), sql("DELETE FROM small WHERE id = 9"), [], "expand"),
     "reads": ("assert len(op.get_bind().execute(sa.text('SELECT id FROM small')).fetchall()) == 3", "", [], "expand"),
     "table_renamed": ("op.rename_table('filled', 'full')", "op.rename_table('full', 'filled')", ["C03:filled"], "contract"),
+    "view_wider": (
+        sql("DROP VIEW names", "CREATE VIEW names AS SELECT id, name, big_id FROM small"),
+        sql("DROP VIEW names", "CREATE VIEW names AS SELECT id, name FROM small"),
+        [],
+        "expand",
+    ),
+    "view_narrower": (
+        sql("DROP VIEW names", "CREATE VIEW names AS SELECT id, big_id FROM small"),
+        sql("DROP VIEW names", "CREATE VIEW names AS SELECT id, name, big_id FROM small"),
+        ["C02:names.name"],
+        "contract",
+    ),
     "stand_in": (
         sql("ALTER TABLE small RENAME TO little", "DROP VIEW names", "CREATE VIEW small AS SELECT * FROM little"),
         sql("DROP VIEW small", "ALTER TABLE little RENAME TO small", "CREATE VIEW names AS SELECT id, name FROM small"),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Any, Iterable, Iterator
 
@@ -55,6 +56,8 @@ def look(session: Session, version_tables: Iterable[str], identities: Identities
             )
         elif kind == "view":
             entries.append({"kind": "relation", "name": name, "relkind": "v", "query": _plain(sql), **_RELATION})
+            with contextlib.suppress(Exception):  # one whose table is gone has none
+                entries += _columns(session, name, "v")
         elif kind == "table":
             entries.append({"kind": "relation", "name": name, "relkind": "r", "query": None, **_RELATION})
             entries += [*_columns(session, name), *_constraints(session, name, sql), *_indexes(session, name)]
@@ -65,7 +68,7 @@ def _plain(sql: str) -> str:
     return " ".join(str(sql).split())
 
 
-def _columns(session: Session, table: str) -> Iterator[dict[str, Any]]:
+def _columns(session: Session, table: str, relkind: str = "r") -> Iterator[dict[str, Any]]:
     rows = session.rows(f"pragma table_xinfo({quoted(table)})")
     keys = [row for row in rows if row[5]]
     for _number, name, declared, required, default, key, hidden in rows:
@@ -75,7 +78,7 @@ def _columns(session: Session, table: str) -> Iterator[dict[str, Any]]:
             "name": f"{table}.{name}",
             "table": table,
             "column": name,
-            "relkind": "r",
+            "relkind": relkind,
             "type": str(declared).lower(),
             "affinity": affinity(str(declared)),
             "not_null": bool(required or key),
