@@ -194,14 +194,15 @@ def test_the_index_of_pip_shows_no_password(newest: Application, tmp_path: Path,
     release = tmp_path / "release"
     release.mkdir()
     (release / "requirements.txt").touch()
-    pip, index = tmp_path / "python", f"https://ci:{quote(PASSWORD, safe='')}@index.example.com/simple"
+    (release / "venv" / "bin").mkdir(parents=True)
+    (release / "venv" / "bin" / "pip").touch()  # so the environment is there
+    pip, index = release / "venv" / "bin" / "python", f"https://ci:{quote(PASSWORD, safe='')}@index.example.com/simple"
     pip.write_text(
         f'#!/bin/sh\npwd >{tmp_path}/where\nenv >{tmp_path}/told\nenv\necho "Looking in $PIP_INDEX_URL" >&2\nexit {status}\n'
     )
     pip.chmod(0o755)
     given = {
         "_release_path": str(release),
-        "_release_python": str(pip),
         "release_pip_environment": {"PIP_INDEX_URL": index, "PIP_PROXY": f"http://me:{quote(PASSWORD)}@proxy", "API_TOKEN": CORE},
     }
     install = {
