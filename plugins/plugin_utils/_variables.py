@@ -206,7 +206,7 @@ def _one_workload_twice(given: Mapping[str, Mapping[str, Any]]) -> Iterator[str]
     for (kind, name, namespace, *_cluster), hosts in places.items():
         if len(hosts) > 1:
             yield (
-                f"{', '.join(hosts)} are one workload, the {kind} {name} in the namespace {namespace}. Set"
+                f"{', '.join(sorted(hosts))} are one workload, the {kind} {name} in the namespace {namespace}. Set"
                 " application_kubernetes_name of each to the workload that it is, or leave the host out."
             )
 

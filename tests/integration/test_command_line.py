@@ -230,8 +230,8 @@ def test_a_deployment_that_nobody_asks_whether_it_serves_says_so(bare: Stage) ->
     ("wrong", "said"),
     [
         (
-            {"application_kubernetes_namespace": "Shop", "application_kubernetes_name": "deployment/web"},
-            ["application_kubernetes_namespace holds 'Shop'", "application_kubernetes_name holds 'deployment/web'"],
+            {"application_kubernetes_namespace": "Shop", "application_kubernetes_name": "deployment/{{ inventory_hostname }}"},
+            ["application_kubernetes_namespace holds 'Shop'", "application_kubernetes_name holds 'deployment/shop1'"],
         ),
         pytest.param(
             {"application_kubernetes_namespace": ""}, ["application_kubernetes_namespace is empty"], marks=pytest.mark.slow
@@ -259,6 +259,7 @@ def test_a_deployment_that_nobody_asks_whether_it_serves_says_so(bare: Stage) ->
 def test_what_no_cluster_could_do_is_told_without_one(bare: Stage, wrong: dict[str, Any], said: list[str]) -> None:
     right: dict[str, Any] = {"release_source": "image", "release_image": "shop:1.0", "deployment_record_store": "configmap"}
     right |= {"application_manager": "kubernetes", "schema_runner": "kubernetes_job", "schema_kubernetes": {"secret": "shop"}}
+    right["application_kubernetes_name"] = "{{ inventory_hostname }}"
     run = bare.play("maintenance_window", release_version="1.0", **{**right, **wrong})
     assert run.status == 2 and all(text in run.output for text in [*said, "No host was touched"]), run.output
     assert not (bare.folder / "records").exists() and not list(bare.hosts[0].root.iterdir())

@@ -73,7 +73,7 @@ def test_the_next_run_on_the_server_drops_it_also_with_nothing_pending(newest: A
 
 
 def test_what_a_living_run_works_with_stays_and_so_does_what_is_not_ours(newest: Application, own: Any) -> None:
-    run = rehearsing(newest, own, 8)
+    run = rehearsing(newest, own, 300)
     (living,) = scratches(own.server)
     names = {  # each looks like a copy in one way and is none
         "dbops_rehearsal_notes": None,
@@ -106,7 +106,9 @@ def test_what_a_living_run_works_with_stays_and_so_does_what_is_not_ours(newest:
     assert set(names) <= {row[0] for row in own.server.fetch("select datname::text from pg_database")} and living in scratches(
         own.server
     )
+    own.server.fetch("select pg_cancel_backend(pid) from pg_stat_activity where query like 'SELECT pg_sleep(300)%%'")
     ok(run.result())
+    assert living not in scratches(own.server)
     for name in names:
         own.server.fetch(f"drop database {name}")
 
