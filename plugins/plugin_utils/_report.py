@@ -148,7 +148,7 @@ def failure(result: Result) -> dict[str, Any] | None:
 
 def _linked(line: str) -> dict[str, str]:
     """Part the line that names an error kind from the address of what is said about it."""
-    kind, _, link = line.partition(SEE) if line.startswith(KIND) else (line, "", "")
+    kind, _see, link = line.partition(SEE) if line.startswith(KIND) else (line, "", "")
     return {"text": kind, "link": link}
 
 
