@@ -110,13 +110,13 @@ def _of_hook_files(hooks: Any, folder: Any) -> Iterator[str]:
     for name, path in hooks.items() if isinstance(hooks, Mapping) else ():
         if not isinstance(path, str) or not path.strip():
             continue
-        if os.path.isabs(path) and not os.path.isfile(path):
+        whole = os.path.isabs(path)
+        places = [path] if whole else [os.path.join(folder, path), os.path.join(folder, "tasks", path)] if folder else []
+        if not places or any(os.path.isfile(place) for place in places):
+            continue
+        if whole:
             yield f"deployment_hooks names {path} for {name}, and there is no such file on the controller."
-        if (
-            not os.path.isabs(path)
-            and folder
-            and not any(os.path.isfile(os.path.join(folder, *way, path)) for way in ((), ("tasks",)))
-        ):
+        else:
             yield (
                 f"deployment_hooks names {path} for {name}, and there is no such file in {folder}, where the playbook is. Write the"
                 " whole path, such as {{ inventory_dir }}/" + path + "."

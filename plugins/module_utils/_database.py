@@ -12,7 +12,7 @@ from ._background import Background, Tell, growing, values_of
 from ._bridge import Bridge
 from ._core.diff import text_diff
 from ._errors import MigrationError
-from ._jobs import Jobs, Unfinished
+from ._jobs import Unfinished, follow
 from ._worker.redaction import redactor_for
 
 if TYPE_CHECKING:
@@ -128,14 +128,10 @@ def take_program(params: Mapping[str, Any], run: Callable[..., Any]) -> dict[str
         with growing(params["grows"], tell):
             return run_program(params, run)
 
-    request = {"environment": params["environment"]}
-    followed = Jobs.default().follow(Background(work), request, params["job"], params.get("cursor"), params.get("wait") or 0)
+    followed = follow(Background(work), {"environment": params["environment"]}, params)
     if isinstance(followed, Unfinished):
         return followed.as_result()
-    if not followed.reply:
-        said = f"The process that ran {params['argv'][0]} is gone, and has not said how far it came."
-        raise MigrationError(said, "worker_died", "Run the task again.", followed.death.facts if followed.death else {})
-    return values_of(followed.reply)
+    return values_of(followed.answer(f"ran {params['argv'][0]}", "Run the task again."))
 
 
 def run_program(params: Mapping[str, Any], run: Callable[..., Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from ._core.archives import PARTIAL
 from ._core.diff import text_diff
 from ._database import FORMATS, Run, archive_contents, database_spec, run_database
 from ._errors import MigrationError
-from ._jobs import Jobs, Unfinished
+from ._jobs import Jobs, Unfinished, follow
 from ._warm import load
 
 #: What pg_dump writes last into a plain archive.
@@ -72,17 +72,11 @@ def take_dump(params: Mapping[str, Any], run: Run, warn: Callable[[str], None], 
 
     load(_OPERATION)
     request = {name: params.get(name) for name in ("url", "environment")}
-    followed = Jobs.default().follow(Background(work), request, params["job"], params.get("cursor"), params.get("wait") or 0)
+    followed = follow(Background(work), request, params)
     if isinstance(followed, Unfinished):
         return followed.as_result()
-    if not followed.reply:
-        raise MigrationError(
-            f"The process that wrote {_target(params)} is gone, and has not said how far it came.",
-            "worker_died",
-            "Run the task again; what is not whole has another name than an archive.",
-            followed.death.facts if followed.death else {},
-        )
-    values = values_of(followed.reply)
+    hint = "Run the task again; what is not whole has another name than an archive."
+    values = values_of(followed.answer(f"wrote {_target(params)}", hint))
     for warning in values.pop("warnings"):
         warn(warning)
     return values

@@ -108,20 +108,16 @@ def _seed(place: str, run: Run) -> bool:
     for (wheel,) in wheels:
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(packages)
-        made = [os.path.join(packages, "{}-{}.dist-info".format(*os.path.basename(wheel).split("-")[:2]), "INSTALLER")]
-        _write(made[0], "pip\n")
-        if os.path.basename(wheel).startswith("pip-"):
-            names = ("pip", "pip3", "pip{}.{}".format(*asked["version"]))
-            made += [os.path.join(asked["scripts"], name) for name in names]
-        for script in made[1:]:
+        info = os.path.join(packages, "{}-{}.dist-info".format(*os.path.basename(wheel).split("-")[:2]))
+        names = ("pip", "pip3", "pip{}.{}".format(*asked["version"])) if os.path.basename(wheel).startswith("pip-") else ()
+        scripts = [os.path.join(asked["scripts"], name) for name in names]
+        for script in scripts:
             _write(script, f'#!/bin/sh\nexec {shlex.quote(python)} -m pip "$@"\n')
             os.chmod(script, 0o755)
-        # so that pip can remove it again
-        _write(
-            os.path.join(os.path.dirname(made[0]), "RECORD"),
-            "".join(f"{os.path.relpath(name, packages)},,\n" for name in made),
-            "a",
-        )
+        installer = os.path.join(info, "INSTALLER")
+        _write(installer, "pip\n")
+        listed = [os.path.relpath(path, packages) for path in [*scripts, installer]]  # so that pip can remove it again
+        _write(os.path.join(info, "RECORD"), "".join(f"{name},,\n" for name in listed), "a")
     return True
 
 

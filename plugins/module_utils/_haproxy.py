@@ -21,7 +21,6 @@ from ._errors import MigrationError
 
 #: state → the command for it, and the bits of the administrator that it sets, of those that count: forced MAINT and forced DRAIN.
 STATES = {"ready": 0, "drain": 8, "maint": 1}
-_FORCED = 1 | 8
 #: The operational state of a server that gets no requests since it does not answer.
 _STOPPED = 0
 #: Seconds between two looks, and until an answer of HAProxy is given up.

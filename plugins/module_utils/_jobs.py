@@ -56,6 +56,17 @@ class Followed:
     death: MigrationError | None = None
     messages: list[dict[str, Any]] = field(default_factory=list)
 
+    def answer(self, who: str, hint: str) -> dict[str, Any]:
+        """Return the reply.
+
+        :param who: did what, for the message.
+        :raises MigrationError: ``worker_died``.
+        """
+        if not self.reply:
+            msg = f"The process that {who} is gone, and has not said how far it came."
+            raise MigrationError(msg, "worker_died", hint, self.death.facts if self.death else {})
+        return self.reply
+
 
 @runtime_checkable
 class Follower(Protocol):
@@ -170,6 +181,11 @@ class Jobs:
             path = os.path.join(self.folder, name)
             if name.endswith((".jsonl", ".err", ".lock")) and os.stat(path).st_mtime < time.time() - KEEP_SECONDS:
                 os.unlink(path)
+
+
+def follow(starter: Starter, request: Mapping[str, Any], params: Mapping[str, Any]) -> Unfinished | Followed:
+    """Start the job that a module's options name, or attach to it, as :meth:`Jobs.follow` does."""
+    return Jobs.default().follow(starter, request, params["job"], params.get("cursor"), params.get("wait") or 0)
 
 
 def _private(folder: str) -> bool:

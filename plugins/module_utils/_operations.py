@@ -13,7 +13,7 @@ from ._bridge import Bridge
 from ._core.diff import text_diff
 from ._core.outcome import Migration, migration
 from ._errors import MigrationError
-from ._jobs import Followed, Follower, Jobs, Unfinished
+from ._jobs import Followed, Follower, Unfinished, follow
 from ._worker.journal import Journal
 
 Params = Mapping[str, Any]
@@ -96,10 +96,9 @@ def _migrate(bridge: Bridge, params: Params, operation: str, dry: bool, diff: bo
 
 
 def _follow(bridge: Bridge, request: Mapping[str, Any], params: Params) -> Unfinished | Followed:
-    job, cursor, wait = params["job"], params.get("cursor"), params.get("wait") or 0
     if isinstance(bridge, Follower):
-        return bridge.follow(request, job, cursor, wait)
-    return Jobs.default().follow(bridge, request, job, cursor, wait)
+        return bridge.follow(request, params["job"], params.get("cursor"), params.get("wait") or 0)
+    return follow(bridge, request, params)
 
 
 def _result(bridge: Bridge, outcome: Migration, diff: bool) -> Result:

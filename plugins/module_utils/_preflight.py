@@ -56,16 +56,16 @@ def run_preflight(bridge: Bridge, params: Mapping[str, Any], run: Run, check: bo
         )
     wanted = params["ready"] != "nothing" and not check and not params.get("kubernetes")
     # It is there before the worker, of which it then keeps nothing open, and loads while the revisions are rehearsed.
-    ready = stand_by(params, params["ready"] == "project") if wanted else None
+    session, ready = stand_by(params, params["ready"] == "project") if wanted else ("", None)
     kept = False
     try:
         with ended(bridge):
-            result = _asked(bridge, params, run, ready[1].load if ready else lambda: None)
+            result = _asked(bridge, params, run, ready.load if ready else lambda: None)
         kept = bool(result["plan"]["pending"] and not result["refusals"])
-        return dict(result, session=ready[0] if ready and kept else "")
+        return dict(result, session=session if kept else "")
     finally:
         if ready:
-            ready[1].leave(kept)
+            ready.leave(kept)
 
 
 def _asked(bridge: Bridge, params: Mapping[str, Any], run: Run, pending: Callable[[], None]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any, Mapping
 
 from ._follow import seconds
 from ._story_layout import Line, counted, cut_off, failure, heading, note, running, step_line
-from ._story_words import ARCHIVING, INCLUDES, SILENT, cause, deed, reminded, said, told
+from ._story_words import ARCHIVING, INCLUDES, SILENT, cause, deed, one_line, reminded, said, told
 from ._text import part
 
 #: Lines of what a failed program wrote.
@@ -225,9 +225,9 @@ class Story:
         if not again:
             self._failing = (task.id, step.began if step else self._since)
         lines = cause(result, 0 if again else LOG_LINES)
-        whole = _line(lines)
+        whole = one_line(lines)
         if again:  # what every host says alike, but for its beginning
-            lines = [line for number, line in enumerate(lines) if not number or _line([line]) not in self._said]
+            lines = [line for number, line in enumerate(lines) if not number or one_line([line]) not in self._said]
         if not self._new(lines):
             if refuses:  # it repeats why something before it failed
                 return []
@@ -243,14 +243,10 @@ class Story:
 
     def _new(self, lines: list[str]) -> bool:
         """Keep that these lines were told; tell whether one of them was not told before."""
-        keys = [_line([line]) for line in lines]
+        keys = [one_line([line]) for line in lines]
         known = all(key in self._said for key in keys)
         self._said += " " + " ".join(keys)
         return not known
 
     def _once(self, text: str) -> list[Line]:
         return [note(text, "warning")] if self._new([text]) else []
-
-
-def _line(lines: list[str]) -> str:
-    return " ".join(" ".join(lines).split())

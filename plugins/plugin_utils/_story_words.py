@@ -155,10 +155,13 @@ def cause(result: Result, lines: int) -> list[str]:
     return shortened([line for line in text(result).splitlines() if line.strip()], lines)
 
 
+def one_line(lines: list[str]) -> str:
+    return " ".join(" ".join(lines).split())
+
+
 def reminded(lines: list[str], causes: list[str]) -> list[str]:
     """Return the lines of what is refused, without the causes in them that were told before."""
-    whole = " ".join(" ".join(lines).split())
-    text = whole
+    text = whole = one_line(lines)
     for cause_ in sorted(causes, key=len, reverse=True):
         if len(cause_) > _WORTH:
             text = text.replace(cause_, "as told above.")

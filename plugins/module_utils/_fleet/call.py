@@ -15,7 +15,7 @@ from .._core import fleet_outcome as outcome
 from .._core.fleet_ledger import Standing, Verdict, verdict, verdict_back
 from .._core.fleet_outcome import Entry
 from .._errors import MigrationError
-from .._jobs import Followed, Jobs, Unfinished
+from .._jobs import Followed, Unfinished, follow
 from .._operations import project_request
 from .._warm import load
 from . import planning, query
@@ -72,8 +72,7 @@ def run_fleet(params: Params, check: bool, shows: bool, warn: Callable[[str], No
     for operation in (OPERATION, RECORDING, query.OPERATION):
         load(operation)
     request = {name: params.get(name) for name in ("environment", "x_arguments", "urls", "url")}
-    job, cursor, wait = params["job"], params.get("cursor"), params.get("wait") or 0
-    followed = Jobs.default().follow(Background(work), request, job, cursor, wait)
+    followed = follow(Background(work), request, params)
     if isinstance(followed, Unfinished):
         return followed.as_result()
     if followed.reply:

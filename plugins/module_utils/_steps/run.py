@@ -15,7 +15,7 @@ from .._background import Background, Tell, let_go, now_and_then, values_of
 from .._bridge import Bridge, interpreter
 from .._core.outcome import migration
 from .._errors import MigrationError
-from .._jobs import HELD, Followed, Jobs, Unfinished, named
+from .._jobs import HELD, Followed, Jobs, Unfinished, follow, named
 from .._operations import after_death, migration_request
 from .._ready import Ready, Serve, StandBy, fingerprint
 from .._records import RecordStore
@@ -72,8 +72,7 @@ def take_steps(params: Params, check: bool, shows: bool = False) -> dict[str, An
         return work.done(check, shows)
     load()
     starter = _Told(work, shows) if params.get("session") else work.background(shows)
-    job, cursor, wait = params["job"], params.get("cursor"), params.get("wait") or 0
-    followed = Jobs.default().follow(starter, _secret(params), job, cursor, wait)
+    followed = follow(starter, _secret(params), params)
     if isinstance(followed, Unfinished):
         return followed.as_result()
     if followed.reply:
@@ -81,10 +80,10 @@ def take_steps(params: Params, check: bool, shows: bool = False) -> dict[str, An
     raise _died(params, Bridge(work.python), followed)
 
 
-def stand_by(params: Params, ahead: bool) -> tuple[str, StandBy] | None:
+def stand_by(params: Params, ahead: bool) -> tuple[str, StandBy | None]:
     """Start a process that a later call for the same application takes its steps in; return its name and what to tell it.
 
-    It loads what the steps need while nobody waits for it. Where none can be, None is returned.
+    It loads what the steps need while nobody waits for it. Where none can be, ("", None) is returned.
 
     :param ahead: whether it loads as well what env.py begins with, so that later changes of the application's code are not seen.
     """
@@ -93,7 +92,7 @@ def stand_by(params: Params, ahead: bool) -> tuple[str, StandBy] | None:
     try:
         return name, _place(params, work.python, name).stand_by(lambda own: work.begin(own, ahead))
     except OSError:
-        return None
+        return "", None
 
 
 def _place(params: Params, python: str, name: str) -> Ready:
