@@ -54,14 +54,21 @@ def digest() -> str:
 def base() -> Path:
     """A root file system with Python, pg_dump and what the application needs, in /app/venv; made once."""
     folder = HOME / "base"
-    HOME.mkdir(parents=True, exist_ok=True)
-    with open(HOME / "base.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "made").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            _make(folder)
-            (folder / "made").touch()
+    if not (folder / "made").exists():
+        clear(folder)
+        _make(folder)
+        (folder / "made").touch()
     return folder
+
+
+def clear(folder: Path) -> None:
+    """Remove what a killed build has left, and first unmount what it had mounted there: its /proc is this machine's own."""
+    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    mounted = [line.split()[1].replace(r"\040", " ") for line in mounts]
+    for place in reversed([place for place in mounted if place.startswith(f"{folder.resolve()}/")]):
+        _run("umount", place)
+    if folder.exists():
+        shutil.rmtree(folder)
 
 
 def _make(folder: Path) -> None:
@@ -94,9 +101,14 @@ def supply(cluster: Cluster) -> None:
     there = cluster.try_kubectl("get", "namespace", "dbops-images", "--output=json")
     if not there.returncode and wanted.items() <= (json.loads(there.stdout)["metadata"].get("annotations") or {}).items():
         return
-    with tempfile.TemporaryDirectory(dir=HOME if HOME.exists() else None) as folder:
-        for name in WANTED:
-            cluster.load(f"{REPOSITORY}:{name}", release(name, Path(folder)))
+    HOME.mkdir(parents=True, exist_ok=True)
+    with open(HOME / "base.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in HOME.glob("releases.*"):
+            clear(left)
+        with tempfile.TemporaryDirectory(prefix="releases.", dir=HOME) as folder:
+            for name in WANTED:
+                cluster.load(f"{REPOSITORY}:{name}", release(name, Path(folder)))
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "dbops-images", "annotations": wanted}})
 
 
