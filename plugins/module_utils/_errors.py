@@ -61,7 +61,7 @@ ERROR_KINDS = {
     "options_invalid": "The options contradict each other or can not be used.",
     "protocol_error": "The worker's answer could not be read.",
     "python_missing": "The chosen Python is not there or cannot be run.",
-    "record_conflict": "Another deployment is open, or the record was changed by somebody else.",
+    "record_conflict": "Another deployment is open, or the record was changed by somebody else or is of another application.",
     "record_unreadable": "The deployment record exists and cannot be understood.",
     "rehearsal_impossible": "The pending revisions can not be rehearsed here.",
     "release_unknown": "The workload has no recorded release of this version.",

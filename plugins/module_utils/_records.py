@@ -12,7 +12,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 from ._argspec import ArgumentSpec
 from ._core import record as core
@@ -188,6 +188,7 @@ def _change(store: RecordStore, params: Mapping[str, Any], now: str) -> tuple[Re
 
 
 def _begin(store: RecordStore, params: Mapping[str, Any], now: str) -> Record:
+    _refuse_others(store, store.all(), params["facts"].get("application"))
     standing = store.open_record()
     if standing:
         raise MigrationError(
@@ -214,6 +215,7 @@ def read_records(store: RecordStore, params: Mapping[str, Any]) -> dict[str, Any
     if params["id"]:
         checked("id", "record", params["id"])
     records = store.all()
+    _refuse_others(store, records, params["application"])
     standing = store.open_record()
     record = store.read(params["id"]) if params["id"] else standing
     result: dict[str, Any] = {
@@ -228,6 +230,21 @@ def read_records(store: RecordStore, params: Mapping[str, Any]) -> dict[str, Any
             observed = replace(observed, standings=standings_of(params["directory"], ledger_of(record)))
         result["decision"] = decided(record, observed, params)
     return result
+
+
+def _refuse_others(store: RecordStore, records: Sequence[Record], application: str | None) -> None:
+    """Refuse the records of another application: one would wait for the other's deployments, and go back to what they were.
+
+    :raises MigrationError: ``record_conflict``.
+    """
+    others = sorted({record.application for record in records} - {application}) if application else []
+    if others:
+        raise MigrationError(
+            f"The deployments in {store.directory} are of {', '.join(others)}, and this is {application}; nothing was touched.",
+            "record_conflict",
+            "Each application has a place of its own: look at deployment_record_directory, or at deployment_record_configmap and"
+            " deployment_record_namespace. Where the application got another name, move the former records away.",
+        )
 
 
 def decided(record: Record, observed: Observed, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -321,5 +338,7 @@ def record_info_spec() -> ArgumentSpec:
         new_rows=dict(type="int"),
     )
     return _place_spec() + ArgumentSpec(
-        options=dict(id=dict(type="str"), observed=dict(type="dict", options=observed), **policy_options())
+        options=dict(
+            application=dict(type="str"), id=dict(type="str"), observed=dict(type="dict", options=observed), **policy_options()
+        )
     )

@@ -35,6 +35,10 @@ options:
         description: The name of the ConfigMap.
         type: str
         required: true
+  application:
+    description: The application whose records these are to be. Where any is of another one, the module fails.
+    type: str
+    version_added: 0.2.0
   id:
     description: The deployment to read. The open one unless told otherwise.
     type: str

@@ -71,6 +71,31 @@ def test_of_two_that_begin_at_once_one_begins(records: Records) -> None:
     assert len(records.texts) == 1
 
 
+def test_a_configmap_of_somebody_else_is_left_alone(records: Records) -> None:
+    """The settings of the application, say, whose name was given."""
+    data, meta = {"settings.ini": "[shop]"}, {"name": "shop-deployments", "namespace": records.namespace}
+    records.cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data})
+    for outcome in (records.begin("one"), records.run("deployment_record_info")):
+        assert outcome.result()["error_kind"] == "not_ours" and "settings.ini" in outcome.result()["msg"]
+    assert records.texts == data
+
+
+def test_records_of_another_application_are_not_taken_for_ones_own(records: Records) -> None:
+    records.begin("one").ok()
+    records.run("deployment_record", id="one", owner="one", state="closed", status="finished").ok()
+    assert records.run("deployment_record_info", application="shop").ok().result()["last_finished"]["id"] == "one"
+    refused = [
+        records.run("deployment_record_info", application="blog"),
+        records.run("deployment_record", id="two", state="begun", owner="two", facts={"application": "blog"}),
+    ]
+    for outcome in refused:
+        assert outcome.result()["error_kind"] == "record_conflict"
+        assert (
+            f"The deployments in configmap shop-deployments in {records.namespace} are of shop, and this" in outcome.result()["msg"]
+        )
+    assert list(records.texts) == ["one.json"]
+
+
 def test_a_record_that_can_not_be_understood_stops_everything(records: Records) -> None:
     data = {"one.json": "{"}
     meta = {"name": "shop-deployments", "namespace": records.namespace}

@@ -26,7 +26,14 @@ def call(directory: Path, record_id: str = "d1", check_mode: bool = False, **par
 
 
 def info(directory: Path, **params: Any) -> dict[str, Any]:
-    options = {"id": None, "observed": None, "direction": "auto", "downgrade_trusted": False, "rows_given_up": 0}
+    options = {
+        "application": None,
+        "id": None,
+        "observed": None,
+        "direction": "auto",
+        "downgrade_trusted": False,
+        "rows_given_up": 0,
+    }
     return read_records(RecordStore(str(directory)), {**options, **params})
 
 
@@ -43,6 +50,18 @@ def test_only_its_owner_can_read_the_file(tmp_path: Path) -> None:
     call(folder, step="upgrading")
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
     assert sorted(os.listdir(folder)) == [".lock", "d1.json"]
+
+
+def test_records_of_another_application_are_refused(tmp_path: Path) -> None:
+    """A rollback would go back to what that one was."""
+    call(tmp_path, state="begun", facts=FACTS)
+    call(tmp_path, state="closed", status="finished")
+    assert info(tmp_path, application="shop")["last_finished"]["id"] == "d1"
+    with pytest.raises(MigrationError, match=f"The deployments in {tmp_path} are of shop, and this is blog"):
+        info(tmp_path, application="blog")
+    assert kind_of(call, tmp_path, "d2", state="begun", facts={**FACTS, "application": "blog"}) == "record_conflict"
+    assert sorted(os.listdir(tmp_path)) == [".lock", "d1.json"]
+    call(tmp_path, "d2", state="begun", facts=FACTS)
 
 
 @pytest.mark.parametrize("record_id", ["", "..", "../x", "a/b", "/etc/x", "a\nb", ".lock", "x" * 300])

@@ -45,8 +45,16 @@ class ConfigMapStore(RecordStore):
         return self._found
 
     def all(self) -> list[Record]:
-        texts = self._load().get("data") or {}
-        found = [self.read(name[: -len(_SUFFIX)]) for name in sorted(texts) if name.endswith(_SUFFIX)]
+        loaded = self._load()
+        texts = loaded.get("data") or {}
+        others = sorted(name for name in (*texts, *(loaded.get("binaryData") or {})) if not name.endswith(_SUFFIX))
+        if others:
+            raise MigrationError(
+                f"The {self.directory} holds {', '.join(others)}, so it is for something else than deployment records.",
+                "not_ours",
+                "Name another one in deployment_record_configmap; one that is not there is made.",
+            )
+        found = [self.read(name[: -len(_SUFFIX)]) for name in sorted(texts)]
         return sorted(found, key=lambda record: (record.created_at, record.id))
 
     def read(self, record_id: str) -> Record:
