@@ -66,11 +66,7 @@ URLS = ("schema_database_url", "backup_database_url")
 def refused_names(given: Any, building: bool = False) -> list[str]:
     if not isinstance(given, Mapping):
         raise AnsibleFilterError(f"refused_names: the input is of type {type(given).__name__}, not a dictionary of variables")
-    return [
-        *names.refusals({**given, "building": building}),
-        *_of_urls(given),
-        *_of_hook_files(given.get("deployment_hooks"), given.get("playbook_dir")),
-    ]
+    return [*names.refusals({**given, "building": building}), *_of_urls(given), *_of_jobs(given), *_of_files(given)]
 
 
 def _of_urls(given: Mapping[str, Any]) -> Iterator[str]:
@@ -102,25 +98,58 @@ def _problem_of_url(value: Any) -> str:
     return ""
 
 
-def _of_hook_files(hooks: Any, folder: Any) -> Iterator[str]:
-    """Refuse files that are not there, which would be found out when the step has come.
+def _of_jobs(given: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse what is asked of Jobs and none can do."""
+    runner, claim = given.get("schema_runner") or "host", given.get("backup_kubernetes_claim")
+    if runner != "host" and _dialect(given.get("schema_database_url")) == "sqlite":
+        yield (
+            f"schema_runner is {runner}, and schema_database_url is a SQLite database: a Job has a file system of its own, without"
+            " that file. Set schema_runner to host, on a migrator that has the file, or use a database server."
+        )
+    dialect, written = _dialect(given.get("backup_database_url")), given.get("backup_archive_format", "custom")
+    if claim and dialect and (dialect != "postgresql" or written not in ("custom", "directory")):
+        yield (
+            "backup_kubernetes_claim is for PostgreSQL and backup_archive_format custom or directory, and not for"
+            f" {dialect}{f' in the format {written}' if dialect == 'postgresql' else ''}. Leave it out, so that a host writes the"
+            " archives, or set the format."
+        )
+
+
+def _dialect(url: Any) -> str:
+    """Return the kind of database; nothing where that can not be read, which is told of the URL itself."""
+    try:
+        return parse(url).dialect if isinstance(url, str) else ""
+    except UrlError:
+        return ""
+
+
+def _of_files(given: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse task files of the operator that are not there, which would be found out when the step has come."""
+    hooks, folder = given.get("deployment_hooks"), given.get("playbook_dir")
+    for name, path in hooks.items() if isinstance(hooks, Mapping) else ():
+        yield from _of_file(f"deployment_hooks names {path} for {name}", path, folder)
+    for name in names.TRAFFIC_TASKS if given.get("traffic_method") == "tasks" else ():
+        yield from _of_file(f"{name} names {given.get(name)}", given.get(name), folder)
+
+
+def _of_file(what: str, path: Any, folder: Any) -> Iterator[str]:
+    """Say that there is no such file.
 
     :param folder: that of the playbook, where Ansible looks for what is no whole path; without it that is not looked at.
     """
-    for name, path in hooks.items() if isinstance(hooks, Mapping) else ():
-        if not isinstance(path, str) or not path.strip():
-            continue
-        whole = os.path.isabs(path)
-        places = [path] if whole else [os.path.join(folder, path), os.path.join(folder, "tasks", path)] if folder else []
-        if not places or any(os.path.isfile(place) for place in places):
-            continue
-        if whole:
-            yield f"deployment_hooks names {path} for {name}, and there is no such file on the controller."
-        else:
-            yield (
-                f"deployment_hooks names {path} for {name}, and there is no such file in {folder}, where the playbook is. Write the"
-                " whole path, such as {{ inventory_dir }}/" + path + "."
-            )
+    if not isinstance(path, str) or not path.strip():
+        return
+    whole = os.path.isabs(path)
+    places = [path] if whole else [os.path.join(folder, path), os.path.join(folder, "tasks", path)] if folder else []
+    if not places or any(os.path.isfile(place) for place in places):
+        return
+    if whole:
+        yield f"{what}, and there is no such file on the controller."
+    else:
+        yield (
+            f"{what}, and there is no such file in {folder}, where the playbook is. Write the whole path, such as"
+            " {{ inventory_dir }}/" + path + "."
+        )
 
 
 class FilterModule:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load
 from ansible_collections.dbops.alembic.plugins.module_utils._argspec import kubernetes_spec
+from ansible_collections.dbops.alembic.plugins.module_utils._core import fleet, rolling
+from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
 from jinja2.exceptions import UndefinedError
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
@@ -93,7 +95,7 @@ def refusals(given: Mapping[str, Mapping[str, Any]], options: Options | None = N
     known = known_options() if options is None else options
     found: dict[str, list[str]] = {}
     for host, variables in given.items():
-        for message in (*_unknown(variables, known), *_unfit(variables, known), *_of_jobs(variables)):
+        for message in (*_unknown(variables, known), *_unfit(variables, known), *_of_jobs(variables), *_of_some(variables)):
             found.setdefault(message, []).append(host)
     told = [text if len(hosts) == len(given) else f"{text} ({', '.join(hosts)})" for text, hosts in found.items()]
     return [*told, *_unmade(next(iter(given.values()), {})), *_one_workload_twice(given)]
@@ -173,6 +175,51 @@ def _of_jobs(variables: Mapping[str, Any]) -> Iterator[str]:
                     yield f"{name}.{key} is 0, so that no Job could ever do its work. Set it to a number of seconds."
         except (AnsibleError, UndefinedError):
             continue
+
+
+def _of_some(variables: Mapping[str, Any]) -> Iterator[str]:
+    """Say what does not fit of what has a grammar of its own and would be read only where it is used."""
+    for name, problem in _GRAMMARS.items():
+        try:
+            value = variables.get(name)
+            told = "" if value is None or (isinstance(value, str) and "{{" in value) else problem(value)
+        except (AnsibleError, UndefinedError):
+            continue
+        if told:
+            yield told if told.startswith(name) else f"{name}: {told}"
+
+
+def _batches(value: Any) -> str:
+    try:
+        rolling.batches(["one"], value)
+    except MigrationError as exc:
+        return f"{exc.msg} {exc.hint}"
+    return ""
+
+
+def _shares(value: Any) -> str:
+    try:
+        for item in value if isinstance(value, (list, tuple)) else [value]:
+            fleet.share(str(item), 1)
+    except ValueError as exc:
+        return f"{exc}. Give a number such as 2, or a share such as 10%."
+    return ""
+
+
+def _statuses(value: Any) -> str:
+    empty = isinstance(value, (str, list, tuple)) and not value
+    return "it is empty, so no answer would be right. Leave it out to have 200, or name the statuses." if empty else ""
+
+
+#: Variable → what is said of a value that can not be used; nothing where it can.
+_GRAMMARS: Mapping[str, Callable[[Any], str]] = {
+    "deployment_rolling_batch": _batches,
+    "rolling_batch": _batches,
+    "deployment_rolling_override": lambda value: rolling.without_reason(value) if isinstance(value, Mapping) else "",
+    "fleet_batches": _shares,
+    "fleet_max_failures": _shares,
+    "health_status": _statuses,
+}
 
 
 def _unmade(variables: Mapping[str, Any]) -> Iterator[str]:

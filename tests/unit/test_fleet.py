@@ -31,7 +31,7 @@ from ansible_collections.dbops.alembic.plugins.plugin_utils import _follow, _sto
         ("33%", 100, 33),
         ("7%", 100, 7),
         ("29%", 100, 29),
-        ("10 %", 5, None),
+        ("10 %", 50, 5),
         ("101%", 5, None),
         ("-1", 5, None),
         ("", 5, None),

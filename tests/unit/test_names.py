@@ -205,6 +205,14 @@ def variables(**given: Any) -> dict[str, Any]:
 
 GIT = {"release_source": "git", "release_archive": "", "release_git_repository": "/srv/git/shop.git"}
 RECORDS = ("deployment_record_namespace", "deployment_record_configmap")
+DRAINED = {"traffic_drain_tasks": __file__, "traffic_undrain_tasks": "/nowhere/back.yml"}
+SQLITE = {"schema_database_url": "sqlite:////srv/shop.sqlite", "backup_database_url": "sqlite:////srv/shop.sqlite"}
+CLAIM = {
+    "backup_kubernetes_claim": "archives",
+    "backup_archive_format": "custom",
+    "schema_database_url": "postgresql://db/shop",
+    "backup_database_url": "postgresql://db/shop",
+}
 REFUSED: list[tuple[dict[str, Any], bool, list[str]]] = [
     ({}, True, []),
     ({"release_version": ""}, True, ["release_version"]),
@@ -252,6 +260,24 @@ REFUSED: list[tuple[dict[str, Any], bool, list[str]]] = [
     ({"traffic_method": "haproxy", "traffic_haproxy_hosts": []}, False, ["traffic_haproxy_hosts"]),
     ({"traffic_method": "haproxy", "traffic_haproxy_hosts": ["lb1"]}, False, []),
     ({"traffic_method": "none", "traffic_haproxy_hosts": []}, False, []),
+    ({"traffic_method": "none", **DRAINED}, False, []),
+    ({"traffic_method": "tasks", **DRAINED}, False, ["traffic_undrain_tasks"]),
+    ({"traffic_method": "tasks"}, False, ["traffic_drain_tasks", "traffic_undrain_tasks"]),
+    (
+        {"traffic_method": "tasks", **DRAINED, "traffic_undrain_tasks": "back.yml", "playbook_dir": "/"},
+        False,
+        ["traffic_undrain_tasks"],
+    ),
+    ({"traffic_method": "tasks", "traffic_drain_tasks": __file__, "traffic_undrain_tasks": __file__}, False, []),
+    ({"schema_runner": "kubernetes_job", **SQLITE}, False, ["schema_runner"]),
+    ({"schema_runner": "init_container", **SQLITE}, False, ["schema_runner"]),
+    ({"schema_runner": "host", **SQLITE}, False, []),
+    ({"schema_runner": "kubernetes_job", **CLAIM}, False, []),
+    ({**CLAIM, "backup_archive_format": "directory"}, False, []),
+    ({**CLAIM, "backup_archive_format": "plain"}, False, ["backup_kubernetes_claim"]),
+    ({**CLAIM, "backup_kubernetes_claim": "", "backup_archive_format": "plain"}, False, []),
+    ({**CLAIM, "backup_database_url": "mysql+pymysql://db/shop"}, False, ["backup_kubernetes_claim"]),
+    ({**CLAIM, **SQLITE}, False, ["backup_kubernetes_claim"]),
     ({"application_kubernetes_namespace": "", "application_kubernetes_name": "web"}, False, ["application_kubernetes_namespace"]),
     (
         {"application_kubernetes_namespace": "shop", "application_kubernetes_name": "deploy/web"},
@@ -347,7 +373,10 @@ def test_every_variable_that_a_role_hands_over_has_a_grammar() -> None:
             "playbook_dir",
             "traffic_method",
             "traffic_haproxy_hosts",
+            *names.TRAFFIC_TASKS,
             "release_manifest",
+            "schema_runner",
+            "backup_archive_format",
             *URLS,
         }
         assert set(handed) - with_rules <= set(names.VARIABLES), role

@@ -94,6 +94,22 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one(name: str, meant:
         ("deployment_recover_direction", "", "deployment_recover_direction is empty. Leave it out to have auto"),
         ("schema_runner", None, "schema_runner is empty. Leave it out to have host, or set it to one of: host,"),
         (
+            "deployment_rolling_batch",
+            "half",
+            "deployment_rolling_batch: 'half' is no size of a batch. Give a number of hosts such as 2",
+        ),
+        ("rolling_batch", [1, "0%"], "rolling_batch: '0%' is no size of a batch."),
+        ("rolling_batch", 0, "rolling_batch: 0 is no size of a batch."),
+        ("fleet_batches", ["1", "many"], "fleet_batches: 'many' is neither a number nor a percentage"),
+        ("fleet_max_failures", "120%", "fleet_max_failures: '120%' is neither a number nor a percentage of 100% at most. Give"),
+        ("deployment_rolling_override", {"abc": " "}, "deployment_rolling_override gives no reason for abc. Write yours"),
+        ("health_status", [], "health_status: it is empty, so no answer would be right. Leave it out to have 200"),
+        (
+            "release_kubernetes_needs",
+            ["workload", "jobs"],
+            "release_kubernetes_needs: value of release_kubernetes_needs must be one or",
+        ),
+        (
             "deployment_rehearsal_enabled",
             "",
             "deployment_rehearsal_enabled is empty, which would be false. Leave it out to have True",
@@ -103,6 +119,22 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one(name: str, meant:
 def test_a_value_that_does_not_fit_is_refused(name: str, value: Any, said: str) -> None:
     (found,) = refusals({"a": {name: value}}, KNOWN)
     assert found.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("deployment_rolling_batch", "50 %"),
+        ("deployment_rolling_batch", "{{ later }}"),
+        ("rolling_batch", [1, "25%"]),
+        ("fleet_batches", ["1", "10 %", 5]),
+        ("fleet_max_failures", 0),
+        ("deployment_rolling_override", {"abc": "nobody reads it"}),
+        ("health_status", [200, "204"]),
+    ],
+)
+def test_a_value_that_fits_is_left_alone(name: str, value: Any) -> None:
+    assert refusals({"a": {name: value}}, KNOWN) == []
 
 
 @pytest.mark.parametrize("name", OF_JOBS)

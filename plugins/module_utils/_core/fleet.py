@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any, Iterable, Mapping, Sequence, Tuple
 
 Names = Tuple[str, ...]
-_SHARE = re.compile(r"^(\d+(?:\.\d+)?)%$")
+_SHARE = re.compile(r"^(\d+(?:\.\d+)?) *%$")
 _ADDRESS = re.compile(r"^[a-zA-Z][\w.+-]*://(?:.*@)?(\[[^\]]+\]|[^/:?@]*)(?::(\d+))?(?:[/?]|$)", re.DOTALL)
 
 

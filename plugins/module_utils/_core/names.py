@@ -334,6 +334,9 @@ def _of_hooks(hooks: Any) -> list[str]:
 
 def _of_traffic(given: Mapping[str, Any]) -> list[str]:
     """Refuse a way of draining that would drain nothing, so that clients would be sent to what is stopped."""
+    if given.get("traffic_method") == "tasks":
+        empty = [name for name in TRAFFIC_TASKS if not str(given.get(name) or "").strip()]
+        return [f"{name} is empty, and traffic_method is tasks. Name the file of your tasks on the controller." for name in empty]
     if given.get("traffic_method") != "haproxy" or given.get("traffic_haproxy_hosts"):
         return []
     return ["traffic_haproxy_hosts is empty, and traffic_method is haproxy. Name the hosts of the inventory where HAProxy runs."]
@@ -353,6 +356,8 @@ def _of_manifest(given: Mapping[str, Any], source: str) -> list[str]:
 #: The steps that an operator's own tasks may come before and after.
 _HOOKED = ("deployment", "drain", "stop", "snapshot", "upgrade", "restore", "activate", "start", "undrain", "archive")
 HOOKS = (*(f"{when}_{step}" for when in ("before", "after") for step in _HOOKED), "after_failure")
+#: Where the operator's own tasks for the traffic are.
+TRAFFIC_TASKS = ("traffic_drain_tasks", "traffic_undrain_tasks")
 #: The file in a release that says what it was made from.
 MARKER = ".dbops-release.json"
 #: Variable → its kind.

@@ -11,7 +11,7 @@ from typing import Any, Iterable, Mapping, Sequence
 
 from .._errors import MigrationError
 
-_PERCENTAGE = re.compile(r"(\d+(?:\.\d+)?)%")
+_PERCENTAGE = re.compile(r"(\d+(?:\.\d+)?) *%")
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ def split(plan: Mapping[str, Any], override: Mapping[str, str]) -> Split:
     :param plan: the result of alembic_plan: its route and its revisions with their phases.
     :param override: revision → reason for which it runs before the rollout, whatever the plan says of it.
     """
-    nameless = sorted(revision for revision, reason in override.items() if not str(reason or "").strip())
-    if nameless:
-        return Split(refused=f"deployment_rolling_override gives no reason for {', '.join(nameless)}.")
+    unreasoned = without_reason(override)
+    if unreasoned:
+        return Split(refused=unreasoned)
     named = [item["revision"] for item in plan["revisions"] if item["revision"] in override]
     if plan["route"] == "rolling" and not named:
         return Split(tuple(plan["before"]), tuple(plan["after"]))
@@ -86,6 +86,12 @@ def split(plan: Mapping[str, Any], override: Mapping[str, str]) -> Split:
             refused=f"Revision {behind}, which has to run before the new code, follows {order[cut]}, which has to wait for it."
         )
     return Split(tuple(order[:cut]), tuple(order[cut:]), accepted=tuple(f"{name}: {override[name]}" for name in named))
+
+
+def without_reason(override: Mapping[str, Any]) -> str:
+    """Return what is said where a revision is to run before the rollout and nobody says why; else nothing."""
+    nameless = sorted(str(revision) for revision, reason in override.items() if not str(reason or "").strip())
+    return f"deployment_rolling_override gives no reason for {', '.join(nameless)}. Write yours beside it." if nameless else ""
 
 
 def _refusal(plan: Mapping[str, Any]) -> str:
