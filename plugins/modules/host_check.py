@@ -48,6 +48,13 @@ options:
     type: list
     elements: path
     default: []
+  files:
+    description:
+      - Files that this user has to be able to read, by what they are for; the name is in the message. What is empty, and what is in
+        the active release or another one of O(root), is never asked for.
+      - Where O(unit_files_binding=false) they are only to be looked at too.
+    type: dict
+    default: {}
   python:
     description: The Python that makes virtual environments. It has to have C(venv) and C(ensurepip).
     type: list

@@ -11,11 +11,15 @@ short_description: Look how a Deployment or StatefulSet of Kubernetes is
 description:
   - Reads replicas, autoscalers, pods and their problems, and which releases are recorded on the workload.
   - With O(needs) it asks the cluster first whether all rights are there, and fails naming each one that is missing.
+  - Without O(name) nothing else is done.
 extends_documentation_fragment:
   - dbops.alembic.attributes
   - dbops.alembic.attributes.info
   - dbops.alembic.kubernetes
 options:
+  name:
+    description: The name of the workload. Without it only the rights of O(needs) are asked for.
+    required: false
   version:
     description: A release whose image is wanted in RV(image).
     type: str
@@ -50,6 +54,11 @@ version_added: 0.1.0
 """
 
 EXAMPLES = r"""
+- name: Look whether Jobs can be run and records kept in a namespace
+  dbops.alembic.kubernetes_workload_info:
+    namespace: operations
+    needs: [job, record]
+
 - name: Look how the shop is
   dbops.alembic.kubernetes_workload_info:
     namespace: shop
@@ -60,49 +69,49 @@ EXAMPLES = r"""
 RETURN = r"""
 replicas:
   description: How many replicas are wanted.
-  returned: success
+  returned: success, with O(name)
   type: int
   sample: 3
 ready:
   description: Whether every replica runs the present pod template and is available.
-  returned: success
+  returned: success, with O(name)
   type: bool
   sample: true
 status:
   description: How it is, in words.
-  returned: success
+  returned: success, with O(name)
   type: str
   sample: 3 of 3 replicas are ready, 3 have the present template
 scale:
   description: Replicas and autoscalers as they are now.
-  returned: success
+  returned: success, with O(name)
   type: dict
   sample: {replicas: 3, autoscalers: [], scaled_objects: []}
 before_stop:
   description: What a stop wrote down. Empty for a workload that is not stopped.
-  returned: success
+  returned: success, with O(name)
   type: dict
   sample: {}
 active_version:
   description: The release that the pod template is of. The tag of the image, where none is recorded.
-  returned: success
+  returned: success, with O(name)
   type: str
   sample: "1.1"
 active_image:
   description: The image in the pod template.
-  returned: success
+  returned: success, with O(name)
   type: str
   sample: registry.example.com/shop:1.1
 image:
   description: The image of O(version), or nothing where that release is not recorded.
-  returned: success
+  returned: success, with O(name)
   type: str
   sample: registry.example.com/shop:1.2
 workload_url:
   description:
     - Where the release takes the URL of its database from, for O(dbops.alembic.alembic_info#module:kubernetes.workload_urls).
     - Empty without O(url_variable), and where no container has that variable. A password in the pod template is left out.
-  returned: success
+  returned: success, with O(name)
   type: dict
   sample:
     workload: deployment web
@@ -110,30 +119,30 @@ workload_url:
     sources: [{valueFrom: {secretKeyRef: {name: shop-database, key: url, optional: true}}}]
 releases:
   description: The releases whose pod template is recorded, oldest first.
-  returned: success
+  returned: success, with O(name)
   type: list
   elements: str
   sample: ["1.0", "1.1"]
 pods:
   description: The pods that may run a process, in words.
-  returned: success
+  returned: success, with O(name)
   type: list
   elements: str
   sample: ["web-7d9c6f9b6-x2x7k (Running, on node1)"]
 problems:
   description: What keeps pods from serving.
-  returned: success
+  returned: success, with O(name)
   type: list
   elements: str
   sample: []
 logs:
   description: The end of the log of every container.
-  returned: success
+  returned: success, with O(name)
   type: str
   sample: ""
 missing_rights:
-  description: The rights that are missing.
-  returned: when a right that O(needs) asks for is missing
+  description: The rights of O(needs) that are missing; where one is, the module fails.
+  returned: success, and where a right is missing
   type: list
   elements: str
   sample: [patch deployments.apps]

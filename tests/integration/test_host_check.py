@@ -53,6 +53,8 @@ def test_all_that_is_wrong_on_all_hosts_is_told_at_once(stage: Stage) -> None:
     inventory["all"]["vars"] |= {"release_install": "auto", "backup_programs_directory": str(old_programs(stage))}
     inventory["all"]["vars"] |= {"backup_restore_check_binding_enabled": True}
     inventory["all"]["vars"] |= {"backup_archive_directory": f"{stage.folder}/file/archives"}
+    inventory["all"]["vars"] |= {"deployment_record_store": "configmap", "application_kubernetes_kubeconfig": "/nowhere/config"}
+    inventory["all"]["vars"] |= {"health_ca_path": "/nowhere/ca.pem"}
     stage_inventory = stage.folder / "inventory.json"
     kept = stage_inventory.read_text()
     stage_inventory.write_text(json.dumps(inventory))
@@ -66,6 +68,9 @@ def test_all_that_is_wrong_on_all_hosts_is_told_at_once(stage: Stage) -> None:
         ("shop1", f"{stage.folder}/file is no folder, so {stage.folder}/file/shop can not be made."),
         ("shop1", f"{stage.folder}/file is no folder, so {stage.folder}/file/archives can not be made."),
         ("shop1", "pg_dump is of version 9 and the server of version"),
+        ("shop1", "deployment_record_store is configmap, and the record shop-deployments: "),
+        ("shop1", "has no kubernetes client. Install the Python package"),
+        ("shop1, shop2", "health_ca_path is /nowhere/ca.pem, which is not there."),
         ("shop2", "python3.99 can not be run: No such file or directory"),
         ("shop2", "no-such-program"),
         ("gone", "It can not be reached: "),

@@ -109,18 +109,3 @@ def test_a_rollback_sets_the_recorded_template(stage: Stage) -> None:
     assert run.status == 0, run.output
     assert stage.serves("1.1") and stage.contents() == before
     assert stage.template == template
-
-
-def test_a_missing_right_is_named_before_anything_stops(stage: Stage) -> None:
-    role = stage.get("role", "dbops-deployer")
-    less = {**role, "rules": [rule for rule in role["rules"] if rule["apiGroups"] != ["autoscaling"]]}
-    pods, records = sorted(pod["metadata"]["name"] for pod in stage.pods()), len(stage.records())
-    stage.kubectl("replace", "--filename=-", given=less)
-    try:
-        run = stage.play("maintenance_window", release_version="1.2")
-    finally:
-        del role["metadata"]["resourceVersion"]
-        stage.kubectl("replace", "--filename=-", given=role)
-    assert run.status == 2 and "Nothing was touched. web:" in run.output, run.output
-    assert "horizontalpodautoscalers.autoscaling is forbidden" in run.output and "cannot list resource" in run.output
-    assert sorted(pod["metadata"]["name"] for pod in stage.pods()) == pods and len(stage.records()) == records

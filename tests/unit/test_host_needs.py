@@ -125,7 +125,7 @@ def test_a_service_that_does_not_start_from_the_release_is_told(started: str, wa
 
 
 def params(**given: Any) -> dict[str, Any]:
-    nothing: dict[str, Any] = dict.fromkeys(("root", "version", "programs_directory", "database"))
+    nothing: dict[str, Any] = {**dict.fromkeys(("root", "version", "programs_directory", "database")), "files": {}}
     lists: dict[str, Any] = {name: [] for name in ("services", "folders", "python", "programs")}
     place = {"manager": "systemd", "scope": "system", "supervisor_config": "", "unit_files_binding": True, "room_binding": True}
     return {**nothing, **lists, **place, **given}
@@ -180,6 +180,19 @@ def test_a_release_that_is_there_needs_nothing_to_be_built(tmp_path: Path) -> No
     (tmp_path / "releases" / "1.0" / ".dbops-release.json").write_text('{"version": "1.0"}')
     found = needs.look(lacking)
     assert found[:2] == ([], []) and (found.facts["release"]["prepared"], found.facts["release"]["version"]) == (True, "1.0")
+
+
+def test_a_file_that_is_not_there_is_told_of(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.write_text("")
+    files = {"health_ca_path": "/nowhere/ca.pem", "health_client_cert": str(there), "health_client_key": ""}
+    told, remarks, _ = needs.look(params(files=files))
+    assert [*told, *remarks] == ["health_ca_path is /nowhere/ca.pem, which is not there. Put it there, or name another file."]
+    assert needs.look(params(files=files, unit_files_binding=False))[:2] == ([], told)
+    assert len(needs.look(params(files={"health_ca_path": str(tmp_path)})).problems) == 1, "a folder is no file"
+    inside = {"health_ca_path": str(tmp_path / "current" / "ca.pem"), "health_client_key": str(tmp_path / "current.pem")}
+    told = needs.look(params(root=str(tmp_path), files=inside)).problems
+    assert len(told) == 1 and told[0].startswith("health_client_key is ")
 
 
 def test_a_folder_of_somebody_else_is_told_of(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_what_is_said_of_one_resource_leaves_the_default_of_another(given: dict[
     ("status", "text", "kind"),
     [
         (403, 'jobs.batch is forbidden: User "deployer" cannot create resource "jobs" in API group "batch"', "right_missing"),
-        (401, "Unauthorized", "right_missing"),
+        (401, "Unauthorized", "cluster_unreachable"),
         (403, 'jobs.batch "shop" is forbidden: exceeded quota: few, requested: count/jobs.batch=1', "cluster_refused"),
         (403, 'admission webhook "policy" denied the request: no owner label', "cluster_refused"),
         (409, "the object has been modified", "cluster_conflict"),
@@ -111,7 +111,7 @@ def test_what_is_said_of_one_resource_leaves_the_default_of_another(given: dict[
 )
 def test_who_may_not_is_told_from_what_is_forbidden_to_all(status: int, text: str, kind: str) -> None:
     told = cluster.refusal("make the Job shop", cluster.Refused(status, text))
-    assert told.kind == kind and text in told.msg and bool(told.hint) == (kind == "right_missing")
+    assert told.kind == kind and text in told.msg and bool(told.hint) == (kind in ("right_missing", "cluster_unreachable"))
 
 
 @pytest.mark.parametrize("text", ["20260301T220000Z-2.4.0", "-x-", "a" * 100, "ümlaut/..", ""])
@@ -495,30 +495,29 @@ def test_a_container_that_is_ended_for_its_liveness_probe_is_known_while_it_stil
     assert told("Killing", kill) == (False, [])
 
 
-PLACE = {
-    "namespace": "shop",
-    "migrates": True,
-    "runner": "host",
-    "claim": "",
-    "jobs": "shop",
-    "store": "directory",
-    "records": "shop",
-}
+WEB = {"namespace": "shop", "kind": "deployment", "name": "web", "needs": ["workload", "keda"]}
+JOBS, RECORD = {"needs": ["job"], "why": "Jobs"}, {"needs": ["record"], "why": "records"}
 
 
 @pytest.mark.parametrize(
-    ("place", "more"),
+    ("asked", "found"),
     [
-        ({}, []),
-        ({"runner": "kubernetes_job"}, ["job"]),
-        ({"runner": "init_container"}, ["job"]),
-        ({"claim": "archives"}, ["job"]),
-        ({"store": "configmap"}, ["record"]),
-        ({"runner": "kubernetes_job", "store": "configmap"}, ["job", "record"]),
-        ({"runner": "kubernetes_job", "store": "configmap", "migrates": False}, []),
-        ({"runner": "kubernetes_job", "jobs": "migrations"}, []),
-        ({"store": "configmap", "records": "operations"}, []),
+        ([], []),
+        ([{}, {}], []),
+        ([WEB, {}], [("shop", "web", "workload keda", "")]),
+        ([WEB, {**JOBS, "namespace": "shop"}], [("shop", "web", "workload keda job", "")]),
+        ([{}, {**JOBS, "namespace": "shop"}], [("shop", "", "job", "Jobs")]),
+        (
+            [WEB, {**JOBS, "namespace": "jobs"}, {**JOBS, "namespace": "jobs"}, {**RECORD, "namespace": "ops"}],
+            [("shop", "web", "workload keda", ""), ("jobs", "", "job", "Jobs, Jobs"), ("ops", "", "record", "records")],
+        ),
+        (
+            [WEB, {**RECORD, "namespace": "shop", "context": "east"}],
+            [("shop", "web", "workload keda", ""), ("shop", "", "record", "records")],
+        ),
+        ([WEB, {**RECORD, "namespace": "shop", "context": None}], [("shop", "web", "workload keda record", "")]),
     ],
 )
-def test_the_rights_that_are_asked_for_are_those_that_will_be_used(place: dict[str, Any], more: list[str]) -> None:
-    assert rights.used({**PLACE, **place}) == ["workload", "keda", *more]
+def test_each_namespace_is_asked_once_for_what_will_be_used_there(asked: list[Any], found: list[Any]) -> None:
+    told = rights.places(asked)
+    assert [(place["namespace"], place.get("name", ""), " ".join(place["needs"]), place["why"]) for place in told] == found

@@ -40,6 +40,7 @@ def needs_options() -> dict[str, Any]:
         version=dict(type="str"),
         room_binding=dict(type="bool", default=True),
         folders=dict(type="list", elements="path", default=[]),
+        files=dict(type="dict", default={}),
         python=dict(type="list", elements="str", default=[]),
         programs=dict(type="list", elements="str", default=[]),
         programs_directory=dict(type="path"),
@@ -71,7 +72,7 @@ def look(params: Mapping[str, Any]) -> Looked:
         python=_python(params["python"]) if params["python"] and not built else None,
         programs={} if built else {name: bool(shutil.which(name, path=usual)) for name in params["programs"]},
         starts={unit.name: unit.text for unit in started},
-        absent=[text for unit in started for text in unit.absent],
+        absent=[*(text for unit in started for text in unit.absent), *_unreadable(params["files"], root)],
         absent_binding=params["unit_files_binding"],
         room_binding=params["room_binding"],
         link=os.path.join(root, "current") if root else "",
@@ -89,6 +90,19 @@ def _services(params: Mapping[str, Any]) -> tuple[list[str], list[Service]]:
     except MigrationError as exc:
         return [_told(exc)], []
     return service_problems(found), list(found)
+
+
+def _unreadable(files: Mapping[str, Any], root: str | None) -> list[str]:
+    """Say which files can not be read; those of a release may come with the next one."""
+    own = tuple(os.path.join(root, name) + os.sep for name in ("current", "releases")) if root else ()
+    paths = {what: os.path.expandvars(os.path.expanduser(str(path or ""))) for what, path in files.items()}
+    asked = [(what, path) for what, path in paths.items() if path and not (own and path.startswith(own))]
+    return [
+        f"{what} is {path}, which {'can not be read by ' + _user() if os.path.exists(path) else 'is not there'}. Put it there, or"
+        " name another file."
+        for what, path in asked
+        if not (os.path.isfile(path) and os.access(path, os.R_OK))
+    ]
 
 
 def _started(params: Mapping[str, Any], found: Sequence[Service]) -> list[Started]:

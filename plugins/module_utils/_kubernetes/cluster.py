@@ -133,8 +133,13 @@ class Cluster:
 
 def refusal(what: str, exc: Refused) -> MigrationError:
     """Return our error for the API's."""
+    if exc.status == 401:
+        why = "The token or the certificate is no longer valid, or never was."
+        return MigrationError(
+            f"The cluster does not know who asks: {exc.message.rstrip('.')}.", "cluster_unreachable", f"{why} {_HOW}"
+        )
     # A quota and a policy answer 403 as well; what a user may not do says "User … cannot create resource …".
-    lacking = exc.status == 401 or (exc.status == 403 and " cannot " in exc.message)
+    lacking = exc.status == 403 and " cannot " in exc.message
     kind = "cluster_conflict" if exc.status == 409 else "right_missing" if lacking else "cluster_refused"
     hint = "Grant it; the guide on Kubernetes has a Role with all that is needed." if kind == "right_missing" else None
     return MigrationError(f"Could not {what}: {exc.message.rstrip('.')}.", kind, hint)

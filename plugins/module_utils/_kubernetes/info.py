@@ -9,15 +9,15 @@ from typing import Any, Mapping
 
 from .._argspec import ArgumentSpec
 from .._errors import MigrationError
-from .cluster import Object, log_of
+from .cluster import Cluster, Object, log_of
 from .pods import describe, pod_problems, progress, rolled_out, running
 from .release import active, image_of, releases_of, workload_url
-from .rights import RIGHTS, missing_rights
+from .rights import RIGHTS, refuse_without
 from .workload import Workload, saved, workload_spec
 
 
 def workload_info_spec() -> ArgumentSpec:
-    return workload_spec() + ArgumentSpec(
+    return workload_spec(required=False) + ArgumentSpec(
         options=dict(
             version=dict(type="str"),
             containers=dict(type="list", elements="str", default=[]),
@@ -29,24 +29,24 @@ def workload_info_spec() -> ArgumentSpec:
 
 
 def run_workload_info(params: Mapping[str, Any]) -> Object:
-    """Look; with ``needs``, refuse where a right is missing.
+    """Look; with ``needs``, refuse where a right is missing. Without a name only that is done.
 
-    :raises MigrationError: ``right_missing``, naming each.
+    :raises MigrationError: ``right_missing``, naming each; ``options_invalid``.
     """
-    workload = Workload.from_params(params)
-    missing = missing_rights(workload.cluster, workload.namespace, workload.kind, params["needs"]) if params["needs"] else []
-    if missing:
-        raise MigrationError(
-            f"In the namespace {workload.namespace} these rights are missing: {', '.join(missing)}.",
-            "right_missing",
-            "The guide on Kubernetes has a Role with all that is needed.",
-            {"missing_rights": missing},
-        )
+    if not params["name"] and not params["needs"]:
+        raise MigrationError("Neither name nor needs is given.", "options_invalid", "Name the workload.")
+    cluster = Cluster.connect(params)
+    if params["needs"]:
+        refuse_without(cluster, params["namespace"], params["kind"], params["needs"])
+    if not params["name"]:
+        return {"missing_rights": []}
+    workload = Workload(cluster, params["namespace"], params["kind"], params["name"])
     found, names = workload.read(), params["containers"]
     pods = workload.pods(found)
     version, image = active(found, names, workload.label)
     recorded = image_of(found, params["version"], names, workload.label) if params["version"] else None
     return {
+        "missing_rights": [],
         "replicas": found["spec"].get("replicas", 1),
         "ready": rolled_out(found),
         "status": "stopped" if not found["spec"].get("replicas", 1) and not running(pods) else progress(found),

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Tuple
+from typing import Any, Mapping, Sequence, Tuple
 
+from .._errors import MigrationError
 from .cluster import Cluster
 
 #: verb, API group, resource with subresource
@@ -29,30 +30,43 @@ RIGHTS: dict[str, tuple[Right, ...]] = {
 _REVIEW = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
-def used(place: Mapping[str, Any]) -> list[str]:
-    """Return the keys of :data:`RIGHTS` that a deployment will use in the namespace of a workload.
+def places(asked: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return each namespace once, with the keys of :data:`RIGHTS` that will be used there.
 
-    :param place: as the filter ``kubernetes_needs`` has it.
+    :param asked: as the filter ``kubernetes_places`` has it.
     """
-    here = place["namespace"]
-    in_jobs = place.get("runner", "host") != "host" or bool(place.get("claim"))
-    job = in_jobs and place.get("jobs", here) == here
-    record = place.get("store") == "configmap" and place.get("records", here) == here
-    mine = [("job", job), ("record", record)] if place.get("migrates", True) else []
-    return ["workload", "keda", *(name for name, wanted in mine if wanted)]
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for item in filter(None, asked):
+        where = {name: str(item.get(name) or "") for name in ("namespace", "kubeconfig", "context")}
+        place = found.setdefault(tuple(where.values()), {**where, "needs": [], "why": ""})
+        place.update({name: item[name] for name in ("kind", "name", "containers") if item.get(name)})
+        place["needs"] += [need for need in item["needs"] if need not in place["needs"]]
+        place["why"] = "" if "name" in place else ", ".join(filter(None, [place["why"], item.get("why")]))
+    return list(found.values())
 
 
-def missing_rights(cluster: Cluster, namespace: str, kind: str, needs: list[str]) -> list[str]:
-    """Return what the user may not do in the namespace, in words: ``patch deployments.apps``.
+def refuse_without(cluster: Cluster, namespace: str, kind: str, needs: Sequence[str]) -> None:
+    """Refuse where the user may not do in the namespace what is needed.
 
     :param needs: keys of :data:`RIGHTS`. Rights on KEDA's objects count only in a cluster that has them.
+    :raises MigrationError: ``right_missing``, naming each in words: ``patch deployments.apps``.
     """
     wanted: dict[Right, None] = {}
     for need in needs:
         if need == "keda" and cluster.get("/apis/keda.sh/v1alpha1") is None:
             continue
         wanted.update({(verb, group, name.format(kind=kind)): None for verb, group, name in RIGHTS[need]})
-    return [right_text(right) for right in wanted if not _may(cluster, namespace, right)]
+    missing = [right_text(right) for right in wanted if not _may(cluster, namespace, right)]
+    if not missing:
+        return
+    none = len(missing) == len(wanted)
+    hint = "Is it the right namespace, and the right user? " if none else ""
+    raise MigrationError(
+        f"In the namespace {namespace} {'all rights' if none else 'these rights'} are missing: {', '.join(missing)}.",
+        "right_missing",
+        f"{hint}The guide on Kubernetes has a Role with all that is needed.",
+        {"missing_rights": missing},
+    )
 
 
 def right_text(right: Right) -> str:

@@ -253,13 +253,16 @@ def _annotate(name: str, value: str, found: Object) -> list[Object]:
     return [] if same else [{"op": "add", "path": _pointer(name), "value": value}]
 
 
-def workload_spec() -> ArgumentSpec:
-    """Which workload."""
+def workload_spec(required: bool = True) -> ArgumentSpec:
+    """Which workload.
+
+    :param required: whether one has to be named.
+    """
     return cluster_spec() + ArgumentSpec(
         options=dict(
             namespace=dict(type="str", required=True),
             kind=dict(type="str", choices=list(KINDS), default="deployment"),
-            name=dict(type="str", required=True),
+            name=dict(type="str", required=required),
         )
     )
 

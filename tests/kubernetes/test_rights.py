@@ -1,0 +1,106 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Role that ships is enough for a whole deployment, and what is lacking of it is told before anything is built or stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cluster import Cluster
+from stage import ROLE, Probed
+
+from support.postgres import Postgres
+
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.needs_root, pytest.mark.slow]
+#: Every right of the Role, as messages have it, with the rule that gives it alone.
+RULES = {
+    f"{verb} {name}{f'.{group}' if group else ''}": {"apiGroups": [group], "resources": [name], "verbs": [verb]}
+    for rule in yaml.safe_load(ROLE.read_text())["rules"]
+    for group in rule["apiGroups"]
+    for name in rule["resources"]
+    for verb in rule["verbs"]
+}
+#: Those on a StatefulSet are not for a Deployment, and those on KEDA count only in a cluster that has it.
+NEEDED = sorted(right for right in RULES if not right.endswith((".keda.sh", " statefulsets.apps")))
+
+
+class Lacking(Probed):
+    """A namespace whose deployer can lose rights."""
+
+    @contextmanager
+    def without(self, *rights: str) -> Iterator[None]:
+        self._role([rule for right, rule in RULES.items() if right not in rights])
+        try:
+            yield
+        finally:
+            self.kubectl("apply", "--filename", str(ROLE))
+
+    def _role(self, rules: list[dict[str, Any]]) -> None:
+        meta = {"name": "dbops-deployer"}
+        self.apply({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": meta, "rules": rules})
+
+    @property
+    def state(self) -> tuple[Any, ...]:
+        """What a deployment that was refused leaves as it was."""
+        found = self.get("deployment", "shop")
+        jobs = sorted(job["metadata"]["uid"] for job in self.get("jobs")["items"])
+        return (
+            found["metadata"]["resourceVersion"],
+            jobs,
+            len(self.records()),
+            sorted(pod["metadata"]["uid"] for pod in self.pods()),
+        )
+
+
+@pytest.fixture(scope="module")
+def stage(cluster: Cluster, server: Postgres, python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lacking]:
+    """Release 1.0 was put there by other means; Jobs work on the database and the record is a ConfigMap."""
+    made = Lacking(cluster, server, tmp_path_factory.mktemp("rights") / "s", python, migrator=False, jobs=True)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize(
+    ("playbook", "right"), [*(("maintenance_window", right) for right in NEEDED), ("rolling", "patch deployments.apps")]
+)
+def test_a_right_that_is_missing_is_named_and_nothing_is_touched(stage: Lacking, playbook: str, right: str) -> None:
+    before = stage.state
+    with stage.without(right):
+        run = stage.play(playbook, release_version="1.1")
+    assert run.status == 2 and "Nothing was touched, since something is lacking:" in run.output, run.output
+    assert f"web: In the namespace {stage.namespace} these rights are missing: {right}. The guide on" in run.output, run.output
+    assert stage.state == before
+
+
+def test_all_that_are_missing_are_named_at_once(stage: Lacking) -> None:
+    lost = ("patch deployments.apps", "list horizontalpodautoscalers.autoscaling", "create jobs.batch")
+    with stage.without(*lost):
+        run = stage.play("maintenance_window", release_version="1.1")
+    assert run.status == 2 and f"these rights are missing: {', '.join(lost)}." in run.output, run.output
+
+
+def test_each_namespace_that_is_used_is_asked(stage: Lacking) -> None:
+    """Who may do nothing in one hears that it may be another one that was meant."""
+    elsewhere = {"schema_kubernetes": {"secret": "shop-database", "namespace": "migrations"}, "deployment_record_namespace": "ops"}
+    run = stage.play("maintenance_window", release_version="1.1", **elsewhere)
+    assert run.status == 2, run.output
+    told = " ".join(run.output.split())
+    for namespace, first, why in (
+        ("migrations", "create jobs", "schema_runner is kubernetes_job"),
+        ("ops", "get configmaps", "the record shop-deployments"),
+    ):
+        assert f"{why}: In the namespace {namespace} all rights are missing: {first}" in told, run.output
+    assert "Is it the right namespace, and the right user?" in told and f"In the namespace {stage.namespace}" not in told
+
+
+def test_the_role_is_enough_for_a_window_and_a_rolling_deployment(stage: Lacking) -> None:
+    for playbook, release in (("maintenance_window", "1.1"), ("rolling", "1.2"), ("rollback", "1.1")):
+        run = stage.play(playbook, **({} if playbook == "rollback" else {"release_version": release}))
+        assert run.status == 0 and stage.serves(release), run.output
