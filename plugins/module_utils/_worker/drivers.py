@@ -19,7 +19,7 @@ import sys
 from typing import Any, Callable, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from . import pooled
+from . import pooled, server
 
 OPTION = "-c default_transaction_read_only=on"
 READ_ONLY = {"default_transaction_read_only": "on"}
@@ -119,8 +119,9 @@ def _psycopg2(module: Any, keeper: Keeper) -> None:
 def _settle_psycopg2(connection: Any, extensions: Any) -> None:
     cursor = extensions.connection.cursor(connection, cursor_factory=extensions.cursor)  # not by a class of the project's own
     try:
-        cursor.execute(ASK)
-        pid, setting = cursor.fetchone()
+        with server.each_by_itself(connection):
+            cursor.execute(ASK)
+            pid, setting = cursor.fetchone()
         connection.rollback()
         if pid != connection.info.backend_pid:
             connection.readonly = True  # each transaction begins with BEGIN READ ONLY; a SET would stay for other clients

@@ -15,12 +15,14 @@ from typing import Any, Callable, Dict, Iterator
 
 from . import history, learned, moved, project, server, target
 from .failure import Failure, describe
-from .lock import Locks, is_pooled
+from .lock import Locks
 from .statements import Statements, limit_session, unlimited
 from .transaction import RUN, Undone, divide, transaction_per
 
 _SESSION = ("schema", "search_path", "user", "login")
 _ASK_SESSION = "select current_schema()::text, current_setting('search_path'), current_user::text, session_user::text"
+_ASK_SERVER = "select current_setting('server_version'), pg_backend_pid(), null"
+_ASK_WRITER = _ASK_SERVER.replace("null", "(select backend_start::text from pg_stat_activity where pid = pg_backend_pid())")
 Send = Callable[[Dict[str, Any]], None]
 
 
@@ -191,12 +193,9 @@ class EnvironmentRun:
         )
         with server.looking(visit.dbapi) as dbapi:
             if connection.dialect.name == "postgresql":
-                visit.database["server_version"] = server.value(dbapi, "select current_setting('server_version')")
-                visit.database["pooler"] = is_pooled(dbapi)
+                version, pid, started = server.rows(dbapi, _ASK_WRITER if self.writing else _ASK_SERVER)[0]
+                visit.database.update(server_version=version, pooler=server.announced_pid(dbapi) not in (None, pid))
                 if self.writing and not visit.database["pooler"]:
-                    pid, started = server.rows(
-                        dbapi, "select pid, backend_start::text from pg_stat_activity where pid = pg_backend_pid()"
-                    )[0]
                     self.send({"event": "backend", "pid": pid, "started": started})
             elif connection.dialect.name in server.MYSQL:
                 visit.database["server_version"] = server.value(dbapi, "select version()")
@@ -207,14 +206,14 @@ class EnvironmentRun:
         """Read the heads where Alembic itself would now find them, and leave no transaction behind that was not open before."""
         moved.meet(visit)
         was_open = visit.connection.in_transaction()
-        with server.looking(visit.dbapi, was_open) as dbapi:
+        with server.looking(visit.dbapi, was_open, together=True) as dbapi:
             if visit.database["dialect"] == "postgresql":
                 visit.session = dict(zip(_SESSION, server.rows(dbapi, _ASK_SESSION)[0]))
                 visit.database["schema"] = visit.session["schema"]
             visit.session["translate"] = visit.connection.get_execution_options().get("schema_translate_map")
             visit.database["schema_translate_map"] = _plain(visit.session["translate"])
             visit.initialised = visit.context._has_version_table()
-            visit.current = tuple(visit.context.get_current_heads()) if visit.initialised else ()
+            visit.current = history.heads_of(visit.context) if visit.initialised else ()
             if not was_open and visit.connection.in_transaction():
                 visit.connection.rollback()
 
@@ -301,6 +300,8 @@ class EnvironmentRun:
             self.prepare(visit)
         if unlimited_yet:
             self.statements.limit(visit.connection)
+        if not self.writing:  # Alembic is about to ask the same again
+            visit.context.get_current_heads = lambda: visit.current
 
     def _say_who_blocked(self, visit: Visit) -> None:
         error = visit.error or {}

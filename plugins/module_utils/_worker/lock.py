@@ -24,7 +24,7 @@ import time
 from typing import Any, Callable, Protocol
 
 from .failure import Failure
-from .server import MYSQL, announced_pid, dbapi_of, literal, looking, rows, value
+from .server import MYSQL, announced_pid, dbapi_of, literal, looking, rows, value, version_number
 
 POLL_SECONDS = (0.05, 1.0)
 NAMESPACE = "dbops.alembic"
@@ -66,12 +66,12 @@ class PostgresLock:
         self.key, self.work = (int.from_bytes(digest[start : start + 8], "big", signed=True) for start in (0, 8))
         dialect.set_isolation_level(dbapi, "READ COMMITTED" if pooled else "AUTOCOMMIT")
         if not pooled:
-            self._set("application_name", _owner()[:63])
-            if int(value(dbapi, "select current_setting('server_version_num')")) >= 140000:
-                self._set("idle_session_timeout", "0")
+            self._set(application_name=_owner()[:63], **({"idle_session_timeout": "0"} if version_number(dbapi) >= 140000 else {}))
 
-    def _set(self, name: str, setting: str) -> None:
-        value(self.dbapi, f"select set_config('{name}', {literal(setting)}, {'true' if self.pooled else 'false'})")
+    def _set(self, **settings: str) -> None:
+        local = "true" if self.pooled else "false"
+        set_each = (f"set_config('{name}', {literal(setting)}, {local})" for name, setting in settings.items())
+        value(self.dbapi, f"select {', '.join(set_each)}")
 
     def attempt(self) -> bool:
         if not self.pooled:
@@ -83,7 +83,7 @@ class PostgresLock:
         got = bool(value(self.dbapi, f"select pg_try_advisory_xact_lock({self.key})"))
         if got:
             # asyncpg leaves the portal of the last query open, and with it a snapshot: these statements replace it
-            self._set("application_name", _owner()[:63])
+            self._set(application_name=_owner()[:63])
             value(self.dbapi, "set local idle_in_transaction_session_timeout = 0")
         else:
             self.dbapi.rollback()

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 from typing import Any
 
-from . import server
+from . import history, server
 from .environment import EnvironmentRun, Visit
 from .observe import entry
 
@@ -58,7 +58,7 @@ def _read(request: dict[str, Any], script: Any, visit: Visit) -> dict[str, Any]:
                 seen = Visit(visit.number, MigrationContext.configure(connection=connection, opts=kept))
                 seen.database = visit.database
                 seen.initialised = seen.context._has_version_table()
-                seen.current = tuple(seen.context.get_current_heads()) if seen.initialised else ()
+                seen.current = history.heads_of(seen.context) if seen.initialised else ()
                 return entry(request, script, seen)
     finally:
         engine.dispose()

@@ -37,9 +37,12 @@ select '', table_name, 1 from information_schema.columns where column_name = 've
     "sqlite": """
 select '', m.name, 1 from sqlite_master m join pragma_table_info(m.name) c where m.type = 'table' and c.name = 'version_num'""",
 }
+#: By what depends on the schema, for which there is an index; of pg_class all rows would be read, of all schemas.
 _TABLES_OF_SCHEMA = """
 select n.nspname::text, c.relname::text, has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
-from pg_namespace n join pg_class c on c.relnamespace = n.oid
+from pg_namespace n
+  join pg_depend d on d.refclassid = 'pg_namespace'::regclass and d.refobjid = n.oid and d.classid = 'pg_class'::regclass
+  join pg_class c on c.oid = d.objid
 where n.nspname = %s and c.relkind in ('r', 'p')
   and exists (select 1 from pg_attribute a where a.attrelid = c.oid and a.attname = 'version_num' and not a.attisdropped)
 order by 1, 2"""
@@ -77,10 +80,10 @@ class Watch:
         kind, address = record.info.get(_MARK) or ("", "")
         if kind in _TABLES and address not in self.addresses:
             self.addresses[address] = None
-            with contextlib.suppress(Exception):  # it only adds to what is told
-                self.addresses[address] = database = _identity(kind, dbapi)
+            with contextlib.suppress(Exception), _aside(kind, dbapi):  # it only adds to what is told
+                self.addresses[address] = database = tuple(str(part) for part in server.rows(dbapi, _IDENTITY[kind])[0])
                 if database not in self.first:
-                    self.first[database] = _versions(kind, dbapi, schema=self.schema)
+                    self.first[database] = _versions(kind, dbapi, self.schema)
 
     def _before(self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
         if _WRITES_VERSION.match(statement):
@@ -96,7 +99,8 @@ class Watch:
         self.moves[database] = {}
         with contextlib.suppress(Exception):
             before = self.first[database]
-            now = _versions(kind, visit.dbapi, visit.connection.in_transaction(), self.schema)
+            with _aside(kind, visit.dbapi, visit.connection.in_transaction()):
+                now = _versions(kind, visit.dbapi, self.schema)
             for name in {*before, *now}:
                 old, new = before.get(name, []), now.get(name, [])
                 if old != new and old is not None and new is not None:  # env.py may have become a role that sees more
@@ -129,30 +133,24 @@ def _aside(kind: str, dbapi: Any, begun: bool = False) -> Iterator[None]:
                 server.rows(dbapi, "rollback to savepoint dbops_alembic")
 
 
-def _identity(kind: str, dbapi: Any) -> tuple[str, ...]:
-    with _aside(kind, dbapi):
-        return tuple(str(part) for part in server.rows(dbapi, _IDENTITY[kind])[0])
-
-
-def _versions(kind: str, dbapi: Any, begun: bool = False, schema: str | None = None) -> Versions:
+def _versions(kind: str, dbapi: Any, schema: str | None) -> Versions:
     """Return version table → its revisions.
 
     :param schema: the only one that matters; a database may have hundreds of them, each with a version table.
     """
     mark = "`" if kind == "mysql" else '"'
-    with _aside(kind, dbapi, begun):
-        query = _TABLES[kind] if schema is None or kind != "postgresql" else _TABLES_OF_SCHEMA % server.literal(schema)
-        tables = server.rows(dbapi, query)[:_MAXIMUM_TABLES]
-        hidden = {(str(schema), str(table)) for schema, table, readable in tables if not readable}
-        names = [(str(schema), str(table)) for schema, table, readable in tables if readable]
-        revisions: dict[tuple[str, str], list[str]] = {name: [] for name in names}
-        if names:
-            parts = []
-            for number, name in enumerate(names):
-                quoted = ".".join(mark + part.replace(mark, mark * 2) + mark for part in name if part)
-                parts.append(f"select {number}, version_num from {quoted}")
-            for number, revision in server.rows(dbapi, " union all ".join(parts)):
-                revisions[names[int(number)]].append(str(revision))
+    query = _TABLES[kind] if schema is None or kind != "postgresql" else _TABLES_OF_SCHEMA % server.literal(schema)
+    tables = server.rows(dbapi, query)[:_MAXIMUM_TABLES]
+    hidden = {(str(schema), str(table)) for schema, table, readable in tables if not readable}
+    names = [(str(schema), str(table)) for schema, table, readable in tables if readable]
+    revisions: dict[tuple[str, str], list[str]] = {name: [] for name in names}
+    if names:
+        parts = []
+        for number, name in enumerate(names):
+            quoted = ".".join(mark + part.replace(mark, mark * 2) + mark for part in name if part)
+            parts.append(f"select {number}, version_num from {quoted}")
+        for number, revision in server.rows(dbapi, " union all ".join(parts)):
+            revisions[names[int(number)]].append(str(revision))
     return {**{name: sorted(found) for name, found in revisions.items()}, **dict.fromkeys(hidden)}
 
 

@@ -60,6 +60,12 @@ def announced_pid(dbapi: Any) -> int | None:
     )
 
 
+def version_number(dbapi: Any) -> int:
+    """Return PostgreSQL's version as a number, 170004 for 17.4; most drivers were told when they connected."""
+    known = first_of(lambda: dbapi.info.server_version, lambda: dbapi._connection.info.server_version)
+    return int(known or value(dbapi, "select current_setting('server_version_num')"))
+
+
 def rewrites(dbapi: Any) -> bool:
     """Tell whether the driver puts parameters into the text itself, so that a text may leave them out."""
     return type(dbapi).__module__.startswith("psycopg2")
@@ -94,18 +100,45 @@ def value(dbapi: Any, sql: str) -> Any:
     return found[0][0] if found else None
 
 
+#: Attributes, of drivers that begin a transaction by themselves, of what their BEGIN would say; None is nothing.
+_OF_BEGIN = {"psycopg2": ("isolation_level", "readonly", "deferrable"), "psycopg": ("isolation_level", "read_only", "deferrable")}
+
+
 @contextlib.contextmanager
-def looking(dbapi: Any, begun: bool = False) -> Iterator[Any]:
+def each_by_itself(dbapi: Any) -> Iterator[None]:
+    """Let each statement be a transaction of its own: two round trips less for one that only reads.
+
+    Only where the driver just keeps a note of it; one that has something to say in its BEGIN would set it for the session.
+    """
+    driver = next((name for name in _OF_BEGIN if any(base.__module__.startswith(f"{name}.") for base in type(dbapi).__mro__)), "")
+    plain = driver and not dbapi.autocommit and all(getattr(dbapi, name) is None for name in _OF_BEGIN[driver])
+    if not plain:
+        yield
+        return
+    dbapi.autocommit = True
+    try:
+        yield
+    finally:
+        if not dbapi.closed:
+            dbapi.autocommit = False
+
+
+@contextlib.contextmanager
+def looking(dbapi: Any, begun: bool = False, together: bool = False) -> Iterator[Any]:
     """Read without leaving a trace: a transaction that the reading opened is ended, one that was open is not.
 
     :param begun: whether SQLAlchemy has begun one; that counts where the driver does not say.
+    :param together: what is read is one transaction, as where SQLAlchemy reads as well.
     """
     was_open = in_transaction(dbapi)
     was_open = begun if was_open is None else was_open
-    try:
+    if was_open:
         yield dbapi
-    finally:
-        if not was_open:
+        return
+    with contextlib.nullcontext() if together else each_by_itself(dbapi):
+        try:
+            yield dbapi
+        finally:
             dbapi.rollback()
 
 
@@ -176,8 +209,7 @@ def invalid_indexes(dialect: str, dbapi: Any) -> list[str]:
     if dialect != "postgresql":
         return []
     with looking(dbapi):
-        version = int(value(dbapi, "select current_setting('server_version_num')"))
-        return [row[0] for row in rows(dbapi, _INVALID_INDEXES % (_BEING_BUILT if version >= 120000 else ""))]
+        return [row[0] for row in rows(dbapi, _INVALID_INDEXES % (_BEING_BUILT if version_number(dbapi) >= 120000 else ""))]
 
 
 # A lock is held on a table that the waiting statement names: the error itself does not say which one it was.
