@@ -72,11 +72,10 @@ _value:
 
 from typing import Any, Callable, Mapping, Sequence
 
-from ansible_collections.dbops.alembic.plugins.module_utils._core import calls
+from ansible_collections.dbops.alembic.plugins.module_utils._core import calls, passes
+from ansible_collections.dbops.alembic.plugins.plugin_utils._said import said
 
 NOBODY = "all:!all"
-#: The passes in which a host that could not be stopped serves on.
-_WINDOW = ("first", "second")
 
 
 def deployment_hosts(
@@ -101,12 +100,12 @@ def deployment_hosts(
 def _taking(
     hostvars: Mapping[str, Mapping[str, Any]], migrator: str, serving: list[str], decision: Mapping[str, Any], run: str, step: str
 ) -> list[str]:
-    reached = {host: _fact(hostvars, host, "_deployment_reached") for host in serving}
-    if all(f"{run} {step}" in steps for steps in reached.values()):
+    found = said(hostvars, serving)
+    if all(one.took(run, step) for one in found.values()):
         return []
     ready = f"{run} database" in _fact(hostvars, migrator, "_deployment_reached")
-    left = [host for host in serving if _fact(hostvars, host, "_deployment_failed").get("serves")] if run in _WINDOW else []
-    return calls.hosts_of_step(step, run, decision, ready, reached, left)
+    reached = {host: one.reached for host, one in found.items()}
+    return calls.hosts_of_step(step, run, decision, ready, reached, passes.serving(found, run))
 
 
 def _fact(hostvars: Mapping[str, Mapping[str, Any]], host: str, name: str) -> Mapping[str, Any]:

@@ -1,0 +1,108 @@
+# Copyright (c) 2026, dbops.alembic contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter pass_state."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: pass_state
+short_description: Say which hosts have not taken a step of a deployment, and why
+version_added: 0.2.0
+author:
+  - dbops.alembic contributors (@dbops)
+description:
+  - Reads what each host has said of itself, which the role P(dbops.alembic.deployment#role) keeps as facts of the run.
+positional: _input, hosts, run, step
+options:
+  _input:
+    description:
+      - The variables of all hosts, that is C(hostvars).
+    type: dict
+    required: true
+  hosts:
+    description:
+      - The hosts of the application.
+    type: list
+    elements: str
+    required: true
+  run:
+    description:
+      - The pass, such as V(first).
+    type: str
+    required: true
+  step:
+    description:
+      - The step. The one that is judged at the end of the pass unless told.
+    type: str
+    default: ''
+"""
+
+EXAMPLES = r"""
+- name: Say who is not stopped
+  ansible.builtin.debug:
+    msg: "{{ (hostvars | dbops.alembic.pass_state(groups.application, 'first', 'stop')).told }}"
+"""
+
+RETURN = r"""
+_value:
+  description: What they have said.
+  type: dict
+  contains:
+    step:
+      description: The step.
+      type: str
+      sample: stop
+    missing:
+      description: The hosts that have not taken it.
+      type: list
+      elements: str
+      sample: [shop1, shop2]
+    refusing:
+      description: Those of them that say why.
+      type: list
+      elements: str
+      sample: [shop1]
+    lost:
+      description: Those of them that say nothing.
+      type: list
+      elements: str
+      sample: [shop2]
+    reasons:
+      description: Host and reason.
+      type: dict
+      sample: {shop1: The service orders can not be stopped., shop2: it could not be reached}
+    told:
+      description: The reasons as lines; what several hosts say alike is told once.
+      type: list
+      elements: str
+      sample: ["shop1: The service orders can not be stopped.", "shop2: it could not be reached"]
+    brief:
+      description: The reasons in one line.
+      type: str
+      sample: "shop1: The service orders can not be stopped. shop2: it could not be reached"
+    stopped_nothing:
+      description: Whether no host was stopped, so that what was there serves on.
+      type: bool
+      sample: false
+    start_ended:
+      description: When the last host was started or had said why not, in seconds since 1970; null where none was.
+      type: float
+      sample: 1790000000.5
+"""
+
+from typing import Any, Callable, Mapping, Sequence
+
+from ansible_collections.dbops.alembic.plugins.module_utils._core import passes
+from ansible_collections.dbops.alembic.plugins.plugin_utils._said import said
+
+
+def pass_state(hostvars: Mapping[str, Mapping[str, Any]], hosts: Sequence[str], run: str, step: str = "") -> dict[str, Any]:
+    found = said(hostvars, hosts)
+    step = step or passes.judged_step(found, run)
+    return {"step": step, **passes.state(found, run, step), "start_ended": passes.start_ended(found, run)}
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"pass_state": pass_state}
