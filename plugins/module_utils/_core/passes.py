@@ -82,7 +82,7 @@ def rolling(said: Mapping[str, Said], run: str, record: Mapping[str, Any], turn:
     """Return where a rolling deployment is: its ``turns``, who is ``unrolled``, and what keeps a turn from its beginning.
 
     The batches are taken in order, and on the way back those that were begun, the last one first. There a host that can't be
-    reached does not keep the others from theirs; one that was reached and failed does, since what still serves is better left alone.
+    reached does not keep the others from theirs; one that was reached and failed does, as what still serves is better left alone.
 
     :param record: of the deployment, with its ``batches`` and how many of them were begun.
     :param turn: number of the batch that ``held_by`` is about.
