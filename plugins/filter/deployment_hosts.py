@@ -72,6 +72,8 @@ _value:
 
 from typing import Any, Callable, Mapping, Sequence
 
+from ansible import context
+from ansible.errors import AnsibleFilterError
 from ansible_collections.dbops.alembic.plugins.module_utils._core import calls, passes
 from ansible_collections.dbops.alembic.plugins.plugin_utils._said import said
 
@@ -86,6 +88,11 @@ def deployment_hosts(
     run: str = "",
     step: str = "",
 ) -> list[str]:
+    if context.CLIARGS.get("start_at_task"):
+        raise AnsibleFilterError(
+            "--start-at-task leaves out what the later steps are told by the earlier ones. Run the playbook whole; what was cut off"
+            " goes on with dbops.alembic.recover. No host was touched."
+        )
     migrators = [str(host) for host in groups.get(migrator_group) or ()]
     serving = [str(host) for host in groups.get(application_group) or ()]
     hosts = list(dict.fromkeys([*migrators[:1], *serving]))

@@ -53,12 +53,22 @@ _value:
 
 from typing import Any, Callable, Mapping, Sequence
 
+from ansible.errors import AnsibleError
+from jinja2.exceptions import UndefinedError
+
 
 def host_checks(hostvars: Mapping[str, Mapping[str, Any]], hosts: Sequence[str]) -> dict[str, list[str]]:
     variables = {str(host): hostvars[host] for host in hosts}
     without = [host for host, given in variables.items() if given.get("application_manager") != "kubernetes"]
-    unasked = [host for host in without if not (variables[host].get("health_url") or variables[host].get("health_command"))]
-    return {"without_pods": without, "unasked": sorted(unasked)}
+    asked = [host for host in without if any(_given(variables[host], name) for name in ("health_url", "health_command"))]
+    return {"without_pods": without, "unasked": sorted(set(without) - set(asked))}
+
+
+def _given(variables: Mapping[str, Any], name: str) -> bool:
+    try:
+        return bool(variables.get(name))
+    except (AnsibleError, UndefinedError):
+        return True  # one that can not be made is told where it is used
 
 
 class FilterModule:

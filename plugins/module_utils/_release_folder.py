@@ -90,7 +90,11 @@ def _linked(releases: Releases, params: Mapping[str, Any], dry: bool) -> tuple[s
     if not dry:
         demand(owned.RELEASE, releases.found(version))
         if not releases.is_unfinished(version):
-            raise MigrationError(f"Release {version} is not being built.", "options_invalid", "Begin it with state=building.")
+            raise MigrationError(
+                f"Release {version} is not being built in {releases.folder}.",
+                "options_invalid",
+                "Begin it with state=building. Where that was done, another run, or this host under another name, has ended it.",
+            )
     for name, target in params["links"].items():
         checked("links", "inside", name)
         path = os.path.join(releases.path(version), name)

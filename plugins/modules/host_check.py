@@ -150,6 +150,12 @@ release:
   returned: with O(root), where they could be read
   type: dict
   sample: {version: 1.4.0, prepared: false, active_version: 1.3.0, releases: [1.3.0], refused: []}
+place:
+  description:
+    - What is the same text on two hosts of the inventory only where their O(root) is one folder of one machine.
+  returned: with O(root), where the release O(version) is still to be built
+  type: str
+  sample: 3d9c2e5e-7a51-4f0e-9d0c-0c6b7c1f9f0a 65024 131073 .
 services:
   description: The services as they are, as RV(dbops.alembic.application_host_info#module:services).
   returned: with O(services), where their manager could be asked

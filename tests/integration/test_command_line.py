@@ -101,6 +101,13 @@ def test_a_limit_that_leaves_out_what_takes_part_is_refused(bare: Stage, playboo
         assert run.status == 0 and "left out by --limit" in run.output, run.output
 
 
+def test_a_run_that_begins_in_the_middle_is_refused(bare: Stage) -> None:
+    """What was decided, and what was refused, is known only to the tasks before."""
+    run = bare.play("maintenance_window", "--start-at-task", "Begin the record", release_version="1.0")
+    assert run.status != 0 and "--start-at-task leaves out" in run.output and "PLAY RECAP" not in run.output, run.output
+    assert not (bare.folder / "records").exists() and not list(bare.hosts[0].root.iterdir())
+
+
 def test_a_group_that_is_misspelt_is_told_with_those_that_there_are(bare: Stage) -> None:
     path = bare.folder / "inventory.json"
     kept = path.read_text()

@@ -82,6 +82,23 @@ def test_all_that_is_wrong_on_all_hosts_is_told_at_once(stage: Stage) -> None:
     assert not (stage.folder / "records").exists() and not list(stage.hosts[1].root.iterdir())
 
 
+def test_one_machine_under_two_names_is_told(stage: Stage) -> None:
+    """Each would remove what the other builds; elsewhere the release is the same folder of other machines."""
+    path = stage.folder / "inventory.json"
+    kept = path.read_text()
+    inventory = json.loads(kept)
+    hosts = inventory["all"]["children"]["application"]["hosts"]
+    (stage.folder / "again").symlink_to(stage.hosts[0].root)
+    hosts["shop1.example.com"] = {**hosts["shop1"], "release_root": f"{stage.folder}/again", "application_services": ["shop1"]}
+    path.write_text(json.dumps(inventory))
+    try:
+        run = stage.play("maintenance_window", release_version="1.0")
+    finally:
+        path.write_text(kept)
+    assert run.status == 2 and "shop1, shop1.example.com: These are one machine and one folder" in run.output, run.output
+    assert "shop2: " not in run.output and not list(stage.hosts[0].root.iterdir())
+
+
 @pytest.mark.slow
 def test_a_database_that_can_not_be_reached_is_told(stage: Stage) -> None:
     away = f"postgresql://shop@/shop?host={stage.folder}"  # nobody listens there

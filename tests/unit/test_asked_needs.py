@@ -36,6 +36,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"serves": True, "services": ["web"], "manager": "supervisor", "supervisor_config": "/etc/s.conf"},
         {"services": ["web"], "manager": "supervisor", "supervisor_config": "/etc/s.conf", "unit_files_binding": True},
     ),
+    "certificates that are read": (
+        {"files": {"health_ca_path": "/etc/ca", "health_client_key": ""}},
+        {"files": {"health_ca_path": "/etc/ca"}},
+    ),
     "processes of others": ({"services": ["web"], "manager": "supervisor"}, {"services": None, "manager": None}),
     "whose tasks may make what is lacking": ({"serves": True, "services": ["web"], "hooks": True}, {"unit_files_binding": False}),
     "the migrator": ({**GIT, **MIGRATES}, {"folders": ["/var/lib/shop", "/var/backups/shop"]}),

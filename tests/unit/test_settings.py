@@ -11,6 +11,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.dbops.alembic.plugins.filter.host_checks import host_checks
 from ansible_collections.dbops.alembic.plugins.filter.refused_hosts import refused_hosts
 from ansible_collections.dbops.alembic.plugins.filter.refused_settings import refused_settings
+from jinja2.exceptions import UndefinedError
 
 BUILDS = {"builds": True, "serves": True}
 FLEET = {"fleet": True, "has_database": False, "builds": True, "migrates": True}
@@ -108,6 +109,15 @@ def test_groups_alone() -> None:
     assert "the group web. Put" in refused_hosts(GROUPS, "migrator", "web")
 
 
+class Unmade(dict[str, Any]):
+    """Variables of which one is made of another that there is not."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        if name == "health_url":
+            raise UndefinedError("'port' is undefined")
+        return default
+
+
 def test_who_is_asked_whether_it_serves() -> None:
     variables = {
         "url": {"health_url": "http://127.0.0.1/"},
@@ -115,6 +125,7 @@ def test_who_is_asked_whether_it_serves() -> None:
         "quiet": {"application_manager": "systemd", "health_url": ""},
         "command": {"health_command": ["true"]},
         "bare": {},
+        "unmade": Unmade(),
     }
     found = host_checks(variables, list(variables))
-    assert found == {"without_pods": ["url", "quiet", "command", "bare"], "unasked": ["bare", "quiet"]}
+    assert found == {"without_pods": ["url", "quiet", "command", "bare", "unmade"], "unasked": ["bare", "quiet"]}

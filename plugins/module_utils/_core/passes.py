@@ -89,13 +89,13 @@ def rolling(said: Mapping[str, Said], run: str, record: Mapping[str, Any], turn:
     """
     batches, begun = record.get("batches") or [], record.get("batches_begun") or 0
     back = run == "returning"
-    turns = [{"number": number, "hosts": list(hosts)} for number, hosts in enumerate(batches, 1)]
+    turns = list(enumerate(batches, 1))
     turns = turns[:begun][::-1] if back else turns
-    unrolled = [host for one in turns for host in one["hosts"] if not _of(said, host).took(run, "roll")]
+    unrolled = [host for _number, hosts in turns for host in hosts if not _of(said, host).took(run, "roll")]
     refusing = [host for host in unrolled if _of(said, host).refused(run)]
     before = [host for hosts in batches[: max(turn - 1, 0)] for host in hosts]
     return {
-        "turns": turns,
+        "turns": [{"number": number, "hosts": list(hosts)} for number, hosts in turns],
         "touched": [host for hosts in batches[:begun] for host in hosts],
         "unrolled": unrolled,
         "held_by": refusing if back else [host for host in before if not _of(said, host).took(run, "roll")],

@@ -78,7 +78,8 @@ def look(params: Mapping[str, Any]) -> Looked:
         link=os.path.join(root, "current") if root else "",
         database=look_at(params["database"], os.pathsep.join([*first, PATH])) if params["database"] else None,
     )
-    known = {"release": release, **(shown(services) if services else {}), "temporary": _temporary()}
+    place = _place(root) if root and params["version"] and not built else ""
+    known = {"release": release, "place": place, **(shown(services) if services else {}), "temporary": _temporary()}
     return Looked(problems(found), warnings(found), {name: value for name, value in known.items() if value or name == "temporary"})
 
 
@@ -122,6 +123,19 @@ def _release(params: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
     except OSError:  # _folders tells of it
         return [], {}
     return found["refused"], {name: value for name, value in found.items() if name != "changed"}
+
+
+def _place(path: str) -> str:
+    """Return what tells whether two hosts mean one folder: the machine's boot, the file that is there, the rest of the path."""
+    path = os.path.realpath(path)
+    there = nearest(path)
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            boot = file.read().strip()
+        found = os.stat(there)
+    except OSError:
+        return ""
+    return f"{boot} {found.st_dev} {found.st_ino} {os.path.relpath(path, there)}"
 
 
 def _temporary() -> list[dict[str, Any]]:
