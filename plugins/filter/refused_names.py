@@ -57,10 +57,13 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.dbops.alembic.plugins.module_utils._core import names
+from ansible_collections.dbops.alembic.plugins.module_utils._worker.redaction import environment_secrets
 from ansible_collections.dbops.alembic.plugins.plugin_utils._database_url import UrlError, parse
 
 #: The variables that hold the URL of a database, the one before which the other is called after first.
 URLS = ("schema_database_url", "backup_database_url")
+#: The kinds of database that can be copied and asked who is connected.
+DIALECTS = ("postgresql", "mysql", "mariadb", "sqlite")
 
 
 def refused_names(given: Any, building: bool = False) -> list[str]:
@@ -87,10 +90,14 @@ def _problem_of_url(value: Any) -> str:
     if not isinstance(value, str):
         return f"holds {names.shown(value)}, and not the URL of a database."
     try:
-        named = parse(value).name
+        found = parse(value)
     except UrlError as exc:
         return f"can not be used: {exc}."
-    if not named:
+    if found.dialect not in DIALECTS:
+        return f"is that of a {names.shown(found.dialect)}, and what is deployed here is on one of: {', '.join(DIALECTS)}."
+    if found.dialect == "sqlite" and (found.name == ":memory:" or value.partition(":///")[2].startswith("file:")):
+        return "is that of a SQLite database in memory, or of one that is given by a URI. Give the path of a file."
+    if not found.name:
         return (
             "names no database, and its copies and archives are called after it. Write the name too, such as"
             " postgresql:///orders?service=orders."
@@ -105,6 +112,17 @@ def _of_jobs(given: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"schema_runner is {runner}, and schema_database_url is a SQLite database: a Job has a file system of its own, without"
             " that file. Set schema_runner to host, on a migrator that has the file, or use a database server."
+        )
+    environment = given.get("schema_environment")
+    secret = sorted(
+        str(name)
+        for name, value in (environment.items() if runner != "host" and isinstance(environment, Mapping) else ())
+        if environment_secrets({str(name): str(value)})
+    )
+    if secret:
+        yield (
+            f"schema_environment has secrets ({', '.join(secret)}), and schema_runner is {runner}: the Jobs would hold them. Put"
+            " them into a Secret and name it in schema_kubernetes.environment_secrets."
         )
     dialect, written = _dialect(given.get("backup_database_url")), given.get("backup_archive_format", "custom")
     if claim and dialect and (dialect != "postgresql" or written not in ("custom", "directory")):

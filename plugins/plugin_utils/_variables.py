@@ -16,8 +16,9 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.yaml import yaml_load
 from ansible_collections.dbops.alembic.plugins.module_utils._argspec import kubernetes_spec
-from ansible_collections.dbops.alembic.plugins.module_utils._core import fleet, rolling
+from ansible_collections.dbops.alembic.plugins.module_utils._core import fleet, names, rolling
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
+from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes.workload import workload_spec
 from jinja2.exceptions import UndefinedError
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
@@ -29,6 +30,8 @@ _NOT_EMPTY = {"bool": "false", "float": "0", "int": "0"}
 ANY = ("deployment_rows_given_up", "fleet_rows_given_up")
 #: Variables whose keys are those of the option ``kubernetes`` of the modules, and which of its numbers are more than 0.
 OF_JOBS, JOB_TIMES = ("schema_kubernetes", "backup_kubernetes"), ("deadline", "patience")
+#: ... and which are names of objects, with their grammars.
+_OBJECTS = {"namespace": "namespace", "secret": "object", "service_account": "object", "image": "image"}
 #: What the roles set themselves, so that a later playbook of the same run, or a cache of facts, still has it.
 RESULTS = (
     *("application_answer", "application_found", "application_problems", "application_serves", "application_stopped"),
@@ -173,8 +176,15 @@ def _of_jobs(variables: Mapping[str, Any]) -> Iterator[str]:
             for key in JOB_TIMES:
                 if key in given and str(given[key]).strip() in ("0", "0.0"):
                     yield f"{name}.{key} is 0, so that no Job could ever do its work. Set it to a number of seconds."
+            told = [names.refusal(f"{name}.{key}", kind, given[key]) for key, kind in _OBJECTS.items() if given.get(key)]
+            yield from filter(None, told)
         except (AnsibleError, UndefinedError):
             continue
+    given = variables.get("release_kubernetes_workload")
+    places = workload_spec().options
+    unknown = sorted(set(map(str, given)) - set(places)) if isinstance(given, Mapping) else []
+    for key in unknown:
+        yield f"release_kubernetes_workload has the key {key}, and says where a workload is by {', '.join(sorted(places))}."
 
 
 def _of_some(variables: Mapping[str, Any]) -> Iterator[str]:

@@ -136,12 +136,15 @@ def test_a_variable_that_the_url_is_made_of_and_that_is_not_there_is_named(bare:
 
 def test_all_slips_of_the_pen_are_told_at_once(bare: Stage) -> None:
     wrong = {"schema_databse_url": "x", "health_retries": "many", "application_manager": "upstart", "application_port": 1}
-    run = bare.play("maintenance_window", release_version="1.0", **wrong)
+    wrong |= {"rolling_batch": "half", "deployment_rolling_override": {"abc": ""}}
+    run = bare.play("rolling", release_version="1.0", **wrong)
     for said in (
         "Did you mean schema_database_url?",
         "health_retries: ",
         "application_manager: ",
         "application_port is no variable",
+        "rolling_batch: 'half' is no size of a batch. Give a number of hosts",
+        "deployment_rolling_override gives no reason for abc.",
     ):
         assert said in run.output, run.output
     assert run.status == 2 and "No host was touched" in run.output, run.output
@@ -154,7 +157,8 @@ def test_what_would_only_show_in_the_window_is_told_before(bare: Stage) -> None:
         "schema_database_url": "postgresql://shop:hot@potato@127.0.0.1/shop",
         "health_url": "127.0.0.1:8000/health",
         "deployment_hooks": {"before_upgrade": f"{bare.folder}/hooks/upgrade.yml", "after_lunch": "tea.yml"},
-        "traffic_method": "haproxy",
+        "traffic_method": "tasks",
+        "traffic_drain_tasks": f"{bare.folder}/hooks/drain.yml",
         "release_links": {"uploads": ""},
     }
     run = bare.play("maintenance_window", release_version="1.0", **wrong)
@@ -163,7 +167,8 @@ def test_what_would_only_show_in_the_window_is_told_before(bare: Stage) -> None:
         "health_url holds '127.0.0.1:8000/health'",
         f"{bare.folder}/hooks/upgrade.yml for before_upgrade, and there is no such file",
         "deployment_hooks names after_lunch; there are before_deployment",
-        "traffic_haproxy_hosts is empty",
+        "traffic_undrain_tasks is empty, and traffic_method is tasks.",
+        f"traffic_drain_tasks names {bare.folder}/hooks/drain.yml, and there is no such file on the controller.",
         "release_links says nothing of where 'uploads' leads to",
     ):
         assert said in run.output, run.output
@@ -255,6 +260,13 @@ def test_a_deployment_that_nobody_asks_whether_it_serves_says_so(bare: Stage) ->
         ),
         pytest.param(
             {"backup_kubernetes_claim": "Shop archives"}, ["backup_kubernetes_claim holds 'Shop archives'"], marks=pytest.mark.slow
+        ),
+        (
+            {"schema_database_url": "sqlite:////srv/shop.sqlite", "backup_kubernetes_claim": "archives"},
+            [
+                "schema_runner is kubernetes_job, and schema_database_url is a SQLite database",
+                "backup_kubernetes_claim is for PostgreSQL and backup_archive_format custom or directory, and not for sqlite.",
+            ],
         ),
         ({"release_source": "archive"}, ["release_source is archive, and application_manager is kubernetes"]),
         (

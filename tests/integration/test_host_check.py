@@ -55,6 +55,8 @@ def test_all_that_is_wrong_on_all_hosts_is_told_at_once(stage: Stage) -> None:
     inventory["all"]["vars"] |= {"backup_archive_directory": f"{stage.folder}/file/archives"}
     inventory["all"]["vars"] |= {"deployment_record_store": "configmap", "application_kubernetes_kubeconfig": "/nowhere/config"}
     inventory["all"]["vars"] |= {"health_ca_path": "/nowhere/ca.pem"}
+    inventory["all"]["vars"] |= {"deployment_report_junit_path": f"{stage.folder}/file/reports/shop.xml"}
+    inventory["all"]["vars"] |= {"deployment_report_metrics_directory": f"{stage.folder}/file/metrics"}
     stage_inventory = stage.folder / "inventory.json"
     kept = stage_inventory.read_text()
     stage_inventory.write_text(json.dumps(inventory))
@@ -68,6 +70,8 @@ def test_all_that_is_wrong_on_all_hosts_is_told_at_once(stage: Stage) -> None:
         ("shop1", f"{stage.folder}/file is no folder, so {stage.folder}/file/shop can not be made."),
         ("shop1", f"{stage.folder}/file is no folder, so {stage.folder}/file/archives can not be made."),
         ("shop1", "pg_dump is of version 9 and the server of version"),
+        ("shop1", f"{stage.folder}/file is no folder, so {stage.folder}/file/reports can not be made."),
+        ("shop1", f"{stage.folder}/file is no folder, so {stage.folder}/file/metrics can not be made."),
         ("shop1", "deployment_record_store is configmap, and the record shop-deployments: "),
         ("shop1", "has no kubernetes client. Install the Python package"),
         ("shop1, shop2", "health_ca_path is /nowhere/ca.pem, which is not there."),

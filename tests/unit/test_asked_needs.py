@@ -45,6 +45,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "the migrator": ({**GIT, **MIGRATES}, {"folders": ["/var/lib/shop", "/var/backups/shop"]}),
     "one that keeps no record": ({**GIT, **MIGRATES, "records": ""}, {"folders": ["/var/backups/shop"]}),
     "one whose tasks mount the archives": ({**GIT, **MIGRATES, "hooks": True}, {"folders": ["/var/lib/shop"]}),
+    "one that tells elsewhere": ({**MIGRATES, "reports": ["/srv/reports"]}, {"folders": ["/var/lib/shop", "/srv/reports"]}),
+    "one whose tasks mount the reports": ({**MIGRATES, "reports": ["/srv/reports"], "hooks": True}, {"folders": ["/var/lib/shop"]}),
     "one that goes back": ({**MIGRATES}, {"folders": ["/var/lib/shop"]}),
     "one whose archives a Job writes": ({**GIT, **MIGRATES, "claim": "archives"}, {"folders": ["/var/lib/shop"]}),
     "one without archives": ({**GIT, **MIGRATES, "archive": False}, {"folders": ["/var/lib/shop"]}),

@@ -103,6 +103,11 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one(name: str, meant:
         ("fleet_batches", ["1", "many"], "fleet_batches: 'many' is neither a number nor a percentage"),
         ("fleet_max_failures", "120%", "fleet_max_failures: '120%' is neither a number nor a percentage of 100% at most. Give"),
         ("deployment_rolling_override", {"abc": " "}, "deployment_rolling_override gives no reason for abc. Write yours"),
+        (
+            "release_kubernetes_workload",
+            {"nmae": "web"},
+            "release_kubernetes_workload has the key nmae, and says where a workload is by c",
+        ),
         ("health_status", [], "health_status: it is empty, so no answer would be right. Leave it out to have 200"),
         (
             "release_kubernetes_needs",
@@ -151,6 +156,10 @@ def test_a_value_that_fits_is_left_alone(name: str, value: Any) -> None:
         ({"keep_count": ""}, ".keep_count is empty, which would be 0. Leave it out to have 5"),
         ({"image_pull_policy": "Sometimes"}, ".image_pull_policy: value of image_pull_policy must be one of"),
         ({"labels": ["a"]}, ".labels: "),
+        ({"secret": "Shop_database"}, ".secret holds 'Shop_database'. It is the name of an object of Kubernetes"),
+        ({"service_account": "shop:deployer"}, ".service_account holds 'shop:deployer'."),
+        ({"namespace": "shop.jobs"}, ".namespace holds 'shop.jobs'. It is the name of a namespace"),
+        ({"image": "shop 1.0"}, ".image holds 'shop 1.0'. It is the name of an image"),
     ],
 )
 def test_a_key_that_no_job_has_and_one_that_does_not_fit_are_refused(name: str, value: Any, said: str) -> None:

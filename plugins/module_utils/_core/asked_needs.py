@@ -22,7 +22,8 @@ class Asked:
         whether the host is the migrator; ``hooks`` whether the operator has tasks of his own, which may make what is lacking.
     :param source: release_source, and ``root``, ``version``, ``install``, ``python``, ``virtualenv_command`` as release_… has them.
     :param services: of the application, with their ``manager``, ``scope`` and ``supervisor_config``.
-    :param records: the folder of the records; empty where they are elsewhere. ``files`` is variable → file that is read here.
+    :param records: the folder of the records; empty where they are elsewhere. ``reports`` are folders of what is told at the end.
+        ``files`` is variable → file that is read here.
     :param runner: schema_runner. ``database`` is what the filter database_url finds in schema_database_url, empty without one, and
         ``environment`` schema_environment.
     :param archive: backup_archive_enabled, with its ``archive_directory`` and ``claim``; the other switches are called as those of
@@ -45,6 +46,7 @@ class Asked:
     scope: str = ""
     supervisor_config: str = ""
     records: str = ""
+    reports: Sequence[str] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     runner: str = "host"
     database: Mapping[str, Any] = field(default_factory=dict)
@@ -90,11 +92,12 @@ def needs(asked: Asked) -> dict[str, Any]:
 
 
 def _folders(asked: Asked) -> list[str]:
-    """A task of the operator may make or mount the folder of the archives."""
+    """A task of the operator may make or mount the folders of the archives and reports."""
     if not asked.migrates:
         return []
     archives = asked.archives_here and asked.builds and not asked.hooks
-    return ([asked.records] if asked.records else []) + ([asked.archive_directory] if archives else [])
+    reports = [] if asked.hooks else asked.reports
+    return [*([asked.records] if asked.records else []), *([asked.archive_directory] if archives else []), *reports]
 
 
 def _database(asked: Asked) -> dict[str, Any]:
