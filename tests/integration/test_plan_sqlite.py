@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,12 @@ def batch(table: str, *actions: str) -> str:
     return f"with op.batch_alter_table({table!r}) as batch:\n" + "\n".join(f"    batch.{action}" for action in actions)
 
 
+#: One text again and again; what it changes is little each time, and much until the transaction ends.
+_LOOP = """
+bind, table, number = op.get_bind(), "big", 1
+for n in range(600):
+    {}bind.execute(sa.text(f"UPDATE {{table}} SET name = 'x' WHERE id = :i"), {{"i": number}})
+"""
 #: Name → upgrade, downgrade, what gates, phase.
 CASES: dict[str, tuple[str, str, list[str], str]] = {
     "nullable": ("op.add_column('big', sa.Column('bio', sa.Text))", sql("ALTER TABLE big DROP COLUMN bio"), [], "expand"),
@@ -66,6 +73,9 @@ CASES: dict[str, tuple[str, str, list[str], str]] = {
     "by_index": (sql("UPDATE big SET kind = 2 WHERE code = 7"), "", [], "expand"),
     "limited": (sql("UPDATE big SET code = 1 WHERE id IN (SELECT id FROM big WHERE name = 'x' LIMIT 10)"), "", [], "expand"),
     "everything": (sql("UPDATE big SET code = 1 WHERE kind = 1"), "", ["B01:big"], "blocking"),
+    "loop": (_LOOP.format("for table, number in (('big', n), ('small', 1)):\n        "), "", ["B02:loop"], "blocking"),
+    "loop_over_few": (_LOOP.replace("600", "60").format(""), "", [], "expand"),
+    "loop_that_commits": ("with op.get_context().autocommit_block():\n" + textwrap.indent(_LOOP.format(""), "    "), "", [], "expand"),
     "vacuum": ("with op.get_context().autocommit_block():\n    op.execute('VACUUM')", "", ["B01:big"], "blocking"),
     "copied": (sql("INSERT INTO filled SELECT id + 100, code FROM big WHERE id < 0"), "", [], "expand"),
     "seeded": (sql("INSERT INTO small (id, name) VALUES (9, 'nine')"), sql("DELETE FROM small WHERE id = 9"), [], "expand"),

@@ -11,6 +11,8 @@ from .._core.plan import Finding
 from . import fixes
 from .seen import STRONG, Facts, Seen, plain
 
+#: Stands for all tables of a database that has one writer.
+FILE = "the file"
 _BATCHES = (
     "Change some thousand rows at a time, each batch in a transaction of its own (autocommit_block), in a revision of its own, "
     "or in the application."
@@ -32,21 +34,41 @@ def check(seen: Seen) -> Iterator[Finding]:
 def _together(seen: Seen) -> Iterator[Finding]:
     """Batches are committed together where they are in one transaction."""
     rows: dict[tuple[str, str], int] = {}
-    texts: dict[tuple[str, str], list[str]] = {}
+    times: dict[tuple[str, str], int] = {}
+    texts: dict[tuple[str, str], str] = {}
     for statement in seen.statements:
-        for oid in statement["touched"] if statement["transaction"] and statement["affected"] else ():
+        for oid in _written_in(seen, statement) if statement["transaction"] and statement["affected"] else ():
             key = (statement["transaction"], oid)
             rows[key] = rows.get(key, 0) + statement["affected"]
-            texts.setdefault(key, []).append(str(statement["sql"]))
+            times[key] = times.get(key, 0) + statement["times"]
+            texts.setdefault(key, str(statement["sql"]))
     for (transaction, oid), count in rows.items():
-        several = texts[(transaction, oid)]
-        if len(several) > 1 and seen.is_large(oid) and not seen.large.is_few(count):
-            table = str(seen.table(oid)["name"])
-            message = (
-                f"{len(several)} statements of one transaction change {count} rows of {plain(table)} or more{_size(seen, oid)}: "
-                f"whoever writes one of them waits until it is committed ({several[0][:100]})."
-            )
-            yield Finding("B02", "blocks", table, message, _BATCHES, "Filling a column", lock="RowExclusive", rows=seen.rows(oid))
+        several = times[(transaction, oid)]
+        if several > 1 and (oid == FILE or seen.is_large(oid)) and not seen.large.is_few(count):
+            said = f"{several} statements of one transaction change {count} rows"
+            text = texts[(transaction, oid)][:100]
+            yield _of_the_file(seen, text, said, count) if oid == FILE else _of_a_table(seen, oid, text, said)
+
+
+def _written_in(seen: Seen, statement: Facts) -> list[str]:
+    """Return what has the rows that a statement changes: tables, or all of a database with one writer."""
+    return [FILE] if seen.dialect == "sqlite" and statement["touched"] else list(statement["touched"])
+
+
+def _of_a_table(seen: Seen, oid: str, text: str, said: str) -> Finding:
+    table = str(seen.table(oid)["name"])
+    message = (
+        f"{said} of {plain(table)} or more{_size(seen, oid)}: whoever writes one of them waits until it is committed ({text})."
+    )
+    return Finding("B02", "blocks", table, message, _BATCHES, "Filling a column", lock="RowExclusive", rows=seen.rows(oid))
+
+
+def _of_the_file(seen: Seen, text: str, said: str, count: int) -> Finding:
+    message = (
+        f"{said}: nobody else can write until it is committed, and without a WAL nobody can read once the changes outgrow the cache "
+        f"({text})."
+    )
+    return Finding("B02", "blocks", seen.revision, message, _BATCHES, "SQLite", lock="Reserved", rows=count)
 
 
 def _statement(seen: Seen, statement: Facts) -> Iterator[Finding]:
@@ -54,7 +76,7 @@ def _statement(seen: Seen, statement: Facts) -> Iterator[Finding]:
         return  # takes a moment, however large the table is
     rewritten = statement["rewritten"]
     whole = [*statement["written"], *(oid for oid in statement["procedural_writes"] if oid in statement["scanned"])]
-    if statement["affected"] is not None and not seen.large.is_few(statement["affected"]):
+    if statement["affected"] is not None and statement["times"] == 1 and not seen.large.is_few(statement["affected"]):
         whole += [oid for oid in statement["touched"] if oid not in whole]
     heavy = {
         oid

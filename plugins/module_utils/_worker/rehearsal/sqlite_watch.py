@@ -23,6 +23,8 @@ from .watching import COMMENTS, told
 _KIND = re.compile(r"^\s*(?:WITH\b.*?\)\s*)?(UPDATE|DELETE|INSERT|REPLACE)\b", re.I | re.S)
 _ALTERED = re.compile(r"^\s*ALTER\s+TABLE\s+(?:main\.)?(`[^`]+`|\"[^\"]+\"|\w+)", re.I)
 _EXITS = ("DecrJumpZero", "Ge", "Gt", "Le", "Lt", "IdxGE", "IdxGT", "IdxLE", "IdxLT")
+#: How many rows the connection has changed since it was opened.
+_CHANGES = "select total_changes()"
 _TABLES = "select rootpage, tbl_name, type from sqlite_master where rootpage > 0"
 
 
@@ -34,29 +36,36 @@ class SqliteWatch(NamedWatcher):
     ) -> None:
         super().__init__(running, autocommit, version_tables, before)
         self._writing = False  # an earlier statement of the transaction has written, so nobody else can
+        self._transaction = 0
+        self._touched: dict[str, list[str]] = {}
+        self._loop: dict[str, dict[str, Any]] = {}  # what a text that is not looked at any more does in the present transaction
+        self._longest: dict[str, dict[str, Any]] = {}  # and where it changes the most
 
     def start(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> dict[str, Any]:
         if not server.in_transaction(dbapi):
-            self._writing = False
+            self._writing, self._loop = False, {}
+            self._transaction += 1
+        changes = server.value(dbapi, _CHANGES)
         if self.is_again(statement):
-            return {"again": True}
+            return {"again": True, "changes": changes}
         program = []
         with contextlib.suppress(Exception):  # then the statement itself says what is wrong with it
             program = _program(dbapi, statement, parameters[0] if many and parameters else parameters)
         roots = {int(root): (str(name), kind) for root, name, kind in server.rows(dbapi, _TABLES)}
-        return {"found": _Program(program, roots, statement), "oids": dict(self.identities.tables)}
+        return {"found": _Program(program, roots, statement), "oids": dict(self.identities.tables), "changes": changes}
 
     def finish(self, dbapi: Any, statement: str, seen: dict[str, Any]) -> dict[str, Any]:
+        kept, changes = server.in_transaction(dbapi), server.value(dbapi, _CHANGES) - seen["changes"]
         if seen.get("again"):
+            self._go_on(statement, seen["started"], changes if kept else 0)
             return {}
         self.identities.see(statement)
         found = seen["found"]
         known = functools.partial(self.known, oids=seen["oids"])
-        kept = server.in_transaction(dbapi)
         self._writing = found.writes or self._writing
         kind = _KIND.match(COMMENTS.sub("", statement))
         whole = found.scanned & found.changed | found.cleared
-        touched = known(found.changed | found.cleared) if kind else []
+        touched = self._touched[statement] = known(found.changed | found.cleared) if kind else []
         report = told(
             statement,
             seen["started"],
@@ -68,9 +77,23 @@ class SqliteWatch(NamedWatcher):
             written=known(whole) if kind else [],
             touched=touched,
             writes=kind.group(1).lower() if kind and touched else None,
+            transaction=str(self._transaction) if kept else None,
+            affected=changes if touched and kind and kind.group(1).upper() in ("UPDATE", "DELETE") else None,
         )
         self._writing = self._writing and bool(kept)
         return report
+
+    def _go_on(self, statement: str, started: float, changes: int) -> None:
+        """Count what a loop changes until its transaction ends."""
+        if changes and self._touched.get(statement):
+            first = functools.partial(told, statement, started, transaction=str(self._transaction), touched=self._touched[statement])
+            report = self._loop.setdefault(statement, first(affected=0, times=0))
+            report["affected"] += changes
+            report["times"] += 1
+            self._longest[statement] = max(self._longest.get(statement, report), report, key=lambda each: int(each["affected"]))
+
+    def close(self) -> None:
+        self.statements += self._longest.values()
 
 
 def _program(dbapi: Any, statement: str, parameters: Any) -> list[tuple[Any, ...]]:
