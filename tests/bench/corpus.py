@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How right the plan is: held against migrations of which is known whether they block and break running code.
 
-Those of MariaDB and SQLite are in ``labelled``. For PostgreSQL, DBOPS_CORPUS names folders, as PATH does: each an Alembic project
+Those of the labelled sets are in ``labelled``. For more of PostgreSQL, DBOPS_CORPUS names folders, as PATH does: each an Alembic project
 that reads DB_URL, one base revision and the cases as its children, populate.sql for rows, and labels.json with "blocks" (true or
 false, null where it failed) and "old_code" ("ok", "maybe", "break" or "fails") for each case. A case of several revisions ends in
 _1, _2, …; its label counts for all of them. A column that becomes NOT NULL is to be labelled "break" where an INSERT of the old
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import configparser
 import contextlib
+import functools
 import json
 import os
 import re
@@ -23,7 +24,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.labelled import Labelled, mariadb, sqlite
+from bench.labelled import Labelled, mariadb, postgresql, sqlite
 from bench.labelled.measure import filled
 from bench.table import show
 from support import runner, venvs
@@ -34,19 +35,18 @@ from support.sqlite import SqliteDatabase
 VARIABLE = "DBOPS_CORPUS"
 #: Enough for a table to be large; the labels were measured with more, which changes how long a case takes and not what it does.
 ROWS = 120000
-#: The role that old code has in labels, where it is another than the one that migrates.
-READER = "webapp"
 VERDICTS = {"blocks": ("blocks",), "breaks": ("breaks", "fails"), "hard": ("blocks", "breaks", "fails", "unknown")}
 
 
 def measure(server: Postgres) -> None:
-    measure_labelled()
+    measure_labelled(server)
     measure_corpus(server)
 
 
-def measure_labelled() -> None:
+def measure_labelled(server: Postgres) -> None:
     """Score the sets that are part of this collection's tests."""
-    for labelled, maker in ((mariadb.SET, _mariadb), (sqlite.SET, _sqlite)):
+    makers = ((postgresql.SET, functools.partial(_postgresql, server)), (mariadb.SET, _mariadb), (sqlite.SET, _sqlite))
+    for labelled, maker in makers:
         with tempfile.TemporaryDirectory(prefix="dbops-bench-") as home, maker(labelled, Path(home)) as (project, environment):
             for mode in ("rehearse", "static"):
                 score_cases(f"migrations of {labelled.name}", project, labelled.labels, environment, mode)
@@ -107,8 +107,17 @@ def score_cases(
 
 
 @contextlib.contextmanager
-def _mariadb(labelled: Labelled, home: Path) -> Iterator[tuple[Path, dict[str, str]]]:
+def _postgresql(server: Postgres, labelled: Labelled, home: Path) -> Iterator[tuple[Path, dict[str, str]]]:
     """Give a project of the set, and the way to a database at its base."""
+    _reader(server)
+    database, project = server.database(attributes="createdb"), labelled.project(home / "project")
+    filled(labelled, project, database.url(), database.fetch, ROWS)
+    yield project, {"DB_URL": database.url()}
+    database.drop()
+
+
+@contextlib.contextmanager
+def _mariadb(labelled: Labelled, home: Path) -> Iterator[tuple[Path, dict[str, str]]]:
     server, project = MariaDB().create().start(), labelled.project(home / "project")
     try:
         database = server.database()
@@ -133,10 +142,14 @@ def versions(folder: Path) -> Path:
     return Path(config["alembic"]["script_location"]) / "versions"
 
 
+def _reader(server: Postgres) -> None:
+    if not server.fetch(f"select 1 from pg_roles where rolname = '{postgresql.READER}'"):
+        server.fetch(f"create role {postgresql.READER} login")
+
+
 def _filled(server: Postgres, folder: Path) -> tuple[Any, dict[str, str]]:
     """Make a database at the base revision, with rows."""
-    if not server.fetch(f"select 1 from pg_roles where rolname = '{READER}'"):
-        server.fetch(f"create role {READER} login")
+    _reader(server)
     database = server.database(attributes="createdb")
     environment = {"DB_URL": database.url()}
     base = next(path.stem for path in versions(folder).glob("b*.py"))

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Migrations of MariaDB and SQLite, each with what it does to running code, measured on a real server (measure.py).
+"""Migrations of PostgreSQL, MariaDB and SQLite, each with what it does to running code, measured on a real server (measure.py).
 
 A set is a module with a base schema, rows, statements of old code, and cases: name → the body of upgrade(). Labels are in
 ``<set>.json``: "blocks" (an old statement waited), "old_code" ("ok", "break" or "fails"), the longest wait of each old statement

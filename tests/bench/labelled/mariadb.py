@@ -45,6 +45,8 @@ OLD = {
         1,
     ),
     "order_changed": Old("UPDATE orders SET total = {n} WHERE id = 30 + {n} % 50"),
+    "order_hot": Old("UPDATE orders SET total = {n} WHERE id = 50"),
+    "item_least": Old("INSERT INTO items (id) VALUES (900000 + {n})"),
     "item_new": Old("INSERT INTO items (v) VALUES ('v{n}')"),
     "items_read": Old("SELECT id, v FROM items ORDER BY id LIMIT 5"),
     "view_read": Old("SELECT id, email, status FROM v_users WHERE id = 5"),

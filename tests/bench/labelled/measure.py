@@ -5,13 +5,14 @@
 
 For each case: a database with rows; every statement of old code in a session of its own, again and again, while the migration runs
 in another process; then each of them once more. A case blocks if in every round the same statement waited for more than 0.3 s and
-for more than half of the migration. Run it on a machine that is not busy: measure.py mariadb sqlite [--only CASE …]
+for more than half of the migration. Run it on a machine that is not busy: measure.py mariadb postgresql sqlite [--only CASE …]
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import itertools
 import json
 import os
@@ -26,11 +27,14 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from bench.labelled import Labelled, Old, mariadb, sqlite
+from bench.labelled import Labelled, Old, mariadb, postgresql, sqlite
 from support import venvs
 from support.mariadb import MariaDB
+from support.postgres import Postgres
 
 ROWS = 150_000
+#: PostgreSQL reads faster than its least wait in so few.
+POSTGRESQL_ROWS = 1_500_000
 ROUNDS = 2
 LEAST_SECONDS = 0.3
 #: Migrates when it is told to, and says when it began and ended; what it imports it has imported before.
@@ -78,7 +82,7 @@ def run(connection: Any, sql: str) -> list[Any]:
     cursor = connection.cursor()
     try:
         cursor.execute(sql)
-        return list(cursor.fetchall())
+        return list(cursor.fetchall()) if cursor.description else []
     finally:
         cursor.close()
 
@@ -114,6 +118,15 @@ def measured(labelled: Labelled, folder: Path, case: str, connect: Connect, url:
     connection.close()
     waits = {name: worker.longest(began, ended) for name, worker in workers.items()}
     return {"seconds": ended - began, "error": error, "waits": waits, "failed": failed}
+
+
+def rounds(labelled: Labelled, folder: Path, case: str, fresh: Callable[[], tuple[Connect, str]]) -> Iterator[dict[str, Any]]:
+    """Measure a case as often as its label needs: what harms nothing in one round does not harm in every round."""
+    for _round in range(ROUNDS):
+        seen = measured(labelled, folder, case, *fresh())
+        yield seen
+        if label([seen])["blocks"] is False and not seen["failed"]:
+            return
 
 
 def wrong(connection: Any, old: Old, number: int) -> str:
@@ -169,6 +182,25 @@ def of_mariadb(labelled: Labelled, folder: Path) -> Iterator[Callable[[], tuple[
 
 
 @contextlib.contextmanager
+def of_postgresql(labelled: Labelled, folder: Path) -> Iterator[Callable[[], tuple[Connect, str]]]:
+    server = Postgres().create().start()
+    server.fetch(f"create role {postgresql.READER} login password '{server.password}'")
+    template = server.database()
+    filled(labelled, folder, template.url(), template.fetch, POSTGRESQL_ROWS)
+    one = dataclasses.replace(template, name="one")
+
+    def fresh() -> tuple[Connect, str]:
+        server.fetch(f"drop database if exists {one.name} with (force)")
+        server.fetch(f"create database {one.name} template {template.name} owner {one.role}")
+        return lambda: server.connect(one.name, postgresql.READER), one.url()
+
+    try:
+        yield fresh
+    finally:
+        server.remove()
+
+
+@contextlib.contextmanager
 def of_sqlite(labelled: Labelled, folder: Path) -> Iterator[Callable[[], tuple[Connect, str]]]:
     with tempfile.TemporaryDirectory(prefix="dbops-bench-") as home:
         template, path = Path(home) / "template.db", Path(home) / "one.db"
@@ -197,10 +229,10 @@ def filled(labelled: Labelled, folder: Path, url: str, run_one: Callable[[str], 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sets", nargs="+", choices=("mariadb", "sqlite"))
+    parser.add_argument("sets", nargs="+", choices=("mariadb", "postgresql", "sqlite"))
     parser.add_argument("--only", nargs="*", help="cases to measure again; the labels of others are kept")
     arguments = parser.parse_args()
-    makers = {"mariadb": (mariadb.SET, of_mariadb), "sqlite": (sqlite.SET, of_sqlite)}
+    makers = {"mariadb": (mariadb.SET, of_mariadb), "sqlite": (sqlite.SET, of_sqlite), "postgresql": (postgresql.SET, of_postgresql)}
     for name in arguments.sets:
         labelled, server = makers[name]
         labels = labelled.labels if labelled.path.exists() else {}
@@ -208,7 +240,7 @@ def main() -> None:
             folder = labelled.project(Path(home) / "project")
             with server(labelled, folder) as fresh:
                 for case in arguments.only or labelled.cases:
-                    labels[case] = label([measured(labelled, folder, case, *fresh()) for _round in range(ROUNDS)])
+                    labels[case] = label(list(rounds(labelled, folder, case, fresh)))
                     print(case, json.dumps(labels[case]), flush=True)
                     kept = {each: labels[each] for each in labelled.cases if each in labels}
                     labelled.path.write_text(json.dumps(kept, indent=1) + "\n")
