@@ -45,6 +45,8 @@ BASE = sql(
     "CREATE MATERIALIZED VIEW stored AS SELECT count(*) AS n FROM plain",
     "CREATE FUNCTION peek(int) RETURNS text LANGUAGE sql SECURITY DEFINER AS 'select v from hidden where id = $1'",
     "CREATE FUNCTION big(bigint) RETURNS int LANGUAGE sql AS 'select 1'",
+    "CREATE TABLE computed (id int PRIMARY KEY, v text, low text GENERATED ALWAYS AS (lower(v)) STORED, "
+    "up text GENERATED ALWAYS AS (upper(v)) STORED)",
     "CREATE SEQUENCE numbers",
     "CREATE SEQUENCE tickets",
     f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {ROLE}",
@@ -58,6 +60,9 @@ _NOTES = "CREATE TRIGGER {0} AFTER INSERT ON {1} FOR EACH ROW EXECUTE FUNCTION {
 _LOOP = (
     "for first in range(0, 10000, 500):\n    op.execute(f'UPDATE big SET state = state WHERE id BETWEEN {first} AND {first + 499}')"
 )
+_ALONE = "with op.get_context().autocommit_block():\n    op.execute({!r})"
+_CODE = "DO $$ DECLARE first int := 0; word text := 'new'; BEGIN {} END $$"
+_EACH = "WHILE first < 10000 LOOP {} COMMIT; first := first + 500; END LOOP;"
 #: Name → upgrade, and what gates. They follow one another, so no two are about the same thing.
 CASES: dict[str, tuple[str, list[str]]] = {
     # rows: together they are many, and what is there already tells what fails
@@ -86,6 +91,38 @@ CASES: dict[str, tuple[str, list[str]]] = {
         sql("CREATE TEMP TABLE those AS SELECT id FROM big WHERE id < 3", "DELETE FROM plain WHERE id IN (TABLE those)"),
         [],
     ),
+    "joined_with_few": (
+        sql("CREATE TEMP TABLE few AS SELECT id FROM big WHERE id < 300", "UPDATE big SET state = 'x' FROM few WHERE big.id = few.id"),
+        [],
+    ),
+    "joined_with_all": (
+        sql(
+            "CREATE TEMP TABLE every (nr) ON COMMIT DROP AS SELECT id FROM big",
+            "WITH these AS (SELECT nr FROM every) UPDATE big SET state = 'x' FROM these WHERE big.id = nr",
+        ),
+        ["B02:public.big"],
+    ),
+    "code_in_batches": (
+        _ALONE.format(_CODE.format(_EACH.format("UPDATE big SET state = word WHERE id BETWEEN first AND first + 499;"))),
+        [],
+    ),
+    "code_at_once": (_ALONE.format(_CODE.format("UPDATE big SET state = word WHERE id > first; COMMIT;")), ["U02:code_at_once"]),
+    "code_by_no_index": (
+        _ALONE.format(_CODE.format(_EACH.format("UPDATE big SET note = 'first' WHERE state = word;"))),
+        ["U02:code_by_no_index"],
+    ),
+    "procedure_in_batches": (
+        sql(
+            "CREATE PROCEDURE fill(word text, last int) LANGUAGE plpgsql AS $$ BEGIN FOR n IN 0..last LOOP "
+            "UPDATE big SET state = word WHERE id BETWEEN n * 500 AND n * 500 + 499; COMMIT; END LOOP; END $$"
+        )
+        + "\n"
+        + _ALONE.format("CALL fill('x', 20)"),
+        [],
+    ),
+    "analyzed": (sql("ANALYZE big", "ALTER TABLE big ALTER note SET STORAGE EXTERNAL"), []),
+    "analyzed_while_locked": (sql("ALTER TABLE big ALTER note SET STORAGE MAIN", "ANALYZE (VERBOSE) big"), ["B01:public.big"]),
+    "all_analyzed_while_locked": (sql("LOCK TABLE parent", "ANALYZE"), ["B01:public.big"]),
     # constraints
     "refused_before": (sql("ALTER TABLE big ALTER note SET NOT NULL"), []),
     "unique_including": (sql("CREATE UNIQUE INDEX v_and_id ON target (v) INCLUDE (id)", "DROP INDEX target_v"), []),
@@ -96,6 +133,15 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "default_refused": (sql("ALTER TABLE big ADD CONSTRAINT states CHECK (state <> 'new') NOT VALID"), ["C18:public.big.states"]),
     "rows_refused": (sql("ALTER TABLE big ADD CONSTRAINT codes CHECK (code > 50) NOT VALID"), ["C18:public.big.codes"]),
     "rows_kept": (sql("ALTER TABLE big ADD CONSTRAINT ids CHECK (id >= 0) NOT VALID"), []),
+    "computed_no_more": (sql("ALTER TABLE computed ALTER low DROP EXPRESSION"), ["C09:public.computed.low"]),
+    "computed_by_code": (
+        sql(
+            "CREATE FUNCTION compute() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.up := upper(NEW.v); RETURN NEW; END'",
+            "ALTER TABLE computed ALTER up DROP EXPRESSION",
+            "CREATE TRIGGER compute BEFORE INSERT OR UPDATE ON computed FOR EACH ROW EXECUTE FUNCTION compute()",
+        ),
+        [],
+    ),
     # types
     "domain_taken_off": (sql("ALTER TABLE typed ALTER n TYPE int"), []),
     "attribute": (sql("ALTER TYPE address ADD ATTRIBUTE city text"), ["C05:public.address"]),

@@ -80,6 +80,10 @@ def read(sql: str, known: Any = KNOWN, **more: Any) -> list[str]:
         ("ALTER TABLE big ALTER COLUMN note TYPE jsonb USING to_jsonb(note)", ["B01:blocks", "C05:breaks"]),
         ("ALTER TABLE big ALTER COLUMN n TYPE odd", ["U06:unknown"]),
         ("ALTER TABLE big ALTER COLUMN shown TYPE bigint", ["U06:unknown", "B01:blocks"]),  # a view shows it
+        ("ANALYZE; ANALYZE big", []),
+        ("ALTER TABLE small ADD COLUMN more int; ANALYZE (VERBOSE) big (n)", ["B01:blocks"]),
+        ("ALTER TABLE small ADD COLUMN more int; ANALYZE VERBOSE small", []),
+        ("ALTER TABLE small ADD COLUMN more int; ANALYZE", ["B01:blocks"]),
         # defaults and constraints
         ("ALTER TABLE big ALTER COLUMN state DROP DEFAULT", ["C09:breaks"]),
         ("ALTER TABLE big ALTER COLUMN note DROP DEFAULT", ["M02:may_break"]),

@@ -99,7 +99,7 @@ def check(seen: Seen) -> Iterator[Finding]:
             yield from _added(seen, new)
         elif old["relkind"] in "rpf":
             yield from _type(seen, old, new)
-            yield from _kind(old, new)
+            yield from _kind(seen, old, new)
             yield from _default(seen, old, new)
             yield from _null(seen, old, new)
 
@@ -147,14 +147,22 @@ def _type(seen: Seen, old: Facts, new: Facts) -> Iterator[Finding]:
         yield Finding("M09", "may_break", old["name"], message, fix, TYPES, rows=seen.rows(old["relation"]))
 
 
-def _kind(old: Facts, new: Facts) -> Iterator[Finding]:
+def _kind(seen: Seen, old: Facts, new: Facts) -> Iterator[Finding]:
     name = plain(old["name"])
     if new["generated"] and not old["generated"]:
         message = f"The column {name} becomes a generated one: the old code can no longer write it."
         yield Finding("C05", "breaks", old["name"], message, "Add the generated column under another name.", TYPES)
     elif old["generated"] and not new["generated"]:
-        message = f"The column {name} is no longer generated: rows that the old code writes have no value in it."
-        yield Finding("M02", "may_break", old["name"], message, "Keep it generated until all code writes it.", DEFAULTS)
+        lost = seen.leaves_out(new)
+        message = (
+            f"The column {name} is no longer generated{', and neither a default nor a trigger gives it a value' if lost else ''}: "
+            f"old code can not have learned to write it, so {'its rows have none' if lost else 'its rows have another value'}."
+        )
+        fix = (
+            "Keep it generated until all code writes it; or let a trigger BEFORE INSERT OR UPDATE compute it, made in the same "
+            "revision."
+        )
+        yield Finding("C09" if lost else "M02", "breaks" if lost else "may_break", old["name"], message, fix, DEFAULTS)
     if new["identity"] == "a" and old["identity"] != "a":
         message = f"The column {name} becomes GENERATED ALWAYS: an INSERT of the old code that gives a value fails."
         yield Finding("C05", "breaks", old["name"], message, "Use sa.Identity(always=False).", TYPES)

@@ -76,6 +76,11 @@ _POSTGRESQL = (
         "Changing a column's type",
     ),
     (
+        re.compile(r"^ANALY[SZ]E\b", re.I),
+        "Analyze in a revision of its own, or in an autocommit_block, so that no lock of an earlier statement is still held.",
+        "Locks",
+    ),
+    (
         re.compile(r"\bADD\s+COLUMN\b|\bADD\b", re.I),
         "Add it nullable and without that default, set the default in a second statement, and fill old rows in batches.",
         "Adding a column",

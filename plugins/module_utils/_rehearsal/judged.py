@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Callable, Iterator, Mapping
+from typing import Callable, Iterable, Iterator, Mapping
 
 from .._core.plan import Finding
 from .columns import verdict
@@ -180,13 +180,20 @@ def _reads(case: Case) -> Iterator[Finding]:
     yield from _while_held(case)
 
 
-def _while_held(case: Case) -> Iterator[Finding]:
+def _analyzed(case: Case) -> Iterator[Finding]:
+    every = not re.search(r"^ANALY[SZ]E\s+(?:\(.*\)\s*|VERBOSE\s+)*[\w\"]", case.text, re.I | re.S)
+    yield from _while_held(case, case.rendered.tables if every else ())
+
+
+def _while_held(case: Case, also: Iterable[str] = ()) -> Iterator[Finding]:
     """What takes long keeps everybody out of what is locked already."""
     if not case.held:
         return
     plan = case.rendered.plans.get(case.text)
     if plan is not None:
         read = set(plan["scans"])
+    elif also:
+        read = set(also)
     else:
         read = {name for name in case.rendered.tables if re.search(rf"\b{re.escape(name.rpartition('.')[2])}\b", case.text)}
     large = sorted(name for name in read if case.rendered.is_large(name))
@@ -294,6 +301,7 @@ JUDGES: Mapping[str, Judge] = {
     "constraint": _constraint_gone,
     "rows": _changes_rows,
     "reads": _reads,
+    "analyzed": _analyzed,
     "trigger": _trigger,
     "new": _may_be_new,
     "gone": _gone,

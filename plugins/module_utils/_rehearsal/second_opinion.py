@@ -34,7 +34,7 @@ RULES = {
     "adding-required-field": "C11",
     "ban-new-write-restriction": "M01",
     "ban-set-default": "M02",
-    "ban-drop-generated-expression": "M02",
+    "ban-drop-generated-expression": "C09",
     "ban-alter-generated-expression": "M02",
     "ban-add-enum-value": "M03",
     "ban-disable-trigger": "M04",

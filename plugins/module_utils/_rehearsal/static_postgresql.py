@@ -25,7 +25,8 @@ _ALTER_ANY = rf"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?{_NAME}\s"
 _ALTER = rf"{_ALTER_ANY}\s*{_ONE}"
 _ADD_COLUMN = rf"{_ALTER}ADD\s+(?:COLUMN\s+)?(?:IF\s+NOT\s+EXISTS\s+)?{_ADDED}{_COLUMN}\s+"
 KNOWN: tuple[tuple[str, str, str, str], ...] = (
-    (r"(?:BEGIN|START\s+TRANSACTION|COMMIT|SET\s|RESET\s|COMMENT\s+ON\s|SELECT\s+1$|ANALYZE\b|GRANT\s.*\sON\s)", "", "", ""),
+    (r"(?:BEGIN|START\s+TRANSACTION|COMMIT|SET\s|RESET\s|COMMENT\s+ON\s|SELECT\s+1$|GRANT\s.*\sON\s)", "", "", ""),
+    (r"ANALY[SZ]E\b", "", "analyzed", "Rows are read"),
     (
         rf"REVOKE\s+(?:GRANT\s+OPTION\s+FOR\s+)?(?P<privileges>.+?)\s+ON\s+(?P<what>(?:TABLE|SEQUENCE|SCHEMA|FUNCTION|TYPE)\s+)?"
         rf"{_NAME}(?:\s*\([^)]*\))?\s+FROM\s+(?P<roles>.+?)(?:\s+(?:CASCADE|RESTRICT))?$",

@@ -23,6 +23,13 @@ _SETTINGS = (
     "set_config('lock_timeout', '1000', false), set_config('enable_seqscan', 'on', false)"
 )
 _CALL = re.compile(r"\b([a-z_]\w*)\(")
+_MADE = re.compile(
+    r"\s*CREATE\s+(?:UNLOGGED\s+|(?:(?:GLOBAL|LOCAL)\s+)?TEMP(?:ORARY)?\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?"
+    r"(?P<name>\w+)\s*(?P<columns>\([\w\s,]+\))?\s*(?:ON\s+COMMIT\s+(?:DROP|(?:DELETE|PRESERVE)\s+ROWS)\s+)?"
+    r"AS\s+(?P<query>(?:SELECT|WITH|VALUES)\b[^;]*?)(?:\s+WITH\s+(?:NO\s+)?DATA)?\s*;?\s*$",
+    re.I | re.S,
+)
+_WITH = re.compile(r"\s*WITH\s+(?!RECURSIVE\b)", re.I)
 _WITHOUT_EFFECT = {
     *("count", "sum", "min", "max", "avg", "coalesce", "nullif", "greatest", "least", "lower", "upper", "length", "char_length"),
     *("trim", "btrim", "ltrim", "rtrim", "substr", "substring", "replace", "concat", "round", "abs", "floor", "ceil", "now"),
@@ -43,6 +50,7 @@ class Real:
         self.connect, self.sizes, self.seconds, self.answers = connect, sizes, seconds, answers
         self._session: Session | None = None
         self.borrowed: set[str] = set()  # tables of which rows were put into the copy
+        self._made: dict[str, str] = {}  # name of a table that a revision makes → the query that fills it
 
     @property
     def session(self) -> Session:
@@ -78,8 +86,25 @@ class Real:
         except Exception:
             return None
 
+    def learn(self, statement: str) -> None:
+        """Take note of a table that is filled by a query, which stands for it where the real database is asked."""
+        match = _MADE.match(statement)
+        if match:
+            self._made[match.group("name").lower()] = f"{match.group('name')} {match.group('columns') or ''} as ({match.group('query')})"
+
+    def _with_made(self, statement: str) -> str | None:
+        """Return a statement with the queries of the tables that it names and a revision has made."""
+        named = [text for name, text in self._made.items() if re.search(rf"(?<![\w.])\"?{name}\b", statement, re.I)]
+        if not named or re.match(r"\s*WITH\s+RECURSIVE\b", statement, re.I):
+            return None
+        rest = _WITH.sub(", ", statement, count=1) if _WITH.match(statement) else f" {statement}"
+        return f"with {', '.join(named)}{rest}"
+
     def _plan(self, statement: str, parameters: Any) -> dict[str, Any] | None:
         rows = self._run("explain (verbose, format json) " + statement, parameters)
+        standing = None if rows else self._with_made(statement)
+        if standing:
+            rows = self._run("explain (verbose, format json) " + standing, parameters)
         if not rows:
             return None
         found = json.loads(rows[0][0]) if isinstance(rows[0][0], str) else rows[0][0]

@@ -16,7 +16,7 @@ from typing import Any, Callable, Iterable
 
 from .. import server
 from ..failure import Failure
-from . import parents
+from . import batches, parents
 from .access import Session
 from .real import FEW, Real
 from .relations import FOREIGN_KEYS, RELATIONS, Known, read_by
@@ -42,6 +42,8 @@ _ALONE = re.compile(
 #: What may call code that does anything.
 _RUNS_CODE = re.compile(r"\s*(?:(?:DO|CALL|EXECUTE)\b|(?:SELECT|WITH)\b.*\w\s*\()", re.I | re.S)
 _GUARD = "dbops_guard"
+#: It reads many rows, which the server does not count as a scan.
+_ANALYZES = re.compile(r"\s*ANALY[SZ]E\b", re.I)
 _FULL_VACUUM = re.compile(r"^\s*(?:VACUUM\s*(?:\([^)]*\bFULL\b|FULL\b)|CLUSTER)", re.I)
 _EXPLAINED = re.compile(
     r"^\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*(?:\(\s*)*"
@@ -58,10 +60,6 @@ _OPAQUE = re.compile(r"^\s*(?:DO|CALL|EXECUTE)\b", re.I)
 _MAY_COMMIT = re.compile(r"^\s*(?:CALL\b|DO\b.*\b(?:COMMIT|ROLLBACK)\b)", re.I | re.S)
 #: A block that catches errors runs in a savepoint of its own.
 _EXCEPTION = re.compile(r"\bEXCEPTION\s+WHEN\b|\bSELECT\s+[\w.]+\s*\(", re.I)
-_CALLED = re.compile(r"\s*CALL\s+([\w.\"]+)\s*\(", re.I)
-_SOURCE = "select prosrc from pg_proc where oid::regproc = {}::regproc"
-_CALLS_ON = re.compile(r"\b(?:EXECUTE|PERFORM|CALL)\b", re.I)  # what that does stands elsewhere
-_CHANGES = re.compile(r"\b(?:UPDATE\s+[\w.\"]+\s+(?:AS\s+)?(?:\w+\s+)?SET|DELETE\s+FROM|INSERT\s+INTO|MERGE\s+INTO)\b[^;]*", re.I)
 _NO_END_HERE = "2D000"  # invalid_transaction_termination
 #: What an earlier transaction has read is still counted, for as long as the server has not passed it on.
 _COUNTED = "pg_stat_get_xact_numscans(c.oid) > 0"
@@ -278,20 +276,10 @@ class Watch(Watcher):
 
     def _is_in_batches(self, dbapi: Any, statement: str, before: dict[str, Any]) -> bool:
         """Tell whether code that commits changes no table all over in one statement, as far as its text is known."""
-        called = _CALLED.match(COMMENTS.sub("", statement))
-        source = statement
-        if called:
-            found = server.rows(dbapi, _SOURCE.format(server.literal(called.group(1))))
-            source = str(found[0][0]) if len(found) == 1 else "EXECUTE"
-        if _CALLS_ON.search(source):
-            return False
         server.value(dbapi, "begin")
         try:
-            for match in _CHANGES.finditer(source):
-                plan = self._plan(dbapi, match.group(0), None, {"before": before})
-                if plan is None or _Plan(plan, before["relations"], False).written:
-                    return False
-            return True
+            found = batches.plans(dbapi, statement)
+            return all(plan is not None and not _Plan(plan, before["relations"], False).written for plan in found)
         finally:
             server.value(dbapi, "rollback")
 
@@ -458,6 +446,8 @@ class Watch(Watcher):
     def _ask(self, dbapi: Any, cursor: Any, statement: str, parameters: Any, found: Any, seen: dict[str, Any]) -> None:
         """Ask the real database what an empty copy can not say: how many rows change, and which ones are read."""
         plan = _Plan(found, seen["before"]["relations"], bool(_CREATES.match(statement)))
+        if self.real is not None and not parameters:
+            self.real.learn(statement)
         if self.real is None or not (plan.changed | plan.read) & self.existing:
             return
         if plan.changed & self.existing:
@@ -586,6 +576,8 @@ class Watch(Watcher):
         if plan.kind is not None:  # more exact than the counters, but for what a function does
             scanned = plan.scanned | (scanned - plan.read)
         gained = {oid for oid in locks if before["locks"].get(oid) is None}
+        if _ANALYZES.match(text):
+            scanned |= gained | self._named(text, locks, after["relations"])
         worked = self._worked_on(before["relations"], after)
         asks = plan.kind == "select" and not seen.get("instead") and not _SETS.match(text)
         procedural = bool(_OPAQUE.match(text)) or asks
@@ -622,6 +614,11 @@ class Watch(Watcher):
             ),
             opaque=bool(seen.get("opaque")),
         )
+
+    def _named(self, text: str, locks: Iterable[str], relations: dict[str, Any]) -> set[str]:
+        """Return which of these tables a text names."""
+        names = {oid: str(relations[oid][0]).rpartition(".")[2] for oid in locks}
+        return {oid for oid, name in names.items() if re.search(rf"\b{re.escape(name)}\b", text)}
 
     def _worked_on(self, before: dict[str, Any], after: dict[str, Any]) -> set[str]:
         """Return the tables that were read meanwhile, by themselves or by an index; what was parsed is locked and not read."""
