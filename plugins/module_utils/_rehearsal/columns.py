@@ -156,7 +156,7 @@ def _kind(seen: Seen, old: Facts, new: Facts) -> Iterator[Finding]:
         lost = seen.leaves_out(new)
         message = (
             f"The column {name} is no longer generated{', and neither a default nor a trigger gives it a value' if lost else ''}: "
-            f"old code can not have learned to write it, so {'its rows have none' if lost else 'its rows have another value'}."
+            f"old code does not write it, so its rows have {'no' if lost else 'another'} value in it."
         )
         fix = (
             "Keep it generated until all code writes it; or let a trigger BEFORE INSERT OR UPDATE compute it, made in the same "
