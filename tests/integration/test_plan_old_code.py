@@ -92,7 +92,10 @@ CASES: dict[str, tuple[str, list[str]]] = {
         [],
     ),
     "joined_with_few": (
-        sql("CREATE TEMP TABLE few AS SELECT id FROM big WHERE id < 300", "UPDATE big SET state = 'x' FROM few WHERE big.id = few.id"),
+        sql(
+            "CREATE TEMP TABLE few AS SELECT id FROM big WHERE id < 300",
+            "UPDATE big SET state = 'x' FROM few WHERE big.id = few.id",
+        ),
         [],
     ),
     "joined_with_all": (

@@ -75,7 +75,12 @@ CASES: dict[str, tuple[str, str, list[str], str]] = {
     "everything": (sql("UPDATE big SET code = 1 WHERE kind = 1"), "", ["B01:big"], "blocking"),
     "loop": (_LOOP.format("for table, number in (('big', n), ('small', 1)):\n        "), "", ["B02:loop"], "blocking"),
     "loop_over_few": (_LOOP.replace("600", "60").format(""), "", [], "expand"),
-    "loop_that_commits": ("with op.get_context().autocommit_block():\n" + textwrap.indent(_LOOP.format(""), "    "), "", [], "expand"),
+    "loop_that_commits": (
+        "with op.get_context().autocommit_block():\n" + textwrap.indent(_LOOP.format(""), "    "),
+        "",
+        [],
+        "expand",
+    ),
     "vacuum": ("with op.get_context().autocommit_block():\n    op.execute('VACUUM')", "", ["B01:big"], "blocking"),
     "copied": (sql("INSERT INTO filled SELECT id + 100, code FROM big WHERE id < 0"), "", [], "expand"),
     "seeded": (sql("INSERT INTO small (id, name) VALUES (9, 'nine')"), sql("DELETE FROM small WHERE id = 9"), [], "expand"),

@@ -65,8 +65,8 @@ def _of_a_table(seen: Seen, oid: str, text: str, said: str) -> Finding:
 
 def _of_the_file(seen: Seen, text: str, said: str, count: int) -> Finding:
     message = (
-        f"{said}: nobody else can write until it is committed, and without a WAL nobody can read once the changes outgrow the cache "
-        f"({text})."
+        f"{said}: nobody else can write until it is committed, and without a WAL nobody can read once the changes outgrow the "
+        f"cache ({text})."
     )
     return Finding("B02", "blocks", seen.revision, message, _BATCHES, "SQLite", lock="Reserved", rows=count)
 

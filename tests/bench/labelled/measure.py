@@ -232,7 +232,8 @@ def main() -> None:
     parser.add_argument("sets", nargs="+", choices=("mariadb", "postgresql", "sqlite"))
     parser.add_argument("--only", nargs="*", help="cases to measure again; the labels of others are kept")
     arguments = parser.parse_args()
-    makers = {"mariadb": (mariadb.SET, of_mariadb), "sqlite": (sqlite.SET, of_sqlite), "postgresql": (postgresql.SET, of_postgresql)}
+    sets = ((mariadb.SET, of_mariadb), (postgresql.SET, of_postgresql), (sqlite.SET, of_sqlite))
+    makers = {labelled.name: (labelled, server) for labelled, server in sets}
     for name in arguments.sets:
         labelled, server = makers[name]
         labels = labelled.labels if labelled.path.exists() else {}

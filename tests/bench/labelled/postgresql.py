@@ -74,7 +74,7 @@ ROWS = (
 OLD = {
     "team_read": Old("SELECT id, name, plan, slug FROM teams WHERE id = 5"),
     "team_new": Old("INSERT INTO teams (name) VALUES ('New {n}')", "SELECT count(*) FROM teams WHERE slug IS NULL", 0),
-    "team_kept": Old("INSERT INTO teams (name, plan) VALUES ('Kept', 'p{n}') ON CONFLICT (name) DO UPDATE SET plan = excluded.plan"),
+    "team_kept": Old("INSERT INTO teams (name, plan) VALUES ('Kept', '{n}') ON CONFLICT (name) DO UPDATE SET plan = excluded.plan"),
     "user_read": Old("SELECT id, email, name, bio, score, created, team_id, prefs FROM users WHERE id = 17"),
     "user_by_name": Old("SELECT id FROM users WHERE name = 'Name 19'"),
     "user_new": Old("INSERT INTO users (email, name) VALUES ('new{n}@example.org', 'new')"),
@@ -100,7 +100,7 @@ OLD = {
     "car_changed": Old("UPDATE cars SET doors = 2 WHERE id = 51"),
     "vehicles_read": Old("SELECT id, wheels FROM vehicles WHERE wheels = 3 LIMIT 3"),
     "flag_read": Old("SELECT 1", "SELECT value FROM flags WHERE name = 'flag3'", "on"),
-    "flag_set": Old("INSERT INTO flags (name, value) VALUES ('mine', '{n}') ON CONFLICT (name) DO UPDATE SET value = excluded.value"),
+    "flag_set": Old("INSERT INTO flags VALUES ('mine', '{n}') ON CONFLICT (name) DO UPDATE SET value = excluded.value"),
     "job_new": Old("INSERT INTO jobs (payload) VALUES ('{}')"),
     "job_sms": Old("INSERT INTO jobs (kind, payload) VALUES ('sms', '{}')"),
     "job_taken": Old(
@@ -137,13 +137,16 @@ CREATE FUNCTION audit.note_order() RETURNS trigger LANGUAGE plpgsql {rights} AS 
 BEGIN INSERT INTO audit.orders (order_id) VALUES (NEW.id); RETURN NULL; END $$;
 CREATE TRIGGER noted AFTER UPDATE ON shop.orders FOR EACH ROW EXECUTE FUNCTION audit.note_order();
 """
+_TOTALS = "SELECT user_id, sum(total) AS total, count(*) AS n FROM shop.orders GROUP BY user_id"
+_REPORT = "CREATE TABLE report AS SELECT u.id, o.total FROM users u JOIN shop.orders o ON o.user_id = u.id"
 _AUDITED = "CREATE TABLE audit.orders (id bigserial PRIMARY KEY, order_id bigint NOT NULL)"
 CASES = {
     "p01_lock_table_and_update": execute("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE", "UPDATE users SET bio = upper(bio)"),
     "p02_timeouts_then_concurrently": alone(
         "op.execute('SET statement_timeout = 0')",
         "op.execute('SET lock_timeout = 4000')",
-        "op.create_index('ix_orders_placed', 'orders', ['placed'], schema='shop', postgresql_concurrently=True, if_not_exists=True)",
+        "op.create_index('ix_orders_placed', 'orders', ['placed'], schema='shop', if_not_exists=True, "
+        "postgresql_concurrently=True)",
     ),
     "p03_enum_replaced_large": execute(
         "ALTER TYPE mood RENAME TO mood_old",
@@ -192,12 +195,12 @@ CASES = {
     ),
     "p15_totals_made_anew": execute(
         "DROP MATERIALIZED VIEW shop.totals",
-        "CREATE MATERIALIZED VIEW shop.totals AS SELECT user_id, sum(total) AS total, count(*) AS n FROM shop.orders GROUP BY user_id",
+        "CREATE MATERIALIZED VIEW shop.totals AS " + _TOTALS,
         "CREATE UNIQUE INDEX uq_totals ON shop.totals (user_id)",
         f"GRANT SELECT ON shop.totals TO {READER}",
     ),
     "p16_totals_swapped": execute(
-        "CREATE MATERIALIZED VIEW shop.totals_new AS SELECT user_id, sum(total) AS total, count(*) AS n FROM shop.orders GROUP BY user_id",
+        "CREATE MATERIALIZED VIEW shop.totals_new AS " + _TOTALS,
         "CREATE UNIQUE INDEX uq_totals_new ON shop.totals_new (user_id)",
         f"GRANT SELECT ON shop.totals_new TO {READER}",
         "ALTER MATERIALIZED VIEW shop.totals RENAME TO totals_old",
@@ -259,7 +262,8 @@ for page in range(30):
     session.commit()
 """,
     "p33_temporary_copy": execute(
-        "CREATE TEMPORARY TABLE chosen ON COMMIT DROP AS SELECT id, upper(name) AS name FROM users WHERE id BETWEEN 40001 AND 40500",
+        "CREATE TEMPORARY TABLE chosen ON COMMIT DROP AS "
+        "SELECT id, upper(name) AS name FROM users WHERE id BETWEEN 40001 AND 40500",
         "UPDATE users SET bio = chosen.name FROM chosen WHERE users.id = chosen.id",
     ),
     "p34_flags_seeded_again": """
@@ -341,7 +345,9 @@ with op.batch_alter_table("orders", schema="shop") as batch:
     "p54_time_zone_lost": execute(
         "SET LOCAL TIME ZONE 'UTC'", "ALTER TABLE users ALTER COLUMN created TYPE timestamp USING created AT TIME ZONE 'UTC'"
     ),
-    "p55_time_zone_lost_without_using": execute("SET LOCAL TIME ZONE 'UTC'", "ALTER TABLE users ALTER COLUMN created TYPE timestamp"),
+    "p55_time_zone_lost_without_using": execute(
+        "SET LOCAL TIME ZONE 'UTC'", "ALTER TABLE users ALTER COLUMN created TYPE timestamp"
+    ),
     "p56_sequence_set": execute("SELECT setval('teams_id_seq', (SELECT max(id) FROM teams))"),
     "p57_role_and_default_rights": execute(
         "ALTER DEFAULT PRIVILEGES IN SCHEMA audit REVOKE ALL ON TABLES FROM PUBLIC",
@@ -353,6 +359,131 @@ with op.batch_alter_table("orders", schema="shop") as batch:
         "ALTER TABLE users ALTER CONSTRAINT fk_team DEFERRABLE INITIALLY DEFERRED",
         "SET CONSTRAINTS ALL DEFERRED",
         "UPDATE users SET team_id = 2 WHERE id BETWEEN 40001 AND 40100",
+    ),
+    "p59_attached_beside_default": execute(
+        "ALTER TABLE logs ATTACH PARTITION logs_2027 FOR VALUES FROM ('2027-01-01') TO ('2028-01-01')"
+    ),
+    "p60_attached_beside_default_proved": each_alone(
+        "ALTER TABLE logs_rest ADD CONSTRAINT not_2027 CHECK (at >= '2028-01-01' OR at < '2027-01-01') NOT VALID",
+        "ALTER TABLE logs_rest VALIDATE CONSTRAINT not_2027",
+        "ALTER TABLE logs_2027 ADD CONSTRAINT only_2027 CHECK (at >= '2027-01-01' AND at < '2028-01-01') NOT VALID",
+        "ALTER TABLE logs_2027 VALIDATE CONSTRAINT only_2027",
+        "ALTER TABLE logs ATTACH PARTITION logs_2027 FOR VALUES FROM ('2027-01-01') TO ('2028-01-01')",
+    ),
+    "p61_index_dropped": "op.drop_index('ix_orders_user', 'orders', schema='shop')",
+    "p62_index_of_partitions": "op.create_index('ix_logs_line', 'logs', ['line'])",
+    "p63_index_by_partition": each_alone(
+        "CREATE INDEX ix_logs_line ON ONLY logs (line)",
+        "CREATE INDEX CONCURRENTLY ix_logs_2028_line ON logs_2028 (line)",
+        "CREATE INDEX CONCURRENTLY ix_logs_rest_line ON logs_rest (line)",
+        "ALTER INDEX ix_logs_line ATTACH PARTITION ix_logs_2028_line",
+        "ALTER INDEX ix_logs_line ATTACH PARTITION ix_logs_rest_line",
+    ),
+    "p64_update_from_values": execute(
+        "UPDATE users SET bio = v.bio FROM (VALUES (40001, 'a'), (40002, 'b'), (40003, 'c')) AS v (id, bio) WHERE users.id = v.id"
+    ),
+    "p65_duplicates_deleted": execute(
+        "DELETE FROM bookings WHERE id IN (SELECT id FROM (SELECT id, row_number() "
+        "OVER (PARTITION BY room, during ORDER BY id) AS n FROM bookings) AS numbered WHERE n > 1)"
+    ),
+    "p66_copied_to_another": execute("INSERT INTO audit.entries (what) SELECT email FROM users"),
+    "p67_column_with_key": "op.add_column('users', sa.Column('boss_team', sa.Integer, sa.ForeignKey('teams.id')))",
+    "p68_column_with_check": execute("ALTER TABLE users ADD COLUMN level int NOT NULL DEFAULT 0 CHECK (level >= 0)"),
+    "p69_column_with_identity": execute("ALTER TABLE bookings ADD COLUMN nr bigint GENERATED ALWAYS AS IDENTITY"),
+    "p70_default_changed": "op.alter_column('users', 'lang', server_default='de')",
+    "p71_constraint_renamed": execute("ALTER TABLE teams RENAME CONSTRAINT uq_teams TO teams_name_key"),
+    "p72_label_added": each_alone("ALTER TYPE mood ADD VALUE IF NOT EXISTS 'lost' BEFORE 'sent'"),
+    "p73_default_for_the_old_rows_only": """
+op.add_column("jobs", sa.Column("priority", sa.Integer, nullable=False, server_default="0"))
+op.alter_column("jobs", "priority", server_default=None)
+""",
+    "p74_function_with_more_parameters": execute(
+        "DROP FUNCTION shop.tax(numeric)",
+        "CREATE FUNCTION shop.tax(amount numeric, rate numeric DEFAULT 0.2) RETURNS numeric LANGUAGE sql IMMUTABLE AS "
+        "'SELECT amount * rate'",
+    ),
+    "p75_function_of_another_type": execute(
+        "CREATE FUNCTION shop.tax(amount double precision) RETURNS double precision LANGUAGE sql IMMUTABLE AS 'SELECT amount * 0.2'"
+    ),
+    "p76_small_rows_then_large_copy": execute("UPDATE flags SET value = 'on'", _REPORT),
+    "p77_small_rows_locked_then_large_copy": execute(
+        "SELECT * FROM flags FOR UPDATE", "INSERT INTO audit.entries (what) SELECT note FROM shop.orders"
+    ),
+    "p78_large_copy_alone": execute(_REPORT),
+    "p79_small_table_then_large_copy": """
+op.add_column("jobs", sa.Column("priority", sa.Integer))
+op.execute("CREATE TABLE report AS SELECT u.id, o.total FROM users u JOIN shop.orders o ON o.user_id = u.id")
+""",
+    "p80_numbers_restarted": execute("ALTER TABLE users ALTER COLUMN id RESTART WITH 1"),
+    "p81_totals_refreshed": execute("REFRESH MATERIALIZED VIEW shop.totals"),
+    "p82_view_with_more": execute("CREATE OR REPLACE VIEW active_users AS SELECT id, email, bio, lang FROM users WHERE score >= 0"),
+    "p83_triggers_off": execute("SET LOCAL session_replication_role = replica", "UPDATE flags SET value = 'on'"),
+    "p84_copied_out": """
+import io
+cursor = op.get_bind().connection.cursor()
+cursor.copy_expert("COPY shop.orders (id, note) TO STDOUT", io.StringIO())
+""",
+    "p85_vacuum_full": each_alone("VACUUM FULL shop.orders"),
+    "p86_vacuum_full_small": each_alone("VACUUM FULL marks"),
+    "p87_execute_values": """
+from psycopg2.extras import execute_values
+cursor = op.get_bind().connection.cursor()
+text = "UPDATE users SET bio = v.bio FROM (VALUES %s) AS v (id, bio) WHERE users.id = v.id"
+execute_values(cursor, text, [(number, "b") for number in range(1, 30001)], page_size=1000)
+""",
+    "p88_many_parameters": """
+op.get_bind().execute(sa.text("UPDATE users SET bio = :b WHERE id = :i"), [{"b": "b", "i": n} for n in range(1, 30001)])
+""",
+    "p89_one_by_one": """
+connection = op.get_bind()
+for number in range(1, 30001):
+    connection.execute(sa.text("UPDATE users SET bio = :b WHERE id = :i"), {"b": "b", "i": number})
+""",
+    "p90_one_by_one_few": """
+connection = op.get_bind()
+for number in range(40001, 40301):
+    connection.execute(sa.text("UPDATE users SET bio = :b WHERE id = :i"), {"b": "b", "i": number})
+""",
+    "p91_orm_adds": """
+from sqlalchemy.orm import Session, declarative_base
+Base = declarative_base()
+class Team(Base):
+    __tablename__ = "teams"
+    id = sa.Column(sa.Integer, primary_key=True)
+    name = sa.Column(sa.Text)
+with Session(bind=op.get_bind()) as session:
+    session.add_all([Team(name=f"Added {number}") for number in range(200)])
+    session.commit()
+""",
+    "p92_not_null_at_once": "op.alter_column('users', 'lang', nullable=False)",
+    "p93_scale": execute("ALTER TABLE shop.orders ALTER COLUMN weight TYPE numeric(12, 4)"),
+    "p94_swapped_without_grants": execute(
+        "CREATE TABLE jobs_new (LIKE jobs INCLUDING ALL)",
+        "INSERT INTO jobs_new SELECT * FROM jobs",
+        "ALTER TABLE jobs RENAME TO jobs_old",
+        "ALTER TABLE jobs_new RENAME TO jobs",
+    ),
+    "p95_column_if_missing": execute(
+        "DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM information_schema.columns WHERE table_name = 'users' AND column_name = 'phone') "
+        "THEN ALTER TABLE users ADD COLUMN phone text; END IF; END $$"
+    ),
+    "p96_sleeps_with_a_lock": """
+import time
+op.add_column("jobs", sa.Column("priority", sa.Integer))
+time.sleep(2)
+""",
+    "p97_tries_again": """
+for attempt in range(5):
+    try:
+        with op.get_bind().begin_nested():
+            op.execute("SET LOCAL lock_timeout = '2s'")
+            op.add_column("users", sa.Column("phone", sa.Text))
+        break
+    except sa.exc.OperationalError:
+        continue
+""",
+    "p98_narrower_grants": execute(
+        f"REVOKE ALL ON audit.entries FROM {READER}", f"GRANT SELECT, INSERT ON audit.entries TO {READER}"
     ),
 }
 SET = Labelled("postgresql", BASE, ROWS, OLD, CASES)

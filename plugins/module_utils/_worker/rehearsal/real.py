@@ -90,7 +90,8 @@ class Real:
         """Take note of a table that is filled by a query, which stands for it where the real database is asked."""
         match = _MADE.match(statement)
         if match:
-            self._made[match.group("name").lower()] = f"{match.group('name')} {match.group('columns') or ''} as ({match.group('query')})"
+            name, columns, query = match.group("name", "columns", "query")
+            self._made[name.lower()] = f"{name} {columns or ''} as ({query})"
 
     def _with_made(self, statement: str) -> str | None:
         """Return a statement with the queries of the tables that it names and a revision has made."""

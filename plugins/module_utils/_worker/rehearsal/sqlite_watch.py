@@ -86,8 +86,9 @@ class SqliteWatch(NamedWatcher):
     def _go_on(self, statement: str, started: float, changes: int) -> None:
         """Count what a loop changes until its transaction ends."""
         if changes and self._touched.get(statement):
-            first = functools.partial(told, statement, started, transaction=str(self._transaction), touched=self._touched[statement])
-            report = self._loop.setdefault(statement, first(affected=0, times=0))
+            now, touched = str(self._transaction), self._touched[statement]
+            first = told(statement, started, transaction=now, touched=touched, affected=0, times=0)
+            report = self._loop.setdefault(statement, first)
             report["affected"] += changes
             report["times"] += 1
             self._longest[statement] = max(self._longest.get(statement, report), report, key=lambda each: int(each["affected"]))

@@ -204,7 +204,8 @@ def told(statement: str, started: float, **facts: Any) -> dict[str, Any]:
     ``scanned``, ``rewritten`` and ``written`` are read, built anew or changed all over, ``touched`` changed in some rows, ``read``
     has rows that Python or a function looks at, ``procedural_writes`` rows that a function changes. ``algorithm`` is what MySQL
     calls it, ``opaque`` code in the database that can not be followed, ``unseen`` what a transaction did and no statement says.
-    ``affected`` is how many rows the real database would change, by all the ``times`` that it ran, ``answered`` a query that got the rows which it has there.
+    ``affected`` is how many rows the real database would change, by all the ``times`` that it ran, ``answered`` a query that got
+    the rows which it has there.
     ``left_out`` was not run, since it is not for the copy alone. ``transaction`` tells one from another; it is None where the
     statement is one by itself, or that is not known.
     """
