@@ -3,10 +3,11 @@
 """How right the plan is: held against migrations of which is known whether they block and break running code.
 
 Those of this collection are in ``labelled``. For more of PostgreSQL, DBOPS_CORPUS names folders, as PATH does: each an Alembic
-project that reads DB_URL, one base revision and the cases as its children, populate.sql for rows, and labels.json with "blocks" (true or
-false, null where it failed) and "old_code" ("ok", "maybe", "break" or "fails") for each case. A case of several revisions ends in
-_1, _2, …; its label counts for all of them. A column that becomes NOT NULL is to be labelled "break" where an INSERT of the old
-code may leave it out: that one worked before and fails afterwards, which is more than a value that is refused ("maybe").
+project that reads DB_URL, one base revision and the cases as its children, populate.sql for rows, and labels.json with "blocks"
+(true or false, null where it failed) and "old_code" ("ok", "maybe", "break" or "fails") for each case. A case of several
+revisions ends in _1, _2, …; its label counts for all of them. A column that becomes NOT NULL is to be labelled "break" where an
+INSERT of the old code may leave it out: that one worked before and fails afterwards, which is more than a value that is refused
+("maybe").
 """
 
 from __future__ import annotations

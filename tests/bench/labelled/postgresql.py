@@ -363,7 +363,7 @@ with op.batch_alter_table("orders", schema="shop") as batch:
     "p59_attached_beside_default": execute(
         "ALTER TABLE logs ATTACH PARTITION logs_2027 FOR VALUES FROM ('2027-01-01') TO ('2028-01-01')"
     ),
-    "p60_attached_beside_default_proved": each_alone(
+    "p60_attached_where_it_is_proved": each_alone(
         "ALTER TABLE logs_rest ADD CONSTRAINT not_2027 CHECK (at >= '2028-01-01' OR at < '2027-01-01') NOT VALID",
         "ALTER TABLE logs_rest VALIDATE CONSTRAINT not_2027",
         "ALTER TABLE logs_2027 ADD CONSTRAINT only_2027 CHECK (at >= '2027-01-01' AND at < '2028-01-01') NOT VALID",
@@ -393,7 +393,7 @@ with op.batch_alter_table("orders", schema="shop") as batch:
     "p70_default_changed": "op.alter_column('users', 'lang', server_default='de')",
     "p71_constraint_renamed": execute("ALTER TABLE teams RENAME CONSTRAINT uq_teams TO teams_name_key"),
     "p72_label_added": each_alone("ALTER TYPE mood ADD VALUE IF NOT EXISTS 'lost' BEFORE 'sent'"),
-    "p73_default_for_the_old_rows_only": """
+    "p73_default_for_old_rows_only": """
 op.add_column("jobs", sa.Column("priority", sa.Integer, nullable=False, server_default="0"))
 op.alter_column("jobs", "priority", server_default=None)
 """,
@@ -406,7 +406,7 @@ op.alter_column("jobs", "priority", server_default=None)
         "CREATE FUNCTION shop.tax(amount double precision) RETURNS double precision LANGUAGE sql IMMUTABLE AS 'SELECT amount * 0.2'"
     ),
     "p76_small_rows_then_large_copy": execute("UPDATE flags SET value = 'on'", _REPORT),
-    "p77_small_rows_locked_then_large_copy": execute(
+    "p77_small_locked_then_large_copy": execute(
         "SELECT * FROM flags FOR UPDATE", "INSERT INTO audit.entries (what) SELECT note FROM shop.orders"
     ),
     "p78_large_copy_alone": execute(_REPORT),
