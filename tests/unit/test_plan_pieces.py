@@ -173,7 +173,15 @@ def test_what_is_lost_goes_by_names() -> None:
 )
 def test_batches_of_one_transaction_are_added_up(transactions: list[str | None], rows: int, expected: list[str]) -> None:
     lists: dict[str, Any] = {name: [] for name in ("rewritten", "written", "procedural_writes", "read", "scanned")}
-    facts = {"sql": "UPDATE big …", "locks": {}, "truncated": False, "writes": "update", "affected": rows, "touched": ["2"]}
+    facts = {
+        "sql": "UPDATE big …",
+        "locks": {},
+        "truncated": False,
+        "writes": "update",
+        "affected": rows,
+        "touched": ["2"],
+        "times": 1,
+    }
     statements = [{**lists, **facts, "transaction": each, "transactional": True, "autocommit": not each} for each in transactions]
     seen = Seen({"statements": statements, "tables": {"2": {"name": "big", "rows": 1000000, "bytes": 1}}, "changes": []})
     assert [item.rule for item in blocking.check(seen)] == expected

@@ -397,7 +397,7 @@ with op.batch_alter_table("orders", schema="shop") as batch:
 op.add_column("jobs", sa.Column("priority", sa.Integer, nullable=False, server_default="0"))
 op.alter_column("jobs", "priority", server_default=None)
 """,
-    "p74_function_with_more_parameters": execute(
+    "p74_function_takes_one_more": execute(
         "DROP FUNCTION shop.tax(numeric)",
         "CREATE FUNCTION shop.tax(amount numeric, rate numeric DEFAULT 0.2) RETURNS numeric LANGUAGE sql IMMUTABLE AS "
         "'SELECT amount * rate'",
