@@ -136,3 +136,79 @@ def test_passwords_of_the_ini_are_masked_for_each(newest: Application, tmp_path:
     )
     result = failed(fleet(newest, project, tmp_path, max_failures="100%").run(), "targets_failed")
     assert "nothing" in str(result["targets"]) and "of-the-inI-x7" not in str(result)
+
+
+#: A revision of this text is loaded anew with every look at a database, and says which process that is.
+TELLS = """
+import os
+revision, down_revision = "t001", None
+with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "looked"), "a") as notes:
+    notes.write(f"{os.getpid()}\\n")
+"""
+#: Both keep what they were told first, long after the imports.
+KEEPS_URL = """
+import functools, os
+class Settings:
+    @functools.cached_property
+    def url(self):
+        return os.environ["TENANT_URL"]
+settings = Settings()
+"""
+KEEPS_PLACE = """
+import os
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+kept = {}
+@event.listens_for(Engine, "do_connect")
+def connect(dialect, record, arguments, keywords):
+    arguments[0] = kept.setdefault("place", os.environ["TENANT_URL"].partition("///")[2])
+"""
+
+
+def at_different_revisions(app: Application, project: Project, folder: Path) -> Fleet:
+    many = fleet(app, project, folder, url_variable="TENANT_URL")
+    ok(many.run("stamped", revision="t001"))
+    for file in files(folder):
+        file.fetch(f"update alembic_version set version_num = 'at_{file.path.stem}'")
+    (project.versions() / "looked").unlink()
+    return many
+
+
+def looked(many: Fleet) -> set[str]:
+    """The processes that have looked."""
+    return set((many.project.versions() / "looked").read_text().split())
+
+
+def with_one_revision(app: Application, name: str) -> Project:
+    project = app.project(name)
+    for path in project.versions().glob("*.py"):
+        path.unlink()
+    (project.versions() / "t001.py").write_text(TELLS)
+    return project
+
+
+@pytest.mark.core(quick=True)
+def test_a_process_looks_at_many_one_after_the_other(app: Application, tmp_path: Path) -> None:
+    many = at_different_revisions(app, with_one_revision(app, "models"), tmp_path)
+    result = many.run("current")
+    assert [item["after"] for item in result["targets"]] == [[f"at_{number}"] for number in range(COUNT)]
+    assert len(looked(many)) == 2, "as many as at a time"
+
+
+def test_one_that_can_not_be_looked_at_is_nothing_to_the_next(newest: Application, tmp_path: Path) -> None:
+    many = at_different_revisions(newest, with_one_revision(newest, "linear"), tmp_path)
+    many.targets[1]["url"] = many.targets[3]["url"] = "sqlite:////nowhere/at/all.sqlite"
+    result = failed(many.run("current"), "targets_failed")
+    assert [item["after"] for item in result["targets"]] == [["at_0"], None, ["at_2"], None, ["at_4"]]
+    assert {item["failure"]["kind"] for item in result["targets"] if item["failure"]} == {"connection_failed"}
+
+
+@pytest.mark.parametrize(("name", "place", "text"), [("settings_class", "app/settings.py", KEEPS_URL), ("models", "models.py", "")])
+def test_what_the_application_keeps_is_kept_for_one(newest: Application, tmp_path: Path, name: str, place: str, text: str) -> None:
+    project = with_one_revision(newest, name)
+    file = project.folder / place
+    file.write_text(text or file.read_text() + KEEPS_PLACE)
+    many = at_different_revisions(newest, project, tmp_path)
+    result = many.run("current")
+    assert [item["after"] for item in result["targets"]] == [[f"at_{number}"] for number in range(COUNT)]
+    assert len(looked(many)) == COUNT

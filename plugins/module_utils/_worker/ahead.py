@@ -18,13 +18,15 @@ import sys
 import time
 from typing import Any, Iterator
 
-from . import history, leading, learned, project
+from . import history, leading, learned, ordinary, project
 from .channel import readable
 from .refused import VARIABLE
 
 #: Seconds that the trial may take; a project that hangs as it is imported does so for each database as well.
 PATIENCE = 120.0
 _FORK = os.fork
+#: Not empty where all that env.py imports is there, and it leaves nothing behind that the next database would meet.
+ORDINARY: list[bool] = []
 #: Set in a process that only reads, whatever the project.
 _OURS = (VARIABLE, "PGOPTIONS")
 
@@ -47,6 +49,8 @@ def load(request: dict[str, Any]) -> None:
                 work.carry_out(statement)
             if tried["revisions"]:
                 work.keep_revisions()
+                if not tried["hooked"] and ordinary.is_ordinary(work.text):
+                    ORDINARY.append(True)
     learned.forget()
 
 
@@ -75,7 +79,7 @@ def _tried(request: dict[str, Any]) -> dict[str, Any]:
     os.waitpid(child, 0)
     os.close(reading)
     lines = data.splitlines()
-    return json.loads(lines[-1]) if lines and data.endswith(b"\n") else {"statements": 0, "revisions": False}
+    return json.loads(lines[-1]) if lines and data.endswith(b"\n") else {"statements": 0, "revisions": False, "hooked": True}
 
 
 def _try(request: dict[str, Any], tell: Any) -> None:
@@ -87,16 +91,17 @@ def _try(request: dict[str, Any], tell: Any) -> None:
         work.carry_out(statement)
         if not watch.is_clean():
             return
-        tell({"statements": number, "revisions": False})
+        tell({"statements": number, "revisions": False, "hooked": True})
     work.keep_revisions()
     if watch.is_clean():
-        tell({"statements": len(work.statements), "revisions": True})
+        tell({"statements": len(work.statements), "revisions": True, "hooked": watch.hooked})
 
 
 class _Work:
     def __init__(self, request: dict[str, Any]) -> None:
         self.request = request
         self.statements: list[ast.stmt] = []
+        self.text = ""
         self.script: Any = None
         self.names: dict[str, Any] = {"__name__": "env_py"}
 
@@ -112,7 +117,8 @@ class _Work:
         place = str(self.script.env_py_location)
         self.names["__file__"] = place
         with open(place, encoding="utf-8") as file:
-            self.statements = leading.leading(file.read())
+            self.text = file.read()
+        self.statements = leading.leading(self.text)
 
     @contextlib.contextmanager
     def path(self) -> Iterator[None]:
@@ -143,8 +149,31 @@ class _Watch(dict):  # type: ignore[type-arg]
         self.names = {encode(str(name)) for name in varying}
         self.ours = {encode(name) for name in _OURS}
         self.asked = False
-        self.threads, self.descriptors = _threads(), _descriptors()
+        self.hooked = False
+        self._watch_hooks()
+        self.threads, self.descriptors = threads(), descriptors()
         variables._data = self
+
+    def _watch_hooks(self) -> None:
+        """Note who wants to be told of every connection of this process: such code may keep what it made for the first one."""
+        from sqlalchemy import event
+        from sqlalchemy.engine import Dialect, Engine
+        from sqlalchemy.pool import Pool
+
+        listen: Any = event.listen
+
+        def listening(target: Any, *args: Any, **keywords: Any) -> None:
+            self.hooked = self.hooked or (isinstance(target, type) and issubclass(target, (Dialect, Engine, Pool)))
+            listen(target, *args, **keywords)
+
+        def listens_for(*args: Any, **keywords: Any) -> Any:
+            def decorate(function: Any) -> Any:
+                listening(*args[:2], function, *args[2:], **keywords)
+                return function
+
+            return decorate
+
+        event.listen, event.listens_for = listening, listens_for
 
     def _ask(self, name: Any) -> None:
         self.asked = self.asked or name in self.names or name in self.ours
@@ -179,10 +208,10 @@ class _Watch(dict):  # type: ignore[type-arg]
 
     def is_clean(self) -> bool:
         """Tell whether what was imported is the same in every process that is forked from this one, and harmless there."""
-        return not self.asked and _threads() <= self.threads and _descriptors() <= self.descriptors and os.fork is _FORK
+        return not self.asked and threads() <= self.threads and descriptors() <= self.descriptors and os.fork is _FORK
 
 
-def _threads() -> int:
+def threads() -> int:
     """Return how many threads there are, those of libraries too; 1 where that can not be told."""
     try:
         return len(os.listdir("/proc/self/task"))
@@ -192,7 +221,7 @@ def _threads() -> int:
         return threading.active_count()
 
 
-def _descriptors() -> set[str]:
+def descriptors() -> set[str]:
     """Return what is open: files, sockets and pipes with their numbers; that of this very look is left out."""
     found: set[str] = set()
     for folder in ("/proc/self/fd", "/dev/fd"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import resource
 import signal
@@ -15,14 +16,18 @@ import threading
 import traceback
 from typing import Any, Callable
 
-from . import learned, meant, moved, readonly, urls
+from . import again, learned, meant, moved, readonly, urls
 from .channel import Sender
 from .failure import Failure, describe
 from .operations import find
+from .protocol import READ
 
 
-def execute(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> None:
-    """Run the operation; whatever happens, the last message says how it ended."""
+def execute(request: dict[str, Any], send: Callable[[dict[str, Any]], None], may_stay: Callable[[], bool] = lambda: False) -> bool:
+    """Run the operation; whatever happens, the last message says how it ended. Return whether this process takes another request.
+
+    :param may_stay: tells whether it may, when all went well.
+    """
     operation = find(request.get("operation") or "")
     send = readonly.telling(learned.telling(send))
     try:
@@ -33,36 +38,48 @@ def execute(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> 
         meant.warn(send)
         if request.get("operation") in readonly.READING:
             moved.warn(send)
-        _done(send, facts)
+        stays = request["operation"] == READ and may_stay()
+        _done(send, facts, stays)
+        return stays
     except (Exception, SystemExit) as exc:
         url = request.get("url")
         changed = urls.other_url(url, exc) if url else None
         send({"event": "failed", "error": describe(exc), "use_url": changed})
         _done(send, {})
+        return False
 
 
-def _done(send: Callable[[dict[str, Any]], None], facts: dict[str, Any]) -> None:
+def _done(send: Callable[[dict[str, Any]], None], facts: dict[str, Any], stays: bool = False) -> None:
     _flush()  # after the last message nobody reads what is printed
-    send({"event": "done", "facts": facts})
+    send({"event": "done", "facts": facts, "stays": stays})
 
 
-def child(request: dict[str, Any], descriptor: int, output: int, lifeline: int) -> None:
+def child(request: dict[str, Any], descriptor: int, output: int, lifeline: int, commands: int) -> None:
     """Be the attempt's process; does not return.
 
     :param descriptor: where messages go.
     :param output: what the application prints goes there, on both of its standard streams.
     :param lifeline: closed when the supervisor is gone; then this process ends as well, and its locks with it.
+    :param commands: further requests come from there, as lines, for a process that stays.
     """
     os.setpgid(0, 0)  # so that an initialisation command of the application ends with this process
     os.dup2(output, 1)
     os.dup2(output, 2)
     for stream in (sys.stdout, sys.stderr):  # what a killed process printed is not lost; Python 3.8 buffers both
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    descriptor, lifeline = (_out_of_reach(number) for number in (descriptor, lifeline))
+    descriptor, lifeline, commands = (_out_of_reach(number) for number in (descriptor, lifeline, commands))
     threading.Thread(target=end_with, args=(lifeline,), daemon=True).start()
     status = 1
     try:
-        execute(request, Sender(descriptor))
+        send, kept = Sender(descriptor), again.Kept()
+        stays = execute(request, send, kept.may_stay)
+        with open(commands, "rb") as lines:
+            while stays:
+                line = lines.readline()
+                if not line:
+                    break
+                kept.begin()
+                stays = execute(json.loads(line), send, kept.may_stay)
         status = 0
     except BaseException:
         traceback.print_exc()  # into the output that the reply carries

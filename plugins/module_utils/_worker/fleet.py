@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Several requests at the same time: a child for each, forked from one process that has imported what all of them need.
 
+Where nothing stays behind of a look at a database, a child looks at many one after the other.
+
 A child is the supervisor of its request, and does what it would do by itself: attempts, retries, looking afterwards, redaction.
 """
 
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import json
 import os
 import signal
 import sys
@@ -17,9 +20,9 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from . import attempt, several, supervisor
+from . import ahead, attempt, several, supervisor
 from .channel import Receiver, Sender, readable
-from .protocol import OUTLIVING
+from .protocol import OUTLIVING, READ
 
 
 @dataclass
@@ -27,14 +30,23 @@ class _Child:
     """A request that is carried out.
 
     :param lifeline: closed when this process ends, however it does; then the child ends as well.
+    :param commands: where it takes further requests from.
+    :param replied: the request is done; the child ends, or waits for the next one.
     """
 
     number: int
     pid: int
     receiver: Receiver
     lifeline: int
+    commands: int
     outlives: bool
+    stays: bool
     replied: bool = False
+
+
+def stays(request: dict[str, Any]) -> bool:
+    """Tell whether the child of this request takes further ones: it only looks, and env.py leaves nothing behind in it."""
+    return request.get("operation") == READ and bool(ahead.ORDINARY)
 
 
 def serve(request: dict[str, Any], descriptor: int) -> None:
@@ -75,30 +87,48 @@ class _Hub:
                 self._end(child)
 
     def _begin(self, number: int, request: dict[str, Any]) -> None:
+        if request.get("operation") == READ and self._hand_on(number, request):
+            return
         reading, writing = os.pipe()
         held, lifeline = os.pipe()
+        more, commands = os.pipe()
         pid = os.fork()
         if pid == 0:
-            self._be(request, writing, held, [reading, lifeline])
+            self._be(request, writing, held, more, [reading, lifeline, commands])
         with contextlib.suppress(OSError):  # the child does it too: whoever is first
             os.setpgid(pid, pid)
-        os.close(writing)
-        os.close(held)
+        for descriptor in (writing, held, more):
+            os.close(descriptor)
         outlives = request.get("operation") in OUTLIVING
-        self.children[reading] = _Child(number, pid, Receiver(reading), lifeline, outlives)
+        self.children[reading] = _Child(number, pid, Receiver(reading), lifeline, commands, outlives, stays(request))
 
-    def _be(self, request: dict[str, Any], descriptor: int, held: int, foreign: list[int]) -> None:
+    def _hand_on(self, number: int, request: dict[str, Any]) -> bool:
+        """Give a request to a child that has done with another one, if there is such."""
+        for child in self.children.values():
+            if child.replied:
+                with contextlib.suppress(BrokenPipeError):
+                    os.write(child.commands, (json.dumps(request) + "\n").encode())
+                    child.number, child.replied = number, False
+                    return True
+        return False
+
+    def _be(self, request: dict[str, Any], descriptor: int, held: int, more: int, foreign: list[int]) -> None:
         """Be the child; does not return."""
         status = 1
         try:
             os.setpgid(0, 0)
             for other in self.children.values():
-                foreign += [other.receiver.descriptor, other.lifeline]
+                foreign += [other.receiver.descriptor, other.lifeline, other.commands]
             for number in [*foreign, self.commands.descriptor, self.send.descriptor]:
                 os.close(number)
-            supervisor.OWN[:] = [*self.own, held]
+            supervisor.OWN[:] = [*self.own, held, more]
             threading.Thread(target=attempt.end_with, args=(held,), daemon=True).start()
             supervisor.serve(request, descriptor)
+            with open(more, "rb") as lines:
+                for line in lines if stays(request) else ():
+                    supervisor.serve(json.loads(line), descriptor)
+            for kept in supervisor.KEPT:
+                kept.end()
             status = 0
         finally:
             os._exit(status)
@@ -107,12 +137,13 @@ class _Hub:
         for message in child.receiver.read():
             child.replied = child.replied or message["event"] == "reply"
             self.send({"number": child.number, "message": message})
-        if child.receiver.ended or child.replied:
+        if child.receiver.ended or (child.replied and not child.stays):
             self._end(child)
 
     def _end(self, child: _Child) -> None:
         """Let the child end, which it does at once when it has replied or is not heard any more."""
         os.close(child.receiver.descriptor)
+        os.close(child.commands)
         if not child.replied:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)

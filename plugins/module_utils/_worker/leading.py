@@ -47,7 +47,7 @@ def leading(source: str) -> list[ast.stmt]:
         if isinstance(statement, (ast.Import, ast.ImportFrom)):
             found.append(statement)
             names |= {(alias.asname or alias.name).partition(".")[0] for alias in statement.names}
-        elif _is_path(statement):
+        elif is_path(statement):
             found.append(statement)
         elif not _is_harmless(statement):
             break
@@ -107,10 +107,10 @@ def _is_text(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
-def _is_path(statement: ast.stmt) -> bool:
+def is_path(statement: ast.stmt) -> bool:
     if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)):
         return False
-    return _dotted(statement.value.func) in _PATH and _only(_calls(statement), (*_PATH, *_PLACES))
+    return dotted(statement.value.func) in _PATH and _only(_calls(statement), (*_PATH, *_PLACES))
 
 
 def _is_place(statement: ast.stmt, names: Sequence[str] | set[str]) -> bool:
@@ -139,20 +139,20 @@ def _calls(node: ast.AST) -> list[str]:
 def _called(node: ast.AST) -> Iterator[str]:
     for part in ast.walk(node):
         if isinstance(part, ast.Call):
-            yield _dotted(part.func)
+            yield dotted(part.func)
         elif isinstance(part, (ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr)):
             yield "?"
 
 
-def _dotted(node: ast.expr) -> str:
+def dotted(node: ast.expr) -> str:
     """Return the dotted name, of what a call gives that of the call; ``?`` for anything else."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Call):
-        return _dotted(node.func)
+        return dotted(node.func)
     if isinstance(node, ast.Attribute):
-        return f"{_dotted(node.value)}.{node.attr}"
-    return _dotted(node.value) if isinstance(node, ast.Subscript) else "?"
+        return f"{dotted(node.value)}.{node.attr}"
+    return dotted(node.value) if isinstance(node, ast.Subscript) else "?"
 
 
 def _only(calls: Sequence[str], allowed: Sequence[str]) -> bool:

@@ -10,5 +10,7 @@ PROTOCOL = 1
 PARTS: dict[str, str | tuple[str, ...]] = {"database": ("database_", "plan_fleet"), "rehearsal": "plan"}
 #: Operations that may change a database: tried again after a lock timeout, looked after when their process dies.
 MIGRATIONS = ("upgrade", "downgrade", "stamp")
+#: The operation that only looks where a database stands.
+READ = "info"
 #: Operations that go on to their end when whoever asked for them is gone. What changes a database is not left halfway.
 OUTLIVING = (*MIGRATIONS, "database_snapshot")

@@ -60,12 +60,17 @@ class Keeper:
 
     def start(self) -> None:
         """From now on sessions only read."""
+        self.begin()
+        drivers.install(self)
+        programs.install(self.stop)
+
+    def begin(self) -> None:
+        """Begin anew, with the environment as it is now."""
+        self.refused.clear()
         os.environ[VARIABLE] = "1"
         self.before = os.environ.get("PGOPTIONS")
         # for programs that the project starts, and for bindings of libpq that we don't know
         os.environ["PGOPTIONS"] = f"{self.before or ''} {drivers.OPTION}".strip()
-        drivers.install(self)
-        programs.install(self.stop)
 
     def stop(self, command: str) -> None:
         """Stop a program that would migrate; it has connections of its own, also where this process works on a copy.
@@ -204,6 +209,8 @@ def only_reads(request: dict[str, Any]) -> bool:
 def start(request: dict[str, Any]) -> None:
     """Begin to keep sessions from writing, if the operation of ``request`` only reads."""
     os.environ.pop(VARIABLE, None)
+    for keeper in KEEPER:
+        keeper.begin()
     if request.get("operation") in READING and not KEEPER:
         KEEPER.append(Keeper())
         KEEPER[0].start()

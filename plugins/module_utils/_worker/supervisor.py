@@ -5,18 +5,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import random
 import signal
 import sys
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from . import attempt as attempts
 from .channel import Receiver, Sender, is_abandoned, readable
 from .failure import RETRYABLE
 from .journal import Journal
-from .protocol import MIGRATIONS, OUTLIVING, PROTOCOL
+from .protocol import MIGRATIONS, OUTLIVING, PROTOCOL, READ
 from .redaction import MARGIN, Redactor, cut, redactor_for
 
 MAXIMUM_OUTPUT = 20000
@@ -25,6 +28,43 @@ OBSERVE_TIMEOUT = 120.0
 CLEAN_TIMEOUT = 20.0
 #: Descriptors of the worker that are no business of the processes in which a project runs.
 OWN: list[int] = []
+
+
+@dataclass
+class _Child:
+    """The process of an attempt, and its pipes."""
+
+    pid: int
+    receiver: Receiver
+    printed: int
+    lifeline: int
+    commands: int
+
+    def end(self) -> None:
+        """Let a process end that waits for requests."""
+        os.close(self.commands)
+        os.waitpid(self.pid, 0)
+
+    def close(self) -> None:
+        for descriptor in (self.receiver.descriptor, self.printed, self.lifeline, self.commands):
+            os.close(descriptor)
+
+
+#: A process that has read a database, and is as it was before.
+KEPT: list[_Child] = []
+
+
+def _kept(request: dict[str, Any]) -> _Child | None:
+    """Hand ``request`` to the process that is kept, if there is one; whatever does more than a look has one of its own."""
+    if not KEPT:
+        return None
+    child = KEPT.pop()
+    if request["operation"] == READ and not os.waitpid(child.pid, os.WNOHANG)[0]:
+        with contextlib.suppress(BrokenPipeError):
+            os.write(child.commands, (json.dumps(request) + "\n").encode())
+            return child
+    child.close()
+    return None
 
 
 def serve(request: dict[str, Any], descriptor: int) -> None:
@@ -47,6 +87,7 @@ class Supervisor:
         self.request, self.sender, self.redactor = request, sender, redactor
         self.journal = Journal()
         self.output = b""
+        self.stays = False  # the child takes another request
         self.attempts: list[dict[str, Any]] = []
         limit = float(request.get("timeout") or 0)
         self.deadline = time.monotonic() + limit if limit > 0 else None
@@ -147,40 +188,52 @@ class Supervisor:
         """Run one child to its end and fill the journal; a child that ends without saying so has died."""
         by_number = self.journal.by_number
         self.journal.begin_attempt()
-        messages, message_end = os.pipe()
-        printed, output_end = os.pipe()
-        lifeline, own_end = os.pipe()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        child = os.fork()
-        if child == 0:
-            for descriptor in (messages, printed, own_end, self.sender.descriptor, *OWN):
-                os.close(descriptor)
-            attempts.child(request, message_end, output_end, lifeline)
-        for descriptor in (message_end, output_end, lifeline):
-            os.close(descriptor)
-        status, late = self._listen(child, messages, printed, deadline)
-        for descriptor in (messages, printed, own_end):
-            os.close(descriptor)
+        child = _kept(request) or self._fork(request)
+        self.stays = False
+        status, late = self._listen(child, deadline)
+        if self.stays and not late:
+            KEPT.append(child)
+        else:
+            child.close()
         if not self.journal.done:
             self.journal.error = self._death(status, late)
         if request["operation"] == "observe":
             self.journal.by_number = by_number
 
-    def _listen(self, child: int, messages: int, printed: int, deadline: float | None) -> tuple[int, bool]:
+    def _fork(self, request: dict[str, Any]) -> _Child:
+        messages, message_end = os.pipe()
+        printed, output_end = os.pipe()
+        lifeline, own_end = os.pipe()
+        more, commands = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            for descriptor in (messages, printed, own_end, commands, self.sender.descriptor, *OWN):
+                os.close(descriptor)
+            attempts.child(request, message_end, output_end, lifeline, more)
+        for descriptor in (message_end, output_end, lifeline, more):
+            os.close(descriptor)
+        return _Child(pid, Receiver(messages), printed, own_end, commands)
+
+    def _listen(self, child: _Child, deadline: float | None) -> tuple[int, bool]:
         """Take messages and output until the child is done; a process that it left behind does not keep us."""
-        receiver, late, was_abandoned = Receiver(messages), False, self.abandoned  # then this cleans up, and has a deadline
-        sources = [messages, printed]
+        receiver, printed = child.receiver, child.printed
+        late, was_abandoned = False, self.abandoned  # then this cleans up, and has a deadline
+        sources = [receiver.descriptor, printed]
         while True:
             over = deadline is not None and time.monotonic() > deadline
             if (over or (not was_abandoned and self._is_abandoned())) and not late:
                 late = True
-                _kill(child)
+                _kill(child.pid)
             ready = readable(sources, 0.2)
             for descriptor in ready:
-                if not (self._take(receiver) if descriptor == messages else self._print(printed)):
+                if not (self._take(receiver) if descriptor == receiver.descriptor else self._print(printed)):
                     sources.remove(descriptor)
-            ended, status = os.waitpid(child, 0 if not sources or self.journal.done else os.WNOHANG)
+            if self.stays and not late:
+                self._drain(receiver, sources, printed)
+                return 0, late
+            ended, status = os.waitpid(child.pid, 0 if not sources or self.journal.done else os.WNOHANG)
             if ended:
                 self._drain(receiver, sources, printed)
                 return status, late
@@ -201,7 +254,9 @@ class Supervisor:
                 self._learn(message)
                 continue
             self.journal.take(message)
-            if message["event"] != "done":
+            if message["event"] == "done":
+                self.stays = bool(message["stays"])
+            else:
                 self.tell(message)
         return not receiver.ended
 
