@@ -19,6 +19,7 @@ extends_documentation_fragment:
 options:
   name:
     description: The name of the workload. Without it only the rights of O(needs) are asked for.
+    type: str
     required: false
   version:
     description: A release whose image is wanted in RV(image).
