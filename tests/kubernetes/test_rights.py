@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from cluster import Cluster
+from images import USER
 from stage import ROLE, Probed
 
 from support.postgres import Postgres
@@ -100,7 +101,55 @@ def test_each_namespace_that_is_used_is_asked(stage: Lacking) -> None:
     assert "Is it the right namespace, and the right user?" in told and f"In the namespace {stage.namespace}" not in told
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"application_kubernetes_namespace": "shpo"}, "In the namespace shpo all rights are missing: get deployments.apps, "),
+        ({"application_kubernetes_name": "wbe"}, "There is no Deployment wbe in {}."),
+        ({"application_kubernetes_kind": "statefulset"}, "There is no StatefulSet shop in {}."),
+        ({"release_kubernetes_containers": ["wbe"]}, "Deployment shop in {} has no container wbe"),
+        ({"application_kubernetes_kubeconfig": "/nowhere/config"}, "There is no kubeconfig /nowhere/config on this host."),
+        ({"application_kubernetes_context": "west"}, "The cluster can not be reached: "),
+    ],
+)
+def test_what_is_not_there_is_told_and_nothing_is_touched(stage: Lacking, wrong: dict[str, Any], said: str) -> None:
+    before = stage.state
+    run = stage.play("maintenance_window", release_version="1.1", **wrong)
+    assert run.status == 2 and "Nothing was touched, since something is lacking:" in run.output, run.output
+    assert f"web: {said.format(stage.namespace)}" in run.output, run.output
+    assert stage.state == before
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"schema_python": "/usr/bin/python3"}, "alembic"),
+        ({"schema_chdir": "/nowhere"}, "/nowhere"),
+        ({"schema_kubernetes": {"secret": "nowhere", "user": USER, "patience": 3}}, 'secret "nowhere" not found'),
+        ({"backup_kubernetes_claim": "nowhere", "backup_archive_enabled": True}, 'persistentvolumeclaim "nowhere" not found'),
+    ],
+)
+def test_what_only_a_job_finds_out_is_told_before_anything_stops(stage: Lacking, wrong: dict[str, Any], said: str) -> None:
+    pods = stage.state[-1]
+    run = stage.play("maintenance_window", release_version="1.1", **wrong)
+    assert run.status == 2 and said in run.output, run.output
+    assert stage.state[-1] == pods and not [record for record in stage.records() if record["status"] == "open"]
+
+
+def test_of_two_runs_at_once_one_deploys_and_the_other_says_so(stage: Lacking) -> None:
+    runs = [stage.start("dbops.alembic.maintenance_window", release_version="1.1") for _number in range(2)]
+    said = [run.communicate(timeout=900)[0] for run in runs]
+    assert sorted(run.returncode for run in runs) == [0, 2], said
+    lost = said[0 if runs[0].returncode else 1]
+    assert "Another deployment may have begun" in lost or "with the playbook dbops.alembic.recover; nothing was touched" in lost, (
+        lost
+    )
+    assert stage.serves("1.1") and [record["status"] for record in stage.records()] == ["finished"]
+
+
 def test_the_role_is_enough_for_a_window_and_a_rolling_deployment(stage: Lacking) -> None:
-    for playbook, release in (("maintenance_window", "1.1"), ("rolling", "1.2"), ("rollback", "1.1")):
+    """The window was that of the test before."""
+    assert stage.records()[-1]["kind"] == "maintenance_window"
+    for playbook, release in (("rolling", "1.2"), ("rollback", "1.1")):
         run = stage.play(playbook, **({} if playbook == "rollback" else {"release_version": release}))
         assert run.status == 0 and stage.serves(release), run.output
