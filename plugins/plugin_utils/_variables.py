@@ -176,8 +176,10 @@ def _of_jobs(variables: Mapping[str, Any]) -> Iterator[str]:
             for key in JOB_TIMES:
                 if key in given and str(given[key]).strip() in ("0", "0.0"):
                     yield f"{name}.{key} is 0, so that no Job could ever do its work. Set it to a number of seconds."
-            told = [names.refusal(f"{name}.{key}", kind, given[key]) for key, kind in _OBJECTS.items() if given.get(key)]
-            yield from filter(None, told)
+            for key, kind in _OBJECTS.items():
+                # Before ansible-core 2.19 what is known later only is still a template.
+                if given.get(key) and "{{" not in str(given[key]):
+                    yield from filter(None, [names.refusal(f"{name}.{key}", kind, given[key])])
         except (AnsibleError, UndefinedError):
             continue
     given = variables.get("release_kubernetes_workload")

@@ -168,7 +168,13 @@ def test_a_key_that_no_job_has_and_one_that_does_not_fit_are_refused(name: str, 
 
 
 def test_what_a_job_has_is_left_alone() -> None:
-    fits = {"secret": "s", "user": "10001", "resources": {"limits": {"cpu": 2}}, "image_pull_secrets": "a,b"}
+    fits = {
+        "secret": "s",
+        "image": "{{ release_status.image }}",
+        "user": "10001",
+        "resources": {"limits": {"cpu": 2}},
+        "image_pull_secrets": "a,b",
+    }
     assert (
         refusals({"a": {"schema_kubernetes": {**fits, "deadline": 60, "service_account": ""}, "backup_kubernetes": {}}}, KNOWN)
         == []
