@@ -11,7 +11,7 @@ from typing import Any, Iterable, Mapping
 
 from ._bridge import Bridge
 from ._core.diff import text_diff
-from ._core.outcome import Migration, migration
+from ._core.outcome import HIDDEN, Migration, migration
 from ._errors import MigrationError
 from ._jobs import Followed, Follower, Unfinished, follow
 from ._worker.journal import Journal
@@ -163,7 +163,7 @@ def revisions_of(databases: Iterable[Mapping[str, Any]]) -> list[str]:
 def _lifted(databases: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the databases, and with exactly one its keys as well."""
     shown = [
-        dict(entry, database={name: value for name, value in entry["database"].items() if name != "schema_translate_map"})
+        dict(entry, database={name: value for name, value in entry["database"].items() if name not in HIDDEN})
         for entry in databases
     ]
     return dict(shown[0] if len(shown) == 1 else {}, databases=shown)

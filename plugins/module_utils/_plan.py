@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Mapping
 
 from ._bridge import Bridge
+from ._core.outcome import HIDDEN
 from ._core.plan import Declared, Policy, Reversal, Step, allowed, rollback, route
 from ._operations import Params, Result, facts_of, project_request
 from ._rehearsal import findings, reversal, static
@@ -140,7 +141,7 @@ class _Database:
         )
 
     def as_result(self) -> dict[str, Any]:
-        database = {name: value for name, value in self.facts["database"].items() if name != "schema_translate_map"}
+        database = {name: value for name, value in self.facts["database"].items() if name not in HIDDEN}
         return {
             "database": database,
             "initialised": self.facts["initialised"],

@@ -215,6 +215,21 @@ def test_two_targets_that_are_one_database_are_a_mistake(
         assert kinds == ["wrong_database"] * 2 and "environment" in str([item["failure"] for item in result["targets"]])
 
 
+def test_one_database_by_two_addresses_is_a_mistake_too(newest: Application, eight: list[PostgresDatabase], tmp_path: Path) -> None:
+    """What the options say is different; the server says that it is the same."""
+    fleet = fleet_of(newest, eight[:3], tmp_path, max_failures="100%", parallel=1)
+    fleet.targets.append({"name": "d", "url": eight[1].url().replace("127.0.0.1", "localhost")})
+    for state in ("current", "upgraded"):
+        result = failed(fleet.run(state), "targets_failed")
+        assert [item["failure"] and item["failure"]["kind"] for item in result["targets"]] == [None] * 3 + ["wrong_database"]
+        assert "target b" in entry(result, "d")["failure"]["message"] and "served_by" not in str(result)
+
+
+def test_a_url_that_nobody_has_given_is_told_as_that(newest: Application, tmp_path: Path) -> None:
+    result = failed(Fleet(newest, newest.project("linear"), [{"name": "a"}], tmp_path).run("current"), "targets_failed")
+    assert "no other was given" in result["targets"][0]["failure"]["hint"]
+
+
 def test_schemas_by_the_search_path_of_their_sessions(newest: Application, pg: PostgresDatabase, tmp_path: Path) -> None:
     """A project that knows nothing of schemas; one of them has a name that has to be quoted."""
     names = [*schemas(pg, 2), 'Müller & "Sons"']

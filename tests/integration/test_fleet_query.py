@@ -68,6 +68,10 @@ BAD_QUERIES = [
     ({"list": "rows", "sql": "select slug as name, 1 as port from customers"}, "options_invalid"),
     ({"list": "rows", "sql": "select slug as name from custamers"}, "database_error"),
     ({"list": "rows", "sql": "select slug as name from customers where false"}, "options_invalid"),
+    ({"list": "rows", "sql": "select nullif(slug, 'gone') as name, schema_name as schema from customers"}, "options_invalid"),
+    ({"list": "rows", "sql": "select slug as name, nullif(schema_name, 'tenant_04') as schema from customers"}, "options_invalid"),
+    ({"list": "rows", "sql": "select slug as name, '' as database from customers"}, "options_invalid"),
+    ({"list": "rows", "sql": "select slug as name, 'tenant_00' as schema from customers"}, "options_invalid"),
     ({"list": "schemas", "match": ["customer_*"]}, "options_invalid"),
     ({"list": "files", "match": ["/nowhere/*.sqlite"]}, "options_invalid"),
 ]

@@ -271,10 +271,23 @@ def test_a_target_has_what_the_module_says_and_its_own() -> None:
     assert {target.params["revision"] for target in found.values()} == {"head"}
 
 
+PG = "postgresql://u@h/d"
+
+
 @pytest.mark.parametrize(
     ("given", "more", "told"),
     [
         ([{"name": "a"}, {"name": "a"}], {}, "called a"),
+        ([{"name": "  "}], {}, "printable"),
+        ([{"name": "a\nb"}], {}, "printable"),
+        ([{"name": "a", "url": ""}], {"url": "sqlite:///all"}, "The url of the target a is empty"),
+        ([{"name": "a", "schema": " "}], {"schema_x_argument": "s"}, "The schema of the target a is empty"),
+        ([{"name": "a", "url": "sqlite:///x"}, {"name": "b", "url": "sqlite:///x"}], {}, "a and b are the same"),
+        (
+            [{"name": "a", "schema": "s"}, {"name": "b", "schema": "s"}],
+            {"schema_search_path": True, "url": PG},
+            "a and b are the same",
+        ),
         ([{"name": "a"}], {"canary": ["z"]}, "label z"),
         ([{"name": "a", "schema": "s"}], {}, "schema_x_argument"),
         ([{"name": "a"}], {"parallel": 0}, "parallel is 0"),
@@ -321,7 +334,7 @@ def test_what_was_found_has_the_url_of_the_module_before_that_of_the_query() -> 
 
 
 def test_a_defect_in_one_of_the_threads_is_not_waited_for() -> None:
-    found = targets.targets_of(params({"name": "a"}, {"name": "b"}))
+    found = targets.targets_of(params({"name": "a"}, {"name": "b", "url": "sqlite:///b"}))
     fleet_run = run.Fleet(params(), found, pace("ab"), None, False, lambda message: None)  # type: ignore[arg-type]
     with pytest.raises(ZeroDivisionError):
         fleet_run.each(["a", "b"], lambda target: 1 / 0, lambda name, result: ())

@@ -14,6 +14,8 @@ from .moves import other_moves, told
 
 #: Where a database stands after a migration, best first.
 STATES = ("to_revision", "from_revision", "between", "dirty", "unknown")
+#: What tells databases from each other, and is shown nowhere.
+HIDDEN = ("schema_translate_map", "served_by")
 STANDS = {
     "to_revision": "The database is at the target ({after}).",
     "from_revision": "The database is as it was, at {after}.",
@@ -294,4 +296,4 @@ def _warnings(databases: Sequence[Database]) -> tuple[str, ...]:
 
 
 def _shown(database: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in database.items() if name != "schema_translate_map"}
+    return {name: value for name, value in database.items() if name not in HIDDEN}

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Callable, Mapping
 
 from .._bridge import Bridge, Event, checked, death, lines_of, messages_of, write_line
 from .._errors import MigrationError
-from .._worker.journal import identity
+from .._worker.journal import identity, served
 
 if TYPE_CHECKING:
     from .._worker import fleet  # noqa: F401 - packed with the modules that have such a worker
@@ -137,5 +137,6 @@ class TargetBridge(Bridge):
             raise TypeError("a TargetBridge needs a hub")
         reply = self.hub.call(request, take)
         places = [*(reply.get("contexts") or ()), *((reply.get("facts") or {}).get("databases") or ())]
-        self.identities.extend(identity(place["database"]) for place in places if place.get("database"))
+        known = [tell(place["database"]) for place in places if place.get("database") for tell in (identity, served)]
+        self.identities.extend(item for item in known if item)
         return reply

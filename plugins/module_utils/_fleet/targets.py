@@ -20,6 +20,10 @@ Params = Mapping[str, Any]
 _NOT_LIBPQ = ("+asyncpg", "+pg8000")
 
 
+#: What tells a target from others, as far as its options do.
+_PLACE = ("url", "version_schema", "environment", "x_arguments")
+
+
 @dataclass(frozen=True)
 class Target:
     """One database of many.
@@ -52,11 +56,37 @@ def targets_of(params: Params) -> dict[str, Target]:
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if twice:
         raise refused(f"Several targets are called {listed(twice)}.", "Give each target a name of its own.")
+    for target in given:
+        _check(target)
     try:
         canary = fleet.chosen({target["name"]: target["labels"] for target in given}, params["canary"])
     except ValueError as exc:
         raise refused(f"canary can not be used: {exc}.") from exc
-    return {target["name"]: _target(params, target, target["name"] in canary) for target in given}
+    targets = {target["name"]: _target(params, target, target["name"] in canary) for target in given}
+    places: dict[str, str] = {}
+    for name, target in targets.items():
+        own = repr([target.params[item] for item in _PLACE])
+        if places.setdefault(own, name) != name:
+            raise refused(
+                f"The targets {places[own]} and {name} are the same: url, schema, environment and x_arguments are equal.",
+                "Give each what is its own, or leave one of them out.",
+            )
+    return targets
+
+
+def _check(target: Params) -> None:
+    """Refuse what is there and empty: a variable that was to hold it does not, and something else would be taken in its place.
+
+    :raises MigrationError: ``options_invalid``.
+    """
+    if not target["name"].strip() or not target["name"].isprintable():
+        raise refused(f"A target is called {target['name']!r}.", "Give it a name of printable characters.")
+    empty = [name for name in ("url", "schema") if target[name] is not None and not target[name].strip()]
+    if empty:
+        raise refused(
+            f"The {empty[0]} of the target {target['name']} is empty.",
+            f"Look at the variable that it comes from, or leave {empty[0]} out where the target has none of its own.",
+        )
 
 
 def _target(params: Params, target: Params, canary: bool) -> Target:

@@ -189,6 +189,7 @@ class EnvironmentRun:
             pooler=False,
             server_version=None,
             schema_translate_map=None,
+            served_by=None,
             transaction_per=None,
         )
         with server.looking(visit.dbapi) as dbapi:
@@ -205,6 +206,7 @@ class EnvironmentRun:
     def read(self, visit: Visit) -> None:
         """Read the heads where Alembic itself would now find them, and leave no transaction behind that was not open before."""
         moved.meet(visit)
+        visit.database["served_by"] = moved.place(visit)
         was_open = visit.connection.in_transaction()
         with server.looking(visit.dbapi, was_open, together=True) as dbapi:
             if visit.database["dialect"] == "postgresql":

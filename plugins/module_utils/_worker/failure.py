@@ -237,6 +237,10 @@ _SPELLINGS = (
         "asyncpg does not have libpq's parameters: write ?ssl=require instead of ?sslmode=require, and leave channel_binding out.",
     ),
     (
+        r"sqlalchemy\.dialects:driver\b",
+        "The ini still has the URL that `alembic init` writes, and no other was given: set url, or what env.py takes it from.",
+    ),
+    (
         r"greenlet_spawn has not been called",
         "The URL has an asynchronous driver and env.py connects synchronously: give it a synchronous one, such as postgresql+psycopg://.",
     ),

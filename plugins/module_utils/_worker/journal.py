@@ -37,6 +37,13 @@ def identity(database: dict[str, Any]) -> str:
     return "|".join(str(database.get(key)) for key in keys)
 
 
+def served(database: dict[str, Any]) -> str | None:
+    """Return the same by what the server says of itself: one database may have several addresses."""
+    if not database.get("served_by"):
+        return None
+    return identity({**database, "host": database["served_by"], "port": None, "database": None})
+
+
 class Journal:
     """Collects the events of all attempts of one operation."""
 

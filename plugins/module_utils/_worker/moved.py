@@ -196,6 +196,18 @@ def meet(visit: Any) -> None:
         watch.meet(visit)
 
 
+def place(visit: Any) -> str | None:
+    """Return what PostgreSQL says of itself and of the context's database, by whatever name it was reached.
+
+    When it began is its own to the microsecond; what MySQL says, its host's name and its port, two servers may have in common.
+    """
+    if visit.connection.dialect.name != "postgresql":
+        return None
+    address = (visit.connection.connection.info.get(_MARK) or ("", ""))[1]
+    found = next((watch.addresses.get(address) for watch in _WATCH), None)
+    return "|".join(found) if found else None
+
+
 def of(visit: Any) -> dict[str, Any] | None:
     """Return from where to where a context's database moved before we began, if it did and somebody watched."""
     return _WATCH[0].of(visit) if _WATCH else None

@@ -61,7 +61,20 @@ def _asked(connection: Connection, sql: str) -> list[dict[str, Any]]:
             f"The query gives the columns {', '.join(names) or 'none'}.",
             f"It has to give name, and may give {', '.join(COLUMNS[1:])}.",
         )
+    given = [name for name in COLUMNS[:-1] if name in names]
+    lacking = next(((number, name) for number, row in enumerate(found, 1) for name in given if _is_blank(row[name])), None)
+    if lacking:
+        number, name = lacking
+        raise Failure(
+            "options_invalid",
+            f"Row {number} of the {len(found)} that the query gives has no {name}.",
+            f"Leave such rows out (WHERE {name} IS NOT NULL): without it, it would be another place than the one that is meant.",
+        )
     return [_plain(row) for row in found]
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or not str(value).strip()
 
 
 def _execute(cursor: Any, sql: str) -> None:
@@ -78,5 +91,5 @@ def _execute(cursor: Any, sql: str) -> None:
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
     labels = row.get("labels") or ()
     shown = labels.split(",") if isinstance(labels, str) else labels
-    plain: dict[str, Any] = {name: str(row[name]) for name in COLUMNS[:-1] if row.get(name) is not None}
+    plain: dict[str, Any] = {name: str(row[name]) for name in COLUMNS[:-1] if name in row}
     return dict(plain, labels=[str(label).strip() for label in shown])
