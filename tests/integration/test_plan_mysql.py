@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import textwrap
 import time
 from typing import Any, Iterator
 
@@ -32,6 +33,8 @@ BASE = (
     ),
     "",
 )
+_LOOP = "for n in range(300):\n    op.get_bind().execute(sa.text('UPDATE big SET kind = 2 WHERE id = :i'), {'i': n})"
+_MANY = "op.get_bind().execute(sa.text('UPDATE big SET kind = 3 WHERE id = :i'), [{{'i': n}} for n in range({})])"
 #: Name → upgrade, downgrade, what gates, phase, algorithm of the first statement.
 CASES: dict[str, tuple[str, str, list[str], str, str | None]] = {
     "nullable": ("op.add_column('big', sa.Column('bio', sa.Text))", "op.drop_column('big', 'bio')", [], "expand", "instant"),
@@ -98,6 +101,10 @@ CASES: dict[str, tuple[str, str, list[str], str, str | None]] = {
     "by_key": (sql("UPDATE big SET kind = 2 WHERE id IN (7, 8)"), "", [], "expand", None),
     "limited": (sql("UPDATE big SET kind = 2 WHERE note = 'x' LIMIT 1000"), "", [], "expand", None),
     "everything": (sql("UPDATE big SET kind = 2 WHERE note = 'x'"), "", ["B02:big"], "blocking", None),
+    "loop": (_LOOP, "", ["B02:big"], "blocking", None),
+    "loop_alone": ("with op.get_context().autocommit_block():\n" + textwrap.indent(_LOOP, "    "), "", [], "expand", None),
+    "parameters_many": (_MANY.format(300), "", ["B02:big"], "blocking", None),
+    "parameters_few": (_MANY.format(30), "", [], "expand", None),
     "aliased": (sql("UPDATE big AS b SET b.kind = 2"), "", ["B02:big"], "blocking", None),
     "locked": (sql("SELECT id FROM big WHERE note = 'x' FOR UPDATE"), "", ["B02:big"], "blocking", None),
     "copied": (sql("CREATE TABLE counted AS SELECT kind, count(*) FROM big GROUP BY kind"), "", ["B01:big"], "blocking", None),

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import textwrap
 from typing import Any, Iterator
 
 import pytest
@@ -60,6 +61,8 @@ _NOTES = "CREATE TRIGGER {0} AFTER INSERT ON {1} FOR EACH ROW EXECUTE FUNCTION {
 _LOOP = (
     "for first in range(0, 10000, 500):\n    op.execute(f'UPDATE big SET state = state WHERE id BETWEEN {first} AND {first + 499}')"
 )
+_PARAMETERS = "op.get_bind().execute(sa.text(\"UPDATE big SET state = 'x' WHERE id = :i\"), [{{'i': n}} for n in range({0}, {1})])"
+_ONE_BY_ONE = "for first in range(0, 11000, 100):\n    " + _PARAMETERS.format("first", "first + 100")
 _ALONE = "with op.get_context().autocommit_block():\n    op.execute({!r})"
 _CODE = "DO $$ DECLARE first int := 0; word text := 'new'; BEGIN {} END $$"
 _EACH = "WHILE first < 10000 LOOP {} COMMIT; first := first + 500; END LOOP;"
@@ -68,6 +71,20 @@ CASES: dict[str, tuple[str, list[str]]] = {
     # rows: together they are many, and what is there already tells what fails
     "batches_together": (_LOOP, ["B02:public.big"]),
     "batches_alone": ("with op.get_context().autocommit_block():\n    " + _LOOP.replace("\n", "\n    "), []),
+    "one_by_one": (_ONE_BY_ONE, ["B02:public.big"]),
+    "one_by_one_alone": ("with op.get_context().autocommit_block():\n" + textwrap.indent(_ONE_BY_ONE, "    "), []),
+    "many_parameters": (_PARAMETERS.format(0, 11000), ["B02:public.big"]),
+    "few_parameters": (_PARAMETERS.format(0, 60), []),
+    "small_then_long": (sql("UPDATE plain SET v = v", "CREATE TABLE copied AS SELECT id FROM big"), ["B02:public.plain"]),
+    "locked_then_long": (
+        sql("SELECT * FROM plain FOR UPDATE", "INSERT INTO emptied (v) SELECT note FROM big"),
+        ["B02:public.plain"],
+    ),
+    "one_of_small_then_long": (
+        sql("UPDATE plain SET v = 'v1' WHERE id = 1", "CREATE TABLE copied_again AS SELECT id FROM big"),
+        [],
+    ),
+    "long_then_small": (sql("CREATE TABLE copied_first AS SELECT id FROM big", "UPDATE plain SET v = v"), []),
     "upsert": (
         sql("INSERT INTO big SELECT id, code, note FROM big ON CONFLICT (id) DO UPDATE SET state = 'x'"),
         ["B02:public.big"],

@@ -11,6 +11,7 @@ from .._core.plan import Finding
 from . import fixes
 from .seen import STRONG, Facts, Seen, plain
 
+_APART = "Do what takes long in a revision of its own, or before the other one."
 #: Stands for all tables of a database that has one writer.
 FILE = "the file"
 _BATCHES = (
@@ -26,7 +27,7 @@ def check(seen: Seen) -> Iterator[Finding]:
             if (finding.rule, finding.target) not in told:
                 told.add((finding.rule, finding.target))
                 yield finding
-    for finding in _together(seen):
+    for finding in (*_together(seen), *_kept_meanwhile(seen)):
         if (finding.rule, finding.target) not in told:
             yield finding
 
@@ -48,6 +49,25 @@ def _together(seen: Seen) -> Iterator[Finding]:
             said = f"{several} statements of one transaction change {count} rows"
             text = texts[(transaction, oid)][:100]
             yield _of_the_file(seen, text, said, count) if oid == FILE else _of_a_table(seen, oid, text, said)
+
+
+def _kept_meanwhile(seen: Seen) -> Iterator[Finding]:
+    """Rows of a small table stay locked, as all that a transaction has changed, while it goes on with a large one."""
+    kept: dict[str, dict[str, str]] = {}
+    for statement in seen.statements if seen.dialect == "postgresql" else ():
+        changed = kept.setdefault(str(statement["transaction"]), {})
+        if not statement["transaction"] or statement["truncated"]:
+            continue
+        long = next((oid for oid in (*statement["rewritten"], *statement["scanned"]) if seen.is_large(oid)), "")
+        for oid, text in changed.items() if long else ():
+            table, other = str(seen.table(oid)["name"]), plain(str(seen.table(long)["name"]))
+            message = (
+                f"Rows all over {plain(table)} are locked ({text[:100]}) until the transaction ends, and a later statement of it "
+                f"reads the whole of {other}{_size(seen, long)}, which whoever writes one of them waits for "
+                f"({statement['sql'][:100]})."
+            )
+            yield Finding("B02", "blocks", table, message, _APART, "Filling a column", lock="RowExclusive", rows=seen.rows(oid))
+        changed.update({oid: str(statement["sql"]) for oid in statement["written"] if seen.rows(oid) != 0})
 
 
 def _written_in(seen: Seen, statement: Facts) -> list[str]:

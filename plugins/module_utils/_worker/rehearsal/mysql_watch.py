@@ -16,7 +16,7 @@ from typing import Any, Callable, Iterable
 from .. import server
 from .catalog import Catalog
 from .named import NamedWatcher
-from .watching import COMMENTS, told
+from .watching import COMMENTS, sets_of, told
 
 _NAME = r"(?:`[^`]+`|[\w$]+)"
 _ALTER = re.compile(rf"^(\s*ALTER\s+(?:ONLINE\s+)?(?:IGNORE\s+)?TABLE\s+(?:IF\s+EXISTS\s+)?({_NAME})\s+)(.*)$", re.I | re.S)
@@ -54,14 +54,16 @@ class MysqlWatch(NamedWatcher):
     def start(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> dict[str, Any]:
         text = _as_alter(COMMENTS.sub("", statement))
         altering = bool(_ALTER.match(text) or _INDEX.match(text))
+        one, *more = sets_of(parameters, many)
+        times = len(more) + 1
         if not altering and self.is_again(statement):
-            return {"again": True}
-        seen: dict[str, Any] = {"oids": dict(self.identities.tables), "algorithm": None, "lock": None, "plan": []}
+            return {"again": True, "times": times}
+        seen: dict[str, Any] = {"oids": dict(self.identities.tables), "algorithm": None, "lock": None, "plan": [], "times": times}
         if altering:
             seen["algorithm"], seen["lock"] = self._alter(dbapi, text.replace("%%", "%"))
             seen["instead"] = "DO 0" if (seen["algorithm"], seen["lock"]) != _COPY else None  # it is done already
         else:
-            seen["plan"] = self._plan(dbapi, text, parameters[0] if many and parameters else parameters)
+            seen["plan"] = self._plan(dbapi, text, one)
         return seen
 
     def _alter(self, dbapi: Any, text: str) -> tuple[str, str | None]:
@@ -90,7 +92,10 @@ class MysqlWatch(NamedWatcher):
             cursor.close()
 
     def finish(self, dbapi: Any, statement: str, seen: dict[str, Any]) -> dict[str, Any]:
+        kept = server.in_transaction(dbapi)
         if seen.get("again"):
+            if kept:
+                self.loops.go_on(statement, seen["started"], seen["times"])
             return {}
         self.identities.see(statement)
         text, oids = _as_alter(COMMENTS.sub("", statement)), seen["oids"]
@@ -103,6 +108,10 @@ class MysqlWatch(NamedWatcher):
             facts = self._changed(text, rows.group(1).lower() if rows else "create", seen["plan"], oids)
         elif truncated:
             facts = {"truncated": True, "touched": self._known([truncated.group(1)], oids)}
+        if facts.get("writes") in ("update", "delete"):
+            self.loops.learn(statement, facts["touched"], 1)
+        if kept and seen["times"] > 1:
+            facts = dict(facts, transaction=self.loops.transaction, affected=seen["times"], times=seen["times"])
         named = bool(self.routines) and re.search(rf"\b(?:{'|'.join(self.routines)})\b`?\s*\(", text, re.I)
         fired = self.triggered & set(facts.get("touched") or ())
         opaque = bool(named and not re.match(r"\s*CREATE\b", text, re.I)) or bool(re.match(r"\s*(?:CALL|EXECUTE)\b", text, re.I))

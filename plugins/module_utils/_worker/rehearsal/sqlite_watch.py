@@ -18,7 +18,7 @@ from typing import Any, Callable, Iterable
 from .. import server
 from .catalog import Catalog
 from .named import NamedWatcher
-from .watching import COMMENTS, told
+from .watching import COMMENTS, sets_of, told
 
 _KIND = re.compile(r"^\s*(?:WITH\b.*?\)\s*)?(UPDATE|DELETE|INSERT|REPLACE)\b", re.I | re.S)
 _ALTERED = re.compile(r"^\s*ALTER\s+TABLE\s+(?:main\.)?(`[^`]+`|\"[^\"]+\"|\w+)", re.I)
@@ -36,28 +36,23 @@ class SqliteWatch(NamedWatcher):
     ) -> None:
         super().__init__(running, autocommit, version_tables, before)
         self._writing = False  # an earlier statement of the transaction has written, so nobody else can
-        self._transaction = 0
-        self._touched: dict[str, list[str]] = {}
-        self._loop: dict[str, dict[str, Any]] = {}  # what a text that is not looked at any more does in the present transaction
-        self._longest: dict[str, dict[str, Any]] = {}  # and where it changes the most
 
     def start(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> dict[str, Any]:
         if not server.in_transaction(dbapi):
-            self._writing, self._loop = False, {}
-            self._transaction += 1
+            self._writing = False
         changes = server.value(dbapi, _CHANGES)
         if self.is_again(statement):
             return {"again": True, "changes": changes}
         program = []
         with contextlib.suppress(Exception):  # then the statement itself says what is wrong with it
-            program = _program(dbapi, statement, parameters[0] if many and parameters else parameters)
+            program = _program(dbapi, statement, sets_of(parameters, many)[0])
         roots = {int(root): (str(name), kind) for root, name, kind in server.rows(dbapi, _TABLES)}
         return {"found": _Program(program, roots, statement), "oids": dict(self.identities.tables), "changes": changes}
 
     def finish(self, dbapi: Any, statement: str, seen: dict[str, Any]) -> dict[str, Any]:
         kept, changes = server.in_transaction(dbapi), server.value(dbapi, _CHANGES) - seen["changes"]
         if seen.get("again"):
-            self._go_on(statement, seen["started"], changes if kept else 0)
+            self.loops.go_on(statement, seen["started"], rows=changes if kept else 0)
             return {}
         self.identities.see(statement)
         found = seen["found"]
@@ -65,7 +60,7 @@ class SqliteWatch(NamedWatcher):
         self._writing = found.writes or self._writing
         kind = _KIND.match(COMMENTS.sub("", statement))
         whole = found.scanned & found.changed | found.cleared
-        touched = self._touched[statement] = known(found.changed | found.cleared) if kind else []
+        touched = known(found.changed | found.cleared) if kind else []
         report = told(
             statement,
             seen["started"],
@@ -77,24 +72,12 @@ class SqliteWatch(NamedWatcher):
             written=known(whole) if kind else [],
             touched=touched,
             writes=kind.group(1).lower() if kind and touched else None,
-            transaction=str(self._transaction) if kept else None,
+            transaction=self.loops.transaction if kept else None,
             affected=changes if touched and kind and kind.group(1).upper() in ("UPDATE", "DELETE") else None,
         )
         self._writing = self._writing and bool(kept)
+        self.loops.learn(statement, touched, None)
         return report
-
-    def _go_on(self, statement: str, started: float, changes: int) -> None:
-        """Count what a loop changes until its transaction ends."""
-        if changes and self._touched.get(statement):
-            now, touched = str(self._transaction), self._touched[statement]
-            first = told(statement, started, transaction=now, touched=touched, affected=0, times=0)
-            report = self._loop.setdefault(statement, first)
-            report["affected"] += changes
-            report["times"] += 1
-            self._longest[statement] = max(self._longest.get(statement, report), report, key=lambda each: int(each["affected"]))
-
-    def close(self) -> None:
-        self.statements += self._longest.values()
 
 
 def _program(dbapi: Any, statement: str, parameters: Any) -> list[tuple[Any, ...]]:

@@ -21,7 +21,7 @@ from .access import Session
 from .real import FEW, Real
 from .relations import FOREIGN_KEYS, RELATIONS, Known, read_by
 from .unseen import CATALOGS, OF_ONE, OTHERS, SHARED, Account, Ledger
-from .watching import BESIDE, COMMENTS, MANY_TIMES, MAXIMUM_TEXT, Watcher, told
+from .watching import BESIDE, COMMENTS, MANY_TIMES, MAXIMUM_TEXT, Watcher, sets_of, told
 
 #: Table-level lock modes, weakest first. PostgreSQL manual, "Explicit Locking".
 MODES = (
@@ -130,7 +130,7 @@ class Watch(Watcher):
             return {"left_out": True, "instead": "select 1"}
         self._times[statement] = self._times.get(statement, 0) + 1
         if self._times[statement] > MANY_TIMES:
-            return self._not_looked_at()
+            return dict(self._not_looked_at(), times=len(sets_of(parameters, many)))
         alone, opaque = bool(_ALONE.match(COMMENTS.sub("", statement))), False
         was_open = server.in_transaction(dbapi)
         begins = self._known if not alone and was_open is False and self._is_settled(dbapi) else None
@@ -161,7 +161,10 @@ class Watch(Watcher):
             seen["before"] = self._look(dbapi)
         if not alone:
             seen["brought"] = self._bring(dbapi, statement, parameters, many)
-        seen["plan"] = None if many or alone else self._plan(dbapi, statement, parameters, seen)
+        one, *more = sets_of(parameters, many)
+        seen["plan"] = None if alone else self._plan(dbapi, statement, one, seen)
+        if more and seen.get("affected") is not None:
+            seen.update(affected=max(1, seen["affected"]) * (len(more) + 1), times=len(more) + 1)
         if alone:
             self._leave(dbapi, was_open)
         elif self.beside and _RUNS_CODE.match(COMMENTS.sub("", statement)):
@@ -458,6 +461,8 @@ class Watch(Watcher):
 
     def finish(self, dbapi: Any, statement: str, seen: dict[str, Any]) -> dict[str, Any]:
         if seen.get("again"):
+            if server.in_transaction(dbapi):
+                self.loops.go_on(statement, seen["started"], seen["times"])
             return {}
         if seen.get("left_out"):
             return told(statement, seen["started"], left_out=True)
@@ -476,9 +481,12 @@ class Watch(Watcher):
             self._leave(dbapi, was_open)
         else:
             self._last = after
+            self.loops.call(after["transaction"])
         if not seen["alone"]:
             self._is_plain(statement, seen["before"], after)
         found = dict(self._told(statement, seen, done), left_out=left_out)
+        if found["writes"] in ("update", "delete", "merge"):
+            self.loops.learn(statement, found["touched"], (found["affected"] or 0) // found["times"])
         if self.ledger is not None and (found["opaque"] or _EXCEPTION.search(statement) or _OPAQUE.match(statement)):
             self.ledger.nested = True
         if seen["alone"] and self.ledger is not None:
@@ -508,6 +516,7 @@ class Watch(Watcher):
         return bool(names)
 
     def close(self) -> None:
+        super().close()
         if self.ledger is None:
             return
         if self._flushes is False:
@@ -597,6 +606,7 @@ class Watch(Watcher):
             writes=plan.kind if plan.kind in ("update", "delete", "insert", "merge") else None,
             unfiltered=plan.unfiltered,
             affected=seen.get("affected"),
+            times=seen.get("times", 1),
             answered=bool(seen.get("instead") or seen.get("brought")),
             read=sorted(
                 ((plan.read if asks else set()) | ({oid for oid in gained if locks[oid] in MODES[:2]} if procedural else set()))

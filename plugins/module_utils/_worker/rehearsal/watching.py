@@ -13,9 +13,10 @@ from typing import Any, Callable, Iterable, Iterator
 from .. import server
 from ..failure import Failure
 from ..redaction import cut
+from .loops import Loops
 from .pieces import COMMENTS, acts_outside, ends_transaction, is_control, is_of_the_server, split, undoes
 
-__all__ = ["COMMENTS", "MANY_TIMES", "MAXIMUM_TEXT", "Watcher", "told"]
+__all__ = ["COMMENTS", "MANY_TIMES", "MAXIMUM_TEXT", "Watcher", "sets_of", "told"]
 
 MAXIMUM_TEXT = 2000
 #: How often the same statement is looked at in one step.
@@ -41,6 +42,7 @@ class Watcher:
         self.beside = False  # the copy is on the server of the real database
         self.outside: set[str] = set()  # texts that were seen to change what other databases have too
         self.strange: list[str] = []  # objects that a transaction changed or read which nobody looked at
+        self.loops = Loops(told)
         self._open: dict[str, Any] | None = None
 
     def begin(self, before: Watcher | None) -> None:
@@ -66,6 +68,7 @@ class Watcher:
 
     def close(self) -> None:
         """Look at what the step did, when it has ended."""
+        self.statements += self.loops.reports()
 
     def is_outside(self, statement: str) -> bool:
         """Tell whether a statement is not for the copy alone."""
@@ -82,11 +85,15 @@ class Watcher:
 
     def _commits_now(self, conn: Any) -> None:
         if self.began() and self._open is None:
-            self.ending(server.dbapi_of(conn.connection), True)
+            self._ends(server.dbapi_of(conn.connection), True)
 
     def _rolls_back(self, conn: Any) -> None:
         if self.began() and self._open is None:
-            self.ending(server.dbapi_of(conn.connection), False)
+            self._ends(server.dbapi_of(conn.connection), False)
+
+    def _ends(self, dbapi: Any, commits: bool) -> None:
+        self.ending(dbapi, commits)
+        self.loops.end()
 
     def _is_alembics(self, statement: str) -> bool:
         names = "|".join(re.escape(name) for name in self.version_tables)
@@ -126,7 +133,7 @@ class Watcher:
             return False
         self.passed(statement)
         if ends_transaction(statement):
-            self.ending(dbapi, not undoes(statement))
+            self._ends(dbapi, not undoes(statement))
         return True
 
     def _begun(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> dict[str, Any]:
@@ -191,6 +198,11 @@ class Watcher:
             with server.asking():
                 found = self.broken(dbapi, seen["statement"], seen)
             self.statements.append(dict(_shown(found, seen), error=str(exc).strip().partition("\n")[0]))
+
+
+def sets_of(parameters: Any, many: bool) -> list[Any]:
+    """Return the parameters of each time that a statement runs; SQLAlchemy also calls "many" what it has made one statement of."""
+    return list(parameters) if many and parameters and isinstance(parameters, (list, tuple)) else [parameters]
 
 
 def _shown(found: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
