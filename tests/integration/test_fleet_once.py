@@ -145,6 +145,11 @@ revision, down_revision = "t001", None
 with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "looked"), "a") as notes:
     notes.write(f"{os.getpid()}\\n")
 """
+DIES_THIRD = """
+with open(notes.name) as notes:
+    if len(notes.readlines()) == 3:
+        os.kill(os.getpid(), 9)
+"""
 #: Both keep what they were told first, long after the imports.
 KEEPS_URL = """
 import functools, os
@@ -197,10 +202,20 @@ def test_a_process_looks_at_many_one_after_the_other(app: Application, tmp_path:
 
 def test_one_that_can_not_be_looked_at_is_nothing_to_the_next(newest: Application, tmp_path: Path) -> None:
     many = at_different_revisions(newest, with_one_revision(newest, "linear"), tmp_path)
-    many.targets[1]["url"] = many.targets[3]["url"] = "sqlite:////nowhere/at/all.sqlite"
+    for number in (1, 3):
+        many.targets[number]["url"] = f"sqlite:////nowhere/at/all/{number}.sqlite"
     result = failed(many.run("current"), "targets_failed")
     assert [item["after"] for item in result["targets"]] == [["at_0"], None, ["at_2"], None, ["at_4"]]
     assert {item["failure"]["kind"] for item in result["targets"] if item["failure"]} == {"connection_failed"}
+
+
+def test_a_process_that_dies_as_it_looks_costs_one_target(newest: Application, tmp_path: Path) -> None:
+    project = with_one_revision(newest, "linear")
+    many = at_different_revisions(newest, project, tmp_path)
+    (project.versions() / "t001.py").write_text(TELLS + DIES_THIRD)
+    result = failed(many.run("current", parallel=1), "targets_failed")
+    assert [item["after"] for item in result["targets"]] == [["at_0"], ["at_1"], None, ["at_3"], ["at_4"]]
+    assert result["targets"][2]["failure"]["kind"] == "worker_died" and len(looked(many)) == 2
 
 
 @pytest.mark.parametrize(("name", "place", "text"), [("settings_class", "app/settings.py", KEEPS_URL), ("models", "models.py", "")])
