@@ -141,6 +141,13 @@ def test_the_result_is_there_for_machines_and_on_the_controller(stage: Stage) ->
     assert (here / "shop.html").read_text() == (stage.folder / "records" / "shop.html").read_text()
 
 
+def test_room_that_is_known_to_be_too_little_makes_an_archive_the_way_back(stage: Stage) -> None:
+    """The server of a database is mostly another host, where nothing measures it."""
+    run = stage.play("maintenance_window", "--check", release_version="1.2", backup_free_bytes=1000)
+    assert run.status == 0 and "archive" in run.result["way_back"], run.output
+    assert "are free" in run.output and "is not known" not in run.output, run.output
+
+
 def test_a_second_run_changes_nothing(stage: Stage) -> None:
     before, records = stage.contents(), len(stage.records())
     run = stage.play("maintenance_window", release_version="1.1")

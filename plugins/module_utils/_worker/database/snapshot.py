@@ -79,7 +79,10 @@ def _with_store(request: dict[str, Any], work: Callable[[Store], dict[str, Any]]
 def _unknown(space: dict[str, Any] | None) -> list[str]:
     if space is None or space["free_bytes"] is not None:
         return []
-    return ["The free space on the database server is not known, so it was not checked; give free_bytes if you know it."]
+    return [
+        "The free space on the database server is not known, so it was not checked; give it in free_bytes,"
+        " in the roles backup_free_bytes, if you know it."
+    ]
 
 
 def snapshot_info(request: dict[str, Any], send: Any) -> dict[str, Any]:
