@@ -127,12 +127,17 @@ def _before(script: Any, name: str) -> set[str]:
     return seen
 
 
-def check_lengths(context: Any, steps: Sequence[Any]) -> list[str]:
+def check_lengths(context: Any, steps: Sequence[Any], stored: Sequence[str] = ()) -> list[str]:
     """Refuse revisions whose id does not fit into the version table, before the first of them has run.
 
     Alembic makes the column with 32 characters; the statement that writes a longer id fails at the end of its revision. One
     that comes after a revision which may widen the column is to be looked at when its turn comes: what to tell of such is returned.
+
+    :param stored: what the version table holds: where none is longer than that, nobody has to be asked how long the column is.
     """
+    ids = [len(step.revision.revision) for step in steps if getattr(step, "revision", None) is not None]
+    if max(ids, default=0) <= max(map(len, stored), default=0):
+        return []
     longest = _column_length(context)
     doubtful: list[str] = []
     widens: str | None = None

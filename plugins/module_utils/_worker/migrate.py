@@ -277,7 +277,7 @@ class _Migration:
         if not self.request.get("purge") and set(heads) != set(visit.current):
             visit.current = heads
             self.plan(visit)
-        visit.doubtful = bool(history.check_lengths(visit.context, visit.steps or []))
+        visit.doubtful = bool(history.check_lengths(visit.context, visit.steps or [], visit.current))
         visit.facts["touched"] = visit.facts.get("touched") or bool(visit.steps)
         return self.environment.steps(visit, visit.steps or [])  # type: ignore[union-attr]
 
