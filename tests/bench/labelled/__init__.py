@@ -5,7 +5,8 @@
 A set is a module with a base schema, rows, statements of old code, and cases: name → the body of upgrade(). Labels are in
 ``<set>.json``: "blocks" (an old statement waited), "old_code" ("ok", "break" or "fails"), the longest wait of each old statement
 and those that failed afterwards. They were measured on a busy machine and are to be measured again on a quiet one; a case whose
-measurement was not believed has no label, and is not scored.
+measurement was not believed has no label, and is not scored. What takes longer the more rows there are is measured with so many
+that it takes more than the least wait, up to some millions: with few, a scan under a lock is over before anybody has waited.
 """
 
 from __future__ import annotations
