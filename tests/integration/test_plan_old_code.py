@@ -75,6 +75,11 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "one_by_one_alone": ("with op.get_context().autocommit_block():\n" + textwrap.indent(_ONE_BY_ONE, "    "), []),
     "many_parameters": (_PARAMETERS.format(0, 11000), ["B02:public.big"]),
     "few_parameters": (_PARAMETERS.format(0, 60), []),
+    # what takes long without any rows
+    "sleeps_with_a_lock": ("import time\n" + sql("ALTER TABLE plain ADD slept int") + "\ntime.sleep(1.7)", ["B01:public.plain"]),
+    "sleeps_in_the_database": (sql("ALTER TABLE plain ADD slept_there int", "SELECT pg_sleep(1.7)"), ["B01:public.plain"]),
+    "sleeps_before_it": ("import time\ntime.sleep(1.7)\n" + sql("ALTER TABLE plain ADD awake int"), []),
+    "sleeps_with_a_new_table": ("import time\n" + sql("CREATE TABLE cradle (id int)") + "\ntime.sleep(1.7)", []),
     "small_then_long": (sql("UPDATE plain SET v = v", "CREATE TABLE copied AS SELECT id FROM big"), ["B02:public.plain"]),
     "locked_then_long": (
         sql("SELECT * FROM plain FOR UPDATE", "INSERT INTO emptied (v) SELECT note FROM big"),

@@ -181,6 +181,8 @@ def test_batches_of_one_transaction_are_added_up(transactions: list[str | None],
         "affected": rows,
         "touched": ["2"],
         "times": 1,
+        "ran": 0.0,
+        "idle": 0.0,
     }
     statements = [{**lists, **facts, "transaction": each, "transactional": True, "autocommit": not each} for each in transactions]
     seen = Seen({"statements": statements, "tables": {"2": {"name": "big", "rows": 1000000, "bytes": 1}}, "changes": []})
@@ -188,10 +190,11 @@ def test_batches_of_one_transaction_are_added_up(transactions: list[str | None],
 
 
 def test_a_lock_is_held_on_where_revisions_share_a_transaction() -> None:
-    def one(locks: dict[str, str], scanned: list[str], autocommit: bool = False) -> dict[str, Any]:
+    def one(locks: dict[str, str], scanned: list[str], autocommit: bool = False, idle: float = 0.0) -> dict[str, Any]:
         facts = {name: [] for name in ("rewritten", "written", "touched", "procedural_writes", "read")}
         none = {name: None for name in ("writes", "affected", "transaction")}
         statement = {**facts, **none, "sql": "…", "locks": locks, "scanned": scanned, "truncated": False}
+        statement.update(ran=0.0, idle=idle)
         tables = {"1": {"name": "small", "rows": 1, "bytes": 1}, "2": {"name": "big", "rows": 1000000, "bytes": 1}}
         return {"statements": [dict(statement, transactional=True, autocommit=autocommit)], "tables": tables, "changes": []}
 
@@ -201,3 +204,11 @@ def test_a_lock_is_held_on_where_revisions_share_a_transaction() -> None:
     assert [item.rule for item in blocking.check(Seen(one({}, ["2"]), held=first.left_held()))] == ["B01"]
     assert [item.rule for item in blocking.check(Seen(one({}, ["2"], autocommit=True), held=first.left_held()))] == []
     assert Seen(one({}, [], autocommit=True), held=first.left_held()).left_held() == {}
+    for seen, found in (
+        (Seen(one({"1": "AccessExclusive"}, [], idle=2.0)), ["B01"]),
+        (Seen(one({}, [], idle=2.0), held=first.left_held()), ["B01"]),
+        (Seen(one({"1": "RowExclusive"}, [], idle=2.0)), []),
+        (Seen(one({"1": "AccessExclusive"}, [], autocommit=True, idle=2.0)), []),
+        (Seen(one({"1": "AccessExclusive"}, [], idle=0.5)), []),
+    ):
+        assert [item.rule for item in blocking.check(seen)] == found

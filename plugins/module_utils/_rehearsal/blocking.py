@@ -11,6 +11,8 @@ from .._core.plan import Finding
 from . import fixes
 from .seen import STRONG, Facts, Seen, plain
 
+#: Seconds from which on a lock is kept long although no statement works on a large table.
+PAUSE = 1.5
 _APART = "Do what takes long in a revision of its own, or before the other one."
 #: Stands for all tables of a database that has one writer.
 FILE = "the file"
@@ -27,7 +29,7 @@ def check(seen: Seen) -> Iterator[Finding]:
             if (finding.rule, finding.target) not in told:
                 told.add((finding.rule, finding.target))
                 yield finding
-    for finding in (*_together(seen), *_kept_meanwhile(seen)):
+    for finding in (*_together(seen), *_kept_meanwhile(seen), *_pauses(seen)):
         if (finding.rule, finding.target) not in told:
             yield finding
 
@@ -68,6 +70,28 @@ def _kept_meanwhile(seen: Seen) -> Iterator[Finding]:
             )
             yield Finding("B02", "blocks", table, message, _APART, "Filling a column", lock="RowExclusive", rows=seen.rows(oid))
         changed.update({oid: str(statement["sql"]) for oid in statement["written"] if seen.rows(oid) != 0})
+
+
+def _pauses(seen: Seen) -> Iterator[Finding]:
+    """A revision that sleeps, asks another service or computes keeps its locks meanwhile, whatever the size of the tables."""
+    for statement in seen.statements:
+        strong = seen.strong_locks(statement) if statement["transactional"] and not statement["autocommit"] else {}
+        if not strong or max(statement["idle"], statement["ran"]) < PAUSE:
+            continue
+        order = list(STRONG)
+        locked, lock = min(strong.items(), key=lambda item: (order.index(item[1]), item[0]))
+        idle = statement["idle"] >= statement["ran"]
+        what = (
+            "the revision does something else than talk to the database after"
+            if idle
+            else "the database is busy, on a copy too, with"
+        )
+        message = (
+            f"The lock {lock} on {plain(locked)} keeps {STRONG[lock]} out while {what} {statement['sql'][:100]}:"
+            f" {max(statement['idle'], statement['ran']):.1f} s in the rehearsal."
+        )
+        fix = "Do what takes that long before the first statement that locks, or in a revision of its own."
+        yield Finding("B01", "blocks", locked, message, fix, "Locks", lock=lock, rows=None)
 
 
 def _written_in(seen: Seen, statement: Facts) -> list[str]:

@@ -44,6 +44,8 @@ class Watcher:
         self.strange: list[str] = []  # objects that a transaction changed or read which nobody looked at
         self.loops = Loops(told)
         self._open: dict[str, Any] | None = None
+        self._reported: dict[str, Any] | None = None  # the latest report of the present transaction
+        self._left = 0.0  # when the latest look ended
 
     def begin(self, before: Watcher | None) -> None:
         """Begin to watch; ``before`` watched the step before, if that was on the same connection with nothing in between."""
@@ -66,8 +68,15 @@ class Watcher:
     def ending(self, dbapi: Any, commits: bool) -> None:
         """Look at what a transaction did before it ends, whatever its statements were."""
 
+    def _idled(self) -> None:
+        """Count the time since the latest look, in which the revision was busy with something else than the database."""
+        if self._reported is not None:
+            self._reported["idle"] += time.monotonic() - self._left
+
     def close(self) -> None:
         """Look at what the step did, when it has ended."""
+        self._idled()
+        self._reported = None
         self.statements += self.loops.reports()
 
     def is_outside(self, statement: str) -> bool:
@@ -92,6 +101,8 @@ class Watcher:
             self._ends(server.dbapi_of(conn.connection), False)
 
     def _ends(self, dbapi: Any, commits: bool) -> None:
+        self._idled()
+        self._reported = None
         self.ending(dbapi, commits)
         self.loops.end()
 
@@ -137,6 +148,7 @@ class Watcher:
         return True
 
     def _begun(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> dict[str, Any]:
+        self._idled()
         with server.asking():
             seen = self.start(dbapi, statement, parameters, many)
         seen.update(started=time.monotonic(), statement=statement, formatted=parameters is not None)
@@ -182,10 +194,13 @@ class Watcher:
     def _done(self, dbapi: Any) -> None:
         seen, self._open = self._open, None
         if seen is not None:
+            ran = time.monotonic() - seen["started"]
             with server.asking():
                 found = self.finish(dbapi, seen["statement"], seen)
             if found:
-                self.statements.append(_shown(found, seen))
+                self._reported = dict(_shown(found, seen), ran=ran)
+                self.statements.append(self._reported)
+            self._left = time.monotonic()
 
     def _failed(self, context: Any) -> None:
         if self._open is not None:
@@ -198,6 +213,7 @@ class Watcher:
             with server.asking():
                 found = self.broken(dbapi, seen["statement"], seen)
             self.statements.append(dict(_shown(found, seen), error=str(exc).strip().partition("\n")[0]))
+            self._left = time.monotonic()
 
 
 def sets_of(parameters: Any, many: bool) -> list[Any]:
@@ -218,6 +234,7 @@ def told(statement: str, started: float, **facts: Any) -> dict[str, Any]:
     calls it, ``opaque`` code in the database that can not be followed, ``unseen`` what a transaction did and no statement says.
     ``affected`` is how many rows the real database would change, by all the ``times`` that it ran, ``answered`` a query that got
     the rows which it has there.
+    ``ran`` is how many seconds the database was busy with it, and ``idle`` how many the revision was with other things after it.
     ``left_out`` was not run, since it is not for the copy alone. ``transaction`` tells one from another; it is None where the
     statement is one by itself, or that is not known.
     """
@@ -241,6 +258,8 @@ def told(statement: str, started: float, **facts: Any) -> dict[str, Any]:
         "opaque": False,
         "affected": None,
         "times": 1,
+        "ran": 0.0,
+        "idle": 0.0,
         "answered": False,
         "unseen": False,
         "left_out": False,
