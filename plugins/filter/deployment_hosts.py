@@ -74,7 +74,7 @@ from typing import Any, Callable, Mapping, Sequence
 
 from ansible import context
 from ansible.errors import AnsibleFilterError
-from ansible_collections.dbops.alembic.plugins.module_utils._core import calls, passes
+from ansible_collections.dbops.alembic.plugins.module_utils._core import calls, passes, settings
 from ansible_collections.dbops.alembic.plugins.plugin_utils._said import said
 
 NOBODY = "all:!all"
@@ -93,14 +93,13 @@ def deployment_hosts(
             "--start-at-task leaves out what the later steps are told by the earlier ones. Run the playbook whole; what was cut off"
             " goes on with dbops.alembic.recover. No host was touched."
         )
-    migrators = [str(host) for host in groups.get(migrator_group) or ()]
-    serving = [str(host) for host in groups.get(application_group) or ()]
-    hosts = list(dict.fromkeys([*migrators[:1], *serving]))
+    hosts = settings.taking_part(groups, migrator_group, application_group)
     if not run or hostvars is None:  # none where a playbook is only listed
         return hosts
     state = _fact(hostvars, hosts[0], "_deployment_state") if hosts else {}
     if state.get("run") != run:
         return [NOBODY]
+    serving = [str(host) for host in groups.get(application_group) or ()]
     return (_taking(hostvars, hosts[0], serving, state.get("decision") or {}, run, step) or [NOBODY]) if step else hosts
 
 

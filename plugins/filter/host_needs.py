@@ -37,20 +37,14 @@ _value:
   sample: {root: /srv/shop, python: [python3], programs: [git], unit_files_binding: true, room_binding: true}
 """
 
-from dataclasses import fields
-from typing import Any, Callable, Mapping
+from typing import Any, Callable
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.dbops.alembic.plugins.module_utils._core.asked_needs import Asked, needs
-
-_KEYS = {field.name for field in fields(Asked)}
+from ansible_collections.dbops.alembic.plugins.plugin_utils._given import made
 
 
 def host_needs(given: Any) -> dict[str, Any]:
-    if not isinstance(given, Mapping) or set(given) - _KEYS:
-        raise AnsibleFilterError(f"host_needs: the input has to be a dictionary of {', '.join(sorted(_KEYS))}")
-    # What is empty is as good as not given.
-    return needs(Asked(**{str(key): value for key, value in given.items() if value not in (None, "")}))
+    return needs(made("host_needs", Asked, given))
 
 
 class FilterModule:

@@ -42,20 +42,14 @@ _value:
     - "release_source is git, and application_manager is kubernetes: a workload of Kubernetes gets its release by image or …"
 """
 
-from dataclasses import fields
-from typing import Any, Callable, Mapping
+from typing import Any, Callable
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.dbops.alembic.plugins.module_utils._core.settings import Settings, refusals
-
-_KEYS = {field.name for field in fields(Settings)}
+from ansible_collections.dbops.alembic.plugins.plugin_utils._given import made
 
 
 def refused_settings(given: Any) -> list[str]:
-    if not isinstance(given, Mapping) or set(given) - _KEYS:
-        raise AnsibleFilterError(f"refused_settings: the input has to be a dictionary of {', '.join(sorted(_KEYS))}")
-    # What is empty is as good as not given.
-    return refusals(Settings(**{str(key): value for key, value in given.items() if value not in (None, "")}))
+    return refusals(made("refused_settings", Settings, given))
 
 
 class FilterModule:

@@ -79,13 +79,15 @@ from typing import Any, Callable, Mapping
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.dbops.alembic.plugins.module_utils._core import undoing
+from ansible_collections.dbops.alembic.plugins.plugin_utils._given import known
 
 
 def way_back(given: Mapping[str, Any], kind: str, there: Mapping[str, Any], name: str = "") -> dict[str, Any]:
-    # Before ansible-core 2.19 a fact that is null is an empty text, and a number is one too.
-    known: dict[str, Any] = {str(key): value for key, value in there.items() if value is not None and value != ""}
-    numbers: dict[str, Any] = {key: int(known[key]) for key in ("rows", "rows_given_up") if key in known}
-    found = undoing.There(**{**known, **numbers})
+    values = known(there)
+    numbers: dict[str, Any] = {
+        key: int(values[key]) for key in ("rows", "rows_given_up") if key in values
+    }  # before ansible-core 2.19 a text
+    found = undoing.There(**{**values, **numbers})
     if kind == "restore":
         return {"refused": undoing.restore(found, given, name), "rows": found.rows}
     ways = {"maintenance_window": undoing.rollback, "rolling": undoing.rolling_rollback}

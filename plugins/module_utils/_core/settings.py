@@ -119,6 +119,12 @@ def _of_fleet(given: Settings) -> Iterator[str]:
         )
 
 
+def taking_part(groups: Mapping[str, Sequence[str]], migrators: str, application: str) -> list[str]:
+    """Return the hosts that take part: the migrator, which is the first of its group or else of the application's, and those."""
+    named = [*list(groups.get(migrators) or ())[:1], *(groups.get(application) or ())]
+    return list(dict.fromkeys(map(str, named)))
+
+
 def no_hosts(group: str) -> str:
     """Return what is said where the group of the application has no hosts."""
     return (
@@ -138,8 +144,7 @@ def refused_hosts(
     :param partly: whether the playbook may leave hosts of the application out.
     :param alone: whether the controller itself has what it takes, so that no host is needed.
     """
-    named = [*list(groups.get(migrators) or ())[:1], *(groups.get(application) or ())]
-    hosts = list(dict.fromkeys(map(str, named)))
+    hosts = taking_part(groups, migrators, application)
     if not hosts:
         others = sorted(set(map(str, groups)) - {"all", "ungrouped"})
         return "" if alone or not others else f"{no_hosts(application)} There are: {', '.join(others)}. No host was touched."

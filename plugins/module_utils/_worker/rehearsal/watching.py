@@ -73,10 +73,13 @@ class Watcher:
         if self._reported is not None:
             self._reported["idle"] += time.monotonic() - self._left
 
-    def close(self) -> None:
-        """Look at what the step did, when it has ended."""
+    def _leave_transaction(self) -> None:
         self._idled()
         self._reported = None
+
+    def close(self) -> None:
+        """Look at what the step did, when it has ended."""
+        self._leave_transaction()
         self.statements += self.loops.reports()
 
     def is_outside(self, statement: str) -> bool:
@@ -101,8 +104,7 @@ class Watcher:
             self._ends(server.dbapi_of(conn.connection), False)
 
     def _ends(self, dbapi: Any, commits: bool) -> None:
-        self._idled()
-        self._reported = None
+        self._leave_transaction()
         self.ending(dbapi, commits)
         self.loops.end()
 
