@@ -111,4 +111,12 @@ options:
         description: Seconds that one answer may take. A command may take a minute more.
         type: float
         default: 10
+      failing_seconds:
+        description:
+          - After how many seconds of one and the same error status the application is not asked any longer, however many tries
+            are left. V(408), V(425), V(429), V(502), V(503) and V(504) mean that it is not ready yet, and are waited for, as no
+            answer is; so is an answer with a right status and a wrong content.
+          - V(0) asks until all tries are used up.
+        type: float
+        default: 10
 """

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -288,6 +288,61 @@ def test_retries_and_delay_say_how_long_to_wait(
     assert asked_for <= asked[-1] <= asked_for + 1 + 0.2 * retries
     if delay:
         assert len(asked) >= min(retries * delay * 5, len(asked)) and len(asked) > retries
+
+
+def _answers(*parts: tuple[int, float]) -> Callable[[float], Answer]:
+    """Statuses one after the other, each for some seconds, the last one for good."""
+
+    def at(seconds: float) -> Answer:
+        for status, lasts in parts:
+            if seconds < lasts:
+                return Answer(status, "said")
+            seconds -= lasts
+        return Answer(parts[-1][0], "said")
+
+    return at
+
+
+@pytest.mark.parametrize(
+    ("parts", "failing", "ends"),
+    [
+        ([(500, 99)], 10, 10),
+        ([(404, 99)], 3, 3),
+        ([(500, 99)], 0, 30),
+        ([(503, 99)], 10, 30),
+        ([(429, 99)], 10, 30),
+        ([(-1, 99)], 10, 30),
+        ([(301, 99)], 10, 30),
+        ([(-1, 8), (500, 99)], 10, 18),
+        ([(503, 8), (500, 9), (503, 99)], 10, 30),
+        ([(500, 8), (404, 99)], 10, 18),
+        ([(500, 8), (-1, 1), (500, 99)], 10, 19),
+        ([(500, 25), (500, 99)], 60, 30),
+    ],
+)
+def test_an_error_that_does_not_mean_not_yet_ends_the_wait(
+    parts: list[tuple[int, float]], failing: float, ends: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time, at = Time(), _answers(*parts)
+    monkeypatch.setattr("ansible_collections.dbops.alembic.plugins.module_utils._host.host.ask", lambda health: at(time.seconds))
+    health = Health(url="http://app/", failing_seconds=failing)
+    with pytest.raises(MigrationError, match="The application is not healthy") as failure:
+        serve(Scripted([]), wish([], health=health), False, time.clock())
+    assert failure.value.kind == "unhealthy" and "said" in failure.value.facts["problem"]
+    early = ends < 30
+    assert ends <= time.seconds <= ends + (0.5 if early else 7)
+    assert ("does not mean 'not yet'" in failure.value.msg) is early
+
+
+def test_an_error_that_ends_in_time_or_is_wanted_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    time, at = Time(), _answers((500, 9), (200, 1))
+    monkeypatch.setattr("ansible_collections.dbops.alembic.plugins.module_utils._host.host.ask", lambda health: at(time.seconds))
+    assert serve(Scripted([]), wish([], health=Health(url="http://app/")), False, time.clock())["health"]["status"] == 200
+    wanted = Health(url="http://app/", status=(200, 401), text="never", retries=12)
+    time, at = Time(), _answers((401, 99))
+    with pytest.raises(MigrationError, match="without the text"):
+        serve(Scripted([]), wish([], health=wanted), False, time.clock())
+    assert time.seconds >= 12, "a status that is wanted is no error"
 
 
 def test_the_answer_that_was_right_is_returned(server: str) -> None:

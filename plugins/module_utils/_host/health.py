@@ -23,6 +23,8 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 10
 _MOST_BYTES = 8_000_000
 _EXCERPT = 1000
+#: Statuses of RFC 9110, 8470 and 6585 that ask for another try; any other error is an answer about the release.
+_NOT_YET = (408, 425, 429, 502, 503, 504)
 #: A command gets this much longer than an answer, as it may start programs of its own.
 _COMMAND_SECONDS = 60
 
@@ -31,7 +33,8 @@ _COMMAND_SECONDS = 60
 class Health:
     """What a right answer is, and how long to wait for it: ``retries`` further tries, ``delay`` seconds apart.
 
-    ``timeout`` is in seconds and for one answer, from the connection to its last byte.
+    ``timeout`` is in seconds and for one answer, from the connection to its last byte. After ``failing_seconds`` of one and the
+    same error that does not ask for patience, no further try is made; 0 uses up the tries.
     """
 
     url: str = ""
@@ -51,6 +54,7 @@ class Health:
     retries: int = 30
     delay: float = 1
     timeout: float = 10
+    failing_seconds: float = 10
 
     def __post_init__(self) -> None:
         if self.url and (urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).hostname):
@@ -87,6 +91,11 @@ def release_of(health: Health, answer: Answer) -> str:
     """Return the release that an answer names, or nothing."""
     found = answer.fields.get(health.release_key) if health.release_key else None
     return "" if found is None else str(found)
+
+
+def is_final(health: Health, answer: Answer) -> bool:
+    """Whether an answer is an error that does not mean "not yet", as 404 and 500 are, and 503 and no answer are not."""
+    return answer.status >= 400 and answer.status not in (*_NOT_YET, *health.status)
 
 
 def judge(health: Health, answer: Answer) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Mapping, Sequence
 
 from .._errors import MigrationError
-from .health import Answer, Health, ask, judge, release_of, run_command
+from .health import Answer, Health, ask, is_final, judge, release_of, run_command
 from .link import Link, plan_link
 from .services import Manager, Service, Turn, described, down, problems, recorded_from, turns
 
@@ -135,6 +135,7 @@ def _url(health: Health) -> tuple[Answer, str]:
 
 def _ask_until(health: Health, look: Callable[[], tuple[Answer, str]], watch: Watch, clock: Clock) -> Answer:
     tries, counted = 0, clock.now() - health.delay
+    status, since = -1, counted
     while True:
         begun = clock.now()
         answer, problem = look()
@@ -142,13 +143,25 @@ def _ask_until(health: Health, look: Callable[[], tuple[Answer, str]], watch: Wa
         if not problem:
             return answer
         watch.fail_if_down(problem)
+        if answer.status != status:
+            status, since = answer.status, begun
+        if health.failing_seconds > 0 and ended - since >= health.failing_seconds and is_final(health, answer):
+            raise _unhealthy(
+                problem,
+                f"It answered {status} for {ended - since:.0f} s, which does not mean 'not yet', so it was not asked any longer"
+                " (failing_seconds of the health check; 0 asks until all tries are used up).",
+            )
         if begun - counted >= health.delay:
             tries, counted = tries + 1, ended
             if tries > health.retries:
-                raise MigrationError(f"The application is not healthy: {problem}", "unhealthy", facts={"problem": problem})
+                raise _unhealthy(problem)
         clock.sleep(
             min(max(ASK_SECONDS, ended - begun), max(health.delay, ASK_SECONDS))
         )  # at most half of the time is spent asking
+
+
+def _unhealthy(problem: str, hint: str = "") -> MigrationError:
+    return MigrationError(f"The application is not healthy: {problem}", "unhealthy", hint, facts={"problem": problem})
 
 
 class Watch:

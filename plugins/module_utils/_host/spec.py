@@ -32,6 +32,7 @@ _HEALTH = dict(
     retries=dict(type="int", default=30),
     delay=dict(type="float", default=1),
     timeout=dict(type="float", default=10),
+    failing_seconds=dict(type="float", default=10),
 )
 #: Headers whose values are kept out of results and logs.
 _SECRET_HEADERS = ("authorization", "cookie", "token", "key", "secret", "password", "signature")
