@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, Iterable, Mapping, Sequence
 from .._argspec import ArgumentSpec
 from .._errors import MigrationError
 from .._worker.redaction import Redactor, cut
+from .reach import HOW, impatiently, unreached
 
 Object = Dict[str, Any]
 #: method, path, body, content type, query → the text of the answer; raises :class:`Refused`.
@@ -59,14 +60,15 @@ class Cluster:
         if files and not any(map(os.path.exists, files)):
             missing = ", ".join(map(os.path.abspath, files))
             raise MigrationError(
-                f"There is no kubeconfig {missing} on this host.", "cluster_unreachable", f"Write its whole path. {_HOW}"
+                f"There is no kubeconfig {missing} on this host.", "cluster_unreachable", f"Write its whole path. {HOW}"
             )
         try:
-            client = get_api_client(**given).client
+            with impatiently():
+                client = get_api_client(**given).client
+        except DynamicApiError as exc:
+            raise refusal("ask the cluster for its version", _refused(exc)) from exc
         except Exception as exc:  # whatever a kubeconfig can have wrong, and whatever its helper programs raise
-            raise MigrationError(
-                f"The cluster can not be reached: {_one_line(exc).rstrip('.')}.", "cluster_unreachable", _HOW
-            ) from exc
+            raise unreached(exc) from exc
 
         def transport(method: str, path: str, body: Any, content_type: str, query: Sequence[Any]) -> str:
             from urllib3.exceptions import HTTPError  # type: ignore[import-not-found,import-untyped,unused-ignore]
@@ -82,9 +84,9 @@ class Cluster:
                     _request_timeout=60,
                 )
             except DynamicApiError as exc:
-                raise Refused(int(exc.status or 0), _said(exc.body)) from exc
+                raise _refused(exc) from exc
             except (HTTPError, OSError) as exc:
-                raise MigrationError(f"The cluster does not answer: {_one_line(exc)}.", "cluster_unreachable", _HOW) from exc
+                raise unreached(exc) from exc
             return str(answer.data.decode("utf-8", "replace"))
 
         return cls(transport)
@@ -136,7 +138,7 @@ def refusal(what: str, exc: Refused) -> MigrationError:
     if exc.status == 401:
         why = "The token or the certificate is no longer valid, or never was."
         return MigrationError(
-            f"The cluster does not know who asks: {exc.message.rstrip('.')}.", "cluster_unreachable", f"{why} {_HOW}"
+            f"The cluster does not know who asks: {exc.message.rstrip('.')}.", "cluster_unreachable", f"{why} {HOW}"
         )
     # A quota and a policy answer 403 as well; what a user may not do says "User … cannot create resource …".
     lacking = exc.status == 403 and " cannot " in exc.message
@@ -191,19 +193,11 @@ def log_of(cluster: Cluster, namespace: str, pod: str, container: str, lines: in
     return ""
 
 
-_HOW = (
-    "Set application_kubernetes_kubeconfig or K8S_AUTH_KUBECONFIG, and application_kubernetes_context where it is not the present"
-    " one, or run inside the cluster with a service account."
-)
-
-
-def _one_line(exc: BaseException) -> str:
-    return Redactor().text(cut(" ".join(str(exc).split()), 500))
-
-
-def _said(body: Any) -> str:
-    text = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body)
+def _refused(exc: Any) -> Refused:
+    """Return what the API said; of a page that a balancer before it has made, its status."""
+    text = exc.body.decode("utf-8", "replace") if isinstance(exc.body, bytes) else str(exc.body or "")
     try:
-        return Redactor().text(str(json.loads(text).get("message") or text))
-    except (ValueError, AttributeError):
-        return Redactor().text(cut(text, 500))
+        said = str(json.loads(text)["message"])
+    except (ValueError, KeyError, TypeError):
+        said = "" if text.lstrip().startswith("<") else cut(" ".join(text.split()), 500)
+    return Refused(int(exc.status or 0), Redactor().text(said or f"HTTP status {exc.status} {exc.reason or ''}".rstrip()))
