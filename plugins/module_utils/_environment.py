@@ -66,6 +66,7 @@ def run_environment(params: Mapping[str, Any], run: Run, dry: bool = False) -> d
     :param run: as AnsibleModule.run_command.
     :raises MigrationError: ``command_failed``, with what the program printed.
     """
+    os.umask(0o022)  # the user that runs the application has to read it
     path = params["path"]
     place = os.path.join(path, "venv")
     python = os.path.join(place, "bin", "python")

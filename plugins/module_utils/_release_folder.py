@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import Any, Mapping
 
 from ._argspec import ArgumentSpec
@@ -17,6 +18,11 @@ from ._errors import MigrationError
 from ._owned import checked, demand, file_at, link, look, remove, usable, write
 from ._releases import FOLDER_MARK, UNFINISHED, Releases, releases_of
 
+_OF_ONE = ("building", "unpacked", "linked", "built", "active", "absent")
+#: What macOS puts beside the folder that somebody packed.
+_BESIDE = re.compile(r"__MACOSX$|\.DS_Store$|\._")
+#: A name within a folder that is being unpacked, as no archive has it.
+_LIFTED = ".dbops-unpacked"
 _MADE = "Made by dbops.alembic. Releases in this folder that it made are removed when they are old.\n"
 
 
@@ -28,11 +34,13 @@ def release_folder_spec() -> ArgumentSpec:
             state=dict(type="str", choices=list(STATES), default="active"),
             origin=dict(type="dict"),
             links=dict(type="dict"),
+            strip_components=dict(type="int", default=1),
             keep_count=dict(type="int", default=5),
             protected=dict(type="list", elements="str", default=[]),
         ),
         required_if=(
             ("state", "building", ("version",)),
+            ("state", "unpacked", ("version",)),
             ("state", "linked", ("version", "links")),
             ("state", "built", ("version", "origin")),
             ("state", "active", ("version",)),
@@ -48,7 +56,7 @@ def run_release_folder(params: Mapping[str, Any], dry: bool = False) -> dict[str
         ``folder_unusable``.
     """
     releases = releases_of(params)
-    for version in [params["version"]] if params["state"] in ("building", "linked", "built", "active", "absent") else []:
+    for version in [params["version"]] if params["state"] in _OF_ONE else []:
         checked("version", "release", version)
     before = releases.shown()
     after, removed = STATES[params["state"]](releases, params, dry)
@@ -84,17 +92,60 @@ def _building(releases: Releases, params: Mapping[str, Any], dry: bool) -> tuple
     return after, []
 
 
+def _demand_unfinished(releases: Releases, version: str) -> None:
+    demand(owned.RELEASE, releases.found(version))
+    if not releases.is_unfinished(version):
+        raise MigrationError(
+            f"Release {version} is not being built in {releases.folder}.",
+            "options_invalid",
+            "Begin it with state=building. Where that was done, another run, or this host under another name, has ended it.",
+        )
+
+
+def _unpacked(releases: Releases, params: Mapping[str, Any], dry: bool) -> tuple[str, list[str]]:
+    """Take away the folders around everything that was unpacked. Unlike tar, lose nothing that is beside them."""
+    version, after = params["version"], releases.shown()
+    if not dry:
+        _demand_unfinished(releases, version)
+        for _level in range(params["strip_components"]):
+            inner = _only_folder(releases.path(version))
+            if not inner:
+                break
+            _lift(releases.path(version), inner)
+            after += f"{version}/{inner} was around everything\n"
+        _open_folders(releases.path(version))
+    return after, []
+
+
+def _open_folders(path: str) -> None:
+    """Let all read the folders that the archive did not have, and that were made under a umask which is for the owner alone."""
+    strict = os.umask(0o022)
+    if strict & 0o055:
+        for folder, _folders, _files in os.walk(path):
+            if os.stat(folder).st_mode & 0o777 == 0o777 & ~strict:
+                os.chmod(folder, 0o755)
+
+
+def _only_folder(path: str) -> str:
+    with usable(path):
+        names = [name for name in os.listdir(path) if not _BESIDE.match(name)]
+    return names[0] if len(names) == 1 and file_at(os.path.join(path, names[0])) == "folder" else ""
+
+
+def _lift(path: str, inner: str) -> None:
+    lifted = os.path.join(path, _LIFTED)
+    with usable(path):
+        os.rename(os.path.join(path, inner), lifted)  # what is in it may have its name
+        for name in os.listdir(lifted):
+            os.rename(os.path.join(lifted, name), os.path.join(path, name))
+        os.rmdir(lifted)
+
+
 def _linked(releases: Releases, params: Mapping[str, Any], dry: bool) -> tuple[str, list[str]]:
     """Make links in a release that is being built. What is replaced came with its code, and is below its folder by real path."""
     version, after = params["version"], releases.shown()
     if not dry:
-        demand(owned.RELEASE, releases.found(version))
-        if not releases.is_unfinished(version):
-            raise MigrationError(
-                f"Release {version} is not being built in {releases.folder}.",
-                "options_invalid",
-                "Begin it with state=building. Where that was done, another run, or this host under another name, has ended it.",
-            )
+        _demand_unfinished(releases, version)
     for name, target in params["links"].items():
         checked("links", "inside", name)
         path = os.path.join(releases.path(version), name)
@@ -224,6 +275,7 @@ def _upwards(path: str) -> list[str]:
 #: state → what brings it about; each returns what is there afterwards, as lines, and the versions that were removed.
 STATES = {
     "building": _building,
+    "unpacked": _unpacked,
     "linked": _linked,
     "built": _built,
     "active": _active,

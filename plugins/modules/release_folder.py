@@ -28,13 +28,15 @@ options:
     description:
       - V(building) makes an empty folder for the release, and removes what an interrupted build has left there. A release that is
         whole is refused.
+      - V(unpacked) takes away the folder that an archive has around everything, where there is one, from a release that is being
+        built, and lets all users read the folders that were made under a stricter umask.
       - V(linked) makes O(links) in a release that is being built.
       - V(built) makes O(links), and says that the release is whole and what it was made from.
       - V(active) points C(current) at the release, in one rename; V(inactive) removes the link.
       - V(absent) removes the release, if it is not the active one.
       - V(pruned) removes the oldest releases that were made so.
     type: str
-    choices: [building, linked, built, active, inactive, absent, pruned]
+    choices: [building, unpacked, linked, built, active, inactive, absent, pruned]
     default: active
   origin:
     description: What the release was made from. Needed with O(state=built).
@@ -44,6 +46,12 @@ options:
       - "Links to make in the release: place in the release → target. Needed with O(state=linked); O(state=built) makes them too."
       - What the release has at that place is replaced, unless it is a folder with something in it.
     type: dict
+  strip_components:
+    description:
+      - How many folders around everything O(state=unpacked) takes away. One that has something beside it stays; C(__MACOSX),
+        C(.DS_Store) and names that begin with C(._) are not counted.
+    type: int
+    default: 1
   keep_count:
     description: How many releases O(state=pruned) keeps, at least one.
     type: int

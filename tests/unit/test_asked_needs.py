@@ -32,6 +32,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "a workload": ({**GIT, "source": "image"}, {"root": None, "python": None, "programs": None}),
     "an archive": ({**GIT, "source": "archive"}, {"programs": None, "python": ["python3"]}),
+    "an archive of gzip": ({**GIT, "source": "archive", "release_archive": "/a/shop-1.2.tar.gz"}, {"programs": None}),
+    "an archive of xz": ({**GIT, "source": "archive", "release_archive": "/a/shop-1.2.tar.xz"}, {"programs": ["xz"]}),
+    "an archive for others": ({**GIT, "source": "archive", "release_archive": "dist/Shop.ZIP"}, {"programs": ["unzip"]}),
+    "an archive that is there": ({"source": "archive", "release_archive": "shop.zip"}, {"programs": None}),
     "processes": (
         {"serves": True, "services": ["web"], "manager": "supervisor", "supervisor_config": "/etc/s.conf"},
         {"services": ["web"], "manager": "supervisor", "supervisor_config": "/etc/s.conf", "unit_files_binding": True},

@@ -24,7 +24,7 @@ ORIGIN = {"source": "archive", "from": "shop.tar.gz", "install": "none"}
 
 
 def call(root: Path, state: str, version: Any = None, dry: bool = False, **more: Any) -> dict[str, Any]:
-    options = {"origin": ORIGIN, "links": {}, "keep_count": 5, "protected": [], **more}
+    options = {"origin": ORIGIN, "links": {}, "keep_count": 5, "protected": [], "strip_components": 1, **more}
     return run_release_folder({"root": str(root), "version": version, "state": state, **options}, dry)
 
 
@@ -90,6 +90,57 @@ def test_a_release_is_built_activated_and_pruned(tmp_path: Path) -> None:
     assert call(root, "absent", "1.0")["removed"] == ["1.0"] and not call(root, "absent", "1.0")["changed"]
     assert refused(root, "absent", "1.2") == "options_invalid"
     assert call(root, "inactive")["changed"] and not os.path.lexists(root / "current")
+
+
+#: What was unpacked → what is there afterwards, with one folder around everything taken away where it is there.
+UNPACKED: dict[str, tuple[list[str], list[str]]] = {
+    "as most": (["shop-1.2/alembic.ini", "shop-1.2/shop/a.py"], ["alembic.ini", "shop/a.py"]),
+    "none around it": (["alembic.ini", "shop/a.py"], ["alembic.ini", "shop/a.py"]),
+    "named as what is in it": (["shop/alembic.ini", "shop/shop/a.py"], ["alembic.ini", "shop/a.py"]),
+    "two folders": (["one/a.py", "two/b.py"], ["one/a.py", "two/b.py"]),
+    "one within the other": (["x/shop/a.py"], ["shop/a.py"]),
+    "of a Mac": (["shop/a.py", "__MACOSX/._a.py", "._shop", ".DS_Store"], ["a.py", "__MACOSX/._a.py", "._shop", ".DS_Store"]),
+    "a file alone": (["a.py"], ["a.py"]),
+    "nothing": ([], []),
+}
+
+
+def _unpack(path: Path, names: list[str]) -> None:
+    for name in names:
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_text(name)
+
+
+def _files(path: Path) -> list[str]:
+    return sorted(str(found.relative_to(path)) for found in path.rglob("*") if found.is_file())
+
+
+@pytest.mark.parametrize("case", UNPACKED)
+def test_the_folder_around_everything_goes_and_nothing_is_lost(tmp_path: Path, case: str) -> None:
+    names, wanted = UNPACKED[case]
+    call(tmp_path, "building", "1.2")
+    path = tmp_path / "releases" / "1.2"
+    _unpack(path, names)
+    before = tree(path)
+    lifts = sorted(names) != sorted(wanted)
+    assert call(tmp_path, "unpacked", "1.2", dry=True)["changed"] is False and tree(path) == before
+    assert call(tmp_path, "unpacked", "1.2")["changed"] is lifts
+    assert _files(path) == sorted(wanted)
+    assert sorted((path / name).read_text() for name in wanted) == sorted(names), "each file has what it had"
+
+
+def test_as_many_folders_go_as_are_asked_for_and_none_of_a_whole_release(tmp_path: Path) -> None:
+    path = tmp_path / "releases" / "1.2"
+    for strip, wanted in ((0, "a/b/c/d.py"), (2, "c/d.py"), (9, "d.py")):
+        call(tmp_path, "building", "1.2")
+        _unpack(path, ["a/b/c/d.py"])
+        call(tmp_path, "unpacked", "1.2", strip_components=strip)
+        assert _files(path) == [wanted]
+    call(tmp_path, "building", "1.2")
+    os.symlink("/etc", path / "shop")
+    assert not call(tmp_path, "unpacked", "1.2")["changed"] and os.readlink(path / "shop") == "/etc"
+    release(tmp_path, "1.1")
+    assert refused(tmp_path, "unpacked", "1.1") == "options_invalid"
 
 
 def test_what_an_interrupted_build_left_is_built_again(tmp_path: Path) -> None:

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Sequence
 
 #: Releases that are a folder on a host.
+#: Ending of an archive → what tar, or the module that unpacks, calls for it. gzip is everywhere.
+_UNPACKERS = {".zip": "unzip", ".xz": "xz", ".txz": "xz", ".bz2": "bzip2", ".tbz": "bzip2", ".tbz2": "bzip2", ".zst": "zstd"}
 _FOLDERS = ("git", "archive", "wheel")
 #: The program of the database gets the password by itself.
 _SECRET = ("PGPASSWORD", "MYSQL_PWD")
@@ -20,7 +23,8 @@ class Asked:
 
     :param builds: whether a release is built; ``serves`` whether processes of the application are started here; ``migrates``
         whether the host is the migrator; ``hooks`` whether the operator has tasks of his own, which may make what is lacking.
-    :param source: release_source, and ``root``, ``version``, ``install``, ``python``, ``virtualenv_command`` as release_… has them.
+    :param source: release_source, and ``release_archive``. ``root``, ``version``, ``install``, ``python`` and
+        ``virtualenv_command`` are as release_… has them.
     :param services: of the application, with their ``manager``, ``scope`` and ``supervisor_config``.
     :param records: the folder of the records; empty where they are elsewhere. ``reports`` are folders of what is told at the end.
         ``files`` is variable → file that is read here.
@@ -36,6 +40,7 @@ class Asked:
     migrates: bool = False
     hooks: bool = False
     source: str = "none"
+    release_archive: str = ""
     root: str = ""
     version: str = ""
     install: str = "auto"
@@ -82,13 +87,20 @@ def needs(asked: Asked) -> dict[str, Any]:
         "folders": _folders(asked),
         "files": {variable: path for variable, path in asked.files.items() if path},
         "python": [asked.python] if makes and not command else [],
-        "programs": (["git"] if asked.source == "git" and asked.builds else []) + (command[:1] if makes else []),
+        "programs": [*(_fetches(asked) if asked.builds else []), *(command[:1] if makes else [])],
         "programs_directory": asked.programs_directory,
         "database": _database(asked),
     }
     # What goes back writes next to nothing, and may be what makes room again.
     binding = {"unit_files_binding": not asked.hooks, "room_binding": asked.builds}
     return {**{key: value for key, value in found.items() if value}, **binding}
+
+
+def _fetches(asked: Asked) -> list[str]:
+    """Return the programs that bring the code of a release to a host."""
+    if asked.source == "archive":
+        return [program for program in [_UNPACKERS.get(os.path.splitext(asked.release_archive.lower())[1])] if program]
+    return ["git"] if asked.source == "git" else []
 
 
 def _folders(asked: Asked) -> list[str]:
