@@ -22,6 +22,7 @@ def status(found: Status, now: datetime, width: int = WIDTH) -> list[str]:
     lines = wrapped(f"{found.get('application')}: {_database(found)}", width)
     lines += _databases(found, width)
     lines += table([("host", "manager", "release", "since", "processes", "health"), *_hosts(found)], width)
+    lines += labelled("Warning", _differing(found), width=width)
     lines += _deployments(found, width)
     backups = part(found.get("backups"))
     rows = [_snapshot(entry, now) for entry in backups.get("snapshots") or ()]
@@ -72,6 +73,17 @@ def _hosts(found: Status) -> list[tuple[str, ...]]:
             (name, str(host.get("manager") or ""), release or "none", _since(found, name, release), processes, health(host))
         )
     return rows
+
+
+def _differing(found: Status) -> str:
+    """Which hosts have which release, where it is not the same and no open deployment is about to make it so."""
+    have: dict[str, list[str]] = {}
+    for name, host in part(found.get("hosts")).items():
+        if host.get("reached"):
+            have.setdefault(str(host.get("release") or "none"), []).append(name)
+    if len(have) < 2 or part(found.get("open")):
+        return ""
+    return f"the hosts have different releases: {'; '.join(f'{release} on {listed(names)}' for release, names in have.items())}"
 
 
 def _since(found: Status, host: str, release: str) -> str:

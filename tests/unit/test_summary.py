@@ -196,6 +196,22 @@ def test_what_else_a_status_may_be(more, line):
     assert line in status({**FOUND, **more}, NOW)
 
 
+@pytest.mark.parametrize(
+    ("releases", "opened", "told"),
+    [
+        (["1.1", "1.1"], {}, ""),
+        (["1.1", "1.0", "1.1"], {}, "the hosts have different releases: 1.1 on shop0, shop2; 1.0 on shop1"),
+        (["1.1", ""], {}, "the hosts have different releases: 1.1 on shop0; none on shop1"),
+        (["1.1", None], {}, ""),
+        (["1.1", "1.0"], {"id": "d7", "status": "open", "step": "rolling"}, ""),
+    ],
+)
+def test_hosts_that_were_left_behind_are_told_of(releases, opened, told):
+    hosts = {f"shop{n}": {"reached": release is not None, "release": release} for n, release in enumerate(releases)}
+    lines = status({**FOUND, "hosts": hosts, "open": opened}, NOW, width=200)
+    assert [line.split(None, 1)[1] for line in lines if line.startswith("Warning")] == ([told] if told else [])
+
+
 def test_long_names_stay_whole_and_apart():
     hosts = {
         f"{number}-{LONG}": {"reached": True, "manager": "supervisor", "release": LONG, "processes": {"a": "b"}}
