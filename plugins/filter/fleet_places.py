@@ -15,7 +15,7 @@ description:
   - Several schemas may be in one database. Takes many targets and returns the databases that hold them, in order, so that each is
     archived once.
   - Nothing of the result is secret.
-positional: _input
+positional: _input, base
 options:
   _input:
     description:
@@ -24,6 +24,10 @@ options:
     type: list
     elements: dict
     required: true
+  base:
+    description: The URL of the server where they were found, or of the database that holds all schemas.
+    type: str
+    default: ""
 seealso:
   - plugin: dbops.alembic.fleet_url
     plugin_type: filter
@@ -41,19 +45,33 @@ _value:
   description:
     - An entry for each database, with C(name), the name of its first target, C(targets), the names of all, and C(known), whether
       its URL can be told. That of a target which only has C(environment) or C(x_arguments) can not.
+    - Where its URL is one, C(database) is its name on the server, and C(server) what tells that from others, as in
+      P(dbops.alembic.database_url#filter); both are empty otherwise.
   type: list
   elements: dict
   sample:
-    - {name: acme, targets: [acme, globex], known: true}
+    - {name: acme, targets: [acme, globex], known: true, database: shop_acme, server: "db.example.com:5432"}
 """
 
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible_collections.dbops.alembic.plugins.module_utils._core import fleet
+from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
+from ansible_collections.dbops.alembic.plugins.module_utils._fleet.query import url_of
+from ansible_collections.dbops.alembic.plugins.plugin_utils._database_url import UrlError, parse
 
 
-def fleet_places(targets: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return fleet.places(targets)
+def fleet_places(targets: Sequence[Mapping[str, Any]], base: str = "") -> list[dict[str, Any]]:
+    named = {target["name"]: target for target in targets}
+    return [{**place, **where(named[place["name"]], base if place["known"] else "")} for place in fleet.places(targets)]
+
+
+def where(target: Mapping[str, Any], base: str) -> dict[str, str]:
+    try:
+        url = parse(str(target.get("url") or url_of(base or None, target) or ""))
+    except (UrlError, MigrationError):  # whoever uses the URL says what is wrong with it
+        return {"database": "", "server": ""}
+    return {"database": url.name or "", "server": url.server or ""}
 
 
 class FilterModule:

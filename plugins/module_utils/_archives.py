@@ -10,11 +10,11 @@ import json
 import os
 import stat
 import time
-from typing import Any, Mapping, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 
 from ._argspec import ArgumentSpec
 from ._core import owned
-from ._core.archives import PARTIAL, SUFFIX, age, described, doomed, is_of
+from ._core.archives import PARTIAL, SUFFIX, age, described, doomed, is_of, told_of
 from ._core.diff import text_diff
 from ._errors import MigrationError
 from ._owned import checked, demand, file_at, look, make_folder, nearest, read, remove, usable, write
@@ -44,9 +44,21 @@ def archive_info_spec() -> ArgumentSpec:
             directory=dict(type="path", required=True),
             database=dict(type="str"),
             servers=dict(type="list", elements="str", default=[]),
+            databases=dict(
+                type="list",
+                elements="dict",
+                options=dict(
+                    name=dict(type="str", required=True),
+                    targets=dict(type="list", elements="str", default=[]),
+                    known=dict(type="bool", default=True),
+                    database=dict(type="str", default=""),
+                    server=dict(type="str", default=""),
+                ),
+            ),
             name=dict(type="str"),
         ),
-        required_one_of=(("database", "name"),),
+        required_one_of=(("database", "databases", "name"),),
+        mutually_exclusive=(("database", "databases"),),
     )
 
 
@@ -65,23 +77,39 @@ def run_archive_folder(params: Mapping[str, Any], now: float, dry: bool = False)
 
 
 def run_archive_info(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the archives of a database, oldest first, and what one file is.
+    """Return the archives of a database, or of each of many, oldest first, and what one file is.
 
     :raises MigrationError: ``name_invalid``, ``folder_unusable``.
     """
     checked("directory", "folder", params["directory"])
     folder = os.path.normpath(params["directory"])
     result: dict[str, Any] = {"changed": False, "archives": [], "other_servers": [], "sha256": None, "bytes": None}
-    database, servers = params.get("database"), params["servers"]
+    database, servers, many = params.get("database"), params["servers"], params.get("databases")
     if database:
-        found = [dict(item, path=_here(folder, item)) for item in _archives(folder) if item["database"] == database]
-        there = [item for item in sorted(found, key=age) if file_at(item["path"]) in owned.ARCHIVE.files]
-        result["archives"] = [item for item in there if "server" not in item or is_of(item, database, servers)]
+        there = _there(folder, [database])
+        result["archives"] = [item for item in there if told_of(item, database, servers)]
         result["other_servers"] = sorted({item["server"] for item in there if item not in result["archives"]})
+    elif many is not None:
+        result["archives"] = list(_of_many(folder, [one for one in many if one["database"]], servers))
     if params.get("name"):
         checked("name", "archive", params["name"])
         result.update(_summed(os.path.join(folder, params["name"])) or {})
     return result
+
+
+def _of_many(folder: str, many: Sequence[Mapping[str, Any]], servers: Sequence[str]) -> Iterator[dict[str, Any]]:
+    named: dict[str, list[dict[str, Any]]] = {one["database"]: [] for one in many}
+    for item in _there(folder, list(named)):
+        named[item["database"]].append(item)
+    for one in many:
+        own = [one["server"], *servers] if one["server"] else []
+        yield from ({**item, "name": one["name"]} for item in named[one["database"]] if told_of(item, one["database"], own))
+
+
+def _there(folder: str, databases: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the archives of databases of these names that are there, oldest first, with the path that they have now."""
+    found = [dict(item, path=_here(folder, item)) for item in _archives(folder) if item["database"] in databases]
+    return [item for item in sorted(found, key=age) if file_at(item["path"]) in owned.ARCHIVE.files]
 
 
 def _present(folder: str, params: Mapping[str, Any], dry: bool) -> dict[str, Any]:

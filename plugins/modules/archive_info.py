@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: archive_info
-short_description: Find the archives of a database on this host
+short_description: Find the archives of databases on this host
 description:
   - Reads what M(dbops.alembic.archive_folder) has kept.
 options:
@@ -25,6 +25,34 @@ options:
     type: list
     elements: str
     default: []
+  databases:
+    description:
+      - Many databases whose archives are wanted, in one look at the folder, as P(dbops.alembic.fleet_places#filter) returns them.
+      - O(servers) are then former addresses of any of their servers.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: What the database is called here.
+        type: str
+        required: true
+      targets:
+        description: The targets that it holds.
+        type: list
+        elements: str
+        default: []
+      known:
+        description: Whether its URL can be told.
+        type: bool
+        default: true
+      database:
+        description: Its name on its server. Of one without there are no archives.
+        type: str
+        default: ""
+      server:
+        description: The address of its server.
+        type: str
+        default: ""
   name:
     description: The file name of an archive whose checksum is wanted.
     type: str
@@ -33,6 +61,8 @@ extends_documentation_fragment:
   - dbops.alembic.attributes.info
 seealso:
   - module: dbops.alembic.archive_folder
+  - plugin: dbops.alembic.fleet_places
+    plugin_type: filter
   - module: dbops.alembic.kubernetes_archive_info
 author:
   - dbops.alembic contributors (@dbops)
@@ -49,7 +79,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 archives:
-  description: What is written beside each archive of O(database), the oldest first.
+  description:
+    - What is written beside each archive of O(database), the oldest first.
+    - Of O(databases) those of one after the other, each with C(name), what the database is called here.
   returned: success
   type: list
   elements: dict

@@ -15,6 +15,8 @@ from ._text import WIDTH, joined, labelled, part, size, table, wrapped
 Status = Mapping[str, Any]
 #: Hours until which an age is told in hours.
 HOURS = 48
+#: Databases of whose newest archive each has a line.
+FEW = 10
 
 
 def status(found: Status, now: datetime, width: int = WIDTH) -> list[str]:
@@ -25,10 +27,41 @@ def status(found: Status, now: datetime, width: int = WIDTH) -> list[str]:
     lines += labelled("Warning", _differing(found), width=width)
     lines += _deployments(found, width)
     backups = part(found.get("backups"))
+    lines += _backups(backups, now, width) if backups.get("places") is None else _archives_of_many(backups, now, width)
+    return lines + labelled("Warning", backups.get("problem") or "", width=width)
+
+
+def _backups(backups: Mapping[str, Any], now: datetime, width: int) -> list[str]:
     rows = [_snapshot(entry, now) for entry in backups.get("snapshots") or ()]
     rows += [_archive(entry, now) for entry in backups.get("archives") or ()]
-    lines += table([("backup", "age", "size", "proof", "name"), *rows], width) if rows else labelled("Backups", "none", width=width)
-    return lines + labelled("Warning", backups.get("problem") or "", width=width)
+    return table([("backup", "age", "size", "proof", "name"), *rows], width) if rows else labelled("Backups", "none", width=width)
+
+
+def _archives_of_many(backups: Mapping[str, Any], now: datetime, width: int) -> list[str]:
+    """How many databases have archives, how old the newest of each are, and which have none; the archives where they are few."""
+    places = backups["places"]
+    newest = {str(entry["name"]): entry for entry in backups.get("archives") or ()}  # of each the oldest come first
+    bare = [place["name"] for place in places if place["database"] and place["name"] not in newest]
+    hidden = [place["name"] for place in places if not place["database"]]
+    lines = labelled(
+        "Archives",
+        f"{len(newest)} of {len(places)} databases have one{_ages(list(newest.values()), now)}",
+        f"none of {listed(bare)}" if bare else "",
+        f"not known of {listed(hidden)}, whose URL is not in the inventory" if hidden else "",
+        width=width,
+    )
+    if not 0 < len(newest) <= FEW:
+        return lines
+    rows = [(listed(place["targets"]), *_archive(newest[place["name"]], now)[1:]) for place in places if place["name"] in newest]
+    return lines + table([("archive of", "age", "size", "proof", "name"), *rows], width)
+
+
+def _ages(newest: list[Mapping[str, Any]], now: datetime) -> str:
+    if not newest:
+        return ""
+    first, *_others, last = sorted([*newest, *newest], key=lambda entry: str(entry["created_at"]))
+    ends = dict.fromkeys((age(last["created_at"], now), age(first["created_at"], now)))
+    return f"; the newest of each is {' to '.join(ends)} old, {size(sum(entry.get('bytes') or 0 for entry in newest))} together"
 
 
 def _databases(found: Status, width: int) -> list[str]:

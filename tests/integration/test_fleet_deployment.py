@@ -89,6 +89,11 @@ def test_each_has_an_archive_and_one_is_restored(shop: Customers) -> None:
         database.name: list((shop.folder / "archives").glob(f"{database.name}*.pgc")) for database in shop.databases.values()
     }
     assert all(len(found) == 1 for found in archives.values()), archives
+    looked = shop.play("status")
+    assert looked.status == 0 and "3 of 3 databases have one; the newest of each is" in " ".join(looked.output.split()), (
+        looked.output
+    )
+    assert all(str(found[0]) in looked.output for found in archives.values()), looked.output
     odd = [{"name": "nobody", "url": "postgresql+psycopg://nobody@127.0.0.1:1/nothing"}]
     partly = shop.play("backup", fleet_databases=[*odd, *shop.variables["fleet_databases"][:1]])
     assert partly.status == 2 and "1 of 2 databases were not archived: nobody" in partly.output, partly.output

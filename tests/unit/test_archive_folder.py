@@ -186,6 +186,26 @@ def test_databases_of_one_name_on_two_servers(tmp_path: Path) -> None:
     assert pruned("db3:5432", "db1:5432", "db2:5432") == ["shop-0.pgc"] and pruned() == [NAME]
 
 
+def test_the_archives_of_many_are_found_in_one_look(tmp_path: Path) -> None:
+    """Namesakes on two servers keep theirs apart; one whose URL is not known has none, whatever is there."""
+    for number, (database, server) in enumerate((("shop", "db1:5432"), ("shop", "db2:5432"), ("other", "db1:5432"), ("shop", ""))):
+        name, servers = f"{database}-{number}.pgc", [server] if server else []
+        write(tmp_path, server, name)
+        call(tmp_path, "kept", name=name, now=NOW + number, database=database, servers=servers)
+    many = [
+        {"name": "north", "targets": ["north", "east"], "known": True, "database": "shop", "server": "db1:5432"},
+        {"name": "south", "targets": ["south"], "known": True, "database": "shop", "server": "db3:5432"},
+        {"name": "hidden", "targets": ["hidden"], "known": False, "database": "", "server": ""},
+    ]
+
+    def found(*servers: str) -> list[tuple[str, str]]:
+        return [(item["name"], Path(item["path"]).name) for item in info(tmp_path, databases=many, servers=servers)["archives"]]
+
+    assert found() == [("north", "shop-0.pgc"), ("north", "shop-3.pgc"), ("south", "shop-3.pgc")]
+    assert found("db2:5432")[-2:] == [("south", "shop-1.pgc"), ("south", "shop-3.pgc")]
+    assert info(tmp_path, databases=[])["archives"] == info(tmp_path / "absent", databases=many)["archives"] == []
+
+
 def killed_at(number: int) -> Any:
     """A rename that ends the process the Nth time."""
     rename, done = os.rename, []

@@ -8,6 +8,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from ansible_collections.dbops.alembic.plugins.filter.fleet_places import fleet_places
 from ansible_collections.dbops.alembic.plugins.filter.fleet_url import fleet_url
 from ansible_collections.dbops.alembic.plugins.module_utils import _errors
 from ansible_collections.dbops.alembic.plugins.module_utils._core import fleet, fleet_outcome
@@ -87,6 +88,17 @@ def test_what_holds_many_targets_is_told_once() -> None:
         {"name": "f", "targets": ["f"], "known": False},
     ]
     found = [{"name": name, "schema": None, "database": name, "file": None} for name in ("acme", "globex")]
+    told = fleet_places(listed, "postgresql://u:secret@three:5433/all")
+    assert [(place["database"], place["server"]) for place in told] == [
+        ("shop", "one:5432"),
+        ("shop", "two:5432"),
+        ("all", "three:5433"),
+        ("", ""),
+        ("", ""),
+    ]
+    odd = [{"name": "odd", "url": "none"}, {"name": "x", "file": "/srv/x.sqlite"}, *found]
+    assert [place["database"] for place in fleet_places(odd)] == ["", "/srv/x.sqlite", "", ""]
+    assert "secret" not in str(told)
     assert [place["targets"] for place in fleet.places(found)] == [["acme"], ["globex"]]
     assert fleet_url(found, "acme", "postgresql://u:secret@one:5433/postgres?sslmode=require") == (
         "postgresql://u:secret@one:5433/acme?sslmode=require"

@@ -182,6 +182,39 @@ def test_the_status_is_tables():
     ]
 
 
+def place(name: str, database: str) -> dict[str, object]:
+    return {"name": name, "targets": [name], "known": bool(database), "database": database, "server": "db:5432"}
+
+
+def of_many(count: int, hours: int) -> dict[str, object]:
+    """The archives of as many databases, one of which has an older one besides; two have none, and of one that can't be known."""
+    entry = {"bytes": 1000, "created_at": "2026-05-04T11:00:00Z", "proof": None}
+    entries = [{**entry, "name": f"c{number}", "path": f"/b/c{number}.pgc"} for number in range(count)]
+    first = {**entries[0], "created_at": "2026-05-01T11:00:00Z", "path": "/b/old.pgc"}
+    entries[-1]["created_at"] = f"2026-05-04T{12 - hours:02}:00:00Z"
+    places = [*(place(f"c{number}", f"shop_{number}") for number in range(count)), place("x", "x"), place("y", "y"), place("z", "")]
+    return {"snapshots": [], "archives": [first, *entries], "places": places, "problem": ""}
+
+
+def test_the_archives_of_many_are_counted_and_each_told_where_they_are_few():
+    few, none = of_many(2, 5), {**of_many(2, 5), "archives": []}
+    lines = status({**FOUND, "backups": few}, NOW)
+    assert lines[lines.index("Last finished d6: none -> 1.1") + 1 :] == [
+        "Archives      2 of 5 databases have one; the newest of each is 1.0 hours to 5.0",
+        "              hours old, 2.0 kB together",
+        "              none of x, y",
+        "              not known of z, whose URL is not in the inventory",
+        "archive of  age        size    proof       name",
+        "c0          1.0 hours  1000 B  not proved  /b/c0.pgc",
+        "c1          5.0 hours  1000 B  not proved  /b/c1.pgc",
+    ]
+    assert "Archives      0 of 5 databases have one" in status({**FOUND, "backups": none}, NOW)
+    many = status({**FOUND, "backups": of_many(500, 1)}, NOW)
+    assert len(many) == 10 and "500 of 503 databases have one; the newest of each is 1.0 hours old," in " ".join(
+        " ".join(many).split()
+    ), many
+
+
 @pytest.mark.parametrize(
     ("more", "line"),
     [

@@ -55,6 +55,11 @@ def is_of(item: Mapping[str, Any], database: str, servers: Sequence[str]) -> boo
     return bool(item["database"] == database and (not servers or item.get("server") in servers))
 
 
+def told_of(item: Mapping[str, Any], database: str, servers: Sequence[str]) -> bool:
+    """Tell whether an archive may be of a database on one of these servers; one that says no server is anybody's of that name."""
+    return bool(item["database"] == database and ("server" not in item or is_of(item, database, servers)))
+
+
 def doomed(archives: list[Object], keep_count: int, keep_seconds: float, now: float) -> list[str]:
     """Return the paths of the archives that are too many or too old, never that of the last one.
 
