@@ -13,6 +13,7 @@ description:
     what a deployment has to know of the host, so that it asks once.
   - What is wrong with the host is returned and is no failure.
 extends_documentation_fragment:
+  - dbops.alembic.application_host
   - dbops.alembic.application_host.manager
   - dbops.alembic.attributes
   - dbops.alembic.attributes.info
@@ -23,10 +24,20 @@ options:
     type: list
     elements: str
     default: []
+  health:
+    description:
+      - The health check of the next release. Its host has to have an address here, unless O(health.unix_socket) is given.
+      - Where one of the O(services) runs, or with O(serving), it is asked once. What would be wrong with the answer is to be looked
+        at and no problem, since what serves now may have another one. A command is not run, and O(health.release_key) not read.
+  serving:
+    description: Whether the application serves now where no service says so, such as a workload of Kubernetes.
+    type: bool
+    default: false
   unit_files_binding:
     description:
       - Whether a unit of systemd whose user or environment file is not there is wrong, or is only to be looked at, since
         something makes them before the start.
+      - So it is with a host of O(health) that has no address here.
       - Files in C(/run) and C(/tmp), and those of the active release, are never asked for.
     type: bool
     default: true
@@ -167,6 +178,11 @@ states:
   returned: with O(services), where their manager could be asked
   type: dict
   sample: {shop-web: active}
+health_problem:
+  description: What would be wrong with an answer of what serves now, as it is in RV(remarks) too.
+  returned: with O(health), where something would be
+  type: str
+  sample: http://127.0.0.1:8000/helth answered 404 and not 200
 temporary:
   description: Folders of this collection that are there for the time of a run, as M(ansible.builtin.find) would tell of them.
   returned: success
@@ -177,10 +193,12 @@ temporary:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.dbops.alembic.plugins.module_utils._host.needs import look, needs_options
+from ansible_collections.dbops.alembic.plugins.module_utils._host.spec import secrets_of
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=needs_options(), supports_check_mode=True)
+    module.no_log_values.update(secrets_of(module.params))
     found = look(module.params)
     for text in found.remarks:
         module.warn(text)

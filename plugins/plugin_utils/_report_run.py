@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 from typing import Any, Mapping, Sequence
 
-from ._summary import databases, unasked, way_back
+from ._summary import databases, doubted, unasked, way_back
 from ._text import joined, part, size
 
 Result = Mapping[str, Any]
@@ -39,6 +39,7 @@ def run(result: Result) -> list[dict[str, Any]]:
             for number, batch in enumerate(result.get("batches") or (), 1)
         ],
         _line("Health", unasked(result)),
+        *[_line("" if unasked(result) or number else "Health", text) for number, text in enumerate(doubted(result))],
         _line("Way back", way_back(result)),
         _line("Record", result.get("record"), _link(result, result.get("record"))),
         _line("Archive", archive.get("path"), _link(result, archive.get("path"))),

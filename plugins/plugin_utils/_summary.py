@@ -123,15 +123,21 @@ def _route(result: Result, width: int) -> list[str]:
 
 def _health(result: Result, width: int) -> list[str]:
     if result.get("outcome") == "checked":
-        return labelled("Health", unasked(result, "will look"), width=width)
+        return labelled("Health", unasked(result, "will look"), *doubted(result), width=width)
     shown = result.get("record") and result.get("outcome") == "finished"
-    return labelled("Health", unasked(result) if shown else "", width=width)
+    return labelled("Health", unasked(result) if shown else "", *doubted(result), width=width)
 
 
 def unasked(result: Result, looked: str = "looked") -> str:
     """Return the sentence that says where nobody looked whether it serves; empty where somebody did everywhere."""
     hosts = result.get("unasked_hosts")
     return f"nobody {looked} whether it serves on {', '.join(hosts)}: neither health_url nor health_command is set" if hosts else ""
+
+
+def doubted(result: Result) -> list[str]:
+    """Return where the health check would not have been content with what served before, and why; where it is now, nobody asks."""
+    found = {} if result.get("outcome") == "finished" else part(result.get("doubted_hosts"))
+    return [f"before anything was touched, on {host}: {why}" for host, why in found.items()]
 
 
 def _way_back(result: Result, width: int) -> list[str]:

@@ -114,6 +114,10 @@ class Run:
         recap = self.output.split("PLAY RECAP")[1].split("CUSTOM STATS")[0]
         return sum(int(part.split("changed=")[1].split()[0]) for part in recap.splitlines() if "changed=" in part)
 
+    def ok(self) -> Run:
+        assert self.status == 0, self.output
+        return self
+
     @property
     def result(self) -> dict[str, Any]:
         stats = self.output.split("RUN: ", 1)[1]

@@ -24,7 +24,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Itera
     if not shutil.which("supervisord"):
         pytest.skip("supervisor is not installed")
     made = Stage(tmp_path_factory.mktemp("stage") / "s", postgres)
-    made.archive("1.0")
+    made.archive("1.0", "1.1")
     try:
         yield made
     finally:
@@ -130,6 +130,33 @@ def deployed(stage: Stage) -> Run:
 @pytest.mark.slow
 def test_what_a_deployment_needs_is_not_refused(deployed: Run) -> None:
     assert deployed.status == 0 and "in neither its command" not in deployed.output, deployed.output
+    assert deployed.result["doubted_hosts"] == {} and "count as healthy" not in deployed.output, deployed.output
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://127.0.0.1:{{ shop_port }}/helth", "/helth answered 404 and not 200"),
+        ("http://127.0.0.1:1/health", "http://127.0.0.1:1/health did not answer: Connection refused"),
+    ],
+)
+@pytest.mark.usefixtures("deployed")
+def test_a_health_check_that_the_present_release_does_not_pass_is_told(stage: Stage, url: str, said: str) -> None:
+    """Nothing is refused for it, since the next release may be the first with that path."""
+    run = stage.play("maintenance_window", "--check", release_version="1.1", health_url=url)
+    assert run.status == 0 and set(run.result["doubted_hosts"]) == {"shop1", "shop2"}, run.output
+    assert all(said in why for why in run.result["doubted_hosts"].values()), run.result
+    assert "So what serves now would not count as healthy, nor would it" in run.output, run.output
+    right = stage.play("maintenance_window", "--check", release_version="1.1")
+    assert right.status == 0 and right.result["doubted_hosts"] == {} and "count as healthy" not in right.output, right.output
+
+
+@pytest.mark.usefixtures("deployed")
+def test_a_health_check_of_a_host_that_has_no_address_is_refused(stage: Stage) -> None:
+    run = stage.play("maintenance_window", release_version="1.1", health_url="http://shop.invalid:8000/health")
+    assert run.status == 2 and "Nothing was touched, since something is lacking:" in run.output, run.output
+    assert "shop1, shop2: health_url is http://shop.invalid:8000/health, and shop.invalid has no address on this host" in run.output
+    assert all(host.health()[0] == 200 for host in stage.hosts)
 
 
 @pytest.fixture
@@ -164,3 +191,17 @@ def test_what_goes_back_asks_the_hosts_before(stage: Stage, playbook: str) -> No
 def test_a_recovery_says_what_is_lacking_and_brings_back_what_it_can(stage: Stage) -> None:
     run = stage.play("recover")
     assert run.status == 0 and "Something is lacking" in run.output and "no-such-program" in run.output, run.output
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("deployed")
+def test_what_only_the_next_release_answers_does_not_keep_it_from_being_deployed(stage: Stage) -> None:
+    """Last, since another release serves then. Where that does not answer either, what was known before is told again."""
+    wrong = stage.play("maintenance_window", release_version="1.1", health_url="http://127.0.0.1:1/health", health_retries=2)
+    assert wrong.status == 2 and stage.records()[-1]["status"] == "halted", wrong.output
+    known = "before anything was touched, on shop1: http://127.0.0.1:1/health did not answer: Connection refused"
+    assert known in " ".join(wrong.output.split()), wrong.output
+    stage.play("recover").ok()
+    run = stage.play("maintenance_window", release_version="1.1", health_json={"status": "ok", "release": "1.1"}).ok()
+    assert set(run.result["doubted_hosts"]) == {"shop1", "shop2"}, run.output
+    assert "before anything was touched" not in run.output and stage.serving() == {("1.1", 200, "1.1")}, run.output

@@ -68,6 +68,15 @@ def test_check_mode_touches_nothing(stage: Stage) -> None:
     assert stage.contents() == before and stage.get("deployment", "shop")["metadata"]["resourceVersion"] == found
 
 
+def test_a_health_check_that_the_present_pods_do_not_pass_is_told(stage: Stage) -> None:
+    before, found = stage.contents(), stage.get("deployment", "shop")["metadata"]["resourceVersion"]
+    run = stage.play("maintenance_window", "--check", release_version="1.2", health_url=f"http://{stage.address}:8000/helth").ok()
+    assert "/helth answered 404 and not 200" in run.result["doubted_hosts"]["web"], run.output
+    away = stage.play("maintenance_window", release_version="1.2", health_url="http://shop.invalid:8000/health")
+    assert away.status == 2 and "web: health_url is http://shop.invalid:8000/health, and shop.invalid has no address" in away.output
+    assert stage.contents() == before and stage.get("deployment", "shop")["metadata"]["resourceVersion"] == found
+
+
 @pytest.mark.parametrize(
     ("release", "step", "why"),
     [

@@ -69,6 +69,7 @@ def result(outcome: str, hosts: tuple[str, ...] = ("shop1", "shop2"), **more: An
         "applied": [],
         "hosts": {host: {"from_release": "1.3", "to_release": "1.4"} for host in hosts},
         "unasked_hosts": [],
+        "doubted_hosts": {},
         "by": {"user": "kim", "job": "", "controller": "deploy.example.com", "migrator": hosts[0]},
         "database": DATABASE,
         "way_back": "snapshot",

@@ -24,6 +24,8 @@ from ansible_collections.dbops.alembic.plugins.module_utils._core.host_needs imp
 from ansible_collections.dbops.alembic.plugins.module_utils._host import needs, reach
 from ansible_collections.dbops.alembic.plugins.module_utils._host.starts import Started, starts
 
+from support.receiver import Answering, Quiet
+
 GOOD = Folder("/srv/shop", "/srv", True, True, 10**9, 10**6)
 REFUSED = 'psql: error: connection to server at "db", port 5432 failed: FATAL:  password authentication failed for user "shop"'
 OLD = "pg_dump (PostgreSQL) 15.8 (Debian 15.8-0)"
@@ -128,6 +130,7 @@ def params(**given: Any) -> dict[str, Any]:
     nothing: dict[str, Any] = {**dict.fromkeys(("root", "version", "programs_directory", "database")), "files": {}}
     lists: dict[str, Any] = {name: [] for name in ("services", "folders", "python", "programs")}
     place = {"manager": "systemd", "scope": "system", "supervisor_config": "", "unit_files_binding": True, "room_binding": True}
+    place |= {"health": {}, "serving": False}
     return {**nothing, **lists, **place, **given}
 
 
@@ -170,6 +173,56 @@ def test_this_host_is_looked_at(tmp_path: Path, closed: int, monkeypatch: pytest
         f"The database at 127.0.0.1:{closed} can not be reached: Connection refused",
         "pg_nothing can not be run on this host",
     ]
+
+
+class _Page(Quiet):
+    """A release that has one page."""
+
+    def do_GET(self) -> None:
+        body = b'{"status": "ok", "release": "1.0"}' if self.path == "/health" else b"<html>" + b"no such page " * 100
+        self.send_response(200 if self.path == "/health" else 404)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.mark.parametrize(
+    ("health", "doubt"),
+    [
+        ({"url": "{}/health"}, ""),
+        ({"url": "{}/health", "json": {"status": "ok"}, "release_key": "release", "release_expected": "1.1"}, ""),
+        ({"url": "{}/health", "json": {"release": "1.1"}}, '{}/health answered without {{"release": "1.1"}}: '),
+        ({"url": "{}/helth"}, "{}/helth answered 404 and not 200: <html>no such page "),
+        ({"url": "{}/helth", "status": [404]}, ""),
+        (
+            {"url": "http://joe:secret@127.0.0.1:{closed}/health"},
+            "http://127.0.0.1:{closed}/health did not answer: Connection refused.",
+        ),
+    ],
+)
+def test_what_serves_now_is_asked_as_the_next_release_will_be(health: dict[str, Any], doubt: str, closed: int) -> None:
+    with Answering(_Page) as server:
+        asked = {**health, "url": health["url"].format(server.url, closed=closed)}
+        problems, remarks, facts = needs.look(params(health=asked, serving=True))
+        wanted = doubt.format(server.url, closed=closed)
+    assert not problems and ("health_problem" in facts) is bool(doubt)
+    assert [text.startswith(wanted) for text in remarks] == [True] * bool(doubt), remarks
+    assert all("So what serves now would not count as healthy, nor would it once it is put back." in text for text in remarks)
+    assert not any(len(text) > 600 or "secret" in text for text in remarks)
+    assert needs.look(params(health=asked))[:2] == ([], []), "where nothing serves, nothing answers"
+
+
+def test_a_name_without_an_address_is_wrong_for_every_release() -> None:
+    for serving in (True, False):
+        asked = {"health": {"url": "https://shop.invalid:8443/health"}, "serving": serving}
+        told, remarks, facts = needs.look(params(**asked))
+        assert len(told) == 1 and not remarks and "health_problem" not in facts
+        assert told[0].startswith(
+            "health_url is https://shop.invalid:8443/health, and shop.invalid has no address on this host ("
+        ), told
+        assert needs.look(params(**asked, unit_files_binding=False))[:2] == ([], told), "a task of the operator may give it one"
+    behind = {"url": "https://shop.invalid/health", "unix_socket": "/nowhere/shop.sock"}
+    assert needs.look(params(health=behind))[:2] == ([], []), "the host is only what the socket file is told"
 
 
 def test_a_release_that_is_there_needs_nothing_to_be_built(tmp_path: Path) -> None:

@@ -85,6 +85,11 @@ def test_a_good_deployment():
             {"unasked_hosts": ["shop2"], "outcome": "checked", "record": ""},
             ["Health        nobody will look whether it serves on shop2: neither health_url"],
         ),
+        (
+            {"doubted_hosts": {"shop1": "http://h/ answered 404"}, "outcome": "reverted"},
+            ["Health        before anything was touched, on shop1: http://h/ answered 404"],
+        ),
+        ({"doubted_hosts": {"shop1": "http://h/ answered 404 and not 200"}}, []),
         ({"unasked_hosts": ["shop2"]}, ["Health        nobody looked whether it serves on shop2: neither health_url nor"]),
         (
             {"failure": {"step": "upgrading", "hosts": ["shop1"], "message": "it broke\nat line 3"}},

@@ -66,6 +66,18 @@ class Database:
 
 
 @dataclass(frozen=True)
+class Answered:
+    """How the health check of the next release fares today. ``unresolved`` is why its ``host`` has no address, ``problem`` what
+    would be wrong with the answer of what serves now; empty where nothing serves.
+    """
+
+    url: str
+    host: str = ""
+    unresolved: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
 class Found:
     """What was found on a host.
 
@@ -84,11 +96,12 @@ class Found:
     room_binding: bool = True
     link: str = ""
     database: Database | None = None
+    answered: Answered | None = None
 
 
 def problems(found: Found) -> list[str]:
     """Return what would make a deployment fail on this host, each with what to do."""
-    told = [*found.told, *(found.absent if found.absent_binding else [])]
+    told = [*found.told, *([*found.absent, *_unresolved(found.answered)] if found.absent_binding else [])]
     for folder in found.folders:
         told += [*_folder(folder, found.user), *(_room(folder) if found.room_binding else [])]
     told += _python(found.python) if found.python else []
@@ -101,7 +114,8 @@ def problems(found: Found) -> list[str]:
 
 def warnings(found: Found) -> list[str]:
     """Return what a deployment would not fail on, and what may not be meant."""
-    told = [] if found.absent_binding else list(found.absent)
+    told = [] if found.absent_binding else [*found.absent, *_unresolved(found.answered)]
+    told += _doubts(found.answered)
     told += [] if found.room_binding else [text for folder in found.folders for text in _room(folder)]
     told += [
         f"{unit} names {found.link} in neither its command, its folder nor its environment, so it may go on with other code than"
@@ -112,6 +126,26 @@ def warnings(found: Found) -> list[str]:
     if found.database and not _dump_binds(found.database):
         told += [f"No archive will be written. {text}" for text in _dump(found.database)]
     return told
+
+
+def _doubts(answered: Answered | None) -> list[str]:
+    """Return what would be wrong with an answer of what serves now, which need not be wrong with the next one's."""
+    if not answered or not answered.problem:
+        return []
+    return [
+        f"{answered.problem}. So what serves now would not count as healthy, nor would it once it is put back. Look whether"
+        " health_url, and what else health_ variables ask for, is right for the new release: if that does not pass either, the"
+        " deployment is halted."
+    ]
+
+
+def _unresolved(answered: Answered | None) -> list[str]:
+    if not answered or not answered.unresolved:
+        return []
+    return [
+        f"health_url is {answered.url}, and {answered.host} has no address on this host ({answered.unresolved}), so no release"
+        " would count as healthy. Mend the name, or let it resolve here."
+    ]
 
 
 def _names(started: str, link: str) -> bool:

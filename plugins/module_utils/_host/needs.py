@@ -9,20 +9,27 @@ import getpass
 import os
 import shlex
 import shutil
+import socket
 import tempfile
+from dataclasses import replace
 from typing import Any, Mapping, NamedTuple, Sequence
+from urllib.parse import urlsplit
 
-from .._core.host_needs import Folder, Found, Python, problems, warnings
+from .._core.host_needs import Answered, Folder, Found, Python, problems, warnings
 from .._errors import MigrationError
 from .._owned import nearest
 from .._releases import read_releases
+from .health import ask, judge
+from .health import shown as shown_url
 from .reach import database_options, look_at, said
 from .services import Service
 from .services import problems as service_problems
-from .spec import info_options, manager_from, shown
+from .spec import health_from, info_options, manager_from, shown
 from .starts import Started, starts
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#: Characters of an answer that are told.
+_LINE = 200
 _TEMPORARY = ("dbops-release.", "dbops-restore.")
 _MODULES = (
     "import sys, importlib.util as u;"
@@ -32,9 +39,10 @@ _MODULES = (
 
 def needs_options() -> dict[str, Any]:
     """The options of the module."""
-    looked_at = ("manager", "services", "scope", "supervisor_config")
+    looked_at = ("manager", "services", "scope", "supervisor_config", "health")
     return dict(
         {name: option for name, option in info_options().items() if name in looked_at},
+        serving=dict(type="bool", default=False),
         unit_files_binding=dict(type="bool", default=True),
         root=dict(type="path"),
         version=dict(type="str"),
@@ -59,6 +67,7 @@ class Looked(NamedTuple):
 def look(params: Mapping[str, Any]) -> Looked:
     """Look at a host; what could not be found out is missing in the facts."""
     refused, services = _services(params)
+    wrong, answered = _answered(params, services)
     there, release = _release(params)
     started = _started(params, services)
     built = release.get("prepared", False)
@@ -67,7 +76,7 @@ def look(params: Mapping[str, Any]) -> Looked:
     root = params["root"]
     found = Found(
         user=_user(),
-        told=[*refused, *there],
+        told=[*refused, *there, *wrong],
         folders=_folders([*([root, os.path.join(root, "releases")] if root else []), *params["folders"]]),
         python=_python(params["python"]) if params["python"] and not built else None,
         programs={} if built else {name: bool(shutil.which(name, path=usual)) for name in params["programs"]},
@@ -77,10 +86,17 @@ def look(params: Mapping[str, Any]) -> Looked:
         room_binding=params["room_binding"],
         link=os.path.join(root, "current") if root else "",
         database=look_at(params["database"], os.pathsep.join([*first, PATH])) if params["database"] else None,
+        answered=answered,
     )
     place = _place(root) if root and params["version"] and not built else ""
-    known = {"release": release, "place": place, **(shown(services) if services else {}), "temporary": _temporary()}
-    return Looked(problems(found), warnings(found), {name: value for name, value in known.items() if value or name == "temporary"})
+    known = {
+        "release": release,
+        "place": place,
+        **(shown(services) if services else {}),
+        "health_problem": answered.problem if answered else "",
+    }
+    told = {name: value for name, value in known.items() if value}
+    return Looked(problems(found), warnings(found), {**told, "temporary": _temporary()})
 
 
 def _services(params: Mapping[str, Any]) -> tuple[list[str], list[Service]]:
@@ -91,6 +107,39 @@ def _services(params: Mapping[str, Any]) -> tuple[list[str], list[Service]]:
     except MigrationError as exc:
         return [_told(exc)], []
     return service_problems(found), list(found)
+
+
+def _answered(params: Mapping[str, Any], services: Sequence[Service]) -> tuple[list[str], Answered | None]:
+    """Ask the health check of what serves now, once; where nothing does, only whether its host has an address."""
+    try:
+        health = replace(health_from(params), release_key="")  # which the next release may bring
+    except MigrationError as exc:
+        return [_told(exc)], None
+    if not health.url:
+        return [], None
+    host = "" if health.unix_socket else str(urlsplit(health.url).hostname)
+    unresolved = _without_address(host) if host else ""
+    serves = params["serving"] or any(item.runs and item.part == "member" for item in services)
+    problem = judge(health, ask(health)) if serves and not unresolved else ""
+    return [], Answered(shown_url(health.url), host, unresolved, _cut_short(problem))
+
+
+def _without_address(host: str) -> str:
+    """Return why a name has no address; a name service that does not answer now may answer later."""
+    try:
+        socket.getaddrinfo(host, None)
+    except socket.gaierror as exc:
+        final = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
+        return str(exc.strerror) if exc.errno in final else ""
+    except UnicodeError:
+        return "it is no name of a host"
+    return ""
+
+
+def _cut_short(problem: str) -> str:
+    """Return the beginning of what is wrong with an answer, which may be a page."""
+    line = " ".join(problem.split()).rstrip(".:")
+    return line if len(line) <= _LINE else f"{line[:_LINE]}…"
 
 
 def _unreadable(files: Mapping[str, Any], root: str | None) -> list[str]:
