@@ -226,6 +226,13 @@ def test_databases_that_a_query_finds_are_archived_each(newest: Application, pos
         stocked.passes("backup", schema_database_url=None)
         found = [json.loads(Path(f"{path}.json").read_text()) for path in stocked.archives()]
         assert sorted(item["database"] for item in found) == sorted([one.name, two.name])
+        looked = " ".join(stocked.passes("status", schema_database_url=None).split())
+        assert "2 of 2 databases have one; the newest of each is" in looked and all(item["path"] in looked for item in found), (
+            looked
+        )
+        stocked.variables["schema_database_url"] = "postgresql+psycopg2://nobody@127.0.0.1:1/nothing"
+        looked = stocked.passes("status", schema_database_url=None)
+        assert "have one" not in looked and "Warning" in looked and "127.0.0.1" in looked, looked
         of_two = next(item["path"] for item in found if item["database"] == two.name)
         two.fetch("insert into words values (1, 'late')")
         only = {"fleet_query": {}, "schema_database_url": two.url(), "deployment_rows_given_up": -1}
