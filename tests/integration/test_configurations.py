@@ -16,7 +16,17 @@ from support.postgres import Postgres
 pytestmark = [pytest.mark.timeout(1800), pytest.mark.slow]  # test_hooks has all of it together, every day
 
 
-@pytest.fixture(params=[pytest.param({name: value}, id=name) for name, value in {**OTHER_SETTINGS, "ANSIBLE_FORKS": "1"}.items()])
+#: Of each group none means anything to what another one of it does.
+GROUPS = [
+    ("ANSIBLE_STRATEGY", "ANSIBLE_HASH_BEHAVIOUR", "ANSIBLE_DISPLAY_SKIPPED_HOSTS"),
+    ("ANSIBLE_ANY_ERRORS_FATAL", "ANSIBLE_PRIVATE_ROLE_VARS", "ANSIBLE_FORKS"),
+    ("ANSIBLE_TASK_TIMEOUT", "ANSIBLE_INJECT_FACT_VARS"),
+]
+SETTINGS = {**OTHER_SETTINGS, "ANSIBLE_FORKS": "1"}
+assert sorted(name for names in GROUPS for name in names) == sorted(SETTINGS)
+
+
+@pytest.fixture(params=[pytest.param({name: SETTINGS[name] for name in names}, id=names[0]) for names in GROUPS])
 def stage(request: pytest.FixtureRequest, tmp_path: Path, postgres: Postgres) -> Iterator[Stage]:
     if not shutil.which("supervisord"):
         pytest.skip("supervisor is not installed")

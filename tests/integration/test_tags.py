@@ -36,12 +36,15 @@ def run(folder: Path, *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", some(PLAYBOOKS, *QUICK))
-@pytest.mark.parametrize("tags", [("--tags", "deploy"), ("--skip-tags", "untagged")], ids=lambda tags: tags[0])
-def test_a_playbook_refuses_what_would_leave_out_its_tasks(name: str, tags: tuple[str, str], tmp_path: Path) -> None:
-    status, output = run(tmp_path, f"dbops.alembic.{name}", *tags)
+#: Each playbook has to look; both options are then looked at by the same filter.
+CASES = [*((name, "--tags", "deploy") for name in PLAYBOOKS), *((name, "--skip-tags", "untagged") for name in QUICK)]
+
+
+@pytest.mark.parametrize(("name", "option", "tag"), some(CASES, *(case for case in CASES if case[0] in QUICK)))
+def test_a_playbook_refuses_what_would_leave_out_its_tasks(name: str, option: str, tag: str, tmp_path: Path) -> None:
+    status, output = run(tmp_path, f"dbops.alembic.{name}", option, tag)
     assert status == 2, output
-    assert " ".join(tags) + " leaves out" in " ".join(output.split()), output
+    assert f"{option} {tag} leaves out" in " ".join(output.split()), output
 
 
 def test_tags_that_take_everything_are_no_reason(tmp_path: Path) -> None:
