@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _STARTUP_VARIABLES = ("PYTHON", "LD_", "LC_", "LANG", "TZ")
 _START = "import json,sys;exec(json.loads(sys.stdin.buffer.readline()))"
 Event = Dict[str, Any]
+_PYTHON = "Set virtualenv or python (in the roles schema_virtualenv, schema_python) to the application's environment."
 
 
 @functools.lru_cache(maxsize=None)  # read once: a module that goes on by itself loses the archive that it came in
@@ -117,11 +118,7 @@ class Bridge:
                 start_new_session=True,
             )
         except OSError as exc:
-            raise MigrationError(
-                f"{self.python} can not be run: {exc.strerror}.",
-                "python_missing",
-                "Set virtualenv or python to the application's environment.",
-            ) from exc
+            raise MigrationError(f"{self.python} can not be run: {exc.strerror}.", "python_missing", _PYTHON) from exc
         pipe = cast("IO[bytes]", process.stdin)
         try:
             pipe.write(payload(request, descriptor, entry))
@@ -257,9 +254,5 @@ def interpreter(options: Mapping[str, Any]) -> str:
         os.path.join(options["virtualenv"], "bin", "python") if options.get("virtualenv") else sys.executable
     )
     if os.sep in path and not os.access(path, os.X_OK):
-        raise MigrationError(
-            f"There is no Python that can be run at {path}.",
-            "python_missing",
-            "Set virtualenv or python to the environment that the application runs in.",
-        )
+        raise MigrationError(f"There is no Python that can be run at {path}.", "python_missing", _PYTHON)
     return str(path)

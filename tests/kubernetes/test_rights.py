@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from cluster import Cluster
-from images import USER
+from images import REPOSITORY, USER
 from stage import ROLE, Probed
 
 from support.postgres import Postgres
@@ -123,8 +123,20 @@ def test_what_is_not_there_is_told_and_nothing_is_touched(stage: Lacking, wrong:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"schema_python": "/usr/bin/python3"}, "alembic"),
-        ({"schema_chdir": "/nowhere"}, "/nowhere"),
+        (
+            {"schema_python": "/usr/bin/python3"},
+            f"In the image {REPOSITORY}:1.1: /usr/bin/python3 can not import Alembic: No module named 'alembic'. Set"
+            " virtualenv or python (in the roles schema_virtualenv, schema_python) to the application's environment.",
+        ),
+        (
+            {"schema_python": "/app/venv/bin/python9"},
+            "The image has to have /app/venv/bin/python9; the option python, in the roles schema_python, names another one.",
+        ),
+        (
+            {"schema_chdir": "/nowhere"},
+            f"In the image {REPOSITORY}:1.1: The folder /nowhere can not be entered: No such file or directory. Check chdir (in the"
+            " roles schema_chdir).",
+        ),
         ({"schema_kubernetes": {"secret": "nowhere", "user": USER, "patience": 3}}, 'secret "nowhere" not found'),
         ({"backup_kubernetes_claim": "nowhere", "backup_archive_enabled": True}, 'persistentvolumeclaim "nowhere" not found'),
     ],
@@ -132,7 +144,7 @@ def test_what_is_not_there_is_told_and_nothing_is_touched(stage: Lacking, wrong:
 def test_what_only_a_job_finds_out_is_told_before_anything_stops(stage: Lacking, wrong: dict[str, Any], said: str) -> None:
     pods = stage.state[-1]
     run = stage.play("maintenance_window", release_version="1.1", **wrong)
-    assert run.status == 2 and said in run.output, run.output
+    assert run.status == 2 and said in " ".join(run.output.split()).replace('\\"', '"'), run.output
     assert stage.state[-1] == pods and not [record for record in stage.records() if record["status"] == "open"]
 
 

@@ -41,6 +41,8 @@ from .waiting import hindrances, is_second, lingering, made, newest, ran_after_a
 PAUSE = 0.7
 #: Operations whose finished Jobs stay for a while, to be looked at.
 KEPT = (*MIGRATIONS, "database_snapshot", "archive", "archive_restore")
+#: What is said of the place where the worker runs, which is then the image.
+OF_IMAGE = ("alembic_missing", "alembic_unsupported", "config_missing", "driver_missing", "python_missing")
 #: Seconds that a log may lag behind the end of its pod.
 LATE = 10.0
 #: Seconds for which the pods of a Job that is given up are watched while they end.
@@ -193,8 +195,15 @@ class JobBridge(Bridge):
     def reply(self, seen: Seen, name: str) -> dict[str, Any]:
         """Return the reply of a Job that has ended, or raise how it ended without one."""
         if seen.reply is not None:
-            return checked(seen.reply)
+            return self._placed(checked(seen.reply))
         raise self.death(seen, name)
+
+    def _placed(self, reply: dict[str, Any]) -> dict[str, Any]:
+        """Return the reply, and where it says that something is not there, that this is so in the image."""
+        error = reply["error"]
+        if reply["ok"] or not error or error["kind"] not in OF_IMAGE:
+            return reply
+        return {**reply, "error": {**error, "message": f"In the image {self.options['image']}: {error['message']}"}}
 
     def death(self, seen: Seen, name: str) -> MigrationError:
         """Return the failure of a Job without a reply, and end it if it might still begin."""

@@ -202,9 +202,9 @@ def _command_kind(text: str) -> str | None:
 #: What PostgreSQL adds to an error that may hold values: an excerpt of the statement, and the whole row.
 _SHOWS_VALUES = re.compile(r"\nLINE \d+:.*(?:\n *\^ *)?|\nDETAIL:  Failing row contains .*")
 HINTS = {
-    "alembic_missing": "Set virtualenv or python to the environment that the application runs in.",
+    "alembic_missing": "Set virtualenv or python (in the roles schema_virtualenv, schema_python) to the application's environment.",
     "authentication_failed": "Check user and password of the database URL.",
-    "config_missing": "Check chdir, config and section.",
+    "config_missing": "Check chdir, config and section (in the roles schema_chdir, schema_config and schema_section).",
     "connection_failed": "Check host, port and database name, and that the server is up.",
     "connection_lost": "Look at the server's log; run this again to see where the database stands.",
     "database_behind": "Upgrade the database first.",

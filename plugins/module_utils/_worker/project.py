@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from . import learned, meant, readonly, urls
-from .failure import Failure
+from .failure import HINTS, Failure
 
 MINIMUM_ALEMBIC = (1, 8)
 
@@ -23,7 +23,9 @@ def enter(request: dict[str, Any]) -> None:
     try:
         os.chdir(folder)
     except OSError as exc:
-        raise Failure("config_missing", f"The folder {folder} can not be entered: {exc.strerror}.", "Check chdir.") from exc
+        raise Failure(
+            "config_missing", f"The folder {folder} can not be entered: {exc.strerror}.", "Check chdir (in the roles schema_chdir)."
+        ) from exc
     if sys.path and sys.path[0] == "":  # python -c puts the folder there, the alembic program doesn't
         del sys.path[0]
     readonly.start(request)
@@ -36,11 +38,7 @@ def versions() -> dict[str, str]:
         import alembic
         import sqlalchemy
     except ImportError as exc:
-        raise Failure(
-            "alembic_missing",
-            f"{sys.executable} can not import Alembic: {exc}.",
-            "Set virtualenv or python to the environment that the application runs in.",
-        ) from exc
+        raise Failure("alembic_missing", f"{sys.executable} can not import Alembic: {exc}.", HINTS["alembic_missing"]) from exc
     learned.watch_connections()
     found = {"alembic": alembic.__version__, "sqlalchemy": sqlalchemy.__version__, "python": sys.version.split()[0]}
     if tuple(int(part) for part in found["alembic"].split(".")[:2]) < MINIMUM_ALEMBIC:
@@ -106,7 +104,7 @@ def _config(program: Any, options: Any, make: Any, given: str | None) -> Any:
         raise Failure(
             "config_missing",
             f"There is no {given or ' or '.join(map(os.path.basename, files))} in {os.getcwd()}.",
-            "Check chdir and config.",
+            "Check chdir and config (in the roles schema_chdir, schema_config).",
         )
     config = (
         make(file_=ini, toml_file=toml, ini_section=options.name, cmd_opts=options)
