@@ -49,6 +49,11 @@ from typing import Any, Callable, Mapping, Sequence
 
 from ansible_collections.dbops.alembic.plugins.plugin_utils._failure_text import text
 
+_EMPTY = (
+    "The {kind} {name} in {namespace} has 0 replicas, so no pod would run the release and nobody could see whether it serves. Scale"
+    " it up before, as with kubectl scale {kind} {name} --namespace {namespace} --replicas 1."
+)
+
 
 def hosts_lack(hostvars: Mapping[str, Mapping[str, Any]], hosts: Sequence[str]) -> dict[str, list[str]]:
     given = {str(host): hostvars[host] for host in hosts}
@@ -79,6 +84,14 @@ def _of_clusters(asked: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         if "error_kind" in found or "missing_rights" not in found:
             why = (found.get("item") or {}).get("why")
             yield f"{why}: {text(found)}" if why else text(found)
+        elif (found.get("item") or {}).get("builds") and _empty(found):
+            yield _EMPTY.format(**found["item"])
+
+
+def _empty(found: Mapping[str, Any]) -> bool:
+    """Tell whether a workload has no pods and will get none: no stop of ours wrote down how many it had, and no KEDA makes some."""
+    scaled = (found.get("scale") or {}).get("scaled_objects")
+    return found.get("replicas") == 0 and not found.get("before_stop") and not scaled
 
 
 def _of_balancers(asked: Sequence[Mapping[str, Any]]) -> Iterator[str]:

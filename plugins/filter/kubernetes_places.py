@@ -19,7 +19,7 @@ options:
   _input:
     description:
       - For each thing that will be done C(needs), and C(namespace), C(kubeconfig) and C(context) of where. For a workload its
-        C(kind), C(name) and C(containers) too. What is empty is left out.
+        C(kind), C(name), C(containers) and C(builds), whether it gets a new release, too. What is empty is left out.
       - C(why) says in words what leads there. It is left out where a workload does.
     type: list
     elements: dict

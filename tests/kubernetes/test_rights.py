@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from cluster import Cluster
+from cluster import Cluster, wait_until
 from images import REPOSITORY, USER
 from stage import ROLE, Probed
 
@@ -118,6 +118,20 @@ def test_what_is_not_there_is_told_and_nothing_is_touched(stage: Lacking, wrong:
     assert run.status == 2 and "Nothing was touched, since something is lacking:" in run.output, run.output
     assert f"web: {said.format(stage.namespace)}" in run.output, run.output
     assert stage.state == before
+
+
+def test_a_workload_without_pods_is_refused(stage: Lacking) -> None:
+    """A stop of a deployment is another thing: it has written down how many there were."""
+    stage.kubectl("scale", "deployment/shop", "--replicas=0")
+    wait_until(lambda: not stage.pods(), what="the pods are gone")
+    try:
+        run = stage.play("maintenance_window", release_version="1.1")
+        assert run.status == 2 and "Nothing was touched, since something is lacking:" in run.output, run.output
+        assert f"web: The deployment shop in {stage.namespace} has 0 replicas, so no pod would run the release" in run.output
+        assert not stage.pods() and not stage.records()
+    finally:
+        stage.kubectl("scale", "deployment/shop", f"--replicas={stage.replicas}")
+        stage.kubectl("rollout", "status", "deployment/shop", "--timeout=300s")
 
 
 @pytest.mark.parametrize(

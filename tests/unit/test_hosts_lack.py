@@ -13,6 +13,10 @@ from ansible_collections.dbops.alembic.plugins.module_utils._host import needs
 
 GOOD: dict[str, Any] = {"problems": []}
 BALANCED, CLUSTERS = "_deployment_balanced_by", "_deployment_clusters_bring"
+WITHOUT_PODS: dict[str, Any] = {
+    "item": {"kind": "deployment", "name": "web", "namespace": "shop", "builds": True},
+    **{"missing_rights": [], "replicas": 0, "before_stop": {}, "scale": {"replicas": 0, "scaled_objects": []}},
+}
 CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "nothing": ({"_deployment_brings": GOOD}, []),
     "all of it": ({"_deployment_brings": {"problems": ["a", "b"]}}, ["a", "b"]),
@@ -38,6 +42,21 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         },
         ["schema_runner is kubernetes_job: No rights.", "No Deployment."],
     ),
+    "a workload without pods": (
+        {"_deployment_brings": GOOD, CLUSTERS: {"results": [WITHOUT_PODS]}},
+        [
+            "The deployment web in shop has 0 replicas, so no pod would run the release and nobody could see whether it serves."
+            " Scale it up before, as with kubectl scale deployment web --namespace shop --replicas 1."
+        ],
+    ),
+    **{
+        f"a workload without pods, {why}": ({"_deployment_brings": GOOD, CLUSTERS: {"results": [{**WITHOUT_PODS, **more}]}}, [])
+        for why, more in {
+            "that a deployment stopped": {"before_stop": {"replicas": 2}},
+            "that KEDA scales": {"scale": {"scaled_objects": [{"name": "web"}]}},
+            "where nothing is built": {"item": {"kind": "deployment", "name": "web", "namespace": "shop"}},
+        }.items()
+    },
     "clusters of one that is away": (
         {"_deployment_brings": {"unreachable": True, "msg": "gone"}, CLUSTERS: {"results": [{"item": {}, "msg": "gone"}]}},
         ["It can not be reached: gone"],

@@ -93,7 +93,13 @@ TAKEN = {
     "source": ("dist/shop.tar.gz", "/x/shop-1.0.zip"),
     "namespace": ("shop", "7", "team-a-shop", "a" * 63),
     "object": ("web", "shop-archives", "shop.v2", "0", "a" * 253),
-    "image": ("shop:1.2", "registry.example/team/shop:1.2", "shop@sha256:" + "0" * 64),
+    "image": ("shop", "registry.example/team/shop:1.2", "shop@sha256:" + "0" * 64, "r:5000/a/b/c"),
+    "release_image": (
+        "shop:1.2",
+        "shop@sha256:" + "0" * 64,
+        "R.example.com:5000/shop:1@sha256:" + "0" * 64,
+        "[::1]:5000/team/shop_web--x.y:V1.0_rc",
+    ),
 }
 #: What one kind leaves and others may take.
 LEFT = {
@@ -136,7 +142,8 @@ LEFT = {
     "source": ("a/", "/"),
     "namespace": ("Shop", "shop_2", "shop.eu", "-shop", "shop-", "a" * 64, "a/b"),
     "object": ("Web", "web_1", "deployment/web", "web-", ".web", "a" * 254),
-    "image": (":1", "a b", "shop:"),
+    "image": (":1", "a b", "shop:", "r/Shop:1", "https://r/shop:1", "shop:1:2", "shop@sha256:0", "r//shop:1", "shop-:1", "/shop:1"),
+    "release_image": ("shop", "r:5000/shop", ":1", "shop:", "r/Shop:1", "https://r/shop:1", "shop:1:2", "shop@sha256:0"),
 }
 
 
@@ -229,6 +236,7 @@ REFUSED: list[tuple[dict[str, Any], bool, list[str]]] = [
     ({"release_root": "/", "release_source": "image", "release_image": "shop:1"}, True, []),
     ({"release_source": "image", "release_image": "shop@sha256:" + "0" * 64, "release_version": "sha256:" + "0" * 64}, True, []),
     ({"release_source": "image", "release_image": ""}, True, ["release_image"]),
+    ({"release_source": "image", "release_image": "registry.example.com:5000/shop"}, True, ["release_image"]),
     # A backup has no version, and what is called after it is half a name.
     ({"release_source": "image", "release_image": "shop:", "release_version": ""}, False, []),
     ({"release_source": "image", "release_image": "shop:", "release_version": ""}, True, ["release_version", "release_image"]),

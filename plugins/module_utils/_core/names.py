@@ -74,6 +74,13 @@ _NO_URL = r"\x00-\x20\x7f{}"
 _PORT = r"(?::(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5]))?"
 _INSIDE = r"(?![/-])(?!(?:.*/)?\.{1,2}(?:/|$))(?!.*//)[^\x00-\x1f\x7f{}]*[^\x00-\x1f\x7f{}/]"
 _PATH = r"/(?!/)(?!(?:.*/)?\.{1,2}(?:/|$))[^\x00-\x1f\x7f{}]*[^/\x00-\x1f\x7f{}]"
+# Source: the grammar of references in github.com/distribution/reference, with paths of any depth.
+_IMAGE = (
+    r"(?:(?:\[[0-9A-Fa-f:]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)(?::[0-9]+)?/)?"
+    r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*"
+)
+_TAG, _DIGEST = r":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", r"@[A-Za-z][A-Za-z0-9+._-]*:[0-9a-fA-F]{32,}"
+_IMAGE_HAS = "a registry and a path in lower case letters, digits and . _ - /, a tag after : and a digest after @"
 _VERSION_REMEDY = (
     "Set it to the version to deploy, such as -e release_version=1.4.0; in a pipeline look why its own variable is empty."
 )
@@ -213,11 +220,19 @@ KINDS = {
         "Write the whole URL, such as http://127.0.0.1:8000/health.",
     ),
     "image": Kind(
-        r"[A-Za-z0-9][A-Za-z0-9._/:@+-]*[A-Za-z0-9]",
+        rf"{_IMAGE}(?:{_TAG})?(?:{_DIGEST})?",
         1000,
         "an image",
-        "what a registry allows: letters, digits and . _ / : @ + -",
-        "Name it with the tag or the digest of this release.",
+        _IMAGE_HAS,
+        "Name it as docker pull would, such as registry.example.com/shop:1.4.",
+    ),
+    # Without either it would be another image tomorrow, and the way back would bring the code of the release that failed.
+    "release_image": Kind(
+        rf"{_IMAGE}(?:{_TAG}(?:{_DIGEST})?|{_DIGEST})",
+        1000,
+        "an image",
+        f"{_IMAGE_HAS}; it has a tag or a digest",
+        "Name it with the tag or the digest of this release, such as registry.example.com/shop:1.4.",
     ),
 }
 
@@ -388,7 +403,7 @@ VARIABLES = {
     "release_archive": "source",
     "release_git_reference": "reference",
     "release_git_repository": "repository",
-    "release_image": "image",
+    "release_image": "release_image",
     "release_lookup_version": "release",
     "release_protected": "release",
     "release_revert_version": "release",

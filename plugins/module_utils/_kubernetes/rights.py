@@ -39,7 +39,7 @@ def places(asked: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for item in filter(None, asked):
         where = {name: str(item.get(name) or "") for name in ("namespace", "kubeconfig", "context")}
         place = found.setdefault(tuple(where.values()), {**where, "needs": [], "why": ""})
-        place.update({name: item[name] for name in ("kind", "name", "containers") if item.get(name)})
+        place.update({name: item[name] for name in ("kind", "name", "containers", "builds") if item.get(name)})
         place["needs"] += [need for need in item["needs"] if need not in place["needs"]]
         place["why"] = "" if "name" in place else ", ".join(filter(None, [place["why"], item.get("why")]))
     return list(found.values())
