@@ -273,7 +273,7 @@ def test_a_deployment_with_the_hooks_of_the_guide(webhook: Webhook, mail: Mail, 
             "notify_mail_server": "127.0.0.1",
             "notify_mail_port": mail.port,
         }
-        assert stage.play("maintenance_window", release_version="1.0", **told).status == 0
+        stage.play("maintenance_window", release_version="1.0", **told).ok()
         assert proxy.ask()[0] == 200
         stage.seed(500)
         (tmp_path / "seen").unlink(missing_ok=True)

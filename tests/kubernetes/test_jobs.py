@@ -179,7 +179,7 @@ def test_a_job_that_somebody_deletes_while_it_migrates_leaves_a_whole_release(st
     record = stage.records()[-1]
     if record["status"] == "finished":
         assert process.returncode == 0 and stage.serves("1.2"), output
-        assert stage.play("rollback", deployment_rows_given_up=-1).status == 0
+        stage.play("rollback", deployment_rows_given_up=-1).ok()
     else:
         assert (process.returncode, record["status"], record["failure"]["step"]) == (2, "reverted", "upgrading"), output
         assert f"The Job {name}" in record["failure"]["message"] and "somebody deleted it" in record["failure"]["message"], record
@@ -189,7 +189,7 @@ def test_a_job_that_somebody_deletes_while_it_migrates_leaves_a_whole_release(st
 @pytest.mark.slow
 def test_a_rollback_goes_back_from_the_snapshot(stage: Stage) -> None:
     before = stage.contents()
-    assert stage.play("maintenance_window", release_version="1.2").status == 0
+    stage.play("maintenance_window", release_version="1.2").ok()
     assert stage.serves("1.2")
     run = stage.play("rollback")
     assert run.status == 0, run.output

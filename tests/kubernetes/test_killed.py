@@ -73,7 +73,7 @@ def test_at_every_step(stage: Stage) -> None:
     """Before the first task that changes something, and after each, as a run that nobody killed lists them."""
     run, tasks = stage.changes("maintenance_window", release_version="1.2")
     assert run.status == 0 and tasks, run.output
-    assert stage.play("rollback", deployment_rows_given_up=-1).status == 0
+    stage.play("rollback", deployment_rows_given_up=-1).ok()
     wrong = {}
     for moment, (task, number) in [("before", tasks[0]), *(("after", done) for done in tasks)]:
         records, point = len(stage.records()), f"{moment} {task} ({number})"
@@ -86,7 +86,8 @@ def test_at_every_step(stage: Stage) -> None:
         except AssertionError as problem:
             wrong[point] = str(problem)[-3000:]
             print(f"{point}: {wrong[point]}")
-            assert stage.play("recover").status == 0 and stage.serves("1.1"), wrong
+            stage.play("recover").ok()
+            assert stage.serves("1.1"), wrong
     assert not wrong
 
 
@@ -103,4 +104,5 @@ def test_a_deployment_that_was_cut_off_is_recovered(stage: Stage, moment: Callab
         assert ended == "finished", "the Job went on without the controller, and its result was read"
     if ended == "finished":
         # Nobody took the baseline of the rows, so how many were written since can not be known.
-        assert stage.play("rollback", deployment_rows_given_up=-1).status == 0 and stage.serves("1.1")
+        stage.play("rollback", deployment_rows_given_up=-1).ok()
+        assert stage.serves("1.1")

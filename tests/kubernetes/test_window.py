@@ -110,7 +110,7 @@ def test_a_rollback_sets_the_recorded_template(stage: Stage) -> None:
     """Not the revision before: between the two, somebody set an environment variable."""
     before = stage.contents()
     template = stage.template
-    assert stage.play("maintenance_window", release_version="1.2").status == 0
+    stage.play("maintenance_window", release_version="1.2").ok()
     assert stage.serves("1.2")
     stage.kubectl("set", "env", "deployment/shop", "NOTE=by hand")
     stage.kubectl("rollout", "status", "deployment/shop", "--timeout=90s")
