@@ -160,6 +160,24 @@ def test_what_it_said_is_told(status: int, body: str, error: str, said: str, pyt
     assert kind == error and message.startswith(said), message
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "Invalid kube-config. {} file is empty"),
+        ("a: [", 'in "{}", line 1, column 5'),
+        ("[]", "the kubeconfig, or what its server answers, is not what Kubernetes has: "),
+        ("{}", "Invalid kube-config file. Expected key current-context in {}"),
+        (None, "{}: Is a directory"),
+    ],
+)
+def test_what_is_wrong_with_a_kubeconfig_is_told(text: str | None, said: str, python: Path, tmp_path: Path) -> None:
+    path = tmp_path / "given"
+    path.mkdir() if text is None else path.write_text(text)
+    kind, message, hint = read(python, path)
+    assert kind == "cluster_unreachable" and message.startswith("The cluster can not be reached: "), message
+    assert said.format(path) in message and hint.startswith("Set application_kubernetes_kubeconfig"), (message, hint)
+
+
 def test_every_module_says_it_alike(python: Path, listener: socket.socket, tmp_path: Path) -> None:
     port = listener.getsockname()[1]
     listener.close()

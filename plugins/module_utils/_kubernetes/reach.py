@@ -88,5 +88,6 @@ def _cause(chain: list[Any]) -> str:
 
 def _one_line(exc: BaseException) -> str:
     """Return what an error says, as one line without secrets."""
-    text = str(getattr(exc, "strerror", None) or exc) or type(exc).__name__
+    where = f"{exc.filename}: " if isinstance(exc, OSError) and isinstance(exc.filename, str) else ""
+    text = where + str(getattr(exc, "strerror", None) or exc) or type(exc).__name__
     return Redactor().text(cut(" ".join(text.split()), 500)).rstrip(".")
