@@ -35,9 +35,17 @@ BASE = (
 )
 _LOOP = "for n in range(300):\n    op.get_bind().execute(sa.text('UPDATE big SET kind = 2 WHERE id = :i'), {'i': n})"
 _MANY = "op.get_bind().execute(sa.text('UPDATE big SET kind = 3 WHERE id = :i'), [{{'i': n}} for n in range({})])"
+_TEXTS = "for n in range(0, {0}, 40):\n    op.execute(f'UPDATE big SET {1} = 4 WHERE id BETWEEN {{n}} AND {{n + 39}}')"
 #: Name → upgrade, downgrade, what gates, phase, algorithm of the first statement.
 CASES: dict[str, tuple[str, str, list[str], str, str | None]] = {
     "nullable": ("op.add_column('big', sa.Column('bio', sa.Text))", "op.drop_column('big', 'bio')", [], "expand", "instant"),
+    "texts_of_a_new_column": (
+        "op.add_column('big', sa.Column('fresh', sa.Integer))\n" + _TEXTS.format(600, "fresh"),
+        "op.drop_column('big', 'fresh')",
+        ["B02:big"],
+        "blocking",
+        "instant",
+    ),
     "widened": (
         sql("ALTER TABLE big MODIFY name varchar(40)"),
         sql("ALTER TABLE big MODIFY name varchar(20)"),
@@ -99,12 +107,22 @@ CASES: dict[str, tuple[str, str, list[str], str, str | None]] = {
         "instant",
     ),
     "by_key": (sql("UPDATE big SET kind = 2 WHERE id IN (7, 8)"), "", [], "expand", None),
-    "limited": (sql("UPDATE big SET kind = 2 WHERE note = 'x' LIMIT 1000"), "", [], "expand", None),
+    "limited": (sql("UPDATE big SET kind = 2 WHERE note = 'x' LIMIT 50"), "", [], "expand", None),
     "everything": (sql("UPDATE big SET kind = 2 WHERE note = 'x'"), "", ["B02:big"], "blocking", None),
     "loop": (_LOOP, "", ["B02:big"], "blocking", None),
     "loop_alone": ("with op.get_context().autocommit_block():\n" + textwrap.indent(_LOOP, "    "), "", [], "expand", None),
     "parameters_many": (_MANY.format(300), "", ["B02:big"], "blocking", None),
     "parameters_few": (_MANY.format(30), "", [], "expand", None),
+    "texts": (_TEXTS.format(600, "kind"), "", ["B02:big"], "blocking", None),
+    "texts_of_few": (_TEXTS.format(80, "kind"), "", [], "expand", None),
+    "texts_alone": (
+        "with op.get_context().autocommit_block():\n" + textwrap.indent(_TEXTS.format(600, "kind"), "    "),
+        "",
+        [],
+        "expand",
+        None,
+    ),
+    "range": (sql("UPDATE big SET kind = 2 WHERE id < 1500"), "", ["B02:big"], "blocking", None),
     "aliased": (sql("UPDATE big AS b SET b.kind = 2"), "", ["B02:big"], "blocking", None),
     "locked": (sql("SELECT id FROM big WHERE note = 'x' FOR UPDATE"), "", ["B02:big"], "blocking", None),
     "copied": (sql("CREATE TABLE counted AS SELECT kind, count(*) FROM big GROUP BY kind"), "", ["B01:big"], "blocking", None),

@@ -32,6 +32,13 @@ BASE = sql(
     "CREATE TABLE emptied (id serial PRIMARY KEY, v text)",
     "CREATE TABLE keyless (id int, v text)",
     "CREATE FUNCTION plus(n int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN n; END'",
+    *(
+        f"CREATE FUNCTION {name}(n int, by int DEFAULT 1) RETURNS int LANGUAGE sql AS 'SELECT n'"
+        for name in ("minus", "times", "shares")
+    ),
+    "CREATE TABLE family (id int)",
+    "CREATE TABLE heir (v text) INHERITS (family)",
+    "CREATE TABLE tariff (id int PRIMARY KEY, v text)",
     "CREATE DOMAIN positive AS int CHECK (VALUE > 0)",
     "CREATE TYPE address AS (street text)",
     "CREATE TYPE mood AS ENUM ('good')",
@@ -61,14 +68,33 @@ _NOTES = "CREATE TRIGGER {0} AFTER INSERT ON {1} FOR EACH ROW EXECUTE FUNCTION {
 _LOOP = (
     "for first in range(0, 10000, 500):\n    op.execute(f'UPDATE big SET state = state WHERE id BETWEEN {first} AND {first + 499}')"
 )
+_DUPLICATES = sql(
+    "DELETE FROM big WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY code ORDER BY id) AS n FROM big) s "
+    "WHERE n > 1)"
+)
 _PARAMETERS = "op.get_bind().execute(sa.text(\"UPDATE big SET state = 'x' WHERE id = :i\"), [{{'i': n}} for n in range({0}, {1})])"
 _ONE_BY_ONE = "for first in range(0, 11000, 100):\n    " + _PARAMETERS.format("first", "first + 100")
 _ALONE = "with op.get_context().autocommit_block():\n    op.execute({!r})"
 _CODE = "DO $$ DECLARE first int := 0; word text := 'new'; BEGIN {} END $$"
 _EACH = "WHILE first < 10000 LOOP {} COMMIT; first := first + 500; END LOOP;"
+_COMPUTES = "\nimport time\nuntil = time.thread_time() + {}\nwhile time.thread_time() < until:\n    pass"
+#: Others have the processor for most of the time.
+_CROWD = """import os, subprocess
+usual = os.sched_getaffinity(0)
+os.sched_setaffinity(0, {min(usual)})
+crowd = [subprocess.Popen(["timeout", "60", "sh", "-c", "while :; do :; done"]) for _each in range(8)]
+"""
+_ALONE_AGAIN = "\nfor each in crowd:\n    each.terminate()\n    each.wait()\nos.sched_setaffinity(0, usual)"
 #: Name → upgrade, and what gates. They follow one another, so no two are about the same thing.
 CASES: dict[str, tuple[str, list[str]]] = {
     # rows: together they are many, and what is there already tells what fails
+    "duplicates": (_DUPLICATES, []),  # of which there are none
+    "batches_of_a_new_column": (
+        sql("ALTER TABLE big ADD fresh int") + "\n" + _LOOP.replace("state = state", "fresh = 1"),
+        ["B02:public.big"],
+    ),
+    "range_of_a_new_column": (sql("UPDATE big SET fresh = 2 WHERE id < 50000 AND fresh IS NULL"), ["B02:public.big"]),
+    "duplicates_by_now": (_DUPLICATES, ["B02:public.big"]),
     "batches_together": (_LOOP, ["B02:public.big"]),
     "batches_alone": ("with op.get_context().autocommit_block():\n    " + _LOOP.replace("\n", "\n    "), []),
     "one_by_one": (_ONE_BY_ONE, ["B02:public.big"]),
@@ -78,6 +104,8 @@ CASES: dict[str, tuple[str, list[str]]] = {
     # what takes long without any rows
     "sleeps_with_a_lock": ("import time\n" + sql("ALTER TABLE plain ADD slept int") + "\ntime.sleep(1.7)", ["B01:public.plain"]),
     "sleeps_in_the_database": (sql("ALTER TABLE plain ADD slept_there int", "SELECT pg_sleep(1.7)"), ["B01:public.plain"]),
+    "computes_with_a_lock": (sql("ALTER TABLE plain ADD computed int") + _COMPUTES.format(1.7), ["B01:public.plain"]),
+    "waits_for_a_processor": (_CROWD + sql("ALTER TABLE plain ADD crowded int") + _COMPUTES.format(0.3) + _ALONE_AGAIN, []),
     "sleeps_before_it": ("import time\ntime.sleep(1.7)\n" + sql("ALTER TABLE plain ADD awake int"), []),
     "sleeps_with_a_new_table": ("import time\n" + sql("CREATE TABLE cradle (id int)") + "\ntime.sleep(1.7)", []),
     "small_then_long": (sql("UPDATE plain SET v = v", "CREATE TABLE copied AS SELECT id FROM big"), ["B02:public.plain"]),
@@ -103,6 +131,26 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "points_to_a_row": (sql("INSERT INTO child (parent_id, v) VALUES (7, 'x')"), []),
     "points_to_a_row_from_a_new_table": (
         sql("CREATE TABLE fresh (id int PRIMARY KEY, parent_id int REFERENCES parent)", "INSERT INTO fresh VALUES (1, 9), (2, 10)"),
+        [],
+    ),
+    "points_by_many_parameters": (
+        sql("CREATE TABLE pupil (parent_id int NOT NULL REFERENCES parent)")
+        + "\nop.bulk_insert(sa.table('pupil', sa.column('parent_id')), [{'parent_id': n % 3 + 11} for n in range(60)])",
+        [],
+    ),
+    "reads_a_small_table": (
+        "for (number,) in op.get_bind().execute(sa.text('SELECT id FROM tariff')).fetchall():\n"
+        "    op.get_bind().execute(sa.text('UPDATE tariff SET v = :v WHERE id = :i'), {'v': 'x', 'i': number})",
+        [],
+    ),
+    "reads_a_small_table_by_orm": (
+        "from sqlalchemy.orm import Session, declarative_base\n"
+        "columns = {'id': sa.Column(sa.Integer, primary_key=True), 'v': sa.Column(sa.Text)}\n"
+        "Tariff = type('Tariff', (declarative_base(),), {'__tablename__': 'tariff', **columns})\n"
+        "with Session(op.get_bind()) as session:\n"
+        "    for each in session.query(Tariff):\n"
+        "        each.v = f'v{each.id}'\n"
+        "    session.commit()",
         [],
     ),
     "not_taken": (sql("INSERT INTO plain (id, v) VALUES (70, 'new')"), []),
@@ -294,6 +342,25 @@ CASES: dict[str, tuple[str, list[str]]] = {
         sql("CREATE OR REPLACE FUNCTION plus(n int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN n + 1; END'"),
         [],
     ),
+    "function_with_other_names": (
+        sql(
+            "DROP FUNCTION minus(int, int)", "CREATE FUNCTION minus(m int, by int DEFAULT 1) RETURNS int LANGUAGE sql AS 'SELECT m'"
+        ),
+        ["U08:public.minus(n integer, by integer)"],
+    ),
+    "function_with_one_more": (
+        sql(
+            "DROP FUNCTION times(int, int)",
+            "CREATE FUNCTION times(n int, by int DEFAULT 1, again int DEFAULT 1) RETURNS int LANGUAGE sql AS 'SELECT n'",
+        ),
+        [],
+    ),
+    "function_with_a_default_less": (
+        sql("DROP FUNCTION shares(int, int)", "CREATE FUNCTION shares(n int, by int) RETURNS int LANGUAGE sql AS 'SELECT n'"),
+        ["C08:public.shares(n integer, by integer)"],
+    ),
+    "inherits_no_more": (sql("ALTER TABLE heir NO INHERIT family"), ["C14:public.heir"]),
+    "inherits_again": (sql("ALTER TABLE heir INHERIT family"), []),
     "rule_that_drops": (sql("CREATE RULE none AS ON DELETE TO emptied DO INSTEAD NOTHING"), ["C07:public.emptied.none"]),
     "published_without_key": (sql("CREATE PUBLICATION all_of FOR TABLE keyless, plain"), ["C21:public.keyless"]),
     "published_key_dropped": (sql("ALTER TABLE plain REPLICA IDENTITY NOTHING"), ["C21:public.plain"]),
@@ -322,6 +389,8 @@ def filled(newest: Application, postgres: Any) -> Iterator[tuple[Any, Any]]:
     database.fetch("insert into counted select from generate_series(1, 20)")
     database.fetch("insert into emptied (v) select 'v' from generate_series(1, 20)")
     database.fetch("select setval('numbers', 50), setval('tickets', 50)")
+    database.fetch("insert into heir select n, 'v' from generate_series(1, 20) n")
+    database.fetch("insert into tariff select n, 'v' from generate_series(1, 200) n")
     database.fetch("analyze")
     database.fetch("update pg_class set reltuples = 1000000, relpages = 1000 where oid = 'big'::regclass")
     yield project, database

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ansible_collections.dbops.alembic.plugins.module_utils._rehearsal import blocking
 from ansible_collections.dbops.alembic.plugins.module_utils._rehearsal.seen import Seen
-from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal import pieces
+from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal import chosen, pieces
 from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal.rights import lost
 from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal.unseen import Account, Ledger
 
@@ -35,6 +35,36 @@ def test_a_text_is_taken_apart_where_that_is_certain(text: str, expected: Any) -
     found = pieces.split(text)
     assert (len(found) if isinstance(expected, int) else [piece.strip() for piece in found]) == expected
     assert isinstance(expected, list) or len(found) > 1 or found == [text]
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("UPDATE t SET a = 'x FROM y', b = extract(epoch FROM c) WHERE id < 5 RETURNING id;", "select 1 from t WHERE id < 5"),
+        ('update only "S"."T" as u set a = %(a)s from v where u.id = v.id', 'select 1 from only "S"."T" as u, v WHERE u.id = v.id'),
+        ("-- all\nUPDATE t SET a = 1", "select 1 from t"),
+        (
+            "DELETE FROM t USING u WHERE t.id = u.id AND t.a IS DISTINCT FROM u.a",
+            "select 1 from t, u WHERE t.id = u.id AND t.a IS DISTINCT FROM u.a",
+        ),
+        ("DELETE FROM `t` WHERE a = 1 ORDER BY id LIMIT 5", "select 1 from `t` WHERE a = 1 ORDER BY id LIMIT 5"),
+        ("WITH x AS (SELECT 1) UPDATE t SET a = 1", None),
+        ("UPDATE t JOIN u USING (id) SET t.a = 1", None),
+        ("INSERT INTO t SELECT 1", None),
+    ],
+)
+def test_the_rows_that_a_statement_changes(statement: str, expected: str | None) -> None:
+    found = chosen.of(statement)
+    assert (found and found.query({})) == expected
+
+
+def test_a_column_that_is_not_there_yet_is_null() -> None:
+    found = chosen.of("UPDATE t SET new = %s, b = %s WHERE id > %s AND new IS NULL")
+    assert found is not None and found.parameters((1, 2, 3)) == (3,) and found.parameters({"a": 1}) == {"a": 1}
+    assert found.query({"new": "int"}) == (
+        'select 1 from (select t.*, null::int as "new" from t t) t WHERE id > %s AND new IS NULL'
+    )
+    assert found.query({"id": "int"}) is None  # which values it has then, nobody knows
 
 
 @pytest.mark.parametrize(

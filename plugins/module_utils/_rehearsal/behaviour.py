@@ -112,6 +112,12 @@ def _behaves(seen: Seen, change: Facts) -> Iterator[Finding]:
         message = f"{plain(new['name'])} takes {new['parameters']} parameters now, and took {old['parameters']}: a call fails."
         yield Finding("C08", "breaks", new["name"], message, "Give the new one a name of its own.", SECTION)
         return
+    if old and new and (new.get("least") or 0) > (old.get("least") or 0):
+        message = (
+            f"The function {plain(new['name'])} has a parameter without the default that it had: a call that leaves it out fails."
+        )
+        yield Finding("C08", "breaks", new["name"], message, "Keep the default until the old code is gone.", SECTION)
+        return
     if old and new and all(old[fact] == new[fact] for fact in _FACTS[kind]):
         return
     if any(entry["oid"] in (item["oid"], item["function"]) for item in seen.facts.get("failing") or ()):
@@ -277,10 +283,31 @@ def _relation(seen: Seen, old: Facts | None, new: Facts | None) -> Iterator[Find
         yield Finding("C17", "breaks", old["name"], message, fix, SECTION)
     if old["partition"] and not new["partition"]:
         yield partition_gone(seen, old, "detached")
+    yield from _parents(seen, old, new)
     if (new["row_security"], new["force_row_security"]) != (old["row_security"], old["force_row_security"]):
         yield _access(old["name"], f"Row security of {name} changes which rows old code sees or may write.")
     if old["acl"] != new["acl"] and not seen.knows_roles:
         yield _access(old["name"], f"The privileges on {name} change: old code may be refused.")
+
+
+def _parents(seen: Seen, old: Facts, new: Facts) -> Iterator[Finding]:
+    """Whoever reads a table reads those that inherit from it too."""
+    renamed = {
+        change["before"]["name"]
+        for change in seen.changes("relation")
+        if change["before"] and (change["after"] or {}).get("name") != change["before"]["name"]
+    }
+    name, rows = plain(new["name"]), seen.rows(old["oid"])
+    first, second = (set(each.get("inherits") or ()) for each in (old, new))
+    for parent in sorted(first - second - renamed) if rows != 0 else ():
+        message = f"The table {name} is no longer part of {plain(parent)}: its rows are gone from what the old code reads there."
+        fix = f"Do it when no code reads them by {plain(parent)} any more, in a revision that is declared contract."
+        yield Finding("C14", "breaks", old["name"], message, fix, PARTITIONS, rows=rows)
+    for parent in sorted(second - first) if rows != 0 and not first & renamed else ():
+        message = f"The table {name} becomes part of {plain(parent)}: the old code reads its rows there too."
+        yield Finding(
+            "M04", "may_break", old["name"], message, "Check that the old code can live with them.", PARTITIONS, rows=rows
+        )
 
 
 def not_written_any_more(old: Facts, new: Facts) -> list[str]:

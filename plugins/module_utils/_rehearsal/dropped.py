@@ -1,7 +1,7 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""C01, C02, C08: something that running code uses is gone."""
+"""C01, C02, C08, U08: something that running code uses is gone."""
 
 from __future__ import annotations
 
@@ -141,6 +141,11 @@ def _function(seen: Seen, old: Facts) -> Iterator[Finding]:
 def _other_parameters(seen: Seen, old: Facts, name: str) -> Finding:
     calls = seen.facts.get("calls") or {}
     fix = "Make the new one beside the old one, and drop the old one in a later revision."
+    by_name = (seen.facts.get("calls_by_name") or {}).get(old["name"])
+    if by_name and not calls.get(old["name"]):
+        message = f"The function {name} gets other parameters, and a call that gives them by name fails: {by_name.rstrip('.')}."
+        fix = "Keep their names; or look whether the old code gives them by name (=>), and allow it with the reason."
+        return Finding("U08", "unknown", old["name"], message, fix, SECTION)
     if old["name"] in calls and calls[old["name"]] is None:
         message = f"The function {name} gets other parameters; a call with those of the old one still finds it."
         return Finding("M04", "may_break", old["name"], message, fix, SECTION)

@@ -37,6 +37,9 @@ select c.oid::text, n.nspname || '.' || c.relname, json_build_object(
   'acl', c.relacl::text, 'partition', c.relispartition, 'options', c.reloptions,
   'bound', pg_get_expr(c.relpartbound, c.oid),
   'parent', (select min(i.inhparent)::text from pg_inherits i where i.inhrelid = c.oid and c.relispartition),
+  'inherits', (select json_agg(pn.nspname || '.' || pc.relname order by i.inhseqno) from pg_inherits i
+               join pg_class pc on pc.oid = i.inhparent join pg_namespace pn on pn.oid = pc.relnamespace
+               where i.inhrelid = c.oid and not c.relispartition),
   'query', case when c.relkind in ('v', 'm') then pg_get_viewdef(c.oid) end, 'populated', c.relispopulated,
   'writable', case when c.relkind = 'v' then pg_relation_is_updatable(c.oid, true) end,
   'owned', exists (select 1 from pg_depend d where d.objid = c.oid and d.classid = 'pg_class'::regclass
@@ -94,7 +97,8 @@ from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.
 where not t.tgisinternal and {_OURS} and {{c}}""",
     "function": f"""
 select p.oid::text, n.nspname || '.' || p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')', json_build_object(
-  'arguments', oidvectortypes(p.proargtypes), 'procedure', to_jsonb(p) ->> 'prokind' = 'p',
+  'arguments', oidvectortypes(p.proargtypes), 'least', p.pronargs - p.pronargdefaults,
+  'names', case when p.proargmodes is null then to_json(p.proargnames) end, 'procedure', to_jsonb(p) ->> 'prokind' = 'p',
   'raises', case when p.prosrc ~* '\\mraise\\s+exception\\M' then p.prosrc end,
   'source', md5(p.prosrc || coalesce(p.probin, '')), 'returns', p.prorettype::regtype::text, 'acl', p.proacl::text,
   'language', p.prolang, 'security_definer', p.prosecdef, 'volatile', p.provolatile, 'config', p.proconfig)::text

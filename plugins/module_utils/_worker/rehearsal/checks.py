@@ -57,21 +57,9 @@ class Checks:
         if not questions:
             return []
         with self.access.connect(self.database, "rehearsal: checks", reading=True).closing() as session:
-            for limit in self._limits(session):
+            for limit in limits(session, self.seconds):
                 session.rows(limit)
             return [self._ask(session, question) for question in questions]
-
-    def _limits(self, session: Session) -> list[str]:
-        """Return what makes a session read only, for a limited time."""
-        milliseconds = round(self.seconds * 1000)
-        if self.access.dialect.name not in MYSQL:
-            return [
-                f"select set_config('statement_timeout', '{milliseconds}', false)",
-                "select set_config('default_transaction_read_only', 'on', false), set_config('lock_timeout', '1000', false)",
-            ]
-        mariadb = "mariadb" in str(session.value("select version()")).lower()
-        limit = f"max_statement_time = {self.seconds}" if mariadb else f"max_execution_time = {milliseconds}"
-        return ["set session transaction read only", f"set session lock_wait_timeout = 1, {limit}"]
 
     def _quoted(self, name: str) -> str:
         return quoted(name, self.mark)
@@ -209,3 +197,16 @@ def _counted(select: str) -> str:
 def _duplicates(table: str, columns: list[str], predicate: str | None) -> str:
     there = " and ".join([f"{name} is not null" for name in columns] + ([f"({predicate})"] if predicate else []))
     return _counted(f"select 1 from {table} where {there} group by {', '.join(columns)} having count(*) > 1")
+
+
+def limits(session: Session, seconds: float) -> list[str]:
+    """Return what makes a session read only, for a limited time."""
+    milliseconds = round(seconds * 1000)
+    if session.dialect.name not in MYSQL:
+        return [
+            f"select set_config('statement_timeout', '{milliseconds}', false)",
+            "select set_config('default_transaction_read_only', 'on', false), set_config('lock_timeout', '1000', false)",
+        ]
+    mariadb = "mariadb" in str(session.value("select version()")).lower()
+    limit = f"max_statement_time = {seconds}" if mariadb else f"max_execution_time = {milliseconds}"
+    return ["set session transaction read only", f"set session lock_wait_timeout = 1, {limit}"]

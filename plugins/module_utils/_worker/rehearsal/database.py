@@ -8,10 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from ..failure import Failure
+from ..server import MYSQL
 from . import back, catalog, lacking, refusing, replay, rights, trial
+from .access import Session
 from .checks import Checks
 from .kinds import KINDS
 from .looked import Looked
+from .mysql_real import MysqlReal
 from .real import Real
 from .report import reported
 from .step import Move, Passage, Step
@@ -191,6 +194,7 @@ class Database:
             lost=lost,
             lacking=lacking_now,
             calls=replay.calls(session, report["changes"]),
+            calls_by_name=replay.calls(session, report["changes"], by_name=True),
             ambiguous=replay.ambiguous(session, report["changes"], after),
             today=self.today,
         )
@@ -229,18 +233,19 @@ class Database:
         return held
 
 
-def real_of(looked: Looked, request: dict[str, Any]) -> Real | None:
+def real_of(looked: Looked, request: dict[str, Any]) -> Any:
     """Return what asks the real database, where that can be asked."""
-    access = looked.access
-    if looked.database["dialect"] != "postgresql" or access is None:
+    access, name, dialect = looked.access, looked.database["database"], looked.database["dialect"]
+    seconds = float(request.get("data_checks_timeout") or 0)
+    if access is None or dialect not in (*MYSQL, "postgresql"):
         return None
-    name = looked.database["database"]
-    return Real(
-        lambda: access.connect(name, "rehearsal: checks", reading=True),
-        looked.tables,
-        float(request.get("data_checks_timeout") or 0),
-        request.get("data_checks", True),
-    )
+
+    def connect() -> Session:
+        return access.connect(name, "rehearsal: checks", reading=True)
+
+    if dialect in MYSQL:
+        return MysqlReal(connect, seconds, request.get("data_checks", True))
+    return Real(connect, looked.tables, seconds, request.get("data_checks", True))
 
 
 def _standing(changes: list[dict[str, Any]], after: catalog.Catalog) -> dict[str, Any]:

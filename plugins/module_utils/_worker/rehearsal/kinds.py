@@ -44,7 +44,7 @@ def _watch_postgresql(
 def _watch_mysql(
     running: Any, autocommit: Any, version_tables: list[str], before: Catalog, session: Any = None, real: Any = None
 ) -> Watcher:
-    return MysqlWatch(running, autocommit, version_tables, before)
+    return MysqlWatch(running, autocommit, version_tables, before, real)
 
 
 def _watch_sqlite(

@@ -36,12 +36,12 @@ class Loops:
         """Take note of what a statement changes, at least."""
         self._known[statement] = (list(tables), max(1, rows or 0))
 
-    def go_on(self, statement: str, started: float, times: int = 1, rows: int | None = None) -> None:
+    def go_on(self, statement: str, times: int = 1, rows: int | None = None) -> None:
         """Count a statement that has run in a transaction; ``rows``: how many it has changed, where that is known."""
         tables, each = self._known.get(statement, ([], 0))
         if not tables or rows == 0:
             return
-        first = self._told(statement, started, transaction=self.transaction, touched=tables, affected=0, times=0)
+        first = self._told(statement, transaction=self.transaction, touched=tables, affected=0, times=0)
         report = self._now.setdefault(statement, first)
         report["affected"] += each * times if rows is None else rows
         report["times"] += times

@@ -15,6 +15,7 @@ from typing import Any, Callable, Iterable
 
 from .. import server
 from .catalog import Catalog
+from .mysql_real import MysqlReal
 from .named import NamedWatcher
 from .watching import COMMENTS, sets_of, told
 
@@ -31,6 +32,7 @@ _WAYS = (
 )
 _COPY = ("copy", "Shared")
 _ROWS = re.compile(r"^\s*(?:WITH\b.*?\)\s*)?(UPDATE|DELETE|INSERT|REPLACE|SELECT)\b", re.I | re.S)
+_UPDATES = re.compile(r"^\s*(?:UPDATE|DELETE)\b", re.I)
 _TRUNCATE = re.compile(rf"^\s*TRUNCATE\s+(?:TABLE\s+)?({_NAME})", re.I)
 _MADE_FROM = re.compile(r"^\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?:TEMPORARY\s+)?TABLE\b.*?\b(SELECT\b.*)$", re.I | re.S)
 _LIMIT = re.compile(r"\bLIMIT\s+[\d:%?]", re.I)
@@ -42,9 +44,15 @@ class MysqlWatch(NamedWatcher):
     """Watches the statements of one step."""
 
     def __init__(
-        self, running: Callable[[], bool], autocommit: Callable[[], bool], version_tables: Iterable[str], before: Catalog
+        self,
+        running: Callable[[], bool],
+        autocommit: Callable[[], bool],
+        version_tables: Iterable[str],
+        before: Catalog,
+        real: MysqlReal | None = None,
     ) -> None:
         super().__init__(running, autocommit, version_tables, before)
+        self.real = real
         entries = before.values()
         self.routines = [re.escape(str(entry["name"])[:-2]) for entry in entries if entry["kind"] == "function"]
         texts = [str(entry["name"]) for entry in entries if entry["kind"] == "index" and "FULLTEXT" in str(entry["definition"])]
@@ -64,6 +72,8 @@ class MysqlWatch(NamedWatcher):
             seen["instead"] = "DO 0" if (seen["algorithm"], seen["lock"]) != _COPY else None  # it is done already
         else:
             seen["plan"] = self._plan(dbapi, text, one)
+            if self.real is not None and _UPDATES.match(text):
+                seen["affected"] = self.real.affected(dbapi, text, one)
         return seen
 
     def _alter(self, dbapi: Any, text: str) -> tuple[str, str | None]:
@@ -95,7 +105,7 @@ class MysqlWatch(NamedWatcher):
         kept = server.in_transaction(dbapi)
         if seen.get("again"):
             if kept:
-                self.loops.go_on(statement, seen["started"], seen["times"])
+                self.loops.go_on(statement, seen["times"])
             return {}
         self.identities.see(statement)
         text, oids = _as_alter(COMMENTS.sub("", statement)), seen["oids"]
@@ -108,15 +118,17 @@ class MysqlWatch(NamedWatcher):
             facts = self._changed(text, rows.group(1).lower() if rows else "create", seen["plan"], oids)
         elif truncated:
             facts = {"truncated": True, "touched": self._known([truncated.group(1)], oids)}
+        affected, times = seen.get("affected"), seen["times"]
         if facts.get("writes") in ("update", "delete"):
-            self.loops.learn(statement, facts["touched"], 1)
-        if kept and seen["times"] > 1:
-            facts = dict(facts, transaction=self.loops.transaction, affected=seen["times"], times=seen["times"])
+            self.loops.learn(statement, facts["touched"], affected)
+            facts.update(affected=affected, transaction=self.loops.transaction if kept else None)
+        if kept and times > 1:
+            facts.update(transaction=self.loops.transaction, affected=max(1, affected or 0) * times, times=times)
         named = bool(self.routines) and re.search(rf"\b(?:{'|'.join(self.routines)})\b`?\s*\(", text, re.I)
         fired = self.triggered & set(facts.get("touched") or ())
         opaque = bool(named and not re.match(r"\s*CREATE\b", text, re.I)) or bool(re.match(r"\s*(?:CALL|EXECUTE)\b", text, re.I))
         told_of = dict({"transactional": bool(rows), "autocommit": not rows, "opaque": opaque or bool(fired)}, **facts)
-        return told(statement, seen["started"], **told_of)
+        return told(statement, **told_of)
 
     def _known(self, names: Iterable[str], oids: dict[str, str]) -> list[str]:
         return self.known((name.strip("`") for name in names), oids)

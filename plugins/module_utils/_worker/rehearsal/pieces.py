@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from typing import Iterator
 
 COMMENTS = re.compile(r"^\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*", re.S)
 #: What a semicolon ends nothing in, else what stands by itself. PostgreSQL manual, "Lexical Structure".
@@ -81,6 +82,19 @@ def split(text: str) -> list[str]:
     found = [piece for piece in [*found, current] if COMMENTS.sub("", piece + "\n").strip()]
     whole = not (comments or parentheses or (body and not _END.match(bare)))
     return found if found and whole else [text]
+
+
+def tokens(text: str) -> Iterator[tuple[int, str, int]]:
+    """Yield what is in no quotes and no comment: where it begins, the text, and in how many parentheses it is."""
+    comments = depth = 0
+    for match in _TOKEN.finditer(text):
+        token = match.group(0)
+        if token in ("/*", "*/"):
+            comments = max(0, comments + (1 if token == "/*" else -1))
+        elif not comments and token in "()":
+            depth += 1 if token == "(" else -1
+        elif not comments and not set(token) & _QUOTES:
+            yield match.start(), token, depth
 
 
 def is_control(statement: str) -> bool:

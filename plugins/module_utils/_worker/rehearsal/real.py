@@ -11,13 +11,18 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any, Callable, Iterable, Iterator, Mapping, Optional, Tuple
 
 from .. import server
 from .access import Session, drive, quoted
+from .chosen import Chosen, of
 
+#: Table, as a statement names it → schema, name, column → type.
+Described = Callable[[str], Optional[Tuple[str, str, Mapping[str, str]]]]
 #: So many rows a query may return to be answered with the real ones.
-FEW = 100
+FEW = 1000
+#: Fewer rows need not be counted.
+COUNTED = 1000
 _SETTINGS = (
     "select set_config('default_transaction_read_only', 'on', false), set_config('statement_timeout', '{milliseconds}', false), "
     "set_config('lock_timeout', '1000', false), set_config('enable_seqscan', 'on', false)"
@@ -50,6 +55,7 @@ class Real:
         self.connect, self.sizes, self.seconds, self.answers = connect, sizes, seconds, answers
         self._session: Session | None = None
         self.borrowed: set[str] = set()  # tables of which rows were put into the copy
+        self.changed: set[str] = set()  # OIDs, in the copy, of the tables that a revision may have changed rows of
         self._made: dict[str, str] = {}  # name of a table that a revision makes → the query that fills it
 
     @property
@@ -111,19 +117,53 @@ class Real:
         found = json.loads(rows[0][0]) if isinstance(rows[0][0], str) else rows[0][0]
         return found[0].get("Plan")  # type: ignore[no-any-return]
 
-    def affected(self, statement: str, parameters: Any) -> int | None:
-        """Return how many rows of its table an UPDATE, DELETE or MERGE changes, as the server estimates it; None is not known."""
+    def affected(
+        self, statement: str, parameters: Any, described: Described = lambda table: None, may_count: bool = False
+    ) -> int | None:
+        """Return how many rows of its table an UPDATE, DELETE or MERGE changes, as the server estimates it; None is not known.
+
+        :param described: gives schema, name and column → type of a table of the copy, whose new columns are not there.
+        :param may_count: the rows there are those that it will find, so they are counted where statistics may be far off.
+        """
+        chosen = of(statement)
         change = _changing(self._plan(statement, parameters) or {})
-        if change is None or not change.get("Relation Name"):
+        if change is None:
+            return self._affected_with_new(chosen, parameters, described) if chosen else None
+        schema, table = str(change.get("Schema")), str(change.get("Relation Name"))
+        share = self._share(schema, table, change.get("Plans") or ())
+        if share is None:
             return None
-        schema, table = str(change.get("Schema")), str(change["Relation Name"])
+        query = chosen.query({}) if chosen and may_count and share > COUNTED else None
+        rows = self._counted(query, chosen.parameters(parameters), share) if query and chosen else []
+        return min([share, *_limits(change), *rows])
+
+    def _affected_with_new(self, chosen: Chosen, parameters: Any, described: Described) -> int | None:
+        found = described(chosen.table)
+        if found is None:
+            return None
+        schema, table, columns = found
+        where = server.literal(f"{quoted(schema)}.{quoted(table)}")
+        there = self._run(f"select attname::text from pg_attribute where attrelid = to_regclass({where}) and attnum > 0", None)
+        new = {name: kind for name, kind in columns.items() if (name,) not in (there or ())}
+        query = chosen.query(new) if there and new else None
+        plan = self._plan(query, chosen.parameters(parameters)) if query else None
+        share = self._share(schema, table, [plan]) if plan else None
+        return None if share is None or plan is None else min([share, *_limits({"Plans": [plan]})])
+
+    def _share(self, schema: str, table: str, plans: Iterable[Mapping[str, Any]]) -> int | None:
+        """Return how many rows of a table these plans give, by the share that they are of what a plan of all of it gives."""
         rows = (self.sizes.get(f"{schema}.{table}") or {}).get("rows")
-        every = self._plan(f"select 1 from {quoted(schema)}.{quoted(table)}", None)
+        every = None if rows is None else self._plan(f"select 1 from {quoted(schema)}.{quoted(table)}", None)
         if rows is None or every is None:
             return None
-        touched = sum(float(below.get("Plan Rows") or 0) for below in change.get("Plans") or ())
-        share = round(int(rows) * min(1.0, touched / max(1.0, float(every.get("Plan Rows") or 0))))
-        return min([share, *_limits(change)])
+        touched = sum(float(below.get("Plan Rows") or 0) for below in plans)
+        return round(int(rows) * min(1.0, touched / max(1.0, float(every.get("Plan Rows") or 0))))
+
+    def _counted(self, query: str, parameters: Any, most: int) -> list[int]:
+        """Return how many rows a query gives, up to ``most``; nothing if that is not known in time, or it may have an effect."""
+        plan = self._plan(query, parameters) if self.answers else None
+        rows = self._run(f"select count(*) from ({query} limit {most}) s", parameters) if plan and _has_no_effect(plan) else None
+        return [int(rows[0][0])] if rows else []
 
     def row(self, schema: str, table: str, keys: Mapping[str, str]) -> str | None:
         """Return the one row with these keys as JSON."""

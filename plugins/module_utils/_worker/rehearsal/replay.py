@@ -63,10 +63,12 @@ def problems(session: Session, texts: list[str]) -> dict[str, str]:
     return found
 
 
-def calls(session: Session, changes: list[dict[str, Any]]) -> dict[str, str | None]:
+def calls(session: Session, changes: list[dict[str, Any]], by_name: bool = False) -> dict[str, str | None]:
     """Return functions that are gone, but for another of their name → why a call with their parameters fails, or None.
 
-    A call is only prepared, so the function does not run.
+    It is tried with all parameters, and with those that have no default. A call is only prepared, so the function does not run.
+
+    :param by_name: the parameters are given by name, of functions where all have one.
     """
     there = {change["after"]["name"].split("(")[0] for change in changes if change["kind"] == "function" and change["after"]}
     found: dict[str, str | None] = {}
@@ -77,17 +79,27 @@ def calls(session: Session, changes: list[dict[str, Any]]) -> dict[str, str | No
         if change["after"] is not None and change["after"]["arguments"] == old["arguments"]:
             continue
         types = [name for name in str(old["arguments"]).split(", ") if name]
-        schema, name = old["name"].split("(")[0].split(".", 1)
-        values = ", ".join(f"${number}" for number in range(1, len(types) + 1))
-        declared = f"({', '.join(types)})" if types else ""
-        try:
-            session.rows(f"prepare {_NAME}{declared} as select {quoted(schema)}.{quoted(name)}({values})")
-            found[old["name"]] = None
-        except Exception as exc:
-            found[old["name"]] = describe(exc)["message"].splitlines()[0]
+        names = old["names"] or []
+        if not by_name or (types and len(names) == len(types) and all(names)):
+            tries = (_called(session, old["name"], types[:count], names if by_name else []) for count in {len(types), old["least"]})
+            found[old["name"]] = next(filter(None, tries), None)
+    return found
+
+
+def _called(session: Session, function: str, types: list[str], names: list[str]) -> str | None:
+    """Return why a call fails."""
+    schema, name = function.split("(")[0].split(".", 1)
+    shown = [f"{quoted(each)} => " for each in names] or [""] * len(types)
+    values = ", ".join(f"{before}${number}" for number, before in enumerate(shown[: len(types)], 1))
+    declared = f"({', '.join(types)})" if types else ""
+    try:
+        session.rows(f"prepare {_NAME}{declared} as select {quoted(schema)}.{quoted(name)}({values})")
+        return None
+    except Exception as exc:
+        return str(describe(exc)["message"]).splitlines()[0]
+    finally:
         with contextlib.suppress(Exception):  # it was not even prepared
             session.rows(f"deallocate {_NAME}")
-    return found
 
 
 def ambiguous(session: Session, changes: list[dict[str, Any]], after: Catalog) -> dict[str, str]:

@@ -52,7 +52,7 @@ class SqliteWatch(NamedWatcher):
     def finish(self, dbapi: Any, statement: str, seen: dict[str, Any]) -> dict[str, Any]:
         kept, changes = server.in_transaction(dbapi), server.value(dbapi, _CHANGES) - seen["changes"]
         if seen.get("again"):
-            self.loops.go_on(statement, seen["started"], rows=changes if kept else 0)
+            self.loops.go_on(statement, rows=changes if kept else 0)
             return {}
         self.identities.see(statement)
         found = seen["found"]
@@ -63,7 +63,6 @@ class SqliteWatch(NamedWatcher):
         touched = known(found.changed | found.cleared) if kind else []
         report = told(
             statement,
-            seen["started"],
             transactional=bool(kept) or not found.writes,
             autocommit=not kept,
             locks={oid: "Reserved" for oid in known(found.scanned | found.changed | found.cleared)} if self._writing else {},

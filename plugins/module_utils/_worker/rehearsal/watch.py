@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from typing import Any, Callable, Iterable
 
 from .. import server
 from ..failure import Failure
 from . import batches, parents
 from .access import Session
-from .real import FEW, Real
+from .real import Real
 from .relations import FOREIGN_KEYS, RELATIONS, Known, read_by
 from .unseen import CATALOGS, OF_ONE, OTHERS, SHARED, Account, Ledger
 from .watching import BESIDE, COMMENTS, MANY_TIMES, MAXIMUM_TEXT, Watcher, sets_of, told
@@ -84,6 +83,14 @@ _PLAIN = re.compile(
 _NOT_PLAIN = re.compile(r"\bCASCADE\b|\bAS\b|\bCONCURRENTLY\b|\bOF\b", re.I)
 _FLUSH = "pg_stat_force_next_flush()"  # PostgreSQL 15
 _LAST_WORD = "select query from pg_stat_get_activity({})"
+_DESCRIBED = """
+select n.nspname::text, c.relname::text, json_object_agg(a.attname, format_type(a.atttypid, a.atttypmod))::text
+from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
+where c.oid = to_regclass({}) and a.attnum > 0 and not a.attisdropped group by 1, 2"""
+#: So many rows that a statement points to are brought, or it is left to fail.
+_LENT = 100
+#: Locks under which no row of a table is changed.
+_KEEP_ROWS = ("AccessShare", "RowShare", "ShareUpdateExclusive")
 _FOREIGN_KEY = re.compile(r"\bFOREIGN\s+KEY\b", re.I)
 
 
@@ -200,7 +207,7 @@ class Watch(Watcher):
         if self.real is None or self.ledger is None or not _ADDS.match(COMMENTS.sub("", statement)) or not any(named):
             return False
         brought = False
-        for _row in range(FEW):
+        for _row in range(_LENT):
             error = self._tried(dbapi, statement, parameters, many)
             if error is None or not parents.is_missing(error):
                 break
@@ -233,10 +240,8 @@ class Watch(Watcher):
         cursor, error = dbapi.cursor(), None
         server.value(dbapi, "savepoint dbops_try")
         try:
-            if many:
-                cursor.executemany(statement, parameters)
-            else:
-                cursor.execute(statement, parameters) if parameters else cursor.execute(statement)
+            for one in sets_of(parameters, many):
+                cursor.execute(statement, one) if one else cursor.execute(statement)
         except Exception as exc:
             error = exc
         finally:
@@ -364,7 +369,7 @@ class Watch(Watcher):
             there = now["fresh"] & known.relations.keys()
             then = {oid: (*known.relations[oid][:3], *now["relations"][oid][3:]) for oid in there}
             last = {**now, "relations": {**known.relations, **then}, "locks": {}, "foreign_keys": known.foreign_keys}
-        found = self._told("", {"before": last, "alone": False, "wrapped": False, "plan": None, "started": time.monotonic()}, now)
+        found = self._told("", {"before": last, "alone": False, "wrapped": False, "plan": None}, now)
         stronger = {oid for oid, mode in found["locks"].items() if last["locks"].get(oid) != f"{mode}Lock"}
         if stronger or found["scanned"] or found["rewritten"]:
             self.statements.append(dict(found, sql=heard, unseen=True))
@@ -400,7 +405,7 @@ class Watch(Watcher):
             except Exception:
                 self._last = None  # it has failed already, and all that it did goes with it
         if reached:
-            self.statements.append(told(heard, time.monotonic(), left_out=True))
+            self.statements.append(told(heard, left_out=True))
             raise Failure("rehearsal_impossible", BESIDE.format(heard[:100] or "What it did"))
 
     def _close(self, now: dict[str, Any]) -> None:
@@ -454,18 +459,24 @@ class Watch(Watcher):
         if self.real is None or not (plan.changed | plan.read) & self.existing:
             return
         if plan.changed & self.existing:
-            seen["affected"] = self.real.affected(statement, parameters)
+            as_found = not (plan.changed | plan.read) & self.real.changed
+            seen["affected"] = self.real.affected(statement, parameters, lambda table: self._described(dbapi, table), as_found)
         elif plan.kind == "select" and self.real.answers and (not parameters or server.rewrites(dbapi)):
             cursor.execute(statement, parameters) if parameters is not None else cursor.execute(statement)
             seen["instead"] = self.real.answer(dbapi, statement, parameters, cursor.description)
 
+    def _described(self, dbapi: Any, table: str) -> Any:
+        """Return schema, name and column → type of a table, as its name is understood here."""
+        found = server.rows(dbapi, _DESCRIBED.format(server.literal(table)))
+        return (*found[0][:2], json.loads(found[0][2])) if found else None
+
     def finish(self, dbapi: Any, statement: str, seen: dict[str, Any]) -> dict[str, Any]:
         if seen.get("again"):
             if server.in_transaction(dbapi):
-                self.loops.go_on(statement, seen["started"], seen["times"])
+                self.loops.go_on(statement, seen["times"])
             return {}
         if seen.get("left_out"):
-            return told(statement, seen["started"], left_out=True)
+            return told(statement, left_out=True)
         was_open = server.in_transaction(dbapi)
         after = done = self._look(dbapi, seen["alone"])
         left_out = bool(seen.get("guarded")) and self._is_taken_back(dbapi, statement, seen, after)
@@ -485,6 +496,9 @@ class Watch(Watcher):
         if not seen["alone"]:
             self._is_plain(statement, seen["before"], after)
         found = dict(self._told(statement, seen, done), left_out=left_out)
+        if self.real is not None:
+            kept = {oid for oid, mode in found["locks"].items() if mode in _KEEP_ROWS}
+            self.real.changed |= self.existing if found["opaque"] else found["locks"].keys() - kept
         if found["writes"] in ("update", "delete", "merge"):
             self.loops.learn(statement, found["touched"], (found["affected"] or 0) // found["times"])
         if self.ledger is not None and (found["opaque"] or _EXCEPTION.search(statement) or _OPAQUE.match(statement)):
@@ -550,7 +564,7 @@ class Watch(Watcher):
 
     def broken(self, dbapi: Any, statement: str, seen: dict[str, Any]) -> dict[str, Any]:
         if seen.get("again") or seen.get("left_out"):
-            return told(statement, seen["started"])
+            return told(statement)
         if seen["wrapped"] and dbapi is not None:
             server.value(dbapi, "rollback")
         self._last = None
@@ -593,7 +607,6 @@ class Watch(Watcher):
         tables = self.existing
         return told(
             statement,
-            seen["started"],
             transactional=not seen["alone"],
             autocommit=bool(seen["wrapped"] or seen["alone"]),
             locks={oid: mode[: -len("Lock")] for oid, mode in locks.items()},

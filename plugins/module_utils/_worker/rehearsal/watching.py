@@ -60,7 +60,7 @@ class Watcher:
 
     def broken(self, dbapi: Any, statement: str, seen: dict[str, Any]) -> dict[str, Any]:
         """Return what is known of a statement that failed; ``dbapi`` is None where the connection went as well."""
-        return told(statement, seen["started"])
+        return told(statement)
 
     def passed(self, statement: str) -> None:
         """Take note of a statement that is not looked at."""
@@ -71,7 +71,7 @@ class Watcher:
     def _idled(self) -> None:
         """Count the time since the latest look, in which the revision was busy with something else than the database."""
         if self._reported is not None:
-            self._reported["idle"] += time.monotonic() - self._left
+            self._reported["idle"] += _clock() - self._left
 
     def _leave_transaction(self) -> None:
         self._idled()
@@ -119,6 +119,8 @@ class Watcher:
         )
 
     def _before(self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> tuple[str, Any]:
+        if conn.dialect.name != "sqlite":  # an empty copy lacks the rows that the ORM has read and counts when it changes them
+            conn.dialect.supports_sane_rowcount = conn.dialect.supports_sane_multi_rowcount = False
         if not self.running() or self._is_alembics(statement) or self._open is not None:
             return self._for_the_copy(statement), parameters
         dbapi = server.dbapi_of(conn.connection)
@@ -153,7 +155,7 @@ class Watcher:
         self._idled()
         with server.asking():
             seen = self.start(dbapi, statement, parameters, many)
-        seen.update(started=time.monotonic(), statement=statement, formatted=parameters is not None)
+        seen.update(started=_clock(), statement=statement, formatted=parameters is not None)
         self._open = seen
         return seen
 
@@ -196,13 +198,13 @@ class Watcher:
     def _done(self, dbapi: Any) -> None:
         seen, self._open = self._open, None
         if seen is not None:
-            ran = time.monotonic() - seen["started"]
+            ran = _clock() - seen["started"]
             with server.asking():
                 found = self.finish(dbapi, seen["statement"], seen)
             if found:
                 self._reported = dict(_shown(found, seen), ran=ran)
                 self.statements.append(self._reported)
-            self._left = time.monotonic()
+            self._left = _clock()
 
     def _failed(self, context: Any) -> None:
         if self._open is not None:
@@ -215,12 +217,26 @@ class Watcher:
             with server.asking():
                 found = self.broken(dbapi, seen["statement"], seen)
             self.statements.append(dict(_shown(found, seen), error=str(exc).strip().partition("\n")[0]))
-            self._left = time.monotonic()
+            self._left = _clock()
+
+
+def _clock() -> float:
+    """Seconds, without those in which this thread could run and others had the processors: they are the machine's and not its own.
+
+    Linux says how many (proc(5), schedstat); elsewhere they count.
+    """
+    try:
+        with open("/proc/thread-self/schedstat", "rb") as file:
+            waited = int(file.read().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        waited = 0.0
+    return time.monotonic() - waited
 
 
 def sets_of(parameters: Any, many: bool) -> list[Any]:
     """Return the parameters of each time that a statement runs; SQLAlchemy also calls "many" what it has made one statement of."""
-    return list(parameters) if many and parameters and isinstance(parameters, (list, tuple)) else [parameters]
+    several = many and isinstance(parameters, (list, tuple)) and parameters and isinstance(parameters[0], (dict, list, tuple))
+    return list(parameters) if several else [parameters]
 
 
 def _shown(found: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
@@ -228,7 +244,7 @@ def _shown(found: dict[str, Any], seen: dict[str, Any]) -> dict[str, Any]:
     return dict(found, sql=found["sql"].replace("%%", "%")) if seen["formatted"] else found
 
 
-def told(statement: str, started: float, **facts: Any) -> dict[str, Any]:
+def told(statement: str, **facts: Any) -> dict[str, Any]:
     """Return the report of one statement; tables are named by their OIDs, and only those that were there before count.
 
     ``scanned``, ``rewritten`` and ``written`` are read, built anew or changed all over, ``touched`` changed in some rows, ``read``
@@ -236,13 +252,13 @@ def told(statement: str, started: float, **facts: Any) -> dict[str, Any]:
     calls it, ``opaque`` code in the database that can not be followed, ``unseen`` what a transaction did and no statement says.
     ``affected`` is how many rows the real database would change, by all the ``times`` that it ran, ``answered`` a query that got
     the rows which it has there.
-    ``ran`` is how many seconds the database was busy with it, and ``idle`` how many the revision was with other things after it.
+    ``ran`` is how many seconds the database was busy with it, and ``idle`` how many the revision was with other things after it,
+    as :func:`_clock` counts them.
     ``left_out`` was not run, since it is not for the copy alone. ``transaction`` tells one from another; it is None where the
     statement is one by itself, or that is not known.
     """
     found = {
         "sql": cut(" ".join(statement.split()), MAXIMUM_TEXT),
-        "seconds": round(time.monotonic() - started, 3),
         "transactional": True,
         "transaction": None,
         "autocommit": False,
