@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.labelled import Labelled, mariadb, postgresql, sqlite
+from bench.labelled import Labelled, mariadb, postgresql, postgresql_shipping, sqlite
 from bench.labelled.measure import filled
 from bench.table import show
 from support import runner, venvs
@@ -46,8 +46,13 @@ def measure(server: Postgres) -> None:
 
 def measure_labelled(server: Postgres) -> None:
     """Score the sets that are part of this collection's tests."""
-    makers = ((postgresql.SET, functools.partial(_postgresql, server)), (mariadb.SET, _mariadb), (sqlite.SET, _sqlite))
-    for labelled, maker in makers:
+    ours = functools.partial(_postgresql, server)
+    for labelled, maker in (
+        (postgresql.SET, ours),
+        (postgresql_shipping.SET, ours),
+        (mariadb.SET, _mariadb),
+        (sqlite.SET, _sqlite),
+    ):
         with tempfile.TemporaryDirectory(prefix="dbops-bench-") as home, maker(labelled, Path(home)) as (project, environment):
             for mode in ("rehearse", "static"):
                 score_cases(f"migrations of {labelled.name}", project, labelled.labels, environment, mode)

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from bench.labelled import Labelled, Old, mariadb, postgresql, sqlite
+from bench.labelled import Labelled, Old, mariadb, postgresql, postgresql_shipping, sqlite
 from support import venvs
 from support.mariadb import MariaDB
 from support.postgres import Postgres
@@ -227,15 +227,24 @@ def filled(labelled: Labelled, folder: Path, url: str, run_one: Callable[[str], 
         run_one(statement.replace("{rows}", str(rows)))
 
 
+MAKERS = {
+    labelled.name: (labelled, maker)
+    for labelled, maker in (
+        (mariadb.SET, of_mariadb),
+        (postgresql.SET, of_postgresql),
+        (postgresql_shipping.SET, of_postgresql),
+        (sqlite.SET, of_sqlite),
+    )
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sets", nargs="+", choices=("mariadb", "postgresql", "sqlite"))
+    parser.add_argument("sets", nargs="+", choices=list(MAKERS))
     parser.add_argument("--only", nargs="*", help="cases to measure again; the labels of others are kept")
     arguments = parser.parse_args()
-    sets = ((mariadb.SET, of_mariadb), (postgresql.SET, of_postgresql), (sqlite.SET, of_sqlite))
-    makers = {labelled.name: (labelled, server) for labelled, server in sets}
     for name in arguments.sets:
-        labelled, server = makers[name]
+        labelled, server = MAKERS[name]
         labels = labelled.labels if labelled.path.exists() else {}
         with tempfile.TemporaryDirectory(prefix="dbops-bench-") as home:
             folder = labelled.project(Path(home) / "project")
