@@ -42,6 +42,8 @@ def test_a_window_goes_there_and_back(stage: Stage) -> None:
     before = stage.contents()
     run = stage.play("maintenance_window", release_version="wont_start")
     assert run.status == 2 and stage.serving() == {("1.1", 200, "1.1")} and stage.contents() == before, run.output
-    assert [record["status"] for record in stage.records()] == ["finished", "reverted"]
+    assert [record["status"] for record in stage.records()] == ["finished", "reverted"] and run.result["outcome"] == "reverted"
+    record = stage.records()[-1]
+    assert (record["failure"]["step"], record["to_release"]) == ("starting", "wont_start"), run.output
     again = stage.play("maintenance_window", release_version="1.1")
     assert again.status == 0 and again.changed == 0, again.output

@@ -136,7 +136,9 @@ def test_those_of_the_way_back(stage: Stage, tmp_path: Path) -> None:
     run = stage.play("maintenance_window", release_version="unhealthy", deployment_hooks=hooks.files())
     assert run.status == 2 and run.result["outcome"] == "reverted", run.output
     assert hooks.order == THERE + BACK
-    assert 'column \\"discount\\" does not exist' in stage.records()[-1]["failure"]["message"]
+    record = stage.records()[-1]
+    assert (record["status"], record["failure"]["step"], record["to_release"]) == ("reverted", "starting", "unhealthy"), run.output
+    assert 'column \\"discount\\" does not exist' in record["failure"]["message"]
     assert state(stage) == before
 
 

@@ -74,7 +74,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Itera
     if not shutil.which("supervisord"):
         pytest.skip("supervisor is not installed")
     made = Stage(tmp_path_factory.mktemp("stage") / "s", postgres)
-    made.archive("1.0", "1.1", "1.2", "broken_migration", "broken_autocommit", "wont_start", "unhealthy")
+    made.archive("1.0", "1.1", "1.2", "broken_migration", "broken_autocommit", "unhealthy")
     try:
         first = made.play("maintenance_window", release_version="1.0")
         assert first.status == 0, first.output
@@ -174,9 +174,7 @@ def test_check_mode_shows_the_sql_and_touches_nothing(stage: Stage) -> None:
     [
         ("broken_migration", "upgrading", "customers_name_key"),
         pytest.param("broken_autocommit", "upgrading", "", marks=pytest.mark.slow),
-        pytest.param("wont_start", "starting", "", marks=pytest.mark.slow),
-        # test_hooks has it too, every day
-        pytest.param("unhealthy", "starting", 'column \\"discount\\" does not exist', marks=pytest.mark.slow),
+        # test_hooks has unhealthy, test_configurations wont_start
     ],
 )
 def test_a_bad_release_is_put_back(stage: Stage, release: str, step: str, why: str) -> None:
