@@ -19,7 +19,7 @@ from .._core.host_needs import Answered, Folder, Found, Python, problems, warnin
 from .._errors import MigrationError
 from .._owned import nearest
 from .._releases import read_releases
-from .health import ask, judge
+from .health import Answer, Health, ask, judge
 from .health import shown as shown_url
 from .reach import database_options, look_at, said
 from .services import Service
@@ -120,8 +120,14 @@ def _answered(params: Mapping[str, Any], services: Sequence[Service]) -> tuple[l
     host = "" if health.unix_socket else str(urlsplit(health.url).hostname)
     unresolved = _without_address(host) if host else ""
     serves = params["serving"] or any(item.runs and item.part == "member" for item in services)
-    problem = judge(health, ask(health)) if serves and not unresolved else ""
+    problem = _judged(health) if serves and not unresolved else ""
     return [], Answered(shown_url(health.url), host, unresolved, _cut_short(problem))
+
+
+def _judged(health: Health) -> str:
+    answer = ask(health)
+    page = answer.text.lstrip().startswith("<") and not health.text  # of which the beginning says nothing
+    return judge(health, Answer(answer.status) if page else answer)
 
 
 def _without_address(host: str) -> str:
