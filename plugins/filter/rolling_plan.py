@@ -123,23 +123,9 @@ def rolling_plan(
     override: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     try:
-        batches = rolling.batches(list(hosts), batch)
+        return rolling.way(plan, list(hosts), batch, current, override or {})
     except MigrationError as exc:
         raise AnsibleFilterError(f"rolling_batch: {exc.msg} {exc.hint}") from None
-    split = rolling.split(plan, override or {})
-    revisions = plan["revisions"]
-    return dict(
-        refused=split.refused,
-        batches=batches,
-        before=list(split.before),
-        after=list(split.after),
-        before_targets=rolling.leaves(revisions, split.before),
-        after_targets=rolling.leaves(revisions, split.after),
-        expand_revision=rolling.reached(current, revisions, split.before),
-        to_revision=rolling.reached(current, revisions, (*split.before, *split.after)),
-        accepted=list(split.accepted),
-        downgrade_proved=rolling.downgrade_proved(revisions, split.before),
-    )
 
 
 class FilterModule:

@@ -60,6 +60,29 @@ def _wrong(size: Any) -> MigrationError:
     )
 
 
+def way(
+    plan: Mapping[str, Any], hosts: Sequence[str], batch: Any, current: Sequence[str], override: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the batches, and the revisions before and after the rollout with where they leave the database.
+
+    :param plan: the result of alembic_plan. ``current`` is where the database is, and ``override`` as :func:`split` has it.
+    :raises MigrationError: ``options_invalid``, the size of a batch.
+    """
+    found, revisions = split(plan, override), plan["revisions"]
+    return {
+        "refused": found.refused,
+        "batches": batches(hosts, batch),
+        "before": list(found.before),
+        "after": list(found.after),
+        "before_targets": leaves(revisions, found.before),
+        "after_targets": leaves(revisions, found.after),
+        "expand_revision": reached(current, revisions, found.before),
+        "to_revision": reached(current, revisions, (*found.before, *found.after)),
+        "accepted": list(found.accepted),
+        "downgrade_proved": downgrade_proved(revisions, found.before),
+    }
+
+
 def split(plan: Mapping[str, Any], override: Mapping[str, str]) -> Split:
     """Return which revisions run before and after the rollout.
 
