@@ -81,7 +81,10 @@ def calls(session: Session, changes: list[dict[str, Any]], by_name: bool = False
         types = [name for name in str(old["arguments"]).split(", ") if name]
         names = old["names"] or []
         if not by_name or (types and len(names) == len(types) and all(names)):
-            tries = (_called(session, old["name"], types[:count], names if by_name else []) for count in {len(types), old["least"]})
+            tries = (
+                _called(session, old["name"], types[:count], names if by_name else [])
+                for count in sorted({len(types), old["least"]})
+            )
             found[old["name"]] = next(filter(None, tries), None)
     return found
 
