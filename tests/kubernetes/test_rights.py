@@ -131,7 +131,7 @@ def test_a_workload_without_pods_is_refused(stage: Lacking) -> None:
         assert not stage.pods() and not stage.records()
     finally:
         stage.kubectl("scale", "deployment/shop", f"--replicas={stage.replicas}")
-        stage.kubectl("rollout", "status", "deployment/shop", "--timeout=300s")
+        wait_until(lambda: len(stage.pods()) == stage.replicas, what="the pods are back")
 
 
 @pytest.mark.parametrize(
