@@ -133,9 +133,8 @@ def _doubts(answered: Answered | None) -> list[str]:
     if not answered or not answered.problem:
         return []
     return [
-        f"{answered.problem}. So what serves now would not count as healthy, nor would it once it is put back. Look whether"
-        " health_url, and what else health_ variables ask for, is right for the new release: if that does not pass either, the"
-        " deployment is halted."
+        f"{answered.problem}. So what serves now would not count as healthy. Look whether health_url, and what else health_ variables"
+        " ask for, is right for the new release: if that does not pass either, what serves now is put back, and not asked then."
     ]
 
 
