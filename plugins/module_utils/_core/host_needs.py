@@ -133,8 +133,9 @@ def _doubts(answered: Answered | None) -> list[str]:
     if not answered or not answered.problem:
         return []
     return [
-        f"{answered.problem}. So what serves now would not count as healthy. Look whether health_url, and what else health_ variables"
-        " ask for, is right for the new release: if that does not pass either, what serves now is put back, and not asked then."
+        f"{answered.problem}. So what serves now would not count as healthy. Look whether health_url, and what else health_"
+        " variables ask for, is right for the new release: if that does not pass either, what serves now is put back, and not"
+        " asked then."
     ]
 
 
