@@ -149,7 +149,7 @@ def _ask_until(health: Health, look: Callable[[], tuple[Answer, str]], watch: Wa
             raise _unhealthy(
                 problem,
                 f"It answered {status} for {ended - since:.0f} s, which does not mean 'not yet', so it was not asked any longer"
-                " (failing_seconds of the health check; 0 asks until all tries are used up).",
+                " (failing_seconds, in the roles health_failing_seconds; 0 asks until all tries are used up).",
             )
         if begun - counted >= health.delay:
             tries, counted = tries + 1, ended
