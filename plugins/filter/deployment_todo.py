@@ -13,19 +13,9 @@ author:
   - dbops.alembic contributors (@dbops)
 description:
   - What the role P(dbops.alembic.deployment#role) decides before it begins a maintenance window or a rolling deployment.
+    Of the variables of the hosts C(release_status) and C(application_manager) count.
 positional: _input, hosts, kind
 options:
-  _input:
-    description:
-      - The variables of all hosts, that is C(hostvars), of which C(release_status) and C(application_manager) count.
-    type: dict
-    required: true
-  hosts:
-    description:
-      - The hosts of the application.
-    type: list
-    elements: str
-    required: true
   kind:
     description:
       - What is to begin.
@@ -44,6 +34,8 @@ options:
         C(contract), C(gaps_allowed), C(backfill) and C(runner) of a rolling deployment.
     type: dict
     required: true
+extends_documentation_fragment:
+  - dbops.alembic.hosts_of
 """
 
 EXAMPLES = r"""

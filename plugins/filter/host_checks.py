@@ -14,18 +14,8 @@ author:
 description:
   - Reads what C(application_manager), C(health_url) and C(health_command) of each host say.
 positional: _input, hosts
-options:
-  _input:
-    description:
-      - The variables of all hosts, that is C(hostvars).
-    type: dict
-    required: true
-  hosts:
-    description:
-      - The hosts of the application.
-    type: list
-    elements: str
-    required: true
+extends_documentation_fragment:
+  - dbops.alembic.hosts_of
 """
 
 EXAMPLES = r"""

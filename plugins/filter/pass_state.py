@@ -15,17 +15,6 @@ description:
   - Reads what each host has said of itself, which the role P(dbops.alembic.deployment#role) keeps as facts of the run.
 positional: _input, hosts, run, step
 options:
-  _input:
-    description:
-      - The variables of all hosts, that is C(hostvars).
-    type: dict
-    required: true
-  hosts:
-    description:
-      - The hosts of the application.
-    type: list
-    elements: str
-    required: true
   run:
     description:
       - The pass, such as V(first).
@@ -36,6 +25,8 @@ options:
       - The step. The one that is judged at the end of the pass unless told.
     type: str
     default: ''
+extends_documentation_fragment:
+  - dbops.alembic.hosts_of
 """
 
 EXAMPLES = r"""

@@ -15,17 +15,6 @@ description:
   - Reads what each host has said of itself, which the role P(dbops.alembic.deployment#role) keeps as facts of the run.
 positional: _input, hosts, run, record, turn
 options:
-  _input:
-    description:
-      - The variables of all hosts, that is C(hostvars).
-    type: dict
-    required: true
-  hosts:
-    description:
-      - The hosts of the application.
-    type: list
-    elements: str
-    required: true
   run:
     description:
       - The pass, V(rolling) or V(returning).
@@ -41,6 +30,8 @@ options:
       - Number of the batch that is to begin.
     type: int
     default: 0
+extends_documentation_fragment:
+  - dbops.alembic.hosts_of
 """
 
 EXAMPLES = r"""

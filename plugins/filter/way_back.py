@@ -84,9 +84,8 @@ from ansible_collections.dbops.alembic.plugins.plugin_utils._given import known
 
 def way_back(given: Mapping[str, Any], kind: str, there: Mapping[str, Any], name: str = "") -> dict[str, Any]:
     values = known(there)
-    numbers: dict[str, Any] = {
-        key: int(values[key]) for key in ("rows", "rows_given_up") if key in values
-    }  # before ansible-core 2.19 a text
+    # Before ansible-core 2.19 a number is a text.
+    numbers: dict[str, Any] = {key: int(values[key]) for key in ("rows", "rows_given_up") if key in values}
     found = undoing.There(**{**values, **numbers})
     if kind == "restore":
         return {"refused": undoing.restore(found, given, name), "rows": found.rows}

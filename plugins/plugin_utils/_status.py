@@ -59,8 +59,8 @@ def _archives_of_many(backups: Mapping[str, Any], now: datetime, width: int) -> 
 def _ages(newest: list[Mapping[str, Any]], now: datetime) -> str:
     if not newest:
         return ""
-    first, *_others, last = sorted([*newest, *newest], key=lambda entry: str(entry["created_at"]))
-    ends = dict.fromkeys((age(last["created_at"], now), age(first["created_at"], now)))
+    made = [str(entry["created_at"]) for entry in newest]
+    ends = dict.fromkeys((age(max(made), now), age(min(made), now)))
     return f"; the newest of each is {' to '.join(ends)} old, {size(sum(entry.get('bytes') or 0 for entry in newest))} together"
 
 

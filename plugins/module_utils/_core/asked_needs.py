@@ -9,9 +9,9 @@ import os
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Sequence
 
-#: Releases that are a folder on a host.
 #: Ending of an archive → what tar, or the module that unpacks, calls for it. gzip is everywhere.
 _UNPACKERS = {".zip": "unzip", ".xz": "xz", ".txz": "xz", ".bz2": "bzip2", ".tbz": "bzip2", ".tbz2": "bzip2", ".zst": "zstd"}
+#: Releases that are a folder on a host.
 _FOLDERS = ("git", "archive", "wheel")
 #: The program of the database gets the password by itself.
 _SECRET = ("PGPASSWORD", "MYSQL_PWD")

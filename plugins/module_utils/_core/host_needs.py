@@ -101,7 +101,7 @@ class Found:
 
 def problems(found: Found) -> list[str]:
     """Return what would make a deployment fail on this host, each with what to do."""
-    told = [*found.told, *([*found.absent, *_unresolved(found.answered)] if found.absent_binding else [])]
+    told = [*found.told, *(_absent(found) if found.absent_binding else [])]
     for folder in found.folders:
         told += [*_folder(folder, found.user), *(_room(folder) if found.room_binding else [])]
     told += _python(found.python) if found.python else []
@@ -114,7 +114,7 @@ def problems(found: Found) -> list[str]:
 
 def warnings(found: Found) -> list[str]:
     """Return what a deployment would not fail on, and what may not be meant."""
-    told = [] if found.absent_binding else [*found.absent, *_unresolved(found.answered)]
+    told = [] if found.absent_binding else _absent(found)
     told += _doubts(found.answered)
     told += [] if found.room_binding else [text for folder in found.folders for text in _room(folder)]
     told += [
@@ -139,12 +139,15 @@ def _doubts(answered: Answered | None) -> list[str]:
     ]
 
 
-def _unresolved(answered: Answered | None) -> list[str]:
+def _absent(found: Found) -> list[str]:
+    """Return what is not there and may be made by somebody before it is needed, the address of a name among it."""
+    answered = found.answered
     if not answered or not answered.unresolved:
-        return []
+        return list(found.absent)
     return [
+        *found.absent,
         f"health_url is {answered.url}, and {answered.host} has no address on this host ({answered.unresolved}), so no release"
-        " would count as healthy. Mend the name, or let it resolve here."
+        " would count as healthy. Mend the name, or let it resolve here.",
     ]
 
 
