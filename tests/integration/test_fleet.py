@@ -189,6 +189,25 @@ def test_stamping_and_going_back(app: Application, eight: list[PostgresDatabase]
     assert ok(fleet.run("stamped", revision="r003"))["changed"] is False
 
 
+@pytest.mark.core(quick=True)
+def test_a_target_takes_two_sessions(app: Application, eight: list[PostgresDatabase], tmp_path: Path) -> None:
+    """That of the migration, and that of the lock, which looks afterwards what has become of it."""
+
+    server, names = eight[0].server, [database.name for database in eight[:4]]
+
+    def sessions() -> list[int]:
+        open_still = "select from pg_stat_activity where datname = any(%s)"
+        until(lambda: not server.fetch(open_still, [names]), "the end of the sessions")
+        found = dict(server.fetch("select datname, sessions from pg_stat_database where datname = any(%s)", [names]))
+        return [found[name] for name in names]
+
+    fleet = fleet_of(app, eight[:4], tmp_path, parallel=2)
+    assert ok(fleet.run(revision="r002"))["counts"]["changed"] == 4
+    before = sessions()
+    assert ok(fleet.run())["counts"]["changed"] == 4
+    assert [now - then for now, then in zip(sessions(), before)] == [2] * 4
+
+
 def test_one_dies_and_the_others_arrive(newest: Application, eight: list[PostgresDatabase], tmp_path: Path) -> None:
     fleet = fleet_of(newest, eight[:3], tmp_path, "dies", max_failures="1")
     for target, how in zip(fleet.targets, ("SIGKILL", "SIGCONT", "SIGCONT")):  # the latter is nothing to a process that runs

@@ -227,3 +227,38 @@ def test_what_the_application_keeps_is_kept_for_one(newest: Application, tmp_pat
     result = many.run("current")
     assert [item["after"] for item in result["targets"]] == [[f"at_{number}"] for number in range(COUNT)]
     assert len(looked(many)) == COUNT
+
+
+#: A revision that says which process started the one that it runs in.
+TELLS_PARENT = """
+import os
+revision, down_revision = "t001", None
+def upgrade():
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "looked"), "a+") as notes:
+        notes.write(f"{os.getppid()}\\n")
+        notes.seek(0)
+        count = len(notes.readlines())
+    if count == END:
+        os.kill(os.getppid(), 9)
+"""
+
+
+def that_upgrades(app: Application, folder: Path, end: int) -> Fleet:
+    project = with_one_revision(app, "linear")
+    (project.versions() / "t001.py").write_text(TELLS_PARENT.replace("END", str(end)))
+    return fleet(app, project, folder)
+
+
+@pytest.mark.core(quick=True)
+def test_who_watches_over_one_watches_over_the_next(app: Application, tmp_path: Path) -> None:
+    many = that_upgrades(app, tmp_path, 0)
+    assert ok(many.run())["counts"]["changed"] == COUNT
+    assert len(looked(many)) == 2, "as many as at a time"
+
+
+def test_who_watches_and_is_killed_costs_one_target(newest: Application, tmp_path: Path) -> None:
+    many = that_upgrades(newest, tmp_path, 3)
+    result = failed(many.run(parallel=1, max_failures="100%"), "targets_failed")
+    assert "".join(item["outcome"][0] for item in result["targets"]) == "ccfcc" and len(looked(many)) == 2
+    assert result["targets"][2]["failure"]["kind"] == "worker_died"
+    assert [version(file) for number, file in enumerate(files(tmp_path)) if number != 2] == [[("t001",)]] * (COUNT - 1)

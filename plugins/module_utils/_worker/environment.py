@@ -44,6 +44,7 @@ class Visit:
         self.held: Any = None  # the DBAPI connection in whose open transaction finished revisions are
         self.committing = False  # ... and that is being committed
         self.divides = False  # we commit after each revision
+        self.executed: int | None = None  # how many statements there had been when env.py went on after configure()
         self.doubtful = False  # whether an id fits into the version table is seen when its turn comes
 
     @property
@@ -153,6 +154,7 @@ class EnvironmentRun:
                 self._meet(visit)
                 if self.approach:
                     self.approach(visit)
+                visit.executed = self.statements.executed
                 self._wrap(visit)
             except BaseException as exc:
                 visit.error = describe(exc, self.revision)
@@ -212,7 +214,7 @@ class EnvironmentRun:
             if visit.database["dialect"] == "postgresql":
                 visit.session = dict(zip(_SESSION, server.rows(dbapi, _ASK_SESSION)[0]))
                 visit.database["schema"] = visit.session["schema"]
-            visit.session["translate"] = visit.connection.get_execution_options().get("schema_translate_map")
+            visit.session["translate"] = _translated(visit)
             visit.database["schema_translate_map"] = _plain(visit.session["translate"])
             visit.initialised = visit.context._has_version_table()
             visit.current = history.heads_of(visit.context) if visit.initialised else ()
@@ -297,13 +299,25 @@ class EnvironmentRun:
         if not self.writing and visit.context._transaction is not None:
             visit.context._transaction = Undone(visit.context._transaction)
         unlimited_yet = self.statements.set_up(visit.dbapi)
-        self.read(visit)
+        if not self._is_as_read(visit):
+            self.read(visit)
         if self.prepare:
             self.prepare(visit)
         if unlimited_yet:
             self.statements.limit(visit.connection)
         if not self.writing:  # Alembic is about to ask the same again
             visit.context.get_current_heads = lambda: visit.current
+
+    def _is_as_read(self, visit: Visit) -> bool:
+        """Tell whether all is as it was when the heads were read under the lock: env.py has done nothing since. Whoever does not
+        mind the lock is noticed when Alembic reads them once more."""
+        mode = (visit.facts.get("lock") or {}).get("mode")
+        if mode != "session" or visit.executed != self.statements.executed or server.in_transaction(visit.dbapi) is not False:
+            return False
+        if visit.database["dialect"] != "postgresql" or visit.session["translate"] != _translated(visit):
+            return False
+        with server.looking(visit.dbapi) as dbapi:
+            return all(visit.session[name] == now for name, now in zip(_SESSION, server.rows(dbapi, _ASK_SESSION)[0]))
 
     def _say_who_blocked(self, visit: Visit) -> None:
         error = visit.error or {}
@@ -336,10 +350,16 @@ class EnvironmentRun:
             yield step
             self.statements.stop()
             if visit.divides:
+                if number == len(steps):  # nothing of ours comes in the transaction that is begun now
+                    self.statements.await_setup(visit.dbapi)
                 divide(visit.context)
             visit.held = visit.dbapi if together else None
             self.send(dict(facts, event="revision_end", held=together, seconds=round(time.monotonic() - started, 3)))
         self.revision = None
+
+
+def _translated(visit: Visit) -> Any:
+    return visit.connection.get_execution_options().get("schema_translate_map")
 
 
 def _plain(mapping: dict[Any, Any] | None) -> dict[str, Any] | None:

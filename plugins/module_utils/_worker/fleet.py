@@ -3,9 +3,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Several requests at the same time: a child for each, forked from one process that has imported what all of them need.
 
-Where nothing stays behind of a look at a database, a child looks at many one after the other.
-
 A child is the supervisor of its request, and does what it would do by itself: attempts, retries, looking afterwards, redaction.
+When it has replied it takes the next one: nothing of a project runs in it, and what does has a process of its own.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from . import ahead, attempt, several, supervisor
+from . import attempt, several, supervisor
 from .channel import Receiver, Sender, readable
-from .protocol import OUTLIVING, READ
+from .protocol import OUTLIVING
 
 
 @dataclass
@@ -31,7 +30,7 @@ class _Child:
 
     :param lifeline: closed when this process ends, however it does; then the child ends as well.
     :param commands: where it takes further requests from.
-    :param replied: the request is done; the child ends, or waits for the next one.
+    :param replied: the request is done; the child waits for the next one.
     """
 
     number: int
@@ -40,13 +39,7 @@ class _Child:
     lifeline: int
     commands: int
     outlives: bool
-    stays: bool
     replied: bool = False
-
-
-def stays(request: dict[str, Any]) -> bool:
-    """Tell whether the child of this request takes further ones: it only looks, and env.py leaves nothing behind in it."""
-    return request.get("operation") == READ and bool(ahead.ORDINARY)
 
 
 def serve(request: dict[str, Any], descriptor: int) -> None:
@@ -83,11 +76,11 @@ class _Hub:
         for line in self.commands.read():
             self._begin(line["number"], line["request"])
         if self.commands.ended:  # whoever only reads, reads for nobody now
-            for child in [child for child in self.children.values() if not child.outlives]:
+            for child in [child for child in self.children.values() if child.replied or not child.outlives]:
                 self._end(child)
 
     def _begin(self, number: int, request: dict[str, Any]) -> None:
-        if request.get("operation") == READ and self._hand_on(number, request):
+        if self._hand_on(number, request):
             return
         reading, writing = os.pipe()
         held, lifeline = os.pipe()
@@ -100,7 +93,7 @@ class _Hub:
         for descriptor in (writing, held, more):
             os.close(descriptor)
         outlives = request.get("operation") in OUTLIVING
-        self.children[reading] = _Child(number, pid, Receiver(reading), lifeline, commands, outlives, stays(request))
+        self.children[reading] = _Child(number, pid, Receiver(reading), lifeline, commands, outlives)
 
     def _hand_on(self, number: int, request: dict[str, Any]) -> bool:
         """Give a request to a child that has done with another one, if there is such."""
@@ -109,6 +102,7 @@ class _Hub:
                 with contextlib.suppress(BrokenPipeError):
                     os.write(child.commands, (json.dumps(request) + "\n").encode())
                     child.number, child.replied = number, False
+                    child.outlives = request.get("operation") in OUTLIVING
                     return True
         return False
 
@@ -125,7 +119,7 @@ class _Hub:
             threading.Thread(target=attempt.end_with, args=(held,), daemon=True).start()
             supervisor.serve(request, descriptor)
             with open(more, "rb") as lines:
-                for line in lines if stays(request) else ():
+                for line in lines:
                     supervisor.serve(json.loads(line), descriptor)
             for kept in supervisor.KEPT:
                 kept.end()
@@ -137,7 +131,7 @@ class _Hub:
         for message in child.receiver.read():
             child.replied = child.replied or message["event"] == "reply"
             self.send({"number": child.number, "message": message})
-        if child.receiver.ended or (child.replied and not child.stays):
+        if child.receiver.ended or (child.replied and self.commands.ended):
             self._end(child)
 
     def _end(self, child: _Child) -> None:

@@ -62,6 +62,8 @@ class PostgresLock:
     def __init__(self, dialect: Any, dbapi: Any, fairy: Any, scope: str, pooled: bool, own: set[int]) -> None:
         self.dbapi, self.fairy, self.pooled, self.own = dbapi, fairy, pooled, own
         self.mode = "transaction" if pooled else "session"
+        #: Another may use its connection when it is released; one of an async driver ends with the loop of env.py.
+        self.lends = not pooled and not getattr(dialect, "is_async", False)
         digest = hashlib.sha256(f"{NAMESPACE}:{scope}".encode()).digest()
         self.key, self.work = (int.from_bytes(digest[start : start + 8], "big", signed=True) for start in (0, 8))
         dialect.set_isolation_level(dbapi, "READ COMMITTED" if pooled else "AUTOCOMMIT")
@@ -257,8 +259,8 @@ def make_lock(connection: Any, scope: str, own: set[int]) -> Lock | None:
     dbapi = dbapi_of(fairy)
     if name != "postgresql":
         return MysqlLock(dbapi, fairy, scope, own)
-    pooled = is_pooled(dbapi)
-    dbapi.rollback()
+    with looking(dbapi):
+        pooled = is_pooled(dbapi)
     return PostgresLock(connection.dialect, dbapi, fairy, scope, pooled, own)
 
 
@@ -279,12 +281,14 @@ class Locks:
         self.wait, self.tell = wait, tell
         self.held: list[dict[str, Any]] = []
         self.own: set[int] = set()
+        self.last: dict[str, Any] | None = None  # the lock that was released last, if its session is still there
 
     def acquire(self, connection: Any, owner: Any, identity: str, scope: str) -> dict[str, Any]:
         """Take the lock ``scope`` of the database ``identity`` and tie it to the DBAPI connection ``owner``."""
         for entry in self.held:
             if entry["key"] == (identity, scope):
                 return entry["report"]  # type: ignore[no-any-return]
+        self.close()
         lock = make_lock(connection, scope, self.own)
         report: dict[str, Any] = {"mode": lock.mode if lock else "none", "waited_seconds": 0.0, "kept": None, "holder": None}
         if lock is None:
@@ -330,7 +334,21 @@ class Locks:
                 lock.release()
             except Exception:  # the connection broke: the server has released the lock by itself
                 entry["report"]["kept"] = False
-            _close(lock)
+            self.close()
+            if entry["report"]["kept"] and getattr(lock, "lends", False):
+                self.last = entry
+            else:
+                _close(lock)
+
+    def session(self, report: dict[str, Any] | None) -> Any:
+        """Return the connection on which the lock of ``report`` was held, which is our own and still open; None without one."""
+        return self.last["lock"].fairy if self.last and self.last["report"] is report else None
+
+    def close(self) -> None:
+        """Close the connection of the lock that was released last."""
+        last, self.last = self.last, None
+        if last:
+            _close(last["lock"])
 
 
 def _close(lock: Lock) -> None:

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Where databases stand when env.py can not be run again to show it: read over connections of our own.
 
-They are made by the engine that env.py connected with, and look with what env.py had set when it ran the migrations.
+They are made by the engine that env.py connected with, and look with what env.py had set when it ran the migrations. Where the lock
+was held on such a connection, and is released, that one looks.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ def look(request: dict[str, Any], environment: EnvironmentRun | None) -> list[di
     for visit in environment.visits if environment else ():
         if visit.ran:
             with contextlib.suppress(Exception):
-                found.append(_look(request, environment.script, visit))  # type: ignore[union-attr]
+                found.append(_look(request, environment, visit))  # type: ignore[arg-type]
     return found
 
 
-def _look(request: dict[str, Any], script: Any, visit: Visit) -> dict[str, Any]:
-    if not getattr(visit.engine.dialect, "is_async", False):
-        return _read(request, script, visit)
+def _look(request: dict[str, Any], environment: EnvironmentRun, visit: Visit) -> dict[str, Any]:
+    script = environment.script
+    if not getattr(visit.engine.dialect, "is_async", False):  # the loop that the lock's connection belongs to is over
+        return _read(request, script, visit, environment.locks.session(visit.facts.get("lock")))
     from sqlalchemy.util.concurrency import greenlet_spawn
 
     async def read() -> dict[str, Any]:
@@ -40,9 +42,9 @@ def _look(request: dict[str, Any], script: Any, visit: Visit) -> dict[str, Any]:
     return asyncio.run(read())
 
 
-def _read(request: dict[str, Any], script: Any, visit: Visit) -> dict[str, Any]:
+def _read(request: dict[str, Any], script: Any, visit: Visit, session: Any = None) -> dict[str, Any]:
     from alembic.runtime.migration import MigrationContext
-    from sqlalchemy.engine import Engine
+    from sqlalchemy.engine import Connection, Engine
 
     # a pool of its own: that of env.py may hand out the connection that is still in a transaction
     engine = Engine(visit.engine.pool.recreate(), visit.engine.dialect, visit.engine.url)
@@ -50,7 +52,7 @@ def _read(request: dict[str, Any], script: Any, visit: Visit) -> dict[str, Any]:
     if visit.database["dialect"] == "postgresql":
         options["isolation_level"] = "READ COMMITTED"  # one that commits by itself would forget each SET LOCAL
     try:
-        with engine.connect() as plain:
+        with contextlib.nullcontext(Connection(engine, session)) if session else engine.connect() as plain:
             connection = plain.execution_options(**options)
             with connection.begin():
                 _set_up(visit, server.dbapi_of(connection.connection))

@@ -30,7 +30,14 @@ def migrate(request: dict[str, Any], send: Send) -> dict[str, Any]:
     send({"event": "versions", "versions": project.versions()})
     moved.begin(request)
     migration = _Migration(request, send)
-    failure = migration.run()
+    try:
+        _look_afterwards(request, send, migration, migration.run())
+    finally:
+        migration.close()
+    return {}
+
+
+def _look_afterwards(request: dict[str, Any], send: Send, migration: _Migration, failure: dict[str, Any] | None) -> None:
     if not migration.ran_anything:
         send({"event": "observed", "observed": [migration.unchanged(visit) for visit in migration.visits]})
     elif failure is None or failure["kind"] not in RETRYABLE:
@@ -41,7 +48,6 @@ def migrate(request: dict[str, Any], send: Send) -> dict[str, Any]:
             send({"event": "looked", "looked": look(request, migration.environment)})
     if failure:
         send({"event": "failed", "error": failure})
-    return {}
 
 
 def _seen(request: dict[str, Any], migration: _Migration) -> list[dict[str, Any]]:
@@ -68,6 +74,10 @@ class _Migration:
     @property
     def ran_anything(self) -> bool:
         return any(visit.facts.get("touched") for visit in self.visits)
+
+    def close(self) -> None:
+        if self.environment:
+            self.environment.locks.close()
 
     def run(self) -> dict[str, Any] | None:
         """Run env.py; return the failure, if there was one."""

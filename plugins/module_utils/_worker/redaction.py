@@ -27,6 +27,8 @@ _WORDS = (
     " token true upgrade user"
 )
 COMMON = frozenset(_WORDS.split())
+#: Texts of at most so many characters are remembered as they are shown, and so many of them.
+SHORT, MEMORY = 200, 2000
 #: Characters at a cut that are taken away after redaction.
 MARGIN = 4000
 
@@ -135,11 +137,14 @@ class Redactor:
         self._secrets: list[_Secret] = []
         self._known: set[str] = set()
         self._public: set[str] = {""}
+        self._shown: dict[str, str] = {}  # short text → how it is shown, with the secrets that are known now
 
     def add_url(self, url: str) -> None:
         """Learn the passwords of a URL, and which of its parts are none."""
         secrets, public = url_secrets(url)
-        self._public |= public
+        if not public <= self._public:
+            self._public |= public
+            self._shown.clear()
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
@@ -147,6 +152,7 @@ class Redactor:
             if secret not in self._known and is_telling(secret):
                 self._known.add(secret)
                 self._secrets.append(_Secret(secret))
+                self._shown.clear()
         self._secrets.sort(key=lambda item: -len(item.text))
 
     def mask(self, text: str) -> str:
@@ -175,12 +181,20 @@ class Redactor:
     def clean(self, value: Any) -> Any:
         """Return plain data in which each text may be shown."""
         if isinstance(value, str):
-            return self.text(value)
+            return self._short(value) if len(value) <= SHORT else self.text(value)
         if isinstance(value, Mapping):
-            return {self.text(key) if isinstance(key, str) else key: self.clean(item) for key, item in value.items()}
+            return {self.clean(key) if isinstance(key, str) else key: self.clean(item) for key, item in value.items()}
         if isinstance(value, (list, tuple, set, frozenset)):
             return [self.clean(item) for item in value]
         return value if isinstance(value, (int, float, bool, type(None))) else self.text(str(value))
+
+    def _short(self, text: str) -> str:
+        """Return the same as ``text()``, from memory where it was asked before: keys and names come with every message."""
+        if text not in self._shown:
+            if len(self._shown) >= MEMORY:
+                self._shown.clear()
+            self._shown[text] = self.text(text)
+        return self._shown[text]
 
 
 def _undecoded(text: str, secrets: list[_Secret], depth: int = 2) -> str:

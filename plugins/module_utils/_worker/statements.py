@@ -32,6 +32,7 @@ class Statements:
         self.running = False  # a revision is
         self.autocommit = False  # inside an autocommit_block
         self.dialect = ""
+        self.executed = 0  # statements of whatever connection
         self._count = 0
         self._uncommitted = 0
         self._held = False  # revisions before the running one are in its transaction
@@ -73,6 +74,7 @@ class Statements:
         if self._awaited and self._awaited.get(id(dbapi_of(conn.connection))):
             self._awaited[id(dbapi_of(conn.connection))] = False
             self.limit(conn)
+        self.executed += 1
         if not self.running:
             return
         if self._committing:
