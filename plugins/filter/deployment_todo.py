@@ -25,7 +25,7 @@ options:
   asked:
     description:
       - What is asked for and what was found. C(application), C(controller), C(migrator), C(stamp), C(owner), C(release), C(source),
-        C(forced), C(plan), C(services), C(trusted) and C(fleet).
+        C(forced), C(plan), C(services), C(doubted), C(trusted) and C(fleet).
     type: dict
     required: true
   more:

@@ -7,10 +7,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from flows.mortal import Mortal
 from flows.stage import Run, Stage
 from support.postgres import Postgres
 from support.processes import free_port
@@ -18,12 +20,21 @@ from support.processes import free_port
 pytestmark = pytest.mark.timeout(1800)
 
 
+@dataclass
+class Watched(Stage, Mortal):
+    watched: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**super().environment, **self.watched}
+
+
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Stage]:
+def stage(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Watched]:
     """Hosts that lack one thing or another; nothing was deployed yet."""
     if not shutil.which("supervisord"):
         pytest.skip("supervisor is not installed")
-    made = Stage(tmp_path_factory.mktemp("stage") / "s", postgres)
+    made = Watched(tmp_path_factory.mktemp("stage") / "s", postgres)
     made.archive("1.0", "1.1")
     try:
         yield made
@@ -152,6 +163,22 @@ def test_a_health_check_that_the_present_release_does_not_pass_is_told(stage: St
 
 
 @pytest.mark.usefixtures("deployed")
+def test_a_plan_says_what_a_deployment_would_doubt_and_refuse(stage: Stage) -> None:
+    """And goes on, since it begins nothing."""
+    url = "http://127.0.0.1:{{ shop_port }}/helth"
+    (stage.folder / "file").write_text("")
+    report = f"{stage.folder}/file/reports/shop.xml"
+    plan = stage.play("plan", release_version="1.1", health_url=url, deployment_report_junit_path=report).ok()
+    told = " ".join(plan.output.split())
+    assert "/helth answered 404 and not 200. So what serves now would not count as healthy." in told, plan.output
+    assert "Something is lacking, for which a deployment would be refused:" in told, plan.output
+    assert "file/reports can not be made" in told, plan.output
+    assert "Route: " in told and stage.serving() == {("1.0", 200, "1.0")}, plan.output
+    right = stage.play("plan", release_version="1.1").ok()
+    assert "count as healthy" not in right.output and "is lacking" not in right.output, right.output
+
+
+@pytest.mark.usefixtures("deployed")
 def test_what_was_doubted_before_is_put_back_as_it_was(stage: Stage) -> None:
     """A slip in health_url costs a deployment, and not the way back from it."""
     before = stage.contents()
@@ -159,6 +186,18 @@ def test_what_was_doubted_before_is_put_back_as_it_was(stage: Stage) -> None:
     run = stage.play("maintenance_window", release_version="1.1", health_url=url, health_failing_seconds=1)
     assert run.status == 2 and run.result["outcome"] == "reverted", run.output
     assert set(run.result["doubted_hosts"]) == {"shop1", "shop2"} and "/helth answered 404" in run.output, run.output
+    assert stage.serving() == {("1.0", 200, "1.0")} and stage.contents() == before
+
+
+@pytest.mark.usefixtures("deployed")
+def test_what_was_doubted_before_is_put_back_by_another_run_too(stage: Watched) -> None:
+    """The record says so, when the controller is gone."""
+    before, wrong = stage.contents(), {"health_url": "http://127.0.0.1:{{ shop_port }}/helth", "health_failing_seconds": 1}
+    task = "Start the services of the host, and wait until they serve"
+    stage.killed_at("maintenance_window", task, release_version="1.1", **wrong)
+    assert stage.records()[-1]["status"] == "open" and set(stage.records()[-1]["doubted"]) == {"shop1", "shop2"}
+    run = stage.play("recover", **wrong)
+    assert run.result["outcome"] == "reverted" and set(run.result["doubted_hosts"]) == {"shop1", "shop2"}, run.output
     assert stage.serving() == {("1.0", 200, "1.0")} and stage.contents() == before
 
 
@@ -209,10 +248,9 @@ def test_a_recovery_says_what_is_lacking_and_brings_back_what_it_can(stage: Stag
 def test_what_only_the_next_release_answers_does_not_keep_it_from_being_deployed(stage: Stage) -> None:
     """Last, since another release serves then. Where that does not answer either, what was known before is told again."""
     wrong = stage.play("maintenance_window", release_version="1.1", health_url="http://127.0.0.1:1/health", health_retries=2)
-    assert wrong.status == 2 and stage.records()[-1]["status"] == "halted", wrong.output
+    assert wrong.status == 2 and stage.records()[-1]["status"] == "reverted", wrong.output
     known = "before anything was touched, on shop1: http://127.0.0.1:1/health did not answer: Connection refused"
     assert known in " ".join(wrong.output.split()), wrong.output
-    stage.play("recover").ok()
     run = stage.play("maintenance_window", release_version="1.1", health_json={"status": "ok", "release": "1.1"}).ok()
     assert set(run.result["doubted_hosts"]) == {"shop1", "shop2"}, run.output
     assert "before anything was touched" not in run.output and stage.serving() == {("1.1", 200, "1.1")}, run.output

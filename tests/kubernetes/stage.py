@@ -194,8 +194,6 @@ class Stage(Mortal):
     def start(self, playbook: str, *arguments: str, **extra: Any) -> subprocess.Popen[str]:
         command = [*ansible_playbook(self.python), "-i", str(self.folder / "inventory.json"), playbook, *arguments]
         given = {"schema_database_url": "{{ lookup('ansible.builtin.env', 'SHOP_DATABASE_URL') }}", **extra}
-        if extra.get("release_version") == "unhealthy":  # it never is ready, and there is no use in waiting for it as for others
-            given = {"application_start_timeout_seconds": 60, **given}
         return subprocess.Popen(
             [*command, "--extra-vars", json.dumps(given)],
             stdin=subprocess.DEVNULL,
@@ -270,6 +268,11 @@ class Stage(Mortal):
 
 class Probed(Stage):
     """Its pods get no traffic before they are healthy, and end only when the traffic has found the others."""
+
+    def start(self, playbook: str, *arguments: str, **extra: Any) -> subprocess.Popen[str]:
+        if extra.get("release_version") == "unhealthy":  # it never is ready, and there is no use in waiting for it as for others
+            extra = {"application_start_timeout_seconds": 60, **extra}
+        return super().start(playbook, *arguments, **extra)
 
     def workload(self, replicas: int, release: str | None = None) -> dict[str, Any]:
         found = super().workload(replicas, release)

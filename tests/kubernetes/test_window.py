@@ -77,6 +77,13 @@ def test_a_health_check_that_the_present_pods_do_not_pass_is_told(stage: Stage) 
     assert stage.contents() == before and stage.get("deployment", "shop")["metadata"]["resourceVersion"] == found
 
 
+def test_pods_that_were_doubted_before_are_put_back_as_they_were(stage: Stage) -> None:
+    before, url = stage.contents(), f"http://{stage.address}:8000/helth"
+    run = stage.play("maintenance_window", release_version="1.2", health_url=url, health_failing_seconds=1)
+    assert run.status == 2 and run.result["outcome"] == "reverted" and "/helth answered 404" in run.output, run.output
+    assert stage.serves("1.1") and stage.contents() == before
+
+
 @pytest.mark.parametrize(
     ("release", "step", "why"),
     [

@@ -105,6 +105,8 @@ def test_a_table_or_a_host_may_be_named_like_a_secret() -> None:
 def test_a_secret_in_a_message_is_masked() -> None:
     record = begun(failure={"step": "upgrading", "message": "could not reach postgresql://shop:geheim@db/shop"})
     assert "geheim" not in core.serialise(record) and "shop:***@db" in record.failure["message"]
+    record = begun(doubted={"app1": "http://app1/ answered 500: postgresql://shop:geheim@db/shop"})
+    assert "geheim" not in core.serialise(record) and "answered 500: postgresql://shop:***@db" in record.doubted["app1"]
 
 
 @pytest.mark.parametrize("facts", [{"status": "finished"}, {"owner": "me"}, {"colour": "red"}])

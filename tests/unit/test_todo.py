@@ -81,6 +81,7 @@ def test_what_it_is_called(found: list[Host], given: dict[str, Any], ends: tuple
         ({}, {"database": "Shop", "way_back": "snapshot"}, {"snapshot": "Shop__snapshot_20260301t220000z", "way_back": "snapshot"}),
         ({"plan": PENDING}, {"proved": True}, {"downgrade_trusted": True, "to_revision": ["c3"], "from_revision": ["a1"]}),
         ({"trusted": True}, {}, {"downgrade_trusted": True}),
+        ({"doubted": {"shop1": "it answered 404"}}, {}, {"doubted": {"shop1": "it answered 404"}}),
         ({"fleet": {"targets": 3, "on_failure": "one"}}, {}, {"fleet": {"targets": 3, "on_failure": "one"}}),
     ],
 )

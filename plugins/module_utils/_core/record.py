@@ -80,6 +80,7 @@ class Record:
 
     ``hosts`` maps each application host to ``{"from_release": …, "to_release": …}``, ``workloads`` one of Kubernetes to its
     replicas and autoscalers, ``services`` another one to the units or programs that it had, and which of them ran;
+    ``doubted`` says of hosts why what served before the deployment would not have passed the health check;
     ``failure`` holds the step, host, error kind and message of what went wrong first; ``rows`` is the baseline for counting
     rows written since the upgrade.
     ``plan`` of a rolling deployment holds its route, the revisions ``before`` and ``after`` the rollout, and ``expand_revision``
@@ -106,6 +107,7 @@ class Record:
     hosts: dict[str, Any] = field(default_factory=dict)
     workloads: dict[str, Any] = field(default_factory=dict)
     services: dict[str, Any] = field(default_factory=dict)
+    doubted: dict[str, Any] = field(default_factory=dict)
     snapshot: str = ""
     window_archive: dict[str, Any] = field(default_factory=dict)
     archive: dict[str, Any] = field(default_factory=dict)
@@ -134,6 +136,8 @@ class Record:
 
 
 _FIELDS = {item.name: item for item in fields(Record)}
+#: What others wrote, in which a secret is masked and not refused.
+_FREE = ("failure", "warnings", "applied", "decision", "doubted")
 _TYPES = {"str": str, "int": int, "bool": bool, "list[str]": list, "list[Any]": list, "dict[str, Any]": dict}
 #: What the operations below write themselves.
 MANAGED = frozenset(
@@ -243,7 +247,7 @@ def _changes(facts: Mapping[str, Any]) -> dict[str, Any]:
     for name in facts:
         if name not in _FIELDS or name in MANAGED:
             raise MigrationError(f"{name!r} is not a fact of a deployment record.", "options_invalid")
-    free = {name: Redactor().clean(facts[name]) for name in ("failure", "warnings", "applied", "decision") if name in facts}
+    free = {name: Redactor().clean(facts[name]) for name in _FREE if name in facts}
     for name in set(facts) - set(free):
         _refuse_secret(name, facts[name])
     return {**facts, **free}

@@ -47,7 +47,7 @@ class Asked:
     :param release: the version to deploy; empty where the code is somebody else's. ``source`` is release_source.
     :param forced: whether to deploy though there is nothing to do.
     :param plan: ``pending``, ``from_revision``, ``to_revision`` and ``database``, as alembic_info has them.
-    :param services: host → the services found there.
+    :param services: host → the services found there. ``doubted`` is host → why what serves there would not pass the health check.
     :param trusted: whether the operator says that the downgrades bring everything back.
     :param fleet: of many databases ``targets``, how many, and ``on_failure``; empty for one.
     """
@@ -62,6 +62,7 @@ class Asked:
     forced: bool = False
     plan: Mapping[str, Any] = field(default_factory=dict)
     services: Mapping[str, Any] = field(default_factory=dict)
+    doubted: Mapping[str, str] = field(default_factory=dict)
     trusted: bool = False
     fleet: Mapping[str, Any] = field(default_factory=dict)
 
@@ -190,5 +191,6 @@ def _facts(asked: Asked, hosts: Mapping[str, Host], to: str) -> dict[str, Any]:
         "hosts": {name: {"from_release": host.active, "to_release": host.version} for name, host in hosts.items()},
         "workloads": {name: host.scale for name, host in hosts.items() if host.scale is not None},
         "services": asked.services,
+        "doubted": asked.doubted,
         "fleet": asked.fleet,
     }
