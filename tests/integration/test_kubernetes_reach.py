@@ -29,7 +29,7 @@ from ansible_collections.dbops.alembic.plugins.module_utils._errors import Migra
 from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes import cluster, reach
 reach.CONNECT = 0.2
 try:
-    cluster.Cluster.connect({"kubeconfig": sys.argv[1]}).get("/api/v1/namespaces/shop/pods")
+    cluster.Cluster.connect({"kubeconfig": sys.argv[1], "context": sys.argv[2]}).get("/api/v1/namespaces/shop/pods")
 except MigrationError as exc:
     print(json.dumps([exc.kind, exc.msg, exc.hint]))
 """
@@ -68,9 +68,9 @@ def kubeconfig(folder: Path, server: str, **more: Any) -> Path:
     return path
 
 
-def read(python: Path, config: Path) -> list[str]:
+def read(python: Path, config: Path, context: str = "") -> list[str]:
     """Kind, message and hint."""
-    command = [str(python), "-c", READ, str(config)]
+    command = [str(python), "-c", READ, str(config), context]
     environment = {"PYTHONPATH": str(TREE), "TMPDIR": str(config.parent)}  # where the client keeps what it has seen of a server
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=300)
     assert done.returncode == 0 and done.stdout, done.stderr
@@ -176,6 +176,15 @@ def test_what_is_wrong_with_a_kubeconfig_is_told(text: str | None, said: str, py
     kind, message, hint = read(python, path)
     assert kind == "cluster_unreachable" and message.startswith("The cluster can not be reached: "), message
     assert said.format(path) in message and hint.startswith("Set application_kubernetes_kubeconfig"), (message, hint)
+
+
+def test_a_context_that_is_not_there_is_told_with_those_that_are(python: Path, tmp_path: Path) -> None:
+    config = kubeconfig(tmp_path, "https://127.0.0.1:1")
+    kind, message, hint = read(python, config, "west")
+    assert (kind, message) == ("cluster_unreachable", f"The kubeconfig {config} has no context west; there is c.")
+    assert "application_kubernetes_context" in hint
+    config.write_text(config.read_text().replace('"cluster": "c"', '"cluster": "d"'))
+    assert read(python, config)[1] == f"The kubeconfig {config} has no cluster d, which its context names."
 
 
 def test_every_module_says_it_alike(python: Path, listener: socket.socket, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import Cluster
+from cluster import Cluster, wait_until
 
 from support.plays import Outcome, play, task
 
@@ -22,6 +22,8 @@ class Lab:
         self.cluster, self.folder, self.python = cluster, folder, python
         self.namespace = "release-" + secrets.token_hex(3)
         cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
+        account = ("get", "serviceaccount", "default", "--namespace", self.namespace)
+        wait_until(lambda: not cluster.try_kubectl(*account).returncode, what="pods have their service account")
         cluster.apply(self.manifest("shop:1.0"))
 
     def manifest(self, image: str, replicas: int = 0, **container: Any) -> dict[str, Any]:
@@ -131,4 +133,28 @@ def test_a_workload_that_would_keep_the_release_from_its_pods_is_refused_before_
     assert told["error_kind"] == "options_invalid" and "is paused" in told["msg"] and "kubectl rollout resume" in told["msg"]
     lab.play(prepared("1.0")).ok()  # nothing is to be rolled out
     lab.cluster.kubectl("--namespace", lab.namespace, "rollout", "resume", "deployment/web")
+    lab.play(prepared("1.1")).ok()
+
+
+def test_a_release_of_which_no_pod_would_be_made_is_refused_before_anything_stops(lab: Lab) -> None:
+    def account(name: str) -> None:
+        patch = f'{{"spec": {{"template": {{"spec": {{"serviceAccountName": "{name}"}}}}}}}}'
+        lab.cluster.kubectl("--namespace", lab.namespace, "patch", "deployment/web", "--patch", patch)
+
+    def quota(**hard: str) -> None:
+        meta = {"name": "small", "namespace": lab.namespace}
+        lab.cluster.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": meta, "spec": {"hard": hard}})
+        status = ("quota", "small", "--namespace", lab.namespace)
+        wait_until(lambda: lab.cluster.get(*status).get("status", {}).get("hard") == hard, what="the quota holds")
+
+    account("nobody")
+    told = lab.play(prepared("1.1")).result()
+    assert told["error_kind"] == "cluster_refused" and "would get no pod of release 1.1" in told["msg"], told
+    assert f'service account {lab.namespace}/nobody: serviceaccount "nobody" not found' in told["msg"], told
+    account("default")
+    quota(**{"limits.cpu": "8"})
+    told = lab.play(prepared("1.1")).result()
+    assert told["error_kind"] == "cluster_refused" and "must specify limits.cpu" in told["msg"], told
+    assert lab.images == ["shop:1.0", "proxy:7"]
+    quota(pods="0")  # which the pods that run now may have used up
     lab.play(prepared("1.1")).ok()

@@ -19,6 +19,7 @@ import pytest
 import yaml
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
 from ansible_collections.dbops.alembic.plugins.module_utils._kubernetes import (
+    admission,
     archive,
     archive_script,
     cluster,
@@ -297,7 +298,41 @@ def test_the_role_that_ships_has_every_right_that_is_asked_for_and_no_other() ->
         for verb, group, name in needed
         for kind in ("deployment", "statefulset")
     }
-    assert granted == asked
+    assert granted == asked | {("create", "", "pods")}, "which only a dry run uses, where it is there"
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "counts"),
+    [
+        (403, 'pods "web-" is forbidden: error looking up service account shop/web: serviceaccount "web" not found', True),
+        (403, 'pods "web-" is forbidden: failed quota: small: must specify limits.cpu', True),
+        (403, 'pods "web-" is forbidden: maximum memory usage per Container is 1Gi, but limit is 2Gi', True),
+        (403, 'pods "web-" is forbidden: violates PodSecurity "restricted:latest"', True),
+        (403, 'pods "web-" is forbidden: exceeded quota: small, requested: pods=1, used: pods=2, limited: pods=2', False),
+        (403, 'pods is forbidden: User "deployer" cannot create resource "pods" in API group "" in the namespace "shop"', False),
+        (403, 'pods "web-" is forbidden: unable to validate against any pod security policy: []', False),
+        (403, 'admission webhook "owners.example.com" denied the request: a pod needs an owner', False),
+        (400, 'admission webhook "other.example.com" does not support dry run', False),
+        (500, 'Internal error occurred: failed calling webhook "other.example.com"', False),
+        (0, "", False),
+    ],
+)
+def test_why_no_pod_would_be_made(status: int, said: str, counts: bool) -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    def answer(*given: Any) -> str:
+        asked.append(given)
+        if status:
+            raise cluster.Refused(status, said)
+        return "{}"
+
+    workload = {"metadata": {"name": "web"}, "spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]}}
+    template = {"metadata": {"labels": {"app": "web"}, "creationTimestamp": None}, "spec": {"containers": [{"name": "web"}]}}
+    assert admission.refused_pod(cluster.Cluster(answer), "shop", workload, template) == (said if counts else "")
+    ((method, path, pod, _kind, query),) = asked
+    assert (method, path, query) == ("POST", "/api/v1/namespaces/shop/pods", [("dryRun", "All")])
+    assert pod["metadata"] == {"labels": {"app": "web"}, "generateName": "web-"}
+    assert pod["spec"] == {"containers": [{"name": "web"}], "volumes": [{"name": "data", "emptyDir": {}}]}
 
 
 AWKS = [name for name in ("awk", "mawk", "gawk", "busybox") if shutil.which(name)]

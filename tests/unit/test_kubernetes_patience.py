@@ -105,19 +105,27 @@ def followed(api: Api) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("events", "text"),
+    ("events", "text", "option"),
     [
-        ((("FailedCreate", "exceeded quota: none"),), "exceeded quota"),
-        ((), "no event says why"),
-        ((("Scaled", "something else"),), "no event says why"),
+        (
+            (("FailedCreate", "exceeded quota: none"),),
+            "exceeded quota",
+            "Look at resources (or make room in the quota) in the option",
+        ),
+        ((("FailedCreate", "error looking up service account shop/x"),), "looking up", "Look at service_account in the option"),
+        ((), "no event says why", ""),
+        ((("Scaled", "something else"),), "no event says why", ""),
     ],
 )
-def test_a_pod_that_can_not_be_made_ends_the_job_after_the_patience_whatever_the_calls_wait(events: Any, text: str) -> None:
+def test_a_pod_that_can_not_be_made_ends_the_job_after_the_patience_whatever_the_calls_wait(
+    events: Any, text: str, option: str
+) -> None:
     api = Api([], events=events)
     end = followed(api)[-1]
     assert isinstance(end, MigrationError), f"still waiting after {api.now} s"
     assert end.kind == "job_failed" and text in end.msg and api.deleted
     assert end.hint and "nothing was touched" in end.hint and "kubernetes.patience" in end.hint
+    assert option in end.hint and ("Look at" in end.hint) is bool(option)
     assert 20 <= api.now < 25
 
 

@@ -33,13 +33,27 @@ SETTINGS: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["init_container, and a, b would start before"],
     ),
     "pods alone": ({"opens_window": True, "runner": "init_container", "migrates": True, "jobs": {"secret": "s"}}, []),
-    "a Job without a secret": ({"migrates": True, "runner": "kubernetes_job"}, ["schema_kubernetes.secret"]),
+    "a Job without a secret": (
+        {"migrates": True, "runner": "kubernetes_job", "source": "image", "manager": "kubernetes"},
+        ["schema_kubernetes.secret"],
+    ),
+    "a Job without an image": (
+        {"migrates": True, "runner": "kubernetes_job", "jobs": {"secret": "s"}},
+        ["so no image is known that has the migrations. Set release_source to image, or schema_kubernetes.image"],
+    ),
+    "a Job with an image of its own": (
+        {"migrates": True, "runner": "kubernetes_job", "jobs": {"secret": "s", "image": "shop:1"}},
+        [],
+    ),
     "a Job of another host": ({"runner": "kubernetes_job"}, []),
     "a claim without a secret": ({"migrates": True, "claim": "archives"}, ["Set backup_kubernetes.secret"]),
     "a claim with the secret of the migrations": ({"migrates": True, "claim": "archives", "jobs": {"secret": "s"}}, []),
     "a claim with its own": ({"migrates": True, "claim": "archives", "archive_jobs": {"secret": "s"}}, []),
     "many databases": (FLEET, []),
-    "many databases by Jobs": ({**FLEET, "runner": "kubernetes_job", "jobs": {"secret": "s"}}, ["set schema_runner to host"]),
+    "many databases by Jobs": (
+        {**FLEET, "runner": "kubernetes_job", "jobs": {"secret": "s", "image": "i"}},
+        ["set schema_runner to host"],
+    ),
     "many databases with the record in the cluster": (
         {**FLEET, "store": "configmap"},
         ["set deployment_record_store to directory"],

@@ -82,6 +82,11 @@ def _of_jobs(given: Settings) -> Iterator[str]:
     """A Job has the URL of the database from a Secret."""
     if not given.migrates:
         return
+    if given.runner == "kubernetes_job" and given.source not in _OF_WORKLOADS and not given.jobs.get("image"):
+        yield (
+            f"schema_runner is {given.runner}, and release_source is {given.source}, so no image is known that has the migrations."
+            " Set release_source to image, or schema_kubernetes.image to the image of the release."
+        )
     if given.runner != "host":
         if not given.jobs.get("secret"):
             yield (

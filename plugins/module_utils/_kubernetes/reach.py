@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ HOW = (
 CONNECT = 15.0
 #: What a client stumbles over that expects another answer.
 _UNLIKE = (AttributeError, LookupError, TypeError, ValueError)
+_NO_ENTRY = re.compile(r"Expected object with name (.+) in (.+)/(context|cluster)s list")
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE")
 
 
@@ -45,6 +47,9 @@ def impatiently() -> Iterator[None]:
 def unreached(exc: BaseException) -> MigrationError:
     """Return ``cluster_unreachable`` for what the client raised, in one sentence."""
     chain = list(_chain(exc))
+    entry = _NO_ENTRY.search(str(chain[-1]))
+    if entry:
+        return _without_entry(*entry.groups())
     pool = next((item.pool for item in chain if getattr(getattr(item, "pool", None), "scheme", "")), None)
     if pool is None:
         other = isinstance(chain[-1], _UNLIKE)
@@ -57,6 +62,21 @@ def unreached(exc: BaseException) -> MigrationError:
         "cluster_unreachable",
         f"Look at the server in the kubeconfig, and at network, VPN and firewall between. {HOW}",
     )
+
+
+def _without_entry(name: str, path: str, kind: str) -> MigrationError:
+    """Return the error for a kubeconfig that lacks the context that was named, or what that names."""
+    from kubernetes.config import list_kube_config_contexts  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
+    message = f"The kubeconfig {path} has no {kind} {name}"
+    if kind != "context":
+        return MigrationError(f"{message}, which its context names.", "cluster_unreachable", f"Mend it. {HOW}")
+    try:
+        known = [str(item["name"]) for item in list_kube_config_contexts(config_file=path)[0]]
+    except Exception:  # none is the present one, or it names nothing either
+        known = []
+    there = f"; there {'is' if len(known) == 1 else 'are'} {', '.join(known)}" if known else ""
+    return MigrationError(f"{message}{there}.", "cluster_unreachable", HOW)
 
 
 def _chain(exc: BaseException | None) -> Iterator[Any]:

@@ -16,6 +16,7 @@ from .._argspec import ArgumentSpec
 from .._core.diff import text_diff
 from .._errors import MigrationError
 from .._worker.redaction import url_secrets
+from .admission import refused_pod
 from .cluster import APPLY_PATCH, JSON_PATCH, Object
 from .pods import MIGRATION, kept_back, rollout_gaps
 from .workload import Workload, _pointer, workload_spec
@@ -171,6 +172,13 @@ def run_release(params: Mapping[str, Any], dry: bool = False) -> Object:
     hindered = kept_back(shown) if params["state"] == "prepared" and former != version else ""
     if hindered:
         raise MigrationError(f"{label} {hindered}.", "options_invalid")
+    barred = refused_pod(workload.cluster, workload.namespace, shown, aimed) if params["state"] == "prepared" else ""
+    if barred:
+        raise MigrationError(
+            f"{label} would get no pod of release {version}: {barred}.",
+            "cluster_refused",
+            "Mend that first: once the present pods are stopped, none would come back either.",
+        )
     rest = {name: template for name, template in known.items() if name not in (former, version)}
     releases = {**rest, former: before, version: aimed}
     releases = _kept(releases, params["keep_count"], [*params["protected"], former, version])

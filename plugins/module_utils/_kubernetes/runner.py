@@ -9,7 +9,7 @@ import secrets
 import time
 import uuid
 from dataclasses import dataclass, field
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Sequence
 
 from .._bridge import Bridge, Event, checked
 from .._errors import ERROR_KINDS, MigrationError
@@ -43,6 +43,14 @@ PAUSE = 0.7
 KEPT = (*MIGRATIONS, "database_snapshot", "archive", "archive_restore")
 #: What is said of the place where the worker runs, which is then the image.
 OF_IMAGE = ("alembic_missing", "alembic_unsupported", "config_missing", "driver_missing", "python_missing")
+#: What the cluster says of a pod that does not start → where that is told.
+_OPTIONS = {
+    "couldn't find key": "secret and secret_key",
+    'secret "': "secret and environment_secrets",
+    "service account": "service_account",
+    "quota": "resources (or make room in the quota)",
+    "Image": "image, image_pull_policy and image_pull_secrets",
+}
 #: Seconds that a log may lag behind the end of its pod.
 LATE = 10.0
 #: Seconds for which the pods of a Job that is given up are watched while they end.
@@ -230,6 +238,7 @@ class JobBridge(Bridge):
             if reason in NOT_RUN:
                 hint += f" The image has to have {self.program}."
             elif seen.problems:
+                hint += _where(seen.problems)
                 hint += f" It had {self.options['patience']:g} s to start; the option kubernetes.patience gives it more."
             return MigrationError(
                 _with_events(f"The Job {name} in {namespace} did not start: {how}.", facts), "job_failed", hint, facts
@@ -331,6 +340,13 @@ class JobBridge(Bridge):
         if found.death.kind != "worker_died":
             raise found.death
         return found
+
+
+def _where(problems: Sequence[Problem]) -> str:
+    """Return which options hold what the cluster did not find, or did not let in."""
+    told = [f"{problem.reason} {problem.message}" for problem in problems]
+    keys = next((keys for text in told for part, keys in _OPTIONS.items() if part in text), "")
+    return f" Look at {keys} in the option kubernetes, in the roles schema_kubernetes or backup_kubernetes." if keys else ""
 
 
 def _with_events(text: str, facts: Mapping[str, Any]) -> str:
