@@ -225,7 +225,7 @@ class Stage(Mortal):
 
     def health(self) -> tuple[int, dict[str, Any]]:
         try:
-            with urllib.request.urlopen(f"http://{self.address}:8000/health", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{self.address}:8000/health", timeout=PATIENCE) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)

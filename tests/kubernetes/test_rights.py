@@ -173,6 +173,20 @@ def test_what_only_a_job_finds_out_is_told_before_anything_stops(stage: Lacking,
     assert stage.state[-1] == pods and not [record for record in stage.records() if record["status"] == "open"]
 
 
+def test_a_release_whose_pods_a_quota_would_not_let_in_is_refused(stage: Lacking) -> None:
+    """It is younger than the pods that run, of which none would come back either."""
+    meta, before = {"name": "strict"}, stage.state[-1]
+    stage.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": meta, "spec": {"hard": {"limits.cpu": "8"}}})
+    wait_until(lambda: "hard" in stage.get("quota", "strict").get("status", {}), what="the quota holds")
+    try:
+        run = stage.play("maintenance_window", release_version="1.1")
+    finally:
+        stage.kubectl("delete", "quota", "strict")
+    said = f"Nothing was touched. web: Deployment shop in {stage.namespace} would get no pod of release 1.1: "
+    assert run.status == 2 and said in run.output and "must specify limits.cpu" in run.output, run.output
+    assert stage.state[-1] == before and not stage.records()
+
+
 def test_of_two_runs_at_once_one_deploys_and_the_other_says_so(stage: Lacking) -> None:
     runs = [stage.start("dbops.alembic.maintenance_window", release_version="1.1") for _number in range(2)]
     said = [run.communicate(timeout=900)[0] for run in runs]

@@ -13,6 +13,7 @@ from images import NOWHERE
 from stage import Stage
 
 from support.postgres import Postgres
+from support.waiting import PATIENCE
 
 pytestmark = [pytest.mark.timeout(1200), pytest.mark.needs_root, pytest.mark.slow]
 ALL = ("1.0", "1.1", "1.2", "broken_migration", "wont_start", "unhealthy")
@@ -120,7 +121,7 @@ def test_a_rollback_sets_the_recorded_template(stage: Stage) -> None:
     stage.play("maintenance_window", release_version="1.2").ok()
     assert stage.serves("1.2")
     stage.kubectl("set", "env", "deployment/shop", "NOTE=by hand")
-    stage.kubectl("rollout", "status", "deployment/shop", "--timeout=90s")
+    stage.kubectl("rollout", "status", "deployment/shop", f"--timeout={PATIENCE:g}s")
     run = stage.play("rollback")
     assert run.status == 0, run.output
     assert stage.serves("1.1") and stage.contents() == before
