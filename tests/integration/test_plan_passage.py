@@ -129,3 +129,28 @@ def test_tenants_whose_ways_back_are_not_clean(newest: Application, own: Any) ->
     for entry in plan["databases"]:
         proved = {item["revision"]: item["reversible"]["proved"] for item in entry["revisions"]}
         assert proved == {"root": True, "leaves": False, "column": True}, entry["revisions"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("DROP COLUMN old", "C02:public.t.old"),
+        ("ADD COLUMN a text NOT NULL", "C11:public.t.a"),
+        ("DROP CONSTRAINT t_pkey, ADD CONSTRAINT t_pkey UNIQUE (n)", "C07:public.t.t_pkey"),
+    ],
+)
+def test_what_others_write_on_this_server_meanwhile_hides_nothing(newest: Application, own: Any, change: str, told: str) -> None:
+    """One transaction was there before the revision; another has begun since, and is not at its end when the copy is looked at."""
+    other = own.server.database()
+    try:
+        body = (
+            "global AWAY\nimport psycopg2\n"
+            f"AWAY = psycopg2.connect({other.url('')!r})\nAWAY.set_session(readonly=False)\ncursor = AWAY.cursor()\n"
+            "cursor.execute('create table if not exists a ()')\nAWAY.commit()\n"
+            f"op.execute('ALTER TABLE t {change}')\n"
+            "for number in range(5):\n    cursor.execute('savepoint s')\n    cursor.execute('create table a%d ()' % number)\n"
+        )
+        plan, _made = planned(newest, own, {"changes": (body, "")})
+        assert told in rules(plan, "changes", "breaks"), [item["message"] for item in plan["revisions"][0]["findings"]]
+    finally:
+        other.drop()

@@ -14,7 +14,7 @@ from typing import AbstractSet, Iterable
 
 from . import catalog, relations
 from .access import Session
-from .unseen import MARK, NEXT, Account
+from .unseen import MARK, Account, age_of
 
 _OWN_TYPES = """t.oid >= 16384 and (t.typtype in ('e', 'd')
   or (t.typtype = 'c' and t.typrelid in (select c.oid from pg_class c where c.relkind = 'c')))"""
@@ -158,7 +158,7 @@ def _since(
     asked = [text for name, text in _SINCE.items() if watched is None or previous.skipped or name in watched]
     if not asked:
         return held, dirty
-    for name, keys, about, count in session.rows(" union all ".join(asked).format(age=f"(select {NEXT} - {previous.since})")):
+    for name, keys, about, count in session.rows(" union all ".join(asked).format(age=age_of(previous.since))):
         dirty |= set(about or ())
         if count is None:
             continue

@@ -56,6 +56,14 @@ _WRITTEN = " union all ".join(
 )
 
 
+def age_of(number: int) -> str:
+    """Return the age of a transaction as age(xmin) counts it: from the next number to be given, whoever has those before it.
+
+    A snapshot ends before what others have begun meanwhile, so its end is another number wherever somebody is writing.
+    """
+    return f"age('{number % _XIDS}'::xid)"
+
+
 class Account:
     """The transactions of one step that were watched to their end: their numbers, and the catalogues that they have changed."""
 
@@ -135,7 +143,7 @@ class Ledger:
         end, mark, counters = self._asked()
         self.account.mark = (end, mark)
         all_seen = self.account.is_all(self.start, end)
-        written = [] if all_seen else self.session.rows(_WRITTEN.format(age=max(0, end - self.start)))
+        written = [] if all_seen else self.session.rows(_WRITTEN.format(age=age_of(self.start)))
         strange = {name for name, number in written if not self._is_known(int(number), end) and not _TEMPORARY.match(str(name))}
         if self.uncounted is None:
             return sorted(strange), []
