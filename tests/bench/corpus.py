@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.labelled import Labelled, mariadb, postgresql, postgresql_shipping, sqlite
+from bench.labelled import Labelled, mariadb, postgresql, postgresql_desk, postgresql_shipping, sqlite
 from bench.labelled.measure import filled
 from bench.table import show
 from support import runner, venvs
@@ -50,6 +50,7 @@ def measure_labelled(server: Postgres) -> None:
     for labelled, maker in (
         (postgresql.SET, ours),
         (postgresql_shipping.SET, ours),
+        (postgresql_desk.SET, ours),
         (mariadb.SET, _mariadb),
         (sqlite.SET, _sqlite),
     ):

@@ -242,3 +242,17 @@ def test_a_lock_is_held_on_where_revisions_share_a_transaction() -> None:
         (Seen(one({"1": "AccessExclusive"}, [], idle=0.5)), []),
     ):
         assert [item.rule for item in blocking.check(seen)] == found
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("UPDATE t SET a = 'it''s', b1 = 2.5 WHERE id = 17", "UPDATE t SET a = …, b1 = … WHERE id = …"),
+        ("-- one of many\nDELETE FROM t2 WHERE id = 3", "-- one of many\nDELETE FROM t2 WHERE id = …"),
+        ("INSERT INTO t VALUES ($1, E'a\\'b', 4)", "INSERT INTO t VALUES ($1, …, …)"),
+        ("SELECT f('t1')", "SELECT f('t1')"),
+        ("ALTER TABLE t ALTER a SET DEFAULT 5", "ALTER TABLE t ALTER a SET DEFAULT 5"),
+    ],
+)
+def test_changes_that_differ_in_their_values_only_are_one_loop(statement: str, expected: str) -> None:
+    assert pieces.shape(statement) == expected

@@ -5,7 +5,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal.refusing import Refusal, only_refuses, refusal
+from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal.refusing import (
+    Refusal,
+    only_refuses,
+    refusal,
+    refuses,
+)
 
 PG = "CREATE TRIGGER t BEFORE INSERT OR UPDATE ON public.users FOR EACH ROW EXECUTE FUNCTION f()"
 LITE = "CREATE TRIGGER t BEFORE INSERT ON users"
@@ -58,3 +63,16 @@ def test_what_a_trigger_refuses(definition: str, body: str, expected: Refusal | 
 )
 def test_a_function_that_gives_a_row_values_does_more_than_refuse(body: str | None, expected: bool) -> None:
     assert only_refuses(body) is expected
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("BEGIN RAISE EXCEPTION 'no'; END", ALWAYS),
+        ("BEGIN IF n > 3 THEN RAISE EXCEPTION 'no'; END IF; RETURN n; END", SOME),
+        ("BEGIN RAISE NOTICE 'raise exception'; RETURN n; END", None),
+        ("SELECT 1", None),
+    ],
+)
+def test_what_a_function_refuses(body: str, expected: Refusal | None) -> None:
+    assert refuses(body) == expected

@@ -42,6 +42,7 @@ def check(seen: Seen) -> Iterator[Finding]:
     for change in seen.changes("trigger", "function", "rule"):
         yield from _behaves(seen, change)
     yield from map(_fails, seen.facts.get("failing") or ())
+    yield from map(_unset, seen.facts.get("unset") or ())
     yield from map(_unable, seen.facts.get("unable") or ())
     yield from map(_exhausted, seen.facts.get("exhausted") or ())
     yield from map(_collides, seen.facts.get("colliding") or ())
@@ -125,6 +126,12 @@ def _behaves(seen: Seen, change: Facts) -> Iterator[Finding]:
     raising = next((item for item in seen.facts.get("refusing") or () if item["function"] == entry["name"]), None)
     if kind == "function" and raising:
         yield _raises(raising)
+        return
+    called = (
+        refusing.refuses(str(new.get("raises") or "")) if kind == "function" and old and new and not old.get("raises") else None
+    )
+    if called and new["returns"] not in ("trigger", "event_trigger"):
+        yield _raises({"function": new["name"], "trigger": None, "always": called.always})
         return
     if kind == "rule" and new is not None and (dropped := _DROPS.search(str(new["definition"]))):
         message = (
@@ -220,9 +227,13 @@ def _collides(item: Facts) -> Finding:
 def _unidentified(name: str) -> Finding:
     message = (
         f"The table {plain(name)} is published with its updates and deletes, and nothing tells its rows from each other (no "
-        "primary key, no replica identity): UPDATE and DELETE of the old code fail there."
+        "primary key, no replica identity, or it is not among the columns that are published): UPDATE and DELETE of the old code "
+        "fail there."
     )
-    fix = f"In the same revision, before it is published: op.execute('ALTER TABLE {plain(name)} REPLICA IDENTITY FULL')."
+    fix = (
+        f"In the same revision, before it is published: op.execute('ALTER TABLE {plain(name)} REPLICA IDENTITY FULL'); where "
+        "columns are listed, list those of its key too."
+    )
     return Finding("C21", "breaks", name, message, fix, SECTION)
 
 
@@ -236,6 +247,16 @@ def _unable(item: Facts) -> Finding:
     return Finding("U08", "unknown", item["function"], message, fix, SECTION)
 
 
+def _unset(item: Facts) -> Finding:
+    trigger, columns = plain(item["trigger"]), ", ".join(map(plain, item["columns"]))
+    message = (
+        f"The trigger {trigger} gave {columns} a value in what the old code writes to {plain(item['table'])}, and nothing does any "
+        "more: the old code, which relies on it, leaves it as it is."
+    )
+    fix = "Keep the trigger until all code writes the column itself, and drop it in a later revision that is declared contract."
+    return Finding("C09", "breaks", item["columns"][0], message, fix, SECTION)
+
+
 def _fails(item: Facts) -> Finding:
     trigger, table, error = plain(item["trigger"]), plain(item["table"]), str(item["error"]).rstrip(".")
     message = f"The trigger {trigger} fails for what the old code writes to {table}: {error}."
@@ -244,11 +265,10 @@ def _fails(item: Facts) -> Finding:
 
 
 def _raises(raising: Facts) -> Finding:
-    function, trigger = plain(raising["function"]), plain(raising["trigger"])
-    rows = "each row" if raising["always"] else "some rows"
-    message = (
-        f"The function {function} raises an exception for {rows} now, and the trigger {trigger} runs it for what old code writes."
-    )
+    function, trigger = plain(raising["function"]), raising["trigger"] and plain(raising["trigger"])
+    which = ("each" if raising["always"] else "some") + (" row" if trigger else " call") + ("" if raising["always"] else "s")
+    who = f"the trigger {trigger} runs it for what old code writes" if trigger else "it raised none before"
+    message = f"The function {function} raises an exception for {which} now, and {who}."
     if raising["always"]:
         fix = "Let it only warn until the old code is gone, and declare the revision that refuses contract."
         return Finding("C16", "breaks", raising["function"], message, fix, SECTION)

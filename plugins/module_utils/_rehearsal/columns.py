@@ -99,6 +99,7 @@ def check(seen: Seen) -> Iterator[Finding]:
             yield from _added(seen, new)
         elif old["relkind"] in "rpf":
             yield from _type(seen, old, new)
+            yield from _collation(old, new)
             yield from _kind(seen, old, new)
             yield from _default(seen, old, new)
             yield from _null(seen, old, new)
@@ -145,6 +146,23 @@ def _type(seen: Seen, old: Facts, new: Facts) -> Iterator[Finding]:
     elif how == "related":
         message = f"The type of {name} changes {what}: the old code reads other values than it wrote."
         yield Finding("M09", "may_break", old["name"], message, fix, TYPES, rows=seen.rows(old["relation"]))
+
+
+def _collation(old: Facts, new: Facts) -> Iterator[Finding]:
+    """Where two texts that differ are equal, PostgreSQL has no LIKE before 18, and no regular expressions at all."""
+    if old.get("collation") == new.get("collation") or None in (old.get("collation"), new.get("collation")):
+        return
+    name = plain(old["name"])
+    if new.get("folds") and not old.get("folds"):
+        message = (
+            f"Texts that differ are equal in the new collation of {name} ({new['collation']}): LIKE and regular expressions of the "
+            "old code fail on it, and = finds more rows."
+        )
+        fix = f"Add a column of this collation beside {name}, or compare by it where that is wanted (… COLLATE …)."
+        yield Finding("C05", "breaks", old["name"], message, fix, TYPES)
+    else:
+        message = f"The column {name} has the collation {new['collation']} now: the old code reads its rows in another order."
+        yield Finding("M09", "may_break", old["name"], message, "Check that the old code can live with it.", TYPES)
 
 
 def _kind(seen: Seen, old: Facts, new: Facts) -> Iterator[Finding]:

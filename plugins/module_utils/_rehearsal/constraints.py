@@ -25,7 +25,7 @@ def check(seen: Seen) -> Iterator[Finding]:
         elif change["kind"] == "index":
             yield from _index(seen, change, old, new)
         elif change["kind"] == "type":
-            yield from _domain(old, new)
+            yield from _domain(seen, old, new)
         elif old and new and new["partition"] and not old["partition"]:
             message = f"The table {plain(new['name'])} becomes a partition: rows outside its bounds are refused."
             yield Finding("M01", "may_break", old["name"], message, "Check what the old code writes to it.", SECTION)
@@ -55,11 +55,20 @@ def _constraint(seen: Seen, change: Facts, old: Facts | None, new: Facts | None)
     if old and new and _is_anew(change) and old["type"] in "pu" and not change["covered"]:
         yield _unique_gone(old, _WORDS[old["type"]], new)
         return
+    if new is not None and new["type"] == "c" and seen.took_name(new["relation"]):
+        anew = _values_refused(seen, new, f"The check {plain(new['name'])}")
+        yield from [anew] if anew else []
     if new is None or new["parent"] or not seen.existed(new["relation"]) or (change["covered"] and new["type"] in "pu"):
         return
     if old is not None and old["definition"].replace(" NOT VALID", "") == new["definition"].replace(" NOT VALID", ""):
         return  # validated, renamed, or made again as it was
     if not _is_about_old_columns(seen, new):
+        if new["type"] in "pu":
+            yield from _one_row_only(seen, new, new["columns"])
+        return
+    stricter = _stricter_key(seen, change, new)
+    if stricter is not None:
+        yield stricter
         return
     column = _kept_from_null(seen, new)
     if column is not None and seen.leaves_out(column):
@@ -82,8 +91,7 @@ def _constraint(seen: Seen, change: Facts, old: Facts | None, new: Facts | None)
 
 def _refused(seen: Seen, new: Facts) -> Finding | None:
     """Tell what a new check refuses for certain: the defaults of its columns, or rows that are there."""
-    name, table = plain(new["name"]), plain(new["table"])
-    kept = next((each for each in seen.facts["checks"] if each["what"] == "kept" and each["object"] == new["name"]), None)
+    name = plain(new["name"])
     columns = (seen.facts.get("defaults") or {}).get(new["oid"])
     if columns:
         message = (
@@ -91,12 +99,83 @@ def _refused(seen: Seen, new: Facts) -> Finding | None:
         )
         fix = "Change the default in the same revision, or release code that always writes the column first."
         return Finding("C18", "breaks", new["name"], message, fix, SECTION, rows=seen.rows(new["relation"]))
-    if kept is not None and kept["rows"]:
-        rows = "1000 or more" if kept["rows"] >= 1000 else str(kept["rows"])
-        message = f"{rows} rows of {table} do not meet the check {name}: an UPDATE of the old code of one of them is refused."
-        fix = "Mend these rows in a revision before, in batches, and release code that writes no more of them."
-        return Finding("C18", "breaks", new["name"], message, fix, SECTION, rows=kept["rows"], source="data")
-    return None
+    return _values_refused(seen, new, f"The check {name}") or _rows_refused(seen, new, f"the check {name}")
+
+
+def _values_refused(seen: Seen, new: Facts, what: str) -> Finding | None:
+    """Tell of values that a check before this one names and permits."""
+    values = (seen.facts.get("refused") or {}).get(new["oid"])
+    if not values:
+        return None
+    shown = f"{', '.join(values[:5])}{' …' if len(values) > 5 else ''}"
+    message = f"{what} refuses {shown}, which was permitted before: what the old code writes with such a value fails."
+    fix = "Let it permit what it did, and release code that writes no more of that; make it narrower in a later release."
+    return Finding("C18", "breaks", new["name"], message, fix, SECTION)
+
+
+def _rows_refused(seen: Seen, new: Facts, what: str) -> Finding | None:
+    """Tell of rows that are there and do not meet a check that is not validated."""
+    kept = next((each for each in seen.facts["checks"] if _is_kept(each, new) and each["rows"]), None)
+    if kept is None:
+        return None
+    rows = "1000 or more" if kept["rows"] >= 1000 else str(kept["rows"])
+    message = f"{rows} rows of {plain(kept['table'])} do not meet {what}: an UPDATE of the old code of one of them is refused."
+    fix = "Mend these rows in a revision before, in batches, and release code that writes no more of them."
+    return Finding("C18", "breaks", new["name"], message, fix, SECTION, rows=kept["rows"], source="data")
+
+
+def _is_kept(answer: Facts, new: Facts) -> bool:
+    return bool(answer["what"] == "kept" and answer["object"] == new["name"])
+
+
+_ACTION = re.compile(r"\bON (DELETE|UPDATE) (CASCADE|SET NULL|SET DEFAULT)\b")
+
+
+def _stricter_key(seen: Seen, change: Facts, new: Facts) -> Finding | None:
+    """Tell of a foreign key that followed a DELETE or UPDATE of the old code, and refuses it now."""
+    if new["type"] != "f" or not seen.existed(new["relation"]) or seen.rows(new["relation"]) == 0:
+        return None
+    gone = [each["before"] for each in seen.changes("constraint") if each["before"] and (each["after"] is None or each is change)]
+    same = ("relation", "columns", "foreign", "foreign_columns", "type")
+    earlier = next((each for each in gone if all(each.get(fact) == new.get(fact) for fact in same)), None)
+    had = {} if earlier is None else dict(_ACTION.findall(earlier["definition"]))
+    missing = [f"{verb} {action}" for verb, action in had.items() if verb not in dict(_ACTION.findall(new["definition"]))]
+    if not missing:
+        return None
+    verbs = " and ".join(each.split(" ")[0] for each in missing)
+    message = (
+        f"The foreign key {plain(new['name'])} is no longer ON {', ON '.join(missing)}: {verbs} of the old code of a row that "
+        f"{plain(new['table'])} points to fails."
+    )
+    fix = "Release code that changes both tables itself first, and make the key stricter in a later revision."
+    return Finding("C18", "breaks", new["name"], message, fix, SECTION, rows=seen.rows(new["relation"]))
+
+
+_CONSTANT = re.compile(r"^(?:'(?:[^']|'')*'|-?[\d.]+|true|false)(?:::[\w .\"\[\]]+(?:\([\d,]+\))?)?$")
+
+
+def _one_row_only(seen: Seen, new: Facts, numbers: list[str]) -> Iterator[Finding]:
+    """What is unique in columns that the old code does not know has the same value in each row that it adds."""
+    added = {
+        change["after"]["oid"]: change["after"]
+        for change in seen.facts["changes"]
+        if change["kind"] == "column" and change["before"] is None
+    }
+    columns = [added.get(f"{new['relation']}/{number}") for number in numbers]
+    nulls = "NULLS NOT DISTINCT" in new["definition"]
+    filled = {table for table in seen.facts.get("filled") or ()}
+    if not columns or any(each is None or each["table"] in filled or not _is_same(each, nulls) for each in columns):
+        return
+    shown = ", ".join(plain(each["name"]) for each in columns if each)
+    message = f"{plain(new['name'])} lets each value of {shown} be there once, and all rows that the old code adds have the same."
+    fix = "Leave the column without a default, so that it is NULL there, or make it unique when the old code is gone."
+    yield Finding("C18", "breaks", new["name"], message, fix, SECTION)
+
+
+def _is_same(column: Facts, nulls: bool) -> bool:
+    if column["identity"] or column["generated"]:
+        return False
+    return nulls if column["default"] is None else bool(_CONSTANT.match(str(column["default"])))
 
 
 def _kept_from_null(seen: Seen, new: Facts) -> Facts | None:
@@ -138,8 +217,9 @@ def _index(seen: Seen, change: Facts, old: Facts | None, new: Facts | None) -> I
         and seen.existed(new["relation"])
         and not change["covered"]
     ):
+        same = [] if new["predicate"] or new["expressions"] else list(_one_row_only(seen, new, str(new["columns"]).split()))
         message = f"The new unique index {plain(new['name'])} refuses rows that old code may write."
-        yield Finding("M01", "may_break", new["name"], message, "Release code that keeps to it first.", SECTION)
+        yield from same or [Finding("M01", "may_break", new["name"], message, "Release code that keeps to it first.", SECTION)]
 
 
 def _unique_gone(old: Facts, what: str, new: Facts | None = None) -> Finding:
@@ -155,7 +235,12 @@ def _unique_gone(old: Facts, what: str, new: Facts | None = None) -> Finding:
     )
 
 
-def _domain(old: Facts | None, new: Facts | None) -> Iterator[Finding]:
-    if old and new and new["kind"] == "type" and (old["checks"] != new["checks"] or (new["not_null"] and not old["not_null"])):
-        message = f"The domain {plain(new['name'])} takes other values than before: old code may be refused."
-        yield Finding("M01", "may_break", new["name"], message, "Release code that keeps to it first.", SECTION)
+def _domain(seen: Seen, old: Facts | None, new: Facts | None) -> Iterator[Finding]:
+    if not old or not new or new["kind"] != "type":
+        return
+    if old["checks"] != new["checks"] or (new["not_null"] and not old["not_null"]):
+        name = plain(new["name"])
+        refused = _values_refused(seen, new, f"The domain {name}") or _rows_refused(seen, new, f"the domain {name}")
+        message = f"The domain {name} takes other values than before: old code may be refused."
+        fix = "Release code that keeps to it first."
+        yield refused or Finding("M01", "may_break", new["name"], message, fix, SECTION)

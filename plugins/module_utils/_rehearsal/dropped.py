@@ -146,6 +146,9 @@ def _other_parameters(seen: Seen, old: Facts, name: str) -> Finding:
         message = f"The function {name} gets other parameters, and a call that gives them by name fails: {by_name.rstrip('.')}."
         fix = "Keep their names; or look whether the old code gives them by name (=>), and allow it with the reason."
         return Finding("U08", "unknown", old["name"], message, fix, SECTION)
+    if old["procedure"] and not _is_called_still(seen, old):
+        message = f"The procedure {name} is there no more as the old code calls it: CALL with its parameters fails."
+        return Finding("C08", "breaks", old["name"], message, fix, SECTION)
     if old["name"] in calls and calls[old["name"]] is None:
         message = f"The function {name} gets other parameters; a call with those of the old one still finds it."
         return Finding("M04", "may_break", old["name"], message, fix, SECTION)
@@ -154,6 +157,13 @@ def _other_parameters(seen: Seen, old: Facts, name: str) -> Finding:
         return Finding("C08", "breaks", old["name"], message, fix, SECTION)
     message = f"The function {name} gets other parameters: calls of the old code fail unless the new ones have defaults."
     return Finding("M04", "may_break", old["name"], message, fix, SECTION)
+
+
+def _is_called_still(seen: Seen, old: Facts) -> bool:
+    """Tell whether a new procedure of this name takes the parameters of the old one, and needs no more of them."""
+    new = [change["after"] for change in seen.facts["changes"] if change["kind"] == "function" and change["after"]]
+    same = [each for each in new if each["procedure"] and each["name"].split("(")[0] == old["name"].split("(")[0]]
+    return any(f"{each['arguments']}, ".startswith(f"{old['arguments']}, ") and each["least"] <= old["least"] for each in same)
 
 
 def _extension(seen: Seen, old: Facts) -> Iterator[Finding]:

@@ -101,7 +101,7 @@ def _indexes(seen: Seen) -> Iterator[Finding]:
 
 def _data(seen: Seen) -> Iterator[Finding]:
     for answer in seen.facts["checks"]:
-        if answer["what"] in ("data", "kept") or answer["rows"] == 0:
+        if answer["what"] in ("data", "kept", "hidden") or answer["rows"] == 0:
             continue  # what is kept is not checked, and told with the constraint
         if answer["what"] == "taken" and answer["changed_before"]:
             continue  # who takes rows away and puts others there takes away what is in the way

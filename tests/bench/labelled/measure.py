@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from bench.labelled import Labelled, Old, mariadb, postgresql, postgresql_shipping, sqlite
+from bench.labelled import Labelled, Old, mariadb, postgresql, postgresql_desk, postgresql_shipping, sqlite
 from support import venvs
 from support.mariadb import MariaDB
 from support.postgres import Postgres
@@ -191,7 +191,7 @@ def of_postgresql(labelled: Labelled, folder: Path) -> Iterator[Callable[[], tup
 
     def fresh() -> tuple[Connect, str]:
         server.fetch(f"drop database if exists {one.name} with (force)")
-        server.fetch(f"create database {one.name} template {template.name} owner {one.role}")
+        server.fetch(f"create database {one.name} template {template.name} owner {one.role} strategy file_copy")
         return lambda: server.connect(one.name, postgresql.READER), one.url()
 
     try:
@@ -233,6 +233,7 @@ MAKERS = {
         (mariadb.SET, of_mariadb),
         (postgresql.SET, of_postgresql),
         (postgresql_shipping.SET, of_postgresql),
+        (postgresql_desk.SET, of_postgresql),
         (sqlite.SET, of_sqlite),
     )
 }

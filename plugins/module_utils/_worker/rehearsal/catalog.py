@@ -53,6 +53,7 @@ select c.oid || '/' || a.attnum, n.nspname || '.' || c.relname || '.' || a.attna
   'relation', c.oid::text, 'relkind', c.relkind, 'column', a.attname, 'table', n.nspname || '.' || c.relname,
   'type', format_type(a.atttypid, a.atttypmod), 'not_null', a.attnotnull, 'identity', a.attidentity,
   'generated', (select attgenerated from (select a.*) own), 'collation', o.collname,
+  'folds', coalesce((to_jsonb(o) ->> 'collisdeterministic') = 'false', false),
   'acl', a.attacl::text, 'default', pg_get_expr(d.adbin, d.adrelid))::text
 from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
 left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
@@ -100,6 +101,10 @@ select p.oid::text, n.nspname || '.' || p.proname || '(' || pg_get_function_iden
   'arguments', oidvectortypes(p.proargtypes), 'least', p.pronargs - p.pronargdefaults,
   'names', case when p.proargmodes is null then to_json(p.proargnames) end, 'procedure', to_jsonb(p) ->> 'prokind' = 'p',
   'raises', case when p.prosrc ~* '\\mraise\\s+exception\\M' then p.prosrc end,
+  'sets', (select json_agg(distinct lower(m[1])) from regexp_matches(
+    p.prosrc, '(?:;|\\mBEGIN|\\mTHEN|\\mELSE|\\mINTO)\\s+NEW\\.(\\w+)\\s*(?::?=|(?=;|\\mFROM))([^;]*)', 'gi') m
+    where p.prorettype = 'trigger'::regtype
+      and (m[2] !~* ('\\mNEW\\.' || m[1] || '\\M') or m[2] ~* ('\\mcoalesce\\s*\\(\\s*NEW\\.' || m[1] || '\\M'))),
   'source', md5(p.prosrc || coalesce(p.probin, '')), 'returns', p.prorettype::regtype::text, 'acl', p.proacl::text,
   'language', p.prolang, 'security_definer', p.prosecdef, 'volatile', p.provolatile, 'config', p.proconfig)::text
 from pg_proc p join pg_namespace n on n.oid = p.pronamespace
@@ -123,6 +128,7 @@ _NOT_COMPARED = (
     *("relation", "function", "parent", "foreign", "columns", "foreign_columns", "acl", "roles", "language", "populated"),
 )
 _CHECK = re.compile(r"^CHECK \((.*)\)(?: NO INHERIT)?(?: NOT VALID)?$", re.S)
+_VALUE = re.compile(r"('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\")|\bVALUE\b")
 _BEFORE_INSERT = re.compile(r"\bBEFORE\b(?:\s+\w+(?:\s+OF\s[^()]*?)?\s+OR)*\s+INSERT\b", re.I)
 _CAST = re.compile(r"\(([a-z_0-9\" ]+)\)::[a-z ]+")  # ALTER COLUMN … TYPE writes casts into what it makes again
 
@@ -190,6 +196,12 @@ def condition_of(constraint: Entry) -> str | None:
     """Return what a check asks for; nothing of a constraint that is none."""
     match = _CHECK.match(constraint["definition"]) if constraint["type"] == "c" else None
     return match.group(1) if match else None
+
+
+def conditions_of_domain(domain: Entry, name: str, among: Iterable[str] | None = None) -> list[str]:
+    """Return what the checks of a domain ask of the column or value ``name``; ``among``: of these definitions only."""
+    matches = (_CHECK.match(each) for each in (domain["checks"] if among is None else among) or ())
+    return [_VALUE.sub(lambda found: found.group(1) or name, match.group(1)) for match in matches if match]
 
 
 def relation_of(entry: Entry) -> str:
@@ -272,7 +284,8 @@ def changes(base: Catalog, before: Catalog, after: Catalog) -> list[dict[str, An
         ):
             continue
         told = {"kind": old["kind"], "before": old, "after": now, "remade": remade, "pending": key not in base}
-        found.append(dict(told, named=named if named is not now else None, covered=_covered(old, gone, after)))
+        covered = _covered(old, gone, after) or _covered_anew(old, before, after, names)
+        found.append(dict(told, named=named if named is not now else None, covered=covered))
     for key, entry in new.items():
         if key not in used:
             told = {"kind": entry["kind"], "before": None, "after": entry, "remade": False, "pending": False, "named": None}
@@ -290,6 +303,30 @@ def _covered(entry: Entry, others: Catalog, catalog: Catalog) -> bool:
         immediate = entry.get("immediate", True)
     else:
         return False
+    return _has_index(catalog, entry, (columns, unique, predicate, immediate), others)
+
+
+def _covered_anew(entry: Entry, before: Catalog, after: Catalog, names: dict[tuple[str, str], Entry]) -> bool:
+    """Tell whether the table that has the name of this constraint's or index's table now has such a unique index as well."""
+    table = before.get(("relation", str(entry.get("relation"))))
+    successor = names.get(("relation", table["name"])) if table else None
+    if successor is None or table is None or successor["oid"] == table["oid"] or entry["kind"] not in ("constraint", "index"):
+        return False
+    if not (entry["type"] in "pu" if entry["kind"] == "constraint" else entry["unique"] and not entry["expressions"]):
+        return False
+    numbers = [str(each) for each in entry["columns"]] if entry["kind"] == "constraint" else _keys(entry)
+    known = [before.get(("column", f"{entry['relation']}/{number}")) for number in numbers]
+    own = [each for each in belonging(after, successor["oid"]) if each["kind"] == "column" and each["relation"] == successor["oid"]]
+    there = {each["column"]: each["oid"].rpartition("/")[2] for each in own}
+    columns = [there.get(each["column"], "") if each else "" for each in known]
+    immediate = not entry.get("deferrable") and entry.get("immediate", True)
+    anew = dict(entry, relation=successor["oid"])
+    return bool(columns) and all(columns) and _has_index(after, anew, (columns, True, entry.get("predicate"), immediate), {})
+
+
+def _has_index(catalog: Catalog, entry: Entry, wanted: tuple[list[str], bool, Any, bool], others: Catalog) -> bool:
+    """Tell whether the table of an index or constraint has another valid index with these columns, which is none of ``others``."""
+    columns, unique, predicate, immediate = wanted
     for other in belonging(catalog, entry["relation"]):
         if other["kind"] != "index" or (other["kind"], other["oid"]) in others or other["relation"] != entry["relation"]:
             continue
@@ -333,6 +370,38 @@ def domains(*catalogs: Catalog) -> dict[str, str]:
 def fills(entry: Entry) -> bool:
     """Tell whether this is a trigger that can give a new row what an INSERT left out."""
     return entry["kind"] == "trigger" and entry["enabled"] in ("O", "A") and bool(_BEFORE_INSERT.search(entry["definition"]))
+
+
+def unset(changes: list[dict[str, Any]], before: Catalog, after: Catalog) -> list[dict[str, Any]]:
+    """Return the triggers that gave columns a value which nothing gives them any more, with these columns."""
+    found: list[dict[str, Any]] = []
+    those = [each for each in changes if each["before"] and each["kind"] in ("trigger", "function")]
+    names = {each["name"]: each["oid"] for each in of_kind(after, "relation")} if those else {}
+    for change in those:
+        old = change["before"]
+        if change["kind"] == "function" and old["returns"] != "trigger":
+            continue
+        mine = [old] if change["kind"] == "trigger" else of_kind(before, "trigger")
+        for trigger in (each for each in mine if change["kind"] == "trigger" or str(each["function"]) == str(old["oid"])):
+            bearer = names.get(trigger["table"]) or trigger["relation"]
+            own = [each for each in belonging(after, bearer) if str(each.get("relation")) == bearer]
+            gone = _given(before, [trigger]) - _given(after, (each for each in own if each["kind"] == "trigger"))
+            there = {each["column"] for each in belonging(before, trigger["relation"]) if each["kind"] == "column"}
+            columns = [each for each in own if each["kind"] == "column" and each["column"] in gone & there]
+            lost = [each["name"] for each in columns if not each["generated"]]
+            told = {"trigger": trigger["name"], "table": trigger["table"], "columns": lost}
+            if lost and told not in found:
+                found.append(told)
+    return found
+
+
+def _given(catalog: Catalog, triggers: Iterable[Entry]) -> set[str]:
+    """Return the columns that these triggers give a value before a row is written."""
+    found: set[str] = set()
+    for trigger in triggers:
+        if trigger["enabled"] in ("O", "A") and re.search(r"\bBEFORE\b", trigger["definition"].partition(" ON ")[0]):
+            found.update((catalog.get(("function", str(trigger["function"]))) or {}).get("sets") or ())
+    return found
 
 
 def checked(changes: list[dict[str, Any]], after: Catalog) -> list[Entry]:

@@ -11,7 +11,7 @@ from typing import AbstractSet, Any
 from ..failure import describe
 from ..server import MYSQL, literal
 from .access import Access, Session, quoted
-from .catalog import Catalog, belonging, condition_of, spellings
+from .catalog import Catalog, belonging, condition_of, conditions_of_domain, of_kind, spellings
 
 #: More than this is not counted.
 MOST = 1000
@@ -20,6 +20,9 @@ _INSERT = re.compile(
 )
 #: What such an INSERT may leave out on the real rows.
 _PERHAPS = re.compile(r"\bON\s+CONFLICT\b|\bSELECT\b", re.I)
+#: Functions, settings, roles and other tables: what one session may see, another one may not.
+_BY_SESSION = re.compile(r"\w\s*\(|\b(?:SELECT|CURRENT_\w+|SESSION_USER|USER)\b", re.I)
+_NULLS = "NULLS NOT DISTINCT"
 
 
 class Checks:
@@ -50,7 +53,7 @@ class Checks:
             if statement["writes"] in ("update", "delete", "merge"):
                 self.touched |= set(statement["locks"])
             self.touched |= {*statement["procedural_writes"], *statement["touched"]}
-        questions = [question for change in changes for question in self._questions(change)]
+        questions = [question for change in changes for question in (*self._questions(change), *self._of_domain(change))]
         if copy is not None:
             questions += [question for statement in statements for question in self._taken(copy, statement, borrowed)]
             questions = list({(each["what"], each["object"], each["table"]): each for each in questions}.values())
@@ -92,6 +95,33 @@ class Checks:
         what, sql = made
         name = (after or before)["name"]
         return [{"what": what, "object": name, "table": table["name"], "relation": str(relation), "sql": sql}]
+
+    def _of_domain(self, change: dict[str, Any]) -> list[dict[str, Any]]:
+        """Ask the columns of a domain for values that its new checks refuse."""
+        before, after = change["before"], change["after"]
+        if change["kind"] != "type" or not before or not after or not after.get("checks"):
+            return []
+        found = []
+        for definition in after["checks"]:
+            if any(definition.startswith(each) for each in before["checks"] or ()):
+                continue  # validated, or there before
+            what = "kept" if definition.endswith("NOT VALID") else "violation"
+            for column in of_kind(self.base, "column"):
+                table = self.base[("relation", column["relation"])]
+                if table["relkind"] not in ("r", "p") or column["type"] not in spellings(before):
+                    continue
+                (condition,) = conditions_of_domain(after, self._quoted(column["column"]), [definition]) or ["true"]
+                sql = _counted(f"select 1 from {self._qualified(table)} where not ({condition})")
+                told = {"what": what, "object": after["name"], "table": table["name"], "relation": column["relation"], "sql": sql}
+                found.append(told)
+        return found
+
+    def _policy(self, table: str, before: Any, after: Any) -> tuple[str, str] | None:
+        """Ask for rows that a policy hides, where that is a matter of the rows alone."""
+        condition = after["using"] if after else None
+        if condition is None or _BY_SESSION.search(re.sub(r"'(?:[^']|'')*'", "''", condition)):
+            return None
+        return "hidden", _counted(f"select 1 from {table} where ({condition}) is not true")
 
     def _taken(self, copy: Session, statement: dict[str, Any], borrowed: AbstractSet[str]) -> list[dict[str, Any]]:
         """Return whether rows with the keys of those that a plain INSERT has written are there already."""
@@ -159,7 +189,7 @@ class Checks:
         if not after["valid"] and after["type"] != "c":
             return None
         if after["type"] in "pu":
-            return "duplicate", _duplicates(table, columns, None)
+            return "duplicate", _duplicates(table, columns, None, _NULLS in after["definition"])
         if after["type"] == "f":
             return self._orphans(table, columns, after)
         condition = condition_of(after)
@@ -180,7 +210,8 @@ class Checks:
         if before is not None or after is None or not after["unique"] or after["constraint"] or after["expressions"]:
             return None
         columns = self._names(after["relation"], [int(number) for number in after["columns"].split()])
-        return ("duplicate", _duplicates(table, columns, after["predicate"])) if columns else None
+        nulls = _NULLS in after["definition"]
+        return ("duplicate", _duplicates(table, columns, after["predicate"], nulls)) if columns else None
 
     def _known(self, oids: list[str]) -> bool:
         return all(("column", oid) in self.base for oid in oids)
@@ -194,9 +225,9 @@ def _counted(select: str) -> str:
     return f"select count(*) from ({select} limit {MOST}) s"
 
 
-def _duplicates(table: str, columns: list[str], predicate: str | None) -> str:
-    there = " and ".join([f"{name} is not null" for name in columns] + ([f"({predicate})"] if predicate else []))
-    return _counted(f"select 1 from {table} where {there} group by {', '.join(columns)} having count(*) > 1")
+def _duplicates(table: str, columns: list[str], predicate: str | None, nulls: bool = False) -> str:
+    there = " and ".join([f"{name} is not null" for name in columns if not nulls] + ([f"({predicate})"] if predicate else []))
+    return _counted(f"select 1 from {table} where {there or 'true'} group by {', '.join(columns)} having count(*) > 1")
 
 
 def limits(session: Session, seconds: float) -> list[str]:

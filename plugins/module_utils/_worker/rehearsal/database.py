@@ -125,6 +125,8 @@ class Database:
             report["broken"] = replay.problems(session, self.observed) if self.observed else {}
             if self.dialect == "postgresql":
                 report["defaults"] = replay.defaults(session, changes, after)
+                report["refused"] = replay.refused(session, changes, before, after)
+                report["unset"] = catalog.unset(changes, before, after)
                 self._try(session, step, report, after)
             if self.roles is not None:
                 self._compare_rights(session, self.roles, report, before, after)

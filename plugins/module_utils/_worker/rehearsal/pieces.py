@@ -97,6 +97,16 @@ def tokens(text: str) -> Iterator[tuple[int, str, int]]:
             yield match.start(), token, depth
 
 
+#: A number or a text, which may be another one each time that the same change is written down.
+_VALUE = re.compile(r"\b[eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*'|(?<![\w.$])\d+(?:\.\d+)?\b")
+_CHANGES_ROWS = re.compile(r"(?:INSERT|UPDATE|DELETE)\b", re.I)
+
+
+def shape(statement: str) -> str:
+    """Return a change of rows without its values, by which one of a loop is known again; another statement as it is."""
+    return _VALUE.sub("…", statement) if _CHANGES_ROWS.match(COMMENTS.sub("", statement)) else statement
+
+
 def is_control(statement: str) -> bool:
     """Tell whether one statement only begins, ends or sets something, and says nothing to the tables."""
     return bool(_CONTROL.match(COMMENTS.sub("", statement)))

@@ -10,9 +10,12 @@ project names, a pipeline) is seen at the end of the transaction by what it did.
 from __future__ import annotations
 
 import contextlib
+import itertools
 from typing import Any, Callable, Iterator
 
 from .. import server
+from .pieces import shape, split
+from .watching import MANY_TIMES
 
 #: The watcher of the step that runs now.
 CURRENT: list[Any] = []
@@ -44,15 +47,35 @@ def _seen(cursor: Any, query: Any, parameters: Any, many: bool = False) -> Itera
         yield
 
 
+def _pieces(cursor: Any, query: Any, parameters: Any) -> list[str]:
+    """Return the statements of a text that psycopg2 hands to the server as it is, with their parameters in them."""
+    text = _text(cursor, query)
+    if not CURRENT or server.ASKING or len(split(text)) == 1:
+        return [text]
+    return split(_text(cursor, cursor.mogrify(query, parameters)) if parameters else text)
+
+
 def _psycopg2(base: Any) -> Any:
     class Cursor(base):  # type: ignore[misc]
         def execute(self, query: Any, vars: Any = None) -> Any:  # pylint: disable=redefined-builtin  # as it is called
-            with _seen(self, query, vars):
-                return super().execute(query, vars)
+            pieces = _pieces(self, query, vars)
+            if len(pieces) == 1:
+                with _seen(self, query, vars):
+                    return super().execute(query, vars)
+            for _shape, same in itertools.groupby(pieces, shape):
+                group = list(same)
+                for piece in group[:MANY_TIMES]:
+                    with _seen(self, piece, None):
+                        super().execute(piece)
+                if rest := group[MANY_TIMES:]:  # which nobody looks at any more, and which are counted
+                    with _seen(self, rest[0], [()] * len(rest), True):
+                        super().execute("; ".join(rest))
+            return None
 
         def executemany(self, query: Any, vars_list: Any) -> Any:
-            with _seen(self, query, None, True):
-                return super().executemany(query, vars_list)
+            sets = list(vars_list)
+            with _seen(self, query, sets or None, True):
+                return super().executemany(query, sets)
 
         def callproc(self, procname: Any, *arguments: Any) -> Any:
             with _seen(self, f"SELECT * FROM {procname}(…)", None, True):
@@ -76,12 +99,18 @@ def _psycopg2(base: Any) -> Any:
 def _psycopg(base: Any) -> Any:
     class Cursor(base):  # type: ignore[misc]
         def execute(self, query: Any, params: Any = None, **keywords: Any) -> Any:
-            with _outside_pipeline(self, query, params):
-                return super().execute(query, params, **keywords)
+            *firsts, last = [query] if params else _pieces(self, query, None)
+            for piece in firsts:
+                with _outside_pipeline(self, piece, None):
+                    super().execute(piece, None, **keywords)
+            last = last if firsts else query
+            with _outside_pipeline(self, last, params):
+                return super().execute(last, params, **keywords)
 
         def executemany(self, query: Any, params_seq: Any, **keywords: Any) -> Any:
-            with _outside_pipeline(self, query, None, True):
-                return super().executemany(query, params_seq, **keywords)
+            sets = list(params_seq)
+            with _outside_pipeline(self, query, sets or None, True):
+                return super().executemany(query, sets, **keywords)
 
         @contextlib.contextmanager
         def copy(self, statement: Any, *arguments: Any, **keywords: Any) -> Iterator[Any]:

@@ -99,9 +99,16 @@ class Real:
             name, columns, query = match.group("name", "columns", "query")
             self._made[name.lower()] = f"{name} {columns or ''} as ({query})"
 
-    def _with_made(self, statement: str) -> str | None:
+    def hold(self, name: str, columns: Mapping[str, str], rows: str) -> None:
+        """Take note of the few rows, as JSON, of a table that a revision has made."""
+        types = ", ".join(f"{quoted(column)} {kind}" for column, kind in columns.items())
+        query = f"select * from jsonb_to_recordset({server.literal(rows)}::jsonb) as x({types})"
+        self._made[name.lower()] = f"{quoted(name)} as ({query})"
+
+    def _with_made(self, statement: str, formatted: bool) -> str | None:
         """Return a statement with the queries of the tables that it names and a revision has made."""
         named = [text for name, text in self._made.items() if re.search(rf"(?<![\w.])\"?{name}\b", statement, re.I)]
+        named = [text.replace("%", "%%") if formatted else text for text in named]
         if not named or re.match(r"\s*WITH\s+RECURSIVE\b", statement, re.I):
             return None
         rest = _WITH.sub(", ", statement, count=1) if _WITH.match(statement) else f" {statement}"
@@ -109,7 +116,7 @@ class Real:
 
     def _plan(self, statement: str, parameters: Any) -> dict[str, Any] | None:
         rows = self._run("explain (verbose, format json) " + statement, parameters)
-        standing = None if rows else self._with_made(statement)
+        standing = None if rows else self._with_made(statement, parameters is not None)
         if standing:
             rows = self._run("explain (verbose, format json) " + standing, parameters)
         if not rows:

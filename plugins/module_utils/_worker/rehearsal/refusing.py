@@ -47,6 +47,12 @@ def refusal(definition: str, body: str = "") -> Refusal | None:
     return Refusal()
 
 
+def refuses(body: str) -> Refusal | None:
+    """Return what the source of a function that is called refuses: each call, or some; None if it raises nothing."""
+    text = _TEXTS.sub("''", body)
+    return Refusal(always=not _CONDITION.search(_ENDS.sub("", text))) if _RAISES.search(text) else None
+
+
 def only_refuses(body: str | None) -> bool:
     """Tell whether the source of a trigger's function raises errors and gives a row no value."""
     text = _TEXTS.sub("''", body or "")

@@ -9,13 +9,17 @@ They are planned and not run. A plan is wanted, since only planning looks for th
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import Any
 
 from ..failure import Failure, describe, sqlstate_of
 from .access import Session, quoted
-from .catalog import Catalog, condition_of
+from .catalog import Catalog, belonging, condition_of, conditions_of_domain
 
 _NAME = "dbops_replay"
+#: What a check names.
+_VALUE = re.compile(r"'(?:[^']|'')*'|(?<![\w.$'])-?\d+(?:\.\d+)?(?![\w.'])")
+_MOST = 50
 _AMBIGUOUS = "42725"  # ambiguous_function
 _EXTENSION = """
 select n.nspname::text from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_stat_statements'"""
@@ -145,6 +149,55 @@ def defaults(session: Session, changes: list[dict[str, Any]], after: Catalog) ->
             if session.value(f"select ({condition}) from (select {values}) {quoted('row')}") is False:
                 found[new["oid"]] = [str(each["name"]) for each in given]
     return found
+
+
+def refused(session: Session, changes: list[dict[str, Any]], before: Catalog, after: Catalog) -> dict[str, list[str]]:
+    """Return new checks and changed domains, by OID, that refuse what a check before them names and permits → these values."""
+    found = {}
+    for change in changes:
+        pair = _domain(change) if change["kind"] == "type" else _check(change, before, after)
+        if pair is None:
+            continue
+        name, kind, old, new = pair
+        values = list(dict.fromkeys(value for condition in old for value in _VALUE.findall(condition)))[:_MOST]
+        permitted = " and ".join(f"({condition}) is not false" for condition in old)
+        asked = f"select {permitted} and not ({' and '.join(f'({condition})' for condition in new)}) from (select"
+        refused = [value for value in values if _is_true(session, f"{asked} {value}::{kind} as {name}) {quoted('row')}")]
+        if refused:
+            found[str(change["after"]["oid"])] = refused
+    return found
+
+
+def _is_true(session: Session, sql: str) -> bool:
+    with contextlib.suppress(Exception):  # no value of this type
+        return session.value(sql) is True
+    return False
+
+
+def _check(change: dict[str, Any], before: Catalog, after: Catalog) -> tuple[str, str, list[str], list[str]] | None:
+    """Return the column of a new check on one column, its type, and what the checks before and this one ask of it."""
+    old, new = change["before"], change["after"]
+    condition = condition_of(new) if new and change["kind"] == "constraint" else None
+    numbers: list[int] = (new["columns"] or []) if condition else []
+    column = after.get(("column", f"{new['relation']}/{numbers[0]}")) if len(numbers) == 1 else None
+    if condition is None or column is None:
+        return None
+    relation = (old or new)["relation"]
+    had = [each for each in belonging(before, relation) if each["kind"] == "column" and each["relation"] == relation]
+    number = next((each["oid"].rpartition("/")[2] for each in had if each["column"] == column["column"]), "")
+    checks = (each for each in belonging(before, relation) if each["kind"] == "constraint" and each["relation"] == relation)
+    earlier = [condition_of(each) for each in checks if [str(key) for key in each["columns"] or ()] == [number]]
+    conditions = [each for each in earlier if each]
+    return (quoted(column["column"]), column["type"], conditions, [condition]) if conditions else None
+
+
+def _domain(change: dict[str, Any]) -> tuple[str, str, list[str], list[str]] | None:
+    """Return the same of a domain."""
+    old, new = change["before"], change["after"]
+    if not old or not new or not new["base"] or old["checks"] == new["checks"]:
+        return None
+    earlier, now = (conditions_of_domain(entry, quoted("value")) for entry in (old, new))
+    return (quoted("value"), new["base"], earlier, now) if earlier and now else None
 
 
 def plain_value(kind: str) -> str:

@@ -52,7 +52,8 @@ order by 1, 4"""
 _STANDS = "select last_value, is_called, (select seqincrement from pg_sequence where seqrelid = {literal}::regclass) from {name}"
 #: What sets a sequence to a number that may have been read from the table.
 _MAY_SET = re.compile(r"\bsetval\b|\bRESTART\b|^\s*(?:DO|CALL|EXECUTE)\b", re.I)
-#: Tables whose rows nobody can change: they are published with that, and nothing tells one row from another.
+#: Tables whose rows nobody can change: they are published with that, and nothing tells one row from another, or columns are listed
+#: without those that do. PostgreSQL manual, "Logical Replication", "Column Lists".
 _UNIDENTIFIED = """
 select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind = 'r' and c.relreplident <> 'f'
@@ -60,7 +61,15 @@ where c.relkind = 'r' and c.relreplident <> 'f'
                                   where (p.pubupdate or p.pubdelete) and t.schemaname = n.nspname and t.tablename = c.relname)
   and (c.relreplident = 'n'
        or not exists (select from pg_index i where i.indrelid = c.oid and i.indimmediate and i.indisvalid
-                      and (c.relreplident = 'd' and i.indisprimary or c.relreplident = 'i' and i.indisreplident)))"""
+                      and (c.relreplident = 'd' and i.indisprimary or c.relreplident = 'i' and i.indisreplident)))
+union
+select n.nspname || '.' || c.relname from (select r.*, to_jsonb(r) ->> 'prattrs' as listed from pg_publication_rel r) r
+join pg_publication p on p.oid = r.prpubid join pg_class c on c.oid = r.prrelid join pg_namespace n on n.oid = c.relnamespace
+where (p.pubupdate or p.pubdelete) and r.listed is not null
+  and (c.relreplident = 'f' or exists (
+    select from pg_index i cross join unnest(i.indkey) k where i.indrelid = c.oid
+      and (c.relreplident = 'd' and i.indisprimary or c.relreplident = 'i' and i.indisreplident)
+      and k::text <> all(regexp_split_to_array(btrim(r.listed, '[]'), '[, ]+'))))"""
 
 
 def unidentified(session: Session) -> set[str]:

@@ -16,7 +16,8 @@ from typing import Any, Callable, Iterable
 from .. import server
 from ..failure import Failure
 from . import batches, parents
-from .access import Session
+from .access import Session, quoted
+from .pieces import shape
 from .real import Real
 from .relations import FOREIGN_KEYS, RELATIONS, Known, read_by
 from .unseen import CATALOGS, OF_ONE, OTHERS, SHARED, Account, Ledger
@@ -89,6 +90,8 @@ from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute 
 where c.oid = to_regclass({}) and a.attnum > 0 and not a.attisdropped group by 1, 2"""
 #: So many rows that a statement points to are brought, or it is left to fail.
 _LENT = 100
+#: So many rows of a temporary table are handed on to the real database's planner.
+_HELD = 2000
 #: Locks under which no row of a table is changed.
 _KEEP_ROWS = ("AccessShare", "RowShare", "ShareUpdateExclusive")
 _FOREIGN_KEY = re.compile(r"\bFOREIGN\s+KEY\b", re.I)
@@ -135,8 +138,9 @@ class Watch(Watcher):
     def start(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> dict[str, Any]:
         if self.is_outside(statement):
             return {"left_out": True, "instead": "select 1"}
-        self._times[statement] = self._times.get(statement, 0) + 1
-        if self._times[statement] > MANY_TIMES:
+        key = shape(statement)
+        self._times[key] = self._times.get(key, 0) + 1
+        if self._times[key] > MANY_TIMES:
             return dict(self._not_looked_at(), times=len(sets_of(parameters, many)))
         alone, opaque = bool(_ALONE.match(COMMENTS.sub("", statement))), False
         was_open = server.in_transaction(dbapi)
@@ -460,10 +464,23 @@ class Watch(Watcher):
             return
         if plan.changed & self.existing:
             as_found = not (plan.changed | plan.read) & self.real.changed
+            self._hold_new(dbapi, found[0].get("Plan") or {})
             seen["affected"] = self.real.affected(statement, parameters, lambda table: self._described(dbapi, table), as_found)
         elif plan.kind == "select" and self.real.answers and (not parameters or server.rewrites(dbapi)):
             cursor.execute(statement, parameters) if parameters is not None else cursor.execute(statement)
             seen["instead"] = self.real.answer(dbapi, statement, parameters, cursor.description)
+
+    def _hold_new(self, dbapi: Any, node: dict[str, Any]) -> None:
+        """Hand on the few rows of a temporary table, by which a statement chooses what it changes."""
+        name = str(node.get("Relation Name") or "")
+        described = self._described(dbapi, f"pg_temp.{quoted(name)}") if name and node.get("Schema") == "pg_temp" else None
+        if described:
+            asked = f"select * from pg_temp.{quoted(name)} limit {_HELD + 1}"
+            count, rows = server.rows(dbapi, f"select count(*), coalesce(jsonb_agg(to_jsonb(x)), '[]')::text from ({asked}) x")[0]
+            if count <= _HELD:
+                self.real.hold(name, described[2], str(rows))  # type: ignore[union-attr]
+        for below in node.get("Plans") or ():
+            self._hold_new(dbapi, below)
 
     def _described(self, dbapi: Any, table: str) -> Any:
         """Return schema, name and column → type of a table, as its name is understood here."""
@@ -473,7 +490,7 @@ class Watch(Watcher):
     def finish(self, dbapi: Any, statement: str, seen: dict[str, Any]) -> dict[str, Any]:
         if seen.get("again"):
             if server.in_transaction(dbapi):
-                self.loops.go_on(statement, seen["times"])
+                self.loops.go_on(shape(statement), seen["times"])
             return {}
         if seen.get("left_out"):
             return told(statement, left_out=True)
@@ -500,7 +517,7 @@ class Watch(Watcher):
             kept = {oid for oid, mode in found["locks"].items() if mode in _KEEP_ROWS}
             self.real.changed |= self.existing if found["opaque"] else found["locks"].keys() - kept
         if found["writes"] in ("update", "delete", "merge"):
-            self.loops.learn(statement, found["touched"], (found["affected"] or 0) // found["times"])
+            self.loops.learn(shape(statement), found["touched"], (found["affected"] or 0) // found["times"])
         if self.ledger is not None and (found["opaque"] or _EXCEPTION.search(statement) or _OPAQUE.match(statement)):
             self.ledger.nested = True
         if seen["alone"] and self.ledger is not None:
