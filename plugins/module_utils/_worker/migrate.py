@@ -42,6 +42,7 @@ def _look_afterwards(request: dict[str, Any], send: Send, migration: _Migration,
         send({"event": "observed", "observed": [migration.unchanged(visit) for visit in migration.visits]})
     elif failure is None or failure["kind"] not in RETRYABLE:
         seen = _seen(request, migration) if failure is None and ahead.ORDINARY else []
+        migration.close()  # what looks now has connections of its own
         try:
             send({"event": "observed", "observed": seen}) if seen else observe(request, send)
         except (Exception, SystemExit):  # an env.py that can't run twice: the supervisor tries it in a new process
