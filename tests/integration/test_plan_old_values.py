@@ -54,7 +54,6 @@ BASE = sql(
 )
 _MANY = "[('v', number) for number in range(1, 12001)]"
 _CURSOR = "cursor = op.get_bind().connection.cursor()\n"
-_WANTED = "CREATE TEMPORARY TABLE wanted (id int PRIMARY KEY, v text) ON COMMIT DROP"
 #: Name → what the revision does, and what the plan finds that would hold a rolling deployment up.
 CASES = {
     "fewer_values": (
@@ -160,14 +159,6 @@ CASES = {
         ["C08:public.longer(IN n integer)"],
     ),
     "published_without_its_key": (sql("CREATE PUBLICATION part FOR TABLE published (v)"), ["C21:public.published"]),
-    "few_by_a_temporary_table": (
-        sql(
-            _WANTED,
-            "INSERT INTO wanted SELECT n, '100%' FROM generate_series(1, 50) n",
-            "UPDATE large SET v = w.v FROM wanted w WHERE w.id = large.id",
-        ),
-        [],
-    ),
     "many_at_once": (_CURSOR + f"cursor.executemany('UPDATE large SET v = %s WHERE id = %s', {_MANY})", ["B02:public.large"]),
     "many_in_texts": (
         "from psycopg2.extras import execute_batch\n"

@@ -99,12 +99,6 @@ class Real:
             name, columns, query = match.group("name", "columns", "query")
             self._made[name.lower()] = f"{name} {columns or ''} as ({query})"
 
-    def hold(self, name: str, columns: Mapping[str, str], rows: str) -> None:
-        """Take note of the few rows, as JSON, of a table that a revision has made."""
-        types = ", ".join(f"{quoted(column)} {kind}" for column, kind in columns.items())
-        query = f"select * from jsonb_to_recordset({server.literal(rows)}::jsonb) as x({types})"
-        self._made[name.lower()] = f"{quoted(name)} as ({query})"
-
     def _with_made(self, statement: str, formatted: bool) -> str | None:
         """Return a statement with the queries of the tables that it names and a revision has made."""
         named = [text for name, text in self._made.items() if re.search(rf"(?<![\w.])\"?{name}\b", statement, re.I)]

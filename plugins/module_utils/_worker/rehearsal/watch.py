@@ -16,7 +16,7 @@ from typing import Any, Callable, Iterable
 from .. import server
 from ..failure import Failure
 from . import batches, parents
-from .access import Session, quoted
+from .access import Session
 from .pieces import shape
 from .real import Real
 from .relations import FOREIGN_KEYS, RELATIONS, Known, read_by
@@ -90,8 +90,6 @@ from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute 
 where c.oid = to_regclass({}) and a.attnum > 0 and not a.attisdropped group by 1, 2"""
 #: So many rows that a statement points to are brought, or it is left to fail.
 _LENT = 100
-#: So many rows of a temporary table are handed on to the real database's planner.
-_HELD = 2000
 #: Locks under which no row of a table is changed.
 _KEEP_ROWS = ("AccessShare", "RowShare", "ShareUpdateExclusive")
 _FOREIGN_KEY = re.compile(r"\bFOREIGN\s+KEY\b", re.I)
@@ -464,23 +462,10 @@ class Watch(Watcher):
             return
         if plan.changed & self.existing:
             as_found = not (plan.changed | plan.read) & self.real.changed
-            self._hold_new(dbapi, found[0].get("Plan") or {})
             seen["affected"] = self.real.affected(statement, parameters, lambda table: self._described(dbapi, table), as_found)
         elif plan.kind == "select" and self.real.answers and (not parameters or server.rewrites(dbapi)):
             cursor.execute(statement, parameters) if parameters is not None else cursor.execute(statement)
             seen["instead"] = self.real.answer(dbapi, statement, parameters, cursor.description)
-
-    def _hold_new(self, dbapi: Any, node: dict[str, Any]) -> None:
-        """Hand on the few rows of a temporary table, by which a statement chooses what it changes."""
-        name = str(node.get("Relation Name") or "")
-        described = self._described(dbapi, f"pg_temp.{quoted(name)}") if name and node.get("Schema") == "pg_temp" else None
-        if described:
-            asked = f"select * from pg_temp.{quoted(name)} limit {_HELD + 1}"
-            count, rows = server.rows(dbapi, f"select count(*), coalesce(jsonb_agg(to_jsonb(x)), '[]')::text from ({asked}) x")[0]
-            if count <= _HELD:
-                self.real.hold(name, described[2], str(rows))  # type: ignore[union-attr]
-        for below in node.get("Plans") or ():
-            self._hold_new(dbapi, below)
 
     def _described(self, dbapi: Any, table: str) -> Any:
         """Return schema, name and column → type of a table, as its name is understood here."""
