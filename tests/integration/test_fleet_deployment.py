@@ -16,6 +16,8 @@ from flows.stage import Stage
 from support.fleet import of_guide
 from support.postgres import Postgres
 
+pytestmark = pytest.mark.timeout(1800)
+
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Customers]:

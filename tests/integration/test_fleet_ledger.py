@@ -23,6 +23,8 @@ from support.runner import process_tree
 from support.sqlite import SqliteDatabase
 from support.waiting import Gate, until
 
+pytestmark = pytest.mark.timeout(1800)
+
 
 def heads(database: Any, schema: str = "public") -> str:
     table = "alembic_version" if database.dialect == "sqlite" else f"{schema}.alembic_version"

@@ -23,6 +23,8 @@ from support.processes import Daemon, program
 from support.services import serve
 from support.sqlite import SqliteDatabase
 
+pytestmark = pytest.mark.timeout(1800)
+
 PROGRAM = """
 [program:shop]
 command = sh -c "readlink {folder}/current >> {folder}/served; exec sleep 600"
