@@ -48,6 +48,13 @@ options:
     type: bool
     default: false
     version_added: 0.2.0
+  returns:
+    description:
+      - Whether a host on which the start fails goes back. What failed there is stopped at once, where nobody is served by it and
+        no task of the operator belongs around a stop.
+    type: bool
+    default: false
+    version_added: 0.2.0
 """
 
 EXAMPLES = r"""
@@ -71,6 +78,11 @@ _value:
       description: Name of the hook.
       type: str
       sample: before_stop
+    stops:
+      description: That a start which fails stops what it has started.
+      returned: where it is so
+      type: bool
+      sample: true
 """
 
 from typing import Any, Callable, Iterable
@@ -79,10 +91,16 @@ from ansible_collections.dbops.alembic.plugins.module_utils._core import calls a
 
 
 def host_calls(
-    hooks: Iterable[str], step: str, balanced: bool = False, released: bool = True, alone: Iterable[str] = (), drained: bool = False
+    hooks: Iterable[str],
+    step: str,
+    balanced: bool = False,
+    released: bool = True,
+    alone: Iterable[str] = (),
+    drained: bool = False,
+    returns: bool = False,
 ) -> list[dict[str, Any]]:
     names, apart = {str(name) for name in hooks}, {str(name) for name in alone}
-    return core.host_calls(step, names, bool(balanced), bool(released), apart, bool(drained))
+    return core.host_calls(step, names, bool(balanced), bool(released), apart, bool(drained), bool(returns))
 
 
 class FilterModule:

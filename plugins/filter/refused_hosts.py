@@ -12,8 +12,9 @@ version_added: 0.2.0
 author:
   - dbops.alembic contributors (@dbops)
 description:
-  - Looks for groups that have no hosts, and for hosts that C(--limit) leaves out although they are needed.
-positional: _input, migrators, application, playing, partly, alone
+  - Looks for groups that have no hosts, for hosts that C(--limit) leaves out although they are needed, and for those on which another
+    deployment of the same run has worked.
+positional: _input, migrators, application, playing, partly, alone, hostvars
 options:
   _input:
     description:
@@ -45,6 +46,10 @@ options:
       - Whether the controller has what it takes by itself.
     type: bool
     default: false
+  hostvars:
+    description:
+      - The variables of all hosts, where the playbook begins or recovers a deployment.
+    type: dict
 """
 
 EXAMPLES = r"""
@@ -66,6 +71,7 @@ _value:
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible_collections.dbops.alembic.plugins.module_utils._core import settings
+from ansible_collections.dbops.alembic.plugins.plugin_utils._said import said
 
 
 def refused_hosts(
@@ -75,9 +81,12 @@ def refused_hosts(
     playing: Sequence[str] | None = None,
     partly: bool = False,
     alone: bool = False,
+    hostvars: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> str:
     if playing is None:
-        return "" if groups.get(application) else settings.no_hosts(application)
+        found = said(hostvars or {}, settings.taking_part(groups, migrators, application))
+        again = settings.refused_again(host for host, one in found.items() if one.worked())
+        return again if groups.get(application) else settings.no_hosts(application)
     return settings.refused_hosts(groups, migrators, application, playing, bool(partly), bool(alone))
 
 

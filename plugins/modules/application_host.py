@@ -49,6 +49,14 @@ options:
     type: str
     choices: [changed, always, never]
     default: changed
+  on_failure:
+    description:
+      - What becomes of services that were started and do not stay up, or of an application that is not healthy. V(leave) leaves them
+        as they are, V(stop) stops all services of the host as O(state=stopped) does, after their log was read. The call fails either way.
+    type: str
+    choices: [leave, stop]
+    default: leave
+    version_added: 0.2.0
   stop_timeout:
     description: Seconds that one service may take to stop.
     type: float
@@ -120,7 +128,7 @@ before:
     - {service: "orders:*", name: "orders:web", part: member, state: RUNNING, detail: "", runs: true, ended: false, failed: false}
 services:
   description: Each unit or program as it is now, or would be in check mode.
-  returned: success, and where something did not start or stop
+  returned: success, and where something did not start or stop; there as it was before O(on_failure=stop) stopped it
   type: list
   elements: dict
   contains:
@@ -170,6 +178,11 @@ log:
   returned: when something did not start, or is not healthy
   type: str
   sample: "2026-03-01T22:03:11+0000 app1 shop[812]: DATABASE_URL is not set"
+stopped:
+  description: That the services were stopped after they had failed, as O(on_failure=stop) says.
+  returned: failure, where it is so
+  type: bool
+  sample: true
 untouched:
   description: That nothing was done to the host, because its services could not be looked at or can not be handled.
   returned: failure, where it is so

@@ -188,6 +188,33 @@ def test_a_bad_release_is_put_back(stage: Stage, release: str, step: str, why: s
     assert run.result["outcome"] == "reverted"
 
 
+def test_what_fails_without_traffic_is_stopped_by_its_own_start(stage: Stage) -> None:
+    """Nobody is served by it, so the way back has nothing left to stop."""
+    told = stage.folder / "traffic"
+    for name in ("drain", "undrain"):
+        tasks = [{"name": name, "ansible.builtin.shell": {"cmd": f"echo {name} >> {told}"}}]
+        (stage.folder / f"{name}.yml").write_text(json.dumps(tasks))
+    look = {"url": "http://127.0.0.1:{{ shop_port }}/health", "status_code": [-1]}
+    hook = stage.folder / "looks.yml"
+    hook.write_text(json.dumps([{"name": "Hear that nobody answers", "ansible.builtin.uri": look}]))
+    before = stage.contents()
+    run = stage.play(
+        "maintenance_window",
+        release_version="unhealthy",
+        health_failing_seconds=1,
+        traffic_method="tasks",
+        traffic_drain_tasks=f"{stage.folder}/drain.yml",
+        traffic_undrain_tasks=f"{stage.folder}/undrain.yml",
+        deployment_hooks={"after_failure": str(hook)},
+    )
+    assert run.status == 2, run.output
+    assert "Hear that nobody answers" in run.output and run.result["warnings"] == [], run.output
+    assert run.output.count("Stop all services of the host") == 1, run.output
+    assert run.result["outcome"] == "reverted" and stage.records()[-1]["failure"]["step"] == "starting"
+    assert told.read_text().split() == ["drain", "drain", "undrain", "undrain"], "two hosts, each once"
+    assert serves(stage, "1.1") and stage.contents() == before
+
+
 def test_a_release_that_the_rehearsal_refuses_is_not_tried_where_that_is_binding(stage: Stage) -> None:
     """It fails on rows only, so it is the read-only checks of the real rows that know."""
     stage.altered("clashing", "1.1", {"shop/migrations/versions/9a5be013fd74.py": CLASHING})

@@ -101,6 +101,11 @@ HOST_CASES: dict[str, tuple[str, list[str], dict[str, Any], str]] = {
         {"alone": BOTH},
         "-before_activate init_container activate -after_activate -before_start start -after_start",
     ),
+    "start what goes back when it fails": ("start", [], {"balanced": True, "returns": True}, "start!"),
+    "one that somebody may be served by": ("start", [], {"returns": True}, "start"),
+    "one with tasks around its stop": ("start", ["after_stop"], {"balanced": True, "returns": True}, "start"),
+    "one with other tasks": ("start", ["after_start"], {"balanced": True, "returns": True}, "start! -after_start"),
+    "give traffic to what goes back when it fails": ("undrain", [], {"balanced": True, "returns": True}, "undrain"),
     "start without a release": (
         "start",
         HOST_HOOKS,
@@ -121,4 +126,5 @@ HOST_CASES: dict[str, tuple[str, list[str], dict[str, Any], str]] = {
 def test_calls_on_a_host(case: str) -> None:
     step, hooks, options, expected = HOST_CASES[case]
     found = host_calls.FilterModule().filters()["host_calls"](hooks, step=step, **options)
-    assert " ".join(call["kind"] if call["kind"] != "hook" else f"-{call['hook']}" for call in found) == expected
+    shown = [f"-{call['hook']}" if call["kind"] == "hook" else call["kind"] + "!" * call.get("stops", False) for call in found]
+    assert " ".join(shown) == expected

@@ -46,6 +46,8 @@ STEPS: list[tuple[str, str, dict[str, Any], dict[str, list[str]], list[str]]] = 
     ("stop", "first", {"stop": True, "action": "finish"}, {}, ["a", "b"]),
     ("stop", "first", {"stop": False, "action": "finish"}, {}, ["all:!all"]),
     ("stop", "second", {"stop": True, "action": "revert"}, {"a": ["first stop"]}, ["a", "b"]),
+    ("stop", "second", {"stop": True, "action": "revert"}, {"a": ["second stop"]}, ["b"]),
+    ("stop", "second", {"stop": True, "action": "revert"}, {"a": ["second stop"], "b": ["second stop"]}, ["all:!all"]),
     ("stop", "observe", {"stop": True}, {}, ["a", "b"]),
     ("start", "first", {"stop": True}, {"a": ["first stop"], "b": ["first stop"]}, ["all:!all"]),
     ("start", "first", {"stop": True}, {"db": ["first database"], "a": ["first stop"], "b": []}, ["a"]),

@@ -247,6 +247,40 @@ def test_what_its_manager_has_given_up_ends_the_wait_at_once() -> None:
     assert time.seconds < 2
 
 
+CRASHED = replace(DOWN, state="failed", detail="exit-code", failed=True)
+BESIDE = unit("worker.service", generation="1")
+
+
+@pytest.mark.parametrize(
+    ("looks", "on_failure", "done", "stopped"),
+    [
+        ([[DOWN], [CRASHED]], "leave", ["start web.service"], False),
+        # what has given up by itself needs no stop, what still runs beside it does
+        ([[DOWN], [CRASHED]], "stop", ["start web.service"], True),
+        ([[DOWN], *[[CRASHED, BESIDE]] * 3, [CRASHED]], "stop", ["start web.service", "stop worker.service"], True),
+        # one that does not end is told, and nobody thinks that it has
+        ([[DOWN], [CRASHED, BESIDE]], "stop", ["start web.service", "stop worker.service"], False),
+    ],
+)
+def test_what_fails_is_stopped_where_that_was_asked_for(
+    looks: list[list[Service]], on_failure: str, done: list[str], stopped: bool
+) -> None:
+    manager = Scripted(*looks)
+    with pytest.raises(MigrationError, match=r"web\.service is failed \(exit-code\)") as failure:
+        serve(manager, wish(on_failure=on_failure), False, Time().clock())
+    assert failure.value.kind == "start_failed" and "5 lines of web.service" in failure.value.msg
+    assert manager.done == done
+    assert failure.value.facts.get("stopped", False) is stopped
+    assert ("could not be stopped: Stopped, and there again" in failure.value.msg) is ("stop worker.service" in done and not stopped)
+
+
+def test_a_refusal_stops_nothing(tmp_path: Path) -> None:
+    manager = Scripted([UP])
+    with pytest.raises(MigrationError) as failure:
+        serve(manager, wish(link=str(tmp_path / "current"), release="gone", on_failure="stop"), False, Time().clock())
+    assert manager.done == [] and "stopped" not in failure.value.facts
+
+
 def test_a_right_answer_is_proof_enough_for_a_single_service(server: str) -> None:
     time = Time()
     assert serve(Scripted([DOWN], [UP]), wish(health=Health(url=server + "/good")), False, time.clock())["changed"]

@@ -76,8 +76,8 @@ def hosts_of_step(
 ) -> list[str]:
     """Return the hosts that take a step of a pass.
 
-    Where nothing was changed, nothing is stopped for the way back; else a host starts only what it stopped, and all only what the
-    database was made ready for. A new release gets its traffic only when every host serves: where something holds the traffic,
+    Where nothing was changed, nothing is stopped for the way back, and nowhere twice; else a host starts only what it stopped, and
+    all only what the database was made ready for. A new release gets its traffic only when every host serves: where something holds the traffic,
     nobody writes before that. On the way back each host gets its own.
 
     :param step: stop, start or undrain.
@@ -89,7 +89,7 @@ def hosts_of_step(
     """
     stops = bool(decision.get("stop"))
     if step == "stop":
-        return list(reached) if stops else []
+        return [host for host in reached if f"{run} stop" not in reached[host]] if stops else []
     if step == "start":
         left = serving if run == "second" else ()
         stopped = [host for host in reached if host not in left and (not stops or f"{run} stop" in reached[host])]
@@ -101,7 +101,13 @@ def hosts_of_step(
 
 
 def host_calls(
-    step: str, hooks: Collection[str], balanced: bool, released: bool, alone: Collection[str], drained: bool = False
+    step: str,
+    hooks: Collection[str],
+    balanced: bool,
+    released: bool,
+    alone: Collection[str],
+    drained: bool = False,
+    returns: bool = False,
 ) -> list[dict[str, Any]]:
     """Return what a step of the flow does on a host: each with its ``kind``, a hook with its ``hook``. Others are one call.
 
@@ -111,6 +117,8 @@ def host_calls(
     :param released: whether the host has a release to go to; without one nothing starts, and what is exchanged is stopped.
     :param alone: what of init_container and activate takes a call of its own.
     :param drained: whether the traffic was taken away before, and nobody has given it back.
+    :param returns: whether a host on which the start fails goes back. It ``stops`` at once what failed, where nobody is served by
+        it and the operator has no tasks around a stop: the way back has nothing left to stop there.
     """
     if step not in HOST:
         return [{"kind": step}]
@@ -123,8 +131,11 @@ def host_calls(
     if not released:
         left_out |= set(_START) if step == "start" else {"undrain"}
     calls = list(_taken(order, hooks, left_out))
-    stops = step.startswith("exchange") and not released
-    return [{"kind": "stop"} if stops and call["kind"] == "start" else call for call in calls]
+    if step.startswith("exchange") and not released:
+        return [{"kind": "stop"} if call["kind"] == "start" else call for call in calls]
+    if returns and step == "start" and balanced and not {"before_stop", "after_stop"} & set(hooks):
+        return [{**call, "stops": True} if call["kind"] == "start" else call for call in calls]
+    return calls
 
 
 def _taken(order: Collection[str], hooks: Collection[str], left_out: Collection[str]) -> Iterator[dict[str, Any]]:

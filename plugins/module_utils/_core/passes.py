@@ -13,6 +13,8 @@ from . import failure
 #: The passes in which a host that could not be stopped serves on.
 WINDOW = ("first", "second")
 LOST = "it could not be reached"
+#: The steps that change what serves, or the database.
+_WORK = ("stop", "start", "roll", "database")
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,10 @@ class Said:
 
     def took(self, run: str, step: str) -> bool:
         return f"{run} {step}" in self.reached
+
+    def worked(self) -> bool:
+        """Tell whether it was stopped, started or worked on, and not only looked at or prepared."""
+        return any(taken.rpartition(" ")[2] in _WORK for taken in self.reached)
 
     def refused(self, run: str) -> bool:
         """Tell whether it failed in this pass; one that is lost says nothing."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Collection, Iterator, Mapping, Sequence
+from typing import Any, Collection, Iterable, Iterator, Mapping, Sequence
 
 #: Releases that a workload of Kubernetes gets, and not a host.
 _OF_WORKLOADS = ("image", "manifest")
@@ -135,6 +135,23 @@ def no_hosts(group: str) -> str:
     return (
         f"The inventory has no hosts in the group {group}. Put the application hosts there, or name another group with"
         " -e deployment_application_group=… on the command line."
+    )
+
+
+def refused_again(worked: Iterable[str]) -> str:
+    """Return why a deployment must not follow another one in one run of Ansible; empty where it may.
+
+    What a host has done and found is kept as facts of the run, and nothing takes those away: a stop of the first deployment
+    would count as one of the second.
+
+    :param worked: the hosts, of those that take part, on which a deployment of this run has worked already.
+    """
+    hosts = ", ".join(worked)
+    return (
+        f"Another deployment of this run of Ansible has worked on {hosts}, and what it did there would count as done for this one."
+        " Run this playbook in a run of its own; it has touched nothing."
+        if hosts
+        else ""
     )
 
 

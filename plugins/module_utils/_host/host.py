@@ -39,6 +39,7 @@ class Wish:
     settle: float
     log_lines: int
     health: Health = field(default_factory=Health)
+    on_failure: str = "leave"
 
 
 def stop_host(manager: Manager, services: Sequence[str], dry: bool) -> dict[str, Any]:
@@ -87,7 +88,9 @@ def serve(manager: Manager, wish: Wish, dry: bool, clock: Clock = Clock()) -> di
         must = [name for turn in plan for name in turn.must]
         answered = wait_until_good(manager, wish if starting else replace(wish, settle=0), must, clock)
     except MigrationError as exc:
-        raise _with_logs(exc, manager, wish, since if starting else 0, before) from exc
+        failed = _with_logs(exc, manager, wish, since if starting else 0, before)
+        stops = wish.on_failure == "stop" and exc.kind in ("start_failed", "unhealthy")
+        raise (_stopped_again(failed, manager, wish) if stops else failed) from exc
     after = manager.look()
     tried = {name for turn in plan for name in turn.may}
     again = [item for item in after if item.name in tried and item.failed]
@@ -218,6 +221,15 @@ def _with_logs(exc: MigrationError, manager: Manager, wish: Wish, since: float, 
     )
     facts = {**exc.facts, "services": [item.as_result() for item in found], "log": log, **({"hint": exc.hint} if exc.hint else {})}
     return MigrationError(message, exc.kind, facts=facts)
+
+
+def _stopped_again(failed: MigrationError, manager: Manager, wish: Wish) -> MigrationError:
+    """The same failure, once what has failed does not run any more; where it can't be stopped, that is said besides."""
+    try:
+        stop_host(manager, wish.services, dry=False)
+    except MigrationError as exc:
+        return MigrationError(f"{failed.msg}\nAnd it could not be stopped: {exc.msg}", failed.kind, facts=failed.facts)
+    return MigrationError(failed.msg, failed.kind, facts={**failed.facts, "stopped": True})
 
 
 def _found(manager: Manager) -> list[Service]:

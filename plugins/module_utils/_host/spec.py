@@ -60,6 +60,7 @@ def host_arguments() -> dict[str, Any]:
             release=dict(type="str"),
             recorded=dict(type="list", elements="dict", default=[]),
             restart=dict(type="str", choices=["changed", "always", "never"], default="changed"),
+            on_failure=dict(type="str", choices=["leave", "stop"], default="leave"),
             stop_timeout=dict(type="float", default=120),
             start_timeout=dict(type="float", default=120),
             settle=dict(type="float", default=1),
@@ -112,6 +113,7 @@ def run_host(params: Mapping[str, Any], dry: bool) -> dict[str, Any]:
             log_lines=params["log_lines"],
             settle=params["settle"],
             health=health_from(params),
+            on_failure=params["on_failure"],
         )
         result = serve(manager, wish, dry)
     return {**result, "diff": diff_from(result)}
