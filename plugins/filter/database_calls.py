@@ -73,6 +73,11 @@ _value:
       type: list
       elements: str
       sample: [prove, copy, upgrading, upgrade, verify, count, starting]
+    there:
+      description: That the database is where it has to be when the call has gone through.
+      returned: where it is so
+      type: bool
+      sample: true
     hook:
       description: Name of the hook.
       type: str

@@ -55,6 +55,13 @@ options:
     type: bool
     default: false
     version_added: 0.2.0
+  took:
+    description:
+      - What is said of the host when all is done.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
 """
 
 EXAMPLES = r"""
@@ -78,6 +85,12 @@ _value:
       description: Name of the hook.
       type: str
       sample: before_stop
+    note:
+      description: What the call says of the host, for O(took). Where none can, the last call has RV(_value[].kind=took).
+      returned: where it is so
+      type: list
+      elements: str
+      sample: [first stop]
     stops:
       description: That a start which fails stops what it has started.
       returned: where it is so
@@ -98,9 +111,10 @@ def host_calls(
     alone: Iterable[str] = (),
     drained: bool = False,
     returns: bool = False,
+    took: Iterable[str] = (),
 ) -> list[dict[str, Any]]:
     names, apart = {str(name) for name in hooks}, {str(name) for name in alone}
-    return core.host_calls(step, names, bool(balanced), bool(released), apart, bool(drained), bool(returns))
+    return core.host_calls(step, names, bool(balanced), bool(released), apart, bool(drained), bool(returns), list(map(str, took)))
 
 
 class FilterModule:

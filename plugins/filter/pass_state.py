@@ -76,6 +76,14 @@ _value:
       description: Whether no host was stopped, so that what was there serves on.
       type: bool
       sample: false
+    reached:
+      description: Host and the steps that it has taken in any pass, each with when that was.
+      type: dict
+      sample: {shop1: {first stop: 1790000000.5}, shop2: {}}
+    stop_ended:
+      description: When the last host was stopped or had said why not, in seconds since 1970; null where none was to be.
+      type: float
+      sample: 1790000000.5
     start_ended:
       description: When the last host was started or had said why not, in seconds since 1970; null where none was.
       type: float
@@ -91,7 +99,13 @@ from ansible_collections.dbops.alembic.plugins.plugin_utils._said import said
 def pass_state(hostvars: Mapping[str, Mapping[str, Any]], hosts: Sequence[str], run: str, step: str = "") -> dict[str, Any]:
     found = said(hostvars, hosts)
     step = step or passes.judged_step(found, run)
-    return {"step": step, **passes.state(found, run, step), "start_ended": passes.start_ended(found, run)}
+    times = {f"{name}_ended": passes.ended(found, run, name) for name in ("stop", "start")}
+    return {
+        "step": step,
+        "reached": {host: dict(one.reached) for host, one in found.items()},
+        **passes.state(found, run, step),
+        **times,
+    }
 
 
 class FilterModule:

@@ -12,8 +12,8 @@ version_added: 0.2.0
 author:
   - dbops.alembic contributors (@dbops)
 description:
-  - Looks for groups that have no hosts, for hosts that C(--limit) leaves out although they are needed, and for those on which another
-    deployment of the same run has worked.
+  - Looks for groups that have no hosts, for hosts that C(--limit) leaves out although they are needed, and for those on which
+    another deployment of the same run has worked.
 positional: _input, migrators, application, playing, partly, alone, hostvars
 options:
   _input:

@@ -49,10 +49,24 @@ options:
     type: str
     choices: [changed, always, never]
     default: changed
+  note:
+    description:
+      - Texts that come back in RV(noted) once the host is in O(state), each with when that was. A later play reads from the
+        registered result what the host has done, and needs no task of its own that keeps it.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
+  noted:
+    description: The RV(noted) of an earlier call, which comes back too.
+    type: dict
+    default: {}
+    version_added: 0.2.0
   on_failure:
     description:
-      - What becomes of services that were started and do not stay up, or of an application that is not healthy. V(leave) leaves them
-        as they are, V(stop) stops all services of the host as O(state=stopped) does, after their log was read. The call fails either way.
+      - What becomes of services that were started and do not stay up, or of an application that is not healthy. V(leave) leaves
+        them as they are, V(stop) stops all services of the host as O(state=stopped) does, after their log was read. The call fails
+        either way.
     type: str
     choices: [leave, stop]
     default: leave
@@ -178,6 +192,11 @@ log:
   returned: when something did not start, or is not healthy
   type: str
   sample: "2026-03-01T22:03:11+0000 app1 shop[812]: DATABASE_URL is not set"
+noted:
+  description: The texts of O(note) and O(noted), each with when the host was in its state, in seconds since 1970 of the controller.
+  returned: success, with O(note)
+  type: dict
+  sample: {out of the window: 1790000000.5}
 stopped:
   description: That the services were stopped after they had failed, as O(on_failure=stop) says.
   returned: failure, where it is so

@@ -10,6 +10,9 @@ from typing import Any
 
 from ansible_collections.dbops.alembic.plugins.module_utils._core.passes import Said
 
+#: Where the services of a host have noted themselves what it has taken.
+_NOTING = ("application_stopped", "application_serves")
+
 
 def said(hostvars: Mapping[str, Mapping[str, Any]], hosts: Iterable[str]) -> dict[str, Said]:
     """Return host → what it has said in this run, in the order of ``hosts``."""
@@ -18,4 +21,6 @@ def said(hostvars: Mapping[str, Mapping[str, Any]], hosts: Iterable[str]) -> dic
 
 
 def _of(variables: Mapping[str, Any]) -> Said:
-    return Said(*(variables.get(name) or {} for name in ("_deployment_reached", "_deployment_failed", "_deployment_runs")))
+    noted = [(variables.get(name) or {}).get("noted") or {} for name in _NOTING]
+    reached = {step: when for steps in (variables.get("_deployment_reached") or {}, *noted) for step, when in steps.items()}
+    return Said(reached, *(variables.get(name) or {} for name in ("_deployment_failed", "_deployment_runs")))

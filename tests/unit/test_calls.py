@@ -57,6 +57,7 @@ def test_calls(case: str) -> None:
         "archive": lambda call: "archive",
     }
     assert [shown[call["kind"]](call) for call in found] == expected
+    assert [call.get("there", False) for call in found] == [False] * (len(found) - 1) + [True]
 
 
 BACK: dict[str, tuple[dict[str, Any], list[str], str]] = {
@@ -118,6 +119,18 @@ HOST_CASES: dict[str, tuple[str, list[str], dict[str, Any], str]] = {
     "exchange": ("exchange", [], {"balanced": True}, "drain start undrain"),
     "exchange without a release": ("exchange", ["before_start"], {"balanced": True, "released": False}, "drain -before_start stop"),
     "exchange a workload": ("exchange_workload", [], {"alone": ["activate"], "balanced": True}, "activate start"),
+    "a stop that says it": ("stop", [], {"took": ["first stop"]}, "stop=first stop"),
+    "a start that says it": ("start", [], {"took": ["first start", "first undrain"]}, "start=first start,first undrain"),
+    "a start with something after it": ("start", ["after_start"], {"took": ["first start"]}, "start -after_start took"),
+    "a start without a release that says it": (
+        "start",
+        [],
+        {"alone": ["activate"], "released": False, "took": ["x"]},
+        "activate took",
+    ),
+    "a workload that says it": ("start", [], {"alone": ["activate"], "took": ["first start"]}, "activate start took"),
+    "traffic that says it": ("undrain", [], {"balanced": True, "took": ["first undrain"]}, "undrain took"),
+    "another step that says it": ("look", [], {"took": ["first look"]}, "look took"),
     "another step": ("prepare", HOST_HOOKS, {"balanced": True}, "prepare"),
 }
 
@@ -126,5 +139,10 @@ HOST_CASES: dict[str, tuple[str, list[str], dict[str, Any], str]] = {
 def test_calls_on_a_host(case: str) -> None:
     step, hooks, options, expected = HOST_CASES[case]
     found = host_calls.FilterModule().filters()["host_calls"](hooks, step=step, **options)
-    shown = [f"-{call['hook']}" if call["kind"] == "hook" else call["kind"] + "!" * call.get("stops", False) for call in found]
+    shown = [
+        f"-{call['hook']}"
+        if call["kind"] == "hook"
+        else call["kind"] + "!" * call.get("stops", False) + "=" * ("note" in call) + ",".join(call.get("note", []))
+        for call in found
+    ]
     assert " ".join(shown) == expected

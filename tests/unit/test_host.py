@@ -271,7 +271,9 @@ def test_what_fails_is_stopped_where_that_was_asked_for(
     assert failure.value.kind == "start_failed" and "5 lines of web.service" in failure.value.msg
     assert manager.done == done
     assert failure.value.facts.get("stopped", False) is stopped
-    assert ("could not be stopped: Stopped, and there again" in failure.value.msg) is ("stop worker.service" in done and not stopped)
+    assert ("could not be stopped: Stopped, and there again" in failure.value.msg) is (
+        "stop worker.service" in done and not stopped
+    )
 
 
 def test_a_refusal_stops_nothing(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.dbops.alembic.plugins.filter.pass_state import pass_state
+from ansible_collections.dbops.alembic.plugins.filter.refused_hosts import refused_hosts
 from ansible_collections.dbops.alembic.plugins.filter.rolling_state import rolling_state
 
 HOSTS = ["a", "b", "c"]
@@ -140,3 +141,38 @@ def test_who_is_not_proved_to_run_the_release(spoken: str, active: str, aimed: s
     record = {**BATCHES, "hosts": {"a": {"to_release": aimed}}}
     assert rolling_state({"a": variables}, ["a"], "rolling", record)["unproved"].get("a") == expected
     assert rolling_state({"a": {}}, ["a"], "rolling", record)["unproved"] == {"a": "it could not be asked"}
+
+
+def test_what_services_have_noted_counts() -> None:
+    """A call that stops or starts a host says so itself, and what it says later does not take away what it said before."""
+    found = {
+        "a": {"_deployment_reached": {"first prepare": 1.0}, "application_stopped": {"noted": {"first stop": 2.0}}},
+        "b": {"application_stopped": {"noted": {"first stop": 3.0}}, "application_serves": {"noted": {"first start": 5.0}}},
+        "c": {"application_stopped": {"failed": True}},
+    }
+    state = pass_state(found, HOSTS, "first", "stop")
+    assert (state["missing"], state["stop_ended"], state["start_ended"]) == (["c"], 3.0, 5.0)
+    assert state["reached"] == {
+        "a": {"first prepare": 1.0, "first stop": 2.0},
+        "b": {"first stop": 3.0, "first start": 5.0},
+        "c": {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("facts_of", "refused"),
+    [
+        ({}, ""),
+        ({"db": {"_deployment_reached": {"first look": 1.0, "first prepare": 2.0}}}, ""),
+        ({"other": {"_deployment_reached": {"first stop": 1.0}}}, ""),
+        ({"db": {"_deployment_reached": {"first database": 1.0}}}, "has worked on db, and"),
+        (
+            {"a": {"application_stopped": {"noted": {"first stop": 1.0}}}, "b": {"_deployment_reached": {"rolling roll": 1.0}}},
+            "on a, b, and",
+        ),
+    ],
+)
+def test_a_deployment_after_another_one_of_the_same_run(facts_of: dict[str, Any], refused: str) -> None:
+    groups = {"migrator": ["db"], "application": ["a", "b"], "all": ["db", "a", "b", "other"]}
+    found = refused_hosts(groups, "migrator", "application", hostvars=facts_of)
+    assert refused in found and bool(found) == bool(refused), found

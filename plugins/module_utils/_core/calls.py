@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Collection, Iterator, Mapping
+from typing import Any, Collection, Iterator, Mapping, Sequence
 
 #: In these orders; a name that begins with before_ or after_ is a hook.
 DATABASE = (
@@ -45,6 +45,8 @@ def database_calls(
 ) -> list[dict[str, Any]]:
     """Return what is to be done one after the other: ``kind`` steps (with the ``steps``), hook (with its ``hook``), or archive.
 
+    The last one has steps, and says that the database is ``there``.
+
     :param move: upgrade, restore or downgrade.
     :param hooks: names of those that the operator has defined.
     :param pending: of an upgrade, whether any revision is.
@@ -68,7 +70,7 @@ def database_calls(
             found[-1]["steps"].append(call["kind"])
         else:
             found.append({"kind": "steps", "steps": [call["kind"]]})
-    return found
+    return [*found[:-1], {**found[-1], "there": True}]
 
 
 def hosts_of_step(
@@ -76,9 +78,9 @@ def hosts_of_step(
 ) -> list[str]:
     """Return the hosts that take a step of a pass.
 
-    Where nothing was changed, nothing is stopped for the way back, and nowhere twice; else a host starts only what it stopped, and
-    all only what the database was made ready for. A new release gets its traffic only when every host serves: where something holds the traffic,
-    nobody writes before that. On the way back each host gets its own.
+    Where nothing was changed, nothing is stopped for the way back, and nothing twice; else a host starts only what it stopped, and
+    all only what the database was made ready for. A new release gets its traffic only when every host serves: where something
+    holds the traffic, nobody writes before that. On the way back each host gets its own.
 
     :param step: stop, start or undrain.
     :param run: the pass, as it is in ``reached``.
@@ -108,6 +110,7 @@ def host_calls(
     alone: Collection[str],
     drained: bool = False,
     returns: bool = False,
+    took: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """Return what a step of the flow does on a host: each with its ``kind``, a hook with its ``hook``. Others are one call.
 
@@ -119,11 +122,24 @@ def host_calls(
     :param drained: whether the traffic was taken away before, and nobody has given it back.
     :param returns: whether a host on which the start fails goes back. It ``stops`` at once what failed, where nobody is served by
         it and the operator has no tasks around a stop: the way back has nothing left to stop there.
+    :param took: what is said of the host at the end: by a stop or a start that is the last call, of a host that is no workload,
+        as its ``note``; else by a call of kind ``took``.
     """
+    calls = _host_calls(step, set(hooks), balanced, released, set(alone), drained, returns)
+    if not took:
+        return calls
+    if calls and calls[-1]["kind"] in ("stop", "start") and "activate" not in alone:
+        return [*calls[:-1], {**calls[-1], "note": list(took)}]
+    return [*calls, {"kind": "took"}]
+
+
+def _host_calls(
+    step: str, hooks: set[str], balanced: bool, released: bool, alone: set[str], drained: bool, returns: bool
+) -> list[dict[str, Any]]:
     if step not in HOST:
         return [{"kind": step}]
     order = HOST[step]
-    left_out = {"init_container", "activate"} - set(alone)
+    left_out = {"init_container", "activate"} - alone
     if not balanced:
         left_out |= {"drain", "undrain"}
     if drained:
@@ -133,7 +149,7 @@ def host_calls(
     calls = list(_taken(order, hooks, left_out))
     if step.startswith("exchange") and not released:
         return [{"kind": "stop"} if call["kind"] == "start" else call for call in calls]
-    if returns and step == "start" and balanced and not {"before_stop", "after_stop"} & set(hooks):
+    if returns and step == "start" and balanced and not {"before_stop", "after_stop"} & hooks:
         return [{**call, "stops": True} if call["kind"] == "start" else call for call in calls]
     return calls
 

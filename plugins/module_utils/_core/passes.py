@@ -77,11 +77,11 @@ def judged_step(said: Mapping[str, Said], run: str) -> str:
     return "undrain" if done == len(said) else "start"
 
 
-def start_ended(said: Mapping[str, Said], run: str) -> float | None:
-    """Return when the last host was started or had said why not, in seconds since 1970; None where none was to be."""
-    started = [one.reached[f"{run} start"] for one in said.values() if one.took(run, "start")]
-    failed = [one.failed["at"] for one in said.values() if one.refused(run) and one.failed.get("step") == "start"]
-    return max([*started, *failed], default=None)
+def ended(said: Mapping[str, Said], run: str, step: str) -> float | None:
+    """Return when the last host had taken a step or had said why not, in seconds since 1970; None where none was to."""
+    taken = [one.reached[f"{run} {step}"] for one in said.values() if one.took(run, step)]
+    failed = [one.failed["at"] for one in said.values() if one.refused(run) and one.failed.get("step") == step]
+    return max([*taken, *failed], default=None)
 
 
 def rolling(said: Mapping[str, Said], run: str, record: Mapping[str, Any], turn: int = 0) -> dict[str, Any]:

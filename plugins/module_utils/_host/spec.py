@@ -60,6 +60,8 @@ def host_arguments() -> dict[str, Any]:
             release=dict(type="str"),
             recorded=dict(type="list", elements="dict", default=[]),
             restart=dict(type="str", choices=["changed", "always", "never"], default="changed"),
+            note=dict(type="list", elements="str", default=[]),
+            noted=dict(type="dict", default={}),
             on_failure=dict(type="str", choices=["leave", "stop"], default="leave"),
             stop_timeout=dict(type="float", default=120),
             start_timeout=dict(type="float", default=120),
