@@ -233,11 +233,14 @@ class Bench:
         return Seen(last - first, ended - began, back, cpu)
 
     def gave_up(self) -> float:
-        """When the first task of our run failed, from which on it went back."""
+        """When the first task that failed in our run had failed on its last host, from where the way back by hand begins too."""
+        failed = 0.0
         for line in (self.folder / "times").read_text(errors="replace").splitlines():
-            found = re.match(r"(\S+ [\d:]+),(\d+) .*\| fatal: \[", line)
-            if found:
-                return datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S").timestamp() + int(found[2]) / 1000
+            found = re.match(r"(\S+ [\d:]+),(\d+) .*\| (fatal: \[|TASK \[)", line)
+            if found and found[3].startswith("fatal"):
+                failed = datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S").timestamp() + int(found[2]) / 1000
+            elif found and failed:
+                return failed
         raise SystemExit("nothing has failed")
 
     def deploy(self, how: str, release: str, began_back: Path, bare: Limit | None) -> int:

@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from support.paths import ROOT
+
 
 class Loader(yaml.SafeLoader):
     """Reads a text that Ansible takes as it is, without templating, as that text."""
@@ -22,3 +24,12 @@ Loader.add_constructor("!unsafe", Loader.unsafe)
 
 def read(path: Path) -> Any:
     return yaml.load(path.read_text(), Loader)
+
+
+def variables(role: str) -> dict[str, Any]:
+    """What a role has in its folder vars, in one file or in several of one subject each."""
+    folder = ROOT / "roles" / role / "vars"
+    files = sorted([*folder.glob("main.yml"), *folder.glob("main/*.yml")])
+    found = [(name, value) for path in files for name, value in (read(path) or {}).items()]
+    assert len(dict(found)) == len(found), f"{role}: a variable is in two files"
+    return dict(found)

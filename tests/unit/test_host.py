@@ -25,6 +25,8 @@ from ansible_collections.dbops.alembic.plugins.module_utils._host.link import pl
 from ansible_collections.dbops.alembic.plugins.module_utils._host.services import Service, Turn, recorded_from, turns
 from ansible_collections.dbops.alembic.plugins.module_utils._host.spec import host_arguments, secrets_of
 
+from support import sources
+
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 
@@ -564,9 +566,9 @@ def test_the_health_of_the_module_and_of_the_role_have_the_same_defaults() -> No
 
 def test_a_deployment_hands_over_the_health_of_the_role_in_full() -> None:
     """Variables of the inventory, since the defaults of another role are not to be seen from the role deployment."""
-    wanted = yaml.safe_load((ROLES / "health" / "vars" / "main.yml").read_text())["_health_wanted"]
+    wanted = sources.variables("health")["_health_wanted"]
     defaults = yaml.safe_load((ROLES / "health" / "defaults" / "main.yml").read_text())
-    handed = yaml.safe_load((ROLES / "deployment" / "vars" / "main.yml").read_text())["_deployment_health"]
+    handed = sources.variables("deployment")["_deployment_health"]
     assert set(handed) == set(wanted) == set(host_arguments()["argument_spec"]["health"]["options"])
     for name, text in handed.items():
         if name != "release_expected":

@@ -16,6 +16,8 @@ from ansible_collections.dbops.alembic.plugins.module_utils._core import names
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support import sources
+
 ROOT = Path(__file__).resolve().parents[2]
 #: What a forgotten, mistaken or hostile variable holds; none of it is a name of anything.
 HOSTILE = (
@@ -381,7 +383,7 @@ def test_every_playbook_that_stops_hosts_asks_them_before() -> None:
 
 def test_every_variable_that_a_role_hands_over_has_a_grammar() -> None:
     for role in ("release", "application", "backup", "deployment"):
-        handed = yaml.safe_load((ROOT / "roles" / role / "vars" / "main.yml").read_text())[f"_{role}_names"]
+        handed = sources.variables(role)[f"_{role}_names"]
         with_rules = {
             "release_source",
             "release_links",

@@ -86,6 +86,11 @@ def test_options_are_named_and_typed_well(role: str) -> None:
             assert name.endswith(("_enabled", "_trusted", "_validate_certs")), name
 
 
+def written(role: str) -> list[Path]:
+    """The files of a role that use its variables."""
+    return [path for kind in ("tasks/*.yml", "templates/*.j2", "vars/**/*.yml") for path in (ROLES / role).glob(kind)]
+
+
 @pytest.mark.parametrize("role", NAMES)
 def test_every_variable_of_the_role_that_its_files_use_is_known(role: str) -> None:
     """A misspelt variable is an error of a run, often in the middle of a window; here it is found before."""
@@ -97,12 +102,12 @@ def test_every_variable_of_the_role_that_its_files_use_is_known(role: str) -> No
             path.read_text(),
         )
     }
-    known = (
-        {name for pair in facts for name in pair if name}
-        | set(options(role))
-        | set(load(role, "vars", "main.yml") if (ROLES / role / "vars").exists() else {})
-    )
-    for path in [*(ROLES / role).glob("tasks/*.yml"), *(ROLES / role).glob("templates/*.j2"), *(ROLES / role).glob("vars/*.yml")]:
+    known = {name for pair in facts for name in pair if name} | set(options(role)) | set(sources.variables(role))
+    for path in [
+        *(ROLES / role).glob("tasks/*.yml"),
+        *(ROLES / role).glob("templates/*.j2"),
+        *(ROLES / role).glob("vars/**/*.yml"),
+    ]:
         text = re.sub(r"#.*|dbops\.alembic\.\w+|'[^']*'", "", path.read_text())
         used = set(re.findall(rf"(?<![\w.'/])(_?{role}_[a-z_]+)\b", text))
         assert used <= known, f"{path}: {sorted(used - known)}"
@@ -119,7 +124,7 @@ def tasks_of(entries: Any) -> Iterator[dict[str, Any]]:
 @pytest.mark.parametrize("role", NAMES)
 def test_no_variable_of_a_task_is_hidden_by_a_fact(role: str) -> None:
     """What is registered or set as a fact wins over the vars of a task and of a role, for the rest of the playbook."""
-    facts, variables = set(), set(load(role, "vars", "main.yml")) if (ROLES / role / "vars").is_dir() else set()
+    facts, variables = set(), set(sources.variables(role))
     for other in NAMES:  # facts are the host's, whichever role set them
         for path in (ROLES / other / "tasks").glob("*.yml"):
             for task in tasks_of(sources.read(path)):
@@ -158,7 +163,11 @@ def test_switches_and_numbers_are_made_of_what_a_command_line_gives(role: str) -
     names = re.compile(
         rf"(~ ?)?(?<![\w.])({'|'.join(makes)})\b(?! is (?:not )?defined)( ?~)?(?: ?\| ?default\([^()]*\))?(?: ?\| ?(\w+))?"
     )
-    for path in [*(ROLES / role).glob("tasks/*.yml"), *(ROLES / role).glob("templates/*.j2"), *(ROLES / role).glob("vars/*.yml")]:
+    for path in [
+        *(ROLES / role).glob("tasks/*.yml"),
+        *(ROLES / role).glob("templates/*.j2"),
+        *(ROLES / role).glob("vars/**/*.yml"),
+    ]:
         for expression in expressions(path):
             for before, name, after, made in names.findall(expression):
                 shown = makes[name] != "bool" and (before or after)  # a number in a text

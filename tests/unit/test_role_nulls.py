@@ -17,7 +17,7 @@ ASKED = re.compile(
 
 def test_no_fact_that_may_be_null_is_tested_for_none_alone() -> None:
     found = []
-    for path in [*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("roles/*/templates/*.j2"), *ROOT.glob("roles/*/vars/*.yml")]:
+    for path in [*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("roles/*/templates/*.j2"), *ROOT.glob("roles/*/vars/**/*.yml")]:
         for number, line in enumerate(path.read_text().splitlines(), 1):
             # A fact that is kept as it was, or handed to a module without what is empty, is not asked.
             if ASKED.search(line) and not re.match(r"\s*(schema_found|revisions|new_rows):", line):
