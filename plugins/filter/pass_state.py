@@ -13,7 +13,7 @@ author:
   - dbops.alembic contributors (@dbops)
 description:
   - Reads what each host has said of itself, which the role P(dbops.alembic.deployment#role) keeps as facts of the run.
-positional: _input, hosts, run, step
+positional: _input, hosts, run, step, earlier
 options:
   run:
     description:
@@ -25,6 +25,12 @@ options:
       - The step. The one that is judged at the end of the pass unless told.
     type: str
     default: ''
+  earlier:
+    description:
+      - The RV(_value.reached) at the end of an earlier pass, for hosts that can't say it again.
+    type: dict
+    default: {}
+    version_added: 0.2.0
 extends_documentation_fragment:
   - dbops.alembic.hosts_of
 """
@@ -90,14 +96,23 @@ _value:
       sample: 1790000000.5
 """
 
+from dataclasses import replace
 from typing import Any, Callable, Mapping, Sequence
 
 from ansible_collections.dbops.alembic.plugins.module_utils._core import passes
 from ansible_collections.dbops.alembic.plugins.plugin_utils._said import said
 
 
-def pass_state(hostvars: Mapping[str, Mapping[str, Any]], hosts: Sequence[str], run: str, step: str = "") -> dict[str, Any]:
-    found = said(hostvars, hosts)
+def pass_state(
+    hostvars: Mapping[str, Mapping[str, Any]],
+    hosts: Sequence[str],
+    run: str,
+    step: str = "",
+    earlier: Mapping[str, Mapping[str, float]] | None = None,
+) -> dict[str, Any]:
+    found = {
+        host: replace(one, reached={**(earlier or {}).get(host, {}), **one.reached}) for host, one in said(hostvars, hosts).items()
+    }
     step = step or passes.judged_step(found, run)
     times = {f"{name}_ended": passes.ended(found, run, name) for name in ("stop", "start")}
     return {

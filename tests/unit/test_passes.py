@@ -150,6 +150,9 @@ def test_what_services_have_noted_counts() -> None:
         "b": {"application_stopped": {"noted": {"first stop": 3.0}}, "application_serves": {"noted": {"first start": 5.0}}},
         "c": {"application_stopped": {"failed": True}},
     }
+    lost = {**found, "b": {"application_stopped": {"unreachable": True}}}
+    told = pass_state(lost, HOSTS, "second", "stop", {"b": {"first stop": 3.0}})
+    assert told["reached"]["b"] == {"first stop": 3.0} and told["missing"] == HOSTS
     state = pass_state(found, HOSTS, "first", "stop")
     assert (state["missing"], state["stop_ended"], state["start_ended"]) == (["c"], 3.0, 5.0)
     assert state["reached"] == {
