@@ -163,7 +163,7 @@ def _one_row_only(seen: Seen, new: Facts, numbers: list[str]) -> Iterator[Findin
     }
     columns = [added.get(f"{new['relation']}/{number}") for number in numbers]
     nulls = "NULLS NOT DISTINCT" in new["definition"]
-    filled = {table for table in seen.facts.get("filled") or ()}
+    filled = set(seen.facts.get("filled") or ())
     if not columns or any(each is None or each["table"] in filled or not _is_same(each, nulls) for each in columns):
         return
     shown = ", ".join(plain(each["name"]) for each in columns if each)
