@@ -162,6 +162,15 @@ def test_what_services_have_noted_counts() -> None:
     }
 
 
+@pytest.mark.parametrize("at", [9.0, "9.0"], ids=["a number", "a text, before ansible-core 2.19"])
+def test_when_the_last_host_was_done(at: float | str) -> None:
+    found = {
+        "a": {"_deployment_reached": {"first start": 7.5}},
+        "b": {"_deployment_failed": {"pass": "first", "step": "start", "at": at, "message": "x"}},
+    }
+    assert pass_state(found, ["a", "b"], "first")["start_ended"] == 9.0
+
+
 @pytest.mark.parametrize(
     ("facts_of", "refused"),
     [

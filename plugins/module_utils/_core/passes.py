@@ -80,7 +80,8 @@ def judged_step(said: Mapping[str, Said], run: str) -> str:
 def ended(said: Mapping[str, Said], run: str, step: str) -> float | None:
     """Return when the last host had taken a step or had said why not, in seconds since 1970; None where none was to."""
     taken = [one.reached[f"{run} {step}"] for one in said.values() if one.took(run, step)]
-    failed = [one.failed["at"] for one in said.values() if one.refused(run) and one.failed.get("step") == step]
+    # before ansible-core 2.19 a number that is a fact by itself has become a text
+    failed = [float(one.failed["at"]) for one in said.values() if one.refused(run) and one.failed.get("step") == step]
     return max([*taken, *failed], default=None)
 
 
