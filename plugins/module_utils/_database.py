@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 from ._argspec import ArgumentSpec, application_spec, follow_spec
 from ._background import Background, Tell, growing, values_of
@@ -156,17 +156,18 @@ def run_program(params: Mapping[str, Any], run: Callable[..., Any]) -> dict[str,
     return facts
 
 
-def archive_contents(path: str, folder: str | None, run: Run, deed: str = "read") -> str:
+def archive_contents(path: str, folder: str | None, run: Run, deed: str = "read", more: Sequence[str] = ()) -> str:
     """Return the list that pg_restore makes of an archive of PostgreSQL, of a format that has one.
 
     :param folder: of pg_restore, where it is not on the PATH.
     :param deed: what is done with the archive, for the message.
+    :param more: options of pg_restore that keep entries out of the list.
     :raises MigrationError: ``archive_failed``, with the words of pg_restore.
     """
     program = f"{folder}/pg_restore" if folder else "pg_restore"
     try:
         # a damaged one, or one of a database in another encoding, says what is no UTF-8, and no result of a module may hold that
-        status, said, errors = run([program, "--list", path], handle_exceptions=False, errors="replace")
+        status, said, errors = run([program, "--list", *more, path], handle_exceptions=False, errors="replace")
     except OSError as exc:
         raise MigrationError(
             f"{program} can not be run: {exc.strerror}.", "archive_failed", "Install it, or set programs."

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Mapping, Sequence
 
 from .._bridge import Bridge
+from .._core.schema_restore import is_aside
 from .._errors import MigrationError
 from .._operations import facts_of
 from .._worker.redaction import MASK
@@ -55,7 +56,9 @@ def listed_targets(bridge: Bridge, params: Mapping[str, Any]) -> list[dict[str, 
 
 
 def _matches(name: str, query: Found) -> bool:
-    """Paths were matched by the file system."""
+    """Paths were matched by the file system, and what a restore of one schema has put aside is nobody's."""
+    if query["list"] == "schemas" and is_aside(name):
+        return False
     wanted = query["list"] == "files" or not query["match"] or any(fnmatchcase(name, item) for item in query["match"])
     return wanted and not any(fnmatchcase(name, item) for item in query["exclude"])
 

@@ -293,12 +293,12 @@ class Locks:
         report: dict[str, Any] = {"mode": lock.mode if lock else "none", "waited_seconds": 0.0, "kept": None, "holder": None}
         if lock is None:
             return report
-        self._poll(lock, report)
+        self.poll(lock, report)
         lock.mark(owner)
         self.held.append({"key": (identity, scope), "lock": lock, "owner": owner, "report": report})
         return report
 
-    def _poll(self, lock: Lock, report: dict[str, Any]) -> None:
+    def poll(self, lock: Lock, report: dict[str, Any]) -> None:
         started, pause = time.monotonic(), POLL_SECONDS[0]
         while not lock.attempt():
             waited = time.monotonic() - started

@@ -39,6 +39,7 @@ DATABASE_READING = (
     "database_snapshot_info",
     "database_rows",
     "database_restore_info",
+    "database_schema_info",
     "database_targets",
 )
 #: Key, in what SQLAlchemy keeps of a connection, of how it is kept from writing; and what is there of one that may write.

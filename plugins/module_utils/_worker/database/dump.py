@@ -66,7 +66,7 @@ def _run(server: Server, database: str, request: dict[str, Any], more: list[str]
     try:
         done = subprocess.run(  # pylint: disable=ansible-bad-function  # there is no Ansible here
             command,
-            env=_environment(server, database),
+            env=libpq_environment(server, database),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -83,7 +83,7 @@ def _run(server: Server, database: str, request: dict[str, Any], more: list[str]
         server.warnings.append(f"pg_dump: {said[-_SAID:]}")
 
 
-def _environment(server: Server, database: str) -> dict[str, str]:
+def libpq_environment(server: Server, database: str) -> dict[str, str]:
     """Return the environment in which pg_dump reaches the server as we do; the password is nowhere else."""
     url = server.url
     query = {str(key): value if isinstance(value, str) else ",".join(value) for key, value in url.query.items()}

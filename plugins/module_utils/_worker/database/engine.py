@@ -61,7 +61,7 @@ class Connection:
 
     def __init__(self, engine: Any) -> None:
         self._fairy = engine.raw_connection()
-        self.dbapi = dbapi_of(self._fairy)
+        self.dbapi, self.dialect = dbapi_of(self._fairy), engine.dialect
         engine.dialect.set_isolation_level(self.dbapi, "AUTOCOMMIT")
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
