@@ -47,6 +47,7 @@ RESULTS = (
         "deployment_status",
         "fleet_found",
         "fleet_listed",
+        "fleet_one_found",
         "fleet_outcome",
         "fleet_outlook",
         "fleet_plan",

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.dbops.alembic.plugins.filter.schema_target_refusal import schema_target_refusal
 from ansible_collections.dbops.alembic.plugins.module_utils._core import schema_restore
 from ansible_collections.dbops.alembic.plugins.module_utils._core.schema_restore import Contents
 from ansible_collections.dbops.alembic.plugins.module_utils._worker.database.restored import split_keys
@@ -74,6 +75,32 @@ def test_what_an_archive_without_it_holds() -> None:
 )
 def test_the_nearest_names(name: str, there: list[str], near: list[str]) -> None:
     assert schema_restore.nearest(name, there) == near
+
+
+TARGETS = [
+    {"name": "acme", "schema": "of_acme"},
+    {"name": "globex", "url": "x"},
+    {"name": "hooli", "schema": "h", "url": "mysql:///h"},
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "refusal"),
+    [
+        ("acme", "postgresql+psycopg://app@db/shop", ""),
+        ("acne", "postgresql:///shop", "There is no target acne. There are acme and 2 more; set deployment_restore_target"),
+        ("zzz", "postgresql:///shop", "There are acme, globex, hooli; set"),
+        ("globex", "postgresql:///shop", "The target globex is a database of its own"),
+        ("acme", "", "The URL of the target acme is not known"),
+        ("acme", "no url", "The URL of the target acme is not known"),
+        ("acme", "sqlite:////srv/shop.db", "The target acme is in a database of sqlite"),
+        ("hooli", "postgresql:///shop", "The target hooli is in a database of mysql"),
+    ],
+)
+def test_which_target_can_be_restored_by_itself(name: str, base: str, refusal: str) -> None:
+    found = schema_target_refusal(TARGETS, name, base)
+    assert found.startswith(refusal) if refusal.startswith("The ") else refusal in found
+    assert bool(found) == bool(refusal)
 
 
 FINE: dict[str, Any] = {

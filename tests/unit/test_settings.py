@@ -75,6 +75,13 @@ SETTINGS: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "a restore of many": ({"fleet": True, "one_database": "restore"}, ["The playbook restore knows one database"]),
     "a restore of one": ({"one_database": "restore"}, []),
+    "a restore of one target": ({"fleet": True, "one_database": "restore", "target": "acme"}, []),
+    "a target of none": ({"one_database": "restore", "target": "acme"}, ["neither fleet_databases nor fleet_query says which"]),
+    "a target by Jobs from a claim": (
+        {"fleet": True, "one_database": "restore", "target": "acme", "runner": "kubernetes_job", "claim": "archives"},
+        ["set schema_runner to host (it is kubernetes_job)", "leave that out, and bring the archive to backup_archive_directory"],
+    ),
+    "a target that another playbook does not know": ({"fleet": True, "one_database": "backup", "target": "acme"}, []),
 }
 
 

@@ -114,6 +114,33 @@ def nearest(name: str, names: Sequence[str], most: int = 5) -> list[str]:
     return difflib.get_close_matches(name, names, most, 0.5) or sorted(names)[:most]
 
 
+def target_refusal(targets: Sequence[Mapping[str, Any]], name: str, dialect: str | None) -> str:
+    """Return why a target can not be restored by itself; empty where it can.
+
+    :param targets: all there are, each with ``name`` and perhaps ``schema``.
+    :param dialect: kind of its database; None where its URL is not known.
+    """
+    target = next((target for target in targets if target["name"] == name), None)
+    if target is None:
+        near = nearest(name, [str(other["name"]) for other in targets])
+        others = f" and {len(targets) - len(near)} more" if len(targets) > len(near) else ""
+        return f"There is no target {name}. There are {', '.join(near)}{others}; set deployment_restore_target to one of them."
+    if not target.get("schema"):
+        return (
+            f"The target {name} is a database of its own, and not a schema of a shared one. Restore it as the only one: with a file"
+            " that has an empty fleet_databases and fleet_query and the schema_database_url of this one, given as --extra-vars"
+            " @FILE, and without deployment_restore_target."
+        )
+    if dialect is None:
+        return f"The URL of the target {name} is not known: give it a url in fleet_databases, or set schema_database_url."
+    if dialect != "postgresql":
+        return (
+            f"The target {name} is in a database of {dialect}, which has no schemas of which one could be restored by itself."
+            " Restore the database as a whole."
+        )
+    return ""
+
+
 def refusals(found: Contents, facts: Facts, schema: str, version_table: str, keep_as: str) -> Iterator[Refusal]:
     """Yield why the schema can not take the place of the present one.
 

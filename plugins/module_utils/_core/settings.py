@@ -14,7 +14,8 @@ _OF_WORKLOADS = ("image", "manifest")
 _ONE = {
     "backup": "Back their server up as a whole, or give each a url in fleet_databases.",
     "restore": (
-        "Say which one, in a file with an empty fleet_databases and fleet_query and the schema_database_url of that one, given as"
+        "Name one of those that are schemas of one database in deployment_restore_target. Of those that are databases of their own,"
+        " say which one, in a file with an empty fleet_databases and fleet_query and the schema_database_url of that one, given as"
         " --extra-vars @FILE; all of them go back with dbops.alembic.rollback."
     ),
 }
@@ -32,7 +33,8 @@ class Settings:
     :param jobs: schema_kubernetes; ``archive_jobs`` is backup_kubernetes, ``claim`` backup_kubernetes_claim.
     :param without_pods: the hosts of the application that are no workload of Kubernetes.
     :param fleet: whether there are many databases, ``fleet_apart`` whether some have a URL of their own, ``has_database`` whether
-        there is one of schema_database_url, and ``fleet_url`` that of the query which lists them.
+        there is one of schema_database_url, and ``fleet_url`` that of the query which lists them; ``target`` is the one that is
+        restored.
     """
 
     builds: bool = False
@@ -52,6 +54,7 @@ class Settings:
     fleet_apart: bool = False
     has_database: bool = True
     fleet_url: str = ""
+    target: str = ""
 
 
 def refusals(given: Settings) -> list[str]:
@@ -102,6 +105,9 @@ def _of_jobs(given: Settings) -> Iterator[str]:
 
 def _of_fleet(given: Settings) -> Iterator[str]:
     """Their ledger is a file that is locked, written and synced before each step: no Job and no ConfigMap has one."""
+    if given.one_database == "restore" and given.target:
+        yield from _of_target(given)
+        return
     if not given.fleet:
         return
     backs_up = given.one_database == "backup"
@@ -121,6 +127,22 @@ def _of_fleet(given: Settings) -> Iterator[str]:
         yield (
             "Archives of many databases are written by a host: leave backup_kubernetes_claim out. Its Jobs have the URL of one"
             " Secret, whatever the database."
+        )
+
+
+def _of_target(given: Settings) -> Iterator[str]:
+    """One schema is restored by the programs of the migrator, from a folder there."""
+    if not given.fleet:
+        yield (
+            f"deployment_restore_target is {given.target}, and neither fleet_databases nor fleet_query says which targets there"
+            " are. Give one of these, or leave deployment_restore_target out to restore the database as a whole."
+        )
+    if given.runner != "host":
+        yield f"One target is restored from a host: set schema_runner to host (it is {given.runner})."
+    if given.claim:
+        yield (
+            "One target is restored from an archive on the migrator, not from one on backup_kubernetes_claim: leave that out, and"
+            " bring the archive to backup_archive_directory with the .json file beside it."
         )
 
 
