@@ -7,11 +7,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
 
 from flows.customers import NAMES, Customers, deployed
+from flows.hooks import BACK, SERVED, THERE, Hooks
 from flows.stage import Stage
 from support.fleet import of_guide
 from support.postgres import Postgres
@@ -121,14 +123,16 @@ def test_each_has_an_archive_and_one_is_restored(shop: Customers) -> None:
     acme.fetch("delete from customers where name = 'late'")
 
 
-def test_one_that_fails_takes_all_back(shop: Customers) -> None:
-    before = shop.places()
+def test_one_that_fails_takes_all_back(shop: Customers, tmp_path: Path) -> None:
+    hooks, before = Hooks(tmp_path / "hooks"), shop.places()
     shop.databases["globex"].fetch("alter table customers add column country text")
     shop.databases["hooli"].fetch("insert into customers (name, email) values ('stays', 'stays@example.org')")
     try:
-        run = shop.play("maintenance_window", release_version="1.2")
+        run = shop.play("maintenance_window", release_version="1.2", deployment_hooks=hooks.files())
         assert run.status == 2 and run.result["outcome"] == "reverted" and "globex" in run.result["failure"]["message"], run.output
         assert shop.places() == before and shop.serves("1.1")
+        # The call that upgrades them puts them back too.
+        assert set(hooks.order) == {*THERE, *BACK} - {"after_snapshot", "after_upgrade", "before_restore", "after_restore"}
         assert shop.databases["hooli"].fetch("select count(*) from customers where name = 'stays'") == [(1,)]
         assert {line["step"] for line in shop.ledger() if line["target"] == "acme"} >= {"saving"}
         assert shop.records()[-1]["status"] == "reverted"
@@ -209,7 +213,8 @@ def test_a_finished_deployment_is_undone_where_each_can_go_back(shop: Customers)
 
 
 @pytest.mark.slow
-def test_one_that_fails_goes_back_alone_and_the_release_serves_without_it(shop: Customers) -> None:
+def test_one_that_fails_goes_back_alone_and_the_release_serves_without_it(shop: Customers, tmp_path: Path) -> None:
+    hooks = Hooks(tmp_path / "hooks")
     before = shop.places()
     shop.databases["globex"].fetch("alter table customers add column full_name text")
     told = {"fleet_on_failure": "one", "fleet_max_failures": "1"}
@@ -223,7 +228,8 @@ def test_one_that_fails_goes_back_alone_and_the_release_serves_without_it(shop: 
     assert "3 databases, 1 with something pending" in looked.output, looked.output
 
     shop.databases["globex"].fetch("alter table customers drop column full_name")
-    rest = shop.play("maintenance_window", release_version="2.0", **told)
+    rest = shop.play("maintenance_window", release_version="2.0", deployment_hooks=hooks.files(), **told)
+    assert set(hooks.order) == {*THERE, *SERVED}
     assert rest.status == 0 and len(set(shop.places().values())) == 1 and shop.serves("2.0"), rest.output
     assert shop.records()[-1]["fleet"]["behind"] == [] and shop.snapshots() <= 2 * len(NAMES)
 
