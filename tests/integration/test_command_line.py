@@ -230,25 +230,6 @@ def bare(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterat
         made.close()
 
 
-@pytest.mark.slow
-def test_a_deployment_that_nobody_asks_whether_it_serves_says_so(bare: Stage) -> None:
-    """Last, since it deploys."""
-    lacking = bare.play("plan", release_version="9.9")
-    assert lacking.status == 2 and "There is no file" in lacking.output and "release 9.9 is to be made from it" in lacking.output
-    rendered = bare.play("render")
-    assert rendered.status == 2 and "Set release_image, or image in schema_kubernetes" in rendered.output, rendered.output
-    assert "Neither schema_chdir nor schema_config is set" in rendered.output, rendered.output
-    plan = bare.play("plan", release_version="1.0", health_url="")
-    assert plan.status == 0 and "Nobody will look whether the new release serves on shop1, shop2" in plan.output, plan.output
-    checked = bare.play("maintenance_window", "--check", release_version="1.0", health_url="")
-    assert checked.status == 0 and "nobody will look whether it serves on shop1, shop2" in checked.output, checked.output
-    run = bare.play("maintenance_window", release_version="1.0", health_url="")
-    assert run.status == 0 and run.result["unasked_hosts"] == ["shop1", "shop2"], run.output
-    assert "nobody looked whether it serves on shop1, shop2" in run.output, run.output
-    again = bare.play("maintenance_window", release_version="1.0")
-    assert again.status == 0 and again.result["unasked_hosts"] == [], again.output
-
-
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -293,3 +274,22 @@ def test_what_no_cluster_could_do_is_told_without_one(bare: Stage, wrong: dict[s
     run = bare.play("maintenance_window", release_version="1.0", **{**right, **wrong})
     assert run.status == 2 and all(text in run.output for text in [*said, "No host was touched"]), run.output
     assert not (bare.folder / "records").exists() and not list(bare.hosts[0].root.iterdir())
+
+
+@pytest.mark.slow
+def test_a_deployment_that_nobody_asks_whether_it_serves_says_so(bare: Stage) -> None:
+    """Last, since it deploys."""
+    lacking = bare.play("plan", release_version="9.9")
+    assert lacking.status == 2 and "There is no file" in lacking.output and "release 9.9 is to be made from it" in lacking.output
+    rendered = bare.play("render")
+    assert rendered.status == 2 and "Set release_image, or image in schema_kubernetes" in rendered.output, rendered.output
+    assert "Neither schema_chdir nor schema_config is set" in rendered.output, rendered.output
+    plan = bare.play("plan", release_version="1.0", health_url="")
+    assert plan.status == 0 and "Nobody will look whether the new release serves on shop1, shop2" in plan.output, plan.output
+    checked = bare.play("maintenance_window", "--check", release_version="1.0", health_url="")
+    assert checked.status == 0 and "nobody will look whether it serves on shop1, shop2" in checked.output, checked.output
+    run = bare.play("maintenance_window", release_version="1.0", health_url="")
+    assert run.status == 0 and run.result["unasked_hosts"] == ["shop1", "shop2"], run.output
+    assert "nobody looked whether it serves on shop1, shop2" in run.output, run.output
+    again = bare.play("maintenance_window", release_version="1.0")
+    assert again.status == 0 and again.result["unasked_hosts"] == [], again.output
