@@ -29,6 +29,7 @@ ERROR_KINDS = {
     "connection_lost": "The connection to the database broke while it was in use.",
     "database_ahead": "The database holds a revision that the scripts do not know.",
     "database_behind": "The database has to be at the heads of the scripts for this, and is not.",
+    "database_closed": "The database lets nobody in: a copy or a swap of it is made, or was cut off.",
     "database_busy": "Sessions are left on the database that has to be without any.",
     "database_error": "The database server refused a statement of this operation.",
     "database_missing": "The database, or the snapshot, does not exist.",

@@ -87,7 +87,8 @@ def _database(found: Status) -> str:
         return f"{told}; {odd} {'is' if odd == 1 else 'are'} not as the others" if odd else told
     revision = found.get("revision")
     if revision is None:
-        return "where the database stands could not be read"
+        why = str(found.get("problem") or "").partition("\n")[0]
+        return f"where the database stands could not be read{': ' if why else ''}{why}"
     pending = found.get("pending")
     waits = "" if pending is None else "; nothing is pending" if not pending else f"; pending: {', '.join(pending)}"
     return f"the database is at {joined(revision, 'base')}{waits}"

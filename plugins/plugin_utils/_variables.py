@@ -60,6 +60,7 @@ RESULTS = (
         "schema_applied",
         "schema_found",
         "schema_found_pending",
+        "schema_found_problem",
         "schema_init_container",
         "schema_migration",
     ),

@@ -16,6 +16,7 @@ from support.postgres import Postgres
 
 pytestmark = pytest.mark.timeout(1800)
 
+
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Stage]:
     if not shutil.which("supervisord"):

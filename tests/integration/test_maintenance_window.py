@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,6 +19,7 @@ import pytest
 
 from flows.stage import Stage
 from support.postgres import Postgres
+from support.waiting import until
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -91,6 +95,23 @@ def stage(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Itera
         yield made
     finally:
         made.close()
+
+
+def kill_who_copies(stage: Stage) -> bool:
+    """Wait until the database is being copied, and kill the processes of the release that do it."""
+    copying = "select 1 from pg_stat_activity where query like 'create database%%snapshot%%' and state = 'active'"
+    until(lambda: stage.server.fetch(copying))
+    found = [path for path in Path("/proc").glob("[0-9]*") if is_at_work(path, stage.hosts[0].root)]
+    for path in found:
+        os.kill(int(path.name), signal.SIGKILL)
+    return bool(found)
+
+
+def is_at_work(process: Path, root: Path) -> bool:
+    try:
+        return b"dbops.alembic" in (process / "cmdline").read_bytes() and (process / "cwd").resolve().is_relative_to(root)
+    except OSError:
+        return False
 
 
 def serves(stage: Stage, release: str) -> bool:
@@ -293,6 +314,24 @@ def test_a_run_that_was_killed_before_the_upgrade_is_recovered_with_everything_s
     stopping = run.output.split("PLAY [Stop what may run in the middle of a change]")[1].split("PLAY [")[0]
     assert "changed: [shop1]" in stopping, stopping
     assert serves(stage, "1.1") and stage.contents() == before
+
+
+def test_a_copy_whose_process_is_killed_keeps_nobody_out(stage: Stage) -> None:
+    """Nobody may connect while it is made, the application neither."""
+    before = stage.contents()
+    stage.database.fetch("create table ballast as select repeat(md5(g::text), 30) from generate_series(1, 150000) g")
+    stage.database.fetch(f"alter table ballast owner to {stage.database.role}")
+    try:
+        with ThreadPoolExecutor() as other:
+            killer = other.submit(kill_who_copies, stage)
+            run = stage.play("maintenance_window", release_version="1.2")
+        assert killer.result() and run.status == 2 and run.result["outcome"] == "reverted", run.output
+        assert stage.records()[-1]["failure"]["step"] == "stopping" and serves(stage, "1.1"), run.output
+        left = stage.server.fetch("select datname from pg_database where datconnlimit = -2 or not datallowconn")
+        assert left == [("template0",)] and (run.result["snapshot"],) not in stage.server.fetch("select datname from pg_database")
+    finally:
+        stage.database.fetch("drop table ballast")
+    assert stage.contents() == before
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ STUCK = Standing("stuck", ("a",), failure=WHY)
 HALFWAY = Standing("upgrading", ("a",))
 RETURNING = Standing("returning", ("a",))
 SAVING = Standing("saving", ("a",))
+COPYING = Standing("saving", ("a",), snapshot="s")
 REFUSED = Standing("refused", failure=WHY)
 
 
@@ -40,6 +41,10 @@ def record(step: str, policy: str = "all", failed: bool = False, kind: str = "ma
         ("upgrading", "all", False, "auto", [UP, HALFWAY], ("finish", "upgrade", "to", True)),
         ("upgrading", "halt", False, "auto", [UP, SAVING], ("finish", "upgrade", "to", True)),
         ("upgrading", "all", False, "revert", [], ("revert", "keep", "from", True)),
+        # nothing was done to any, but nobody may connect to the one that was being copied
+        ("upgrading", "all", False, "revert", [COPYING], ("revert", "restore", "from", True)),
+        ("upgrading", "halt", True, "auto", [COPYING], ("revert", "restore", "from", True)),
+        ("upgrading", "all", True, "auto", [BACK, SAVING], ("revert", "keep", "from", True)),
         ("upgrading", "all", False, "revert", [UP, HALFWAY], ("revert", "restore", "from", True)),
         ("starting", "all", False, "auto", [UP, UP], ("finish", "keep", "to", True)),
         ("archiving", "all", False, "auto", [UP, UP], ("finish", "keep", "to", False)),

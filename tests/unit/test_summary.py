@@ -224,6 +224,7 @@ def test_the_archives_of_many_are_counted_and_each_told_where_they_are_few():
     ("more", "line"),
     [
         ({"revision": None}, "shop: where the database stands could not be read"),
+        ({"revision": None, "problem": "nobody may\nat all"}, "shop: where the database stands could not be read: nobody may"),
         ({"revision": [], "pending": []}, "shop: the database is at base; nothing is pending"),
         ({"pending": None}, "shop: the database is at a1"),
         ({"backups": {"problem": "no server"}}, "Warning       no server"),

@@ -52,6 +52,10 @@ def move(record: Record, standings: Mapping[str, Standing], direction: str) -> M
     if record.step == "restoring":
         return Move("revert", "The way back was not done for all databases, and goes on.", "restore", "from")
     if not begun and direction != "finish" and (record.step == "stopping" or record.failure or direction == "revert"):
+        closed = [name for name, standing in standings.items() if standing.cut_off]
+        if closed:
+            told = f"Every database is where it was. A copy that was cut off may keep everybody out of {listed(closed)}."
+            return Move("revert", told, "restore", "from")
         return Move("revert", "Every database is where it was.", code="from")
     if direction == "finish" or (direction == "auto" and not record.failure and not gone_wrong(record, standings)):
         return _on(record, standings)

@@ -44,6 +44,11 @@ class Standing:
         return self.step not in ("", "saving", "refused")
 
     @property
+    def cut_off(self) -> bool:
+        """Tell whether its snapshot may have been cut off in the making or in being put back; the step after it was not written."""
+        return bool(self.snapshot) and self.step in ("saving", "refused", "returning", "stuck")
+
+    @property
     def served(self) -> bool:
         """Tell whether it was upgraded to the end, so that rows may have been written to it since, whatever went wrong later."""
         return self.to_revision is not None

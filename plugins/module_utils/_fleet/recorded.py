@@ -41,6 +41,7 @@ class Recorded:
         """Upgrade a target, or what is left of that, and put it back where it fails and that is wanted."""
         name = target.entry["name"]
         standing = self.ledger.of(name)
+        self._let_in(target, bridge, standing)
         found = _look(target, bridge)
         current = revisions_of(found["databases"])
         if standing.step == "returning" and self._way(target, bridge, standing, found["databases"]).how == "stay":
@@ -126,6 +127,7 @@ class Recorded:
         """Bring a target to where it was before this deployment, if anything was done to it."""
         name = target.entry["name"]
         standing = self.ledger.of(name)
+        self._let_in(target, bridge, standing)
         if not standing.begun:
             return {**self._with(target.entry, standing), "outcome": "unchanged"}
         found = self._found(target, bridge)
@@ -211,6 +213,11 @@ class Recorded:
             return list(_look(target, bridge)["databases"])
         except MigrationError as exc:
             return exc.facts.get("databases") or None
+
+    def _let_in(self, target: Target, bridge: TargetBridge, standing: Standing) -> None:
+        """Open a target again where a copy or a swap was cut off: while one is made nobody may connect, the application neither."""
+        if standing.cut_off and "snapshot" in self.ways:
+            run_database(bridge, {**place_of(target), "state": "repaired", "wait": 30.0}, "database_snapshot")
 
     def _copy(self, target: Target, bridge: TargetBridge, name: str, revisions: list[str]) -> None:
         options = {"state": "present", "content": "copy", "name": name, "note": self.ledger.name, "terminate": False, "wait": 30.0}

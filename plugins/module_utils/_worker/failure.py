@@ -78,6 +78,7 @@ MESSAGES = (
     ("connection not open", "connection_lost"),
     ("ssl connection has been closed", "connection_lost"),
     ("database is locked", "lock_timeout"),
+    ("not currently accepting connections", "database_closed"),
 )
 DRIVER_MODULES = (
     "psycopg2",
@@ -208,6 +209,8 @@ HINTS = {
     "connection_failed": "Check host, port and database name, and that the server is up.",
     "connection_lost": "Look at the server's log; run this again to see where the database stands.",
     "database_behind": "Upgrade the database first.",
+    "database_closed": "While a copy or a swap of it is made nobody may connect. Where one was cut off, dbops.alembic.recover lets "
+    "everybody in again; without an open deployment the module database_snapshot with state=repaired does. Else ask who closed it.",
     "driver_missing": "Install the driver into the application's environment, or name an installed one in the URL, such as postgresql+psycopg2://.",
     "environment_failed": "Run `alembic current` there by hand; a project that needs its framework set up first takes a prelude, "
     "one that needs variables takes environment.",

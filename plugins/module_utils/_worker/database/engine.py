@@ -45,7 +45,7 @@ SQLITE_MESSAGES = (
     ("unable to open", "connection_failed"),
 )
 #: What PostgreSQL says when a connection is refused; some drivers give no code then.
-NOT_LET_IN = ("not currently accepting connections", "too many c", "permission denied for database", "remaining connection slots")
+NOT_LET_IN = ("too many c", "permission denied for database", "remaining connection slots")
 ENCRYPTED = ("sqlite+pysqlcipher",)
 
 __all__ = ["MYSQL", "OUR_NAME", "Connection", "Server", "classified", "identifier", "literal", "open_server"]
