@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.labelled import Labelled, mariadb, postgresql, postgresql_desk, postgresql_shipping, sqlite
+from bench.labelled import Labelled, mariadb, postgresql, postgresql_clinic, postgresql_desk, postgresql_shipping, sqlite
 from bench.labelled.measure import filled
 from bench.table import show
 from support import runner, venvs
@@ -51,6 +51,7 @@ def measure_labelled(server: Postgres) -> None:
         (postgresql.SET, ours),
         (postgresql_shipping.SET, ours),
         (postgresql_desk.SET, ours),
+        (postgresql_clinic.SET, ours),
         (mariadb.SET, _mariadb),
         (sqlite.SET, _sqlite),
     ):

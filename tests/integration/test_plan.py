@@ -213,7 +213,7 @@ CASES: dict[str, tuple[str, str, list[str], str]] = {
     "lock_elsewhere": (
         sql("LOCK TABLE small", "UPDATE filled SET n = n WHERE id = 1", "CREATE TABLE counted AS SELECT count(*) FROM big"),
         sql("DROP TABLE counted"),
-        ["B01:public.big"],
+        ["B01:public.big", "B02:public.filled"],
         "blocking",
     ),
     "type": (

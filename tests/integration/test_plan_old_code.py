@@ -115,7 +115,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
     ),
     "one_of_small_then_long": (
         sql("UPDATE plain SET v = 'v1' WHERE id = 1", "CREATE TABLE copied_again AS SELECT id FROM big"),
-        [],
+        ["B02:public.plain"],
     ),
     "long_then_small": (sql("CREATE TABLE copied_first AS SELECT id FROM big", "UPDATE plain SET v = v"), []),
     "upsert": (

@@ -10,6 +10,7 @@ from ansible_collections.dbops.alembic.plugins.module_utils._worker.rehearsal.re
     only_refuses,
     refusal,
     refuses,
+    skips,
 )
 
 PG = "CREATE TRIGGER t BEFORE INSERT OR UPDATE ON public.users FOR EACH ROW EXECUTE FUNCTION f()"
@@ -76,3 +77,23 @@ def test_a_function_that_gives_a_row_values_does_more_than_refuse(body: str | No
 )
 def test_what_a_function_refuses(body: str, expected: Refusal | None) -> None:
     assert refuses(body) == expected
+
+
+@pytest.mark.parametrize(
+    ("definition", "body", "expected"),
+    [
+        (PG, "BEGIN RETURN NULL; END", ALWAYS),
+        (PG, "BEGIN IF NEW.a = 0 THEN RETURN NULL; END IF; RETURN NEW; END", SOME),
+        (PG, "BEGIN RETURN NEW; -- RETURN NULL;\nEND", None),
+        (PG, "BEGIN INSERT INTO other VALUES (NEW.a); RETURN NULL; END", None),
+        (PG, "BEGIN RETURN OLD; END", None),
+        (PG.replace("INSERT OR UPDATE", "UPDATE"), "BEGIN RETURN OLD; END", ALWAYS),
+        (PG.replace("INSERT OR UPDATE", "UPDATE OF a"), "BEGIN RETURN OLD; END", SOME),
+        (PG.replace("INSERT OR UPDATE", "DELETE"), "BEGIN RETURN OLD; END", None),
+        (PG.replace("EXECUTE", "WHEN ((new.a IS NULL)) EXECUTE"), "BEGIN RETURN NULL; END", SOME),
+        (PG.replace("BEFORE", "AFTER"), "BEGIN RETURN NULL; END", None),
+        (PG.replace("EACH ROW", "EACH STATEMENT"), "BEGIN RETURN NULL; END", None),
+    ],
+)
+def test_which_rows_a_trigger_leaves_unwritten(definition: str, body: str, expected: Refusal | None) -> None:
+    assert skips(definition, body) == expected

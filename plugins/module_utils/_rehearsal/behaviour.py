@@ -41,6 +41,7 @@ def check(seen: Seen) -> Iterator[Finding]:
             yield _attributes(change["before"], change["after"])
     for change in seen.changes("trigger", "function", "rule"):
         yield from _behaves(seen, change)
+    yield from map(_sampled, seen.facts.get("sampled") or ())
     yield from map(_fails, seen.facts.get("failing") or ())
     yield from map(_unset, seen.facts.get("unset") or ())
     yield from map(_unable, seen.facts.get("unable") or ())
@@ -119,10 +120,20 @@ def _behaves(seen: Seen, change: Facts) -> Iterator[Finding]:
         )
         yield Finding("C08", "breaks", new["name"], message, "Keep the default until the old code is gone.", SECTION)
         return
+    lost = _gives_less(old, new) if old and new else []
+    if lost and old and new:
+        message = f"The function {plain(new['name'])} gives no {', '.join(lost)} any more: a statement that names it there fails."
+        yield Finding("C08", "breaks", new["name"], message, "Give the new one a name of its own.", SECTION)
+        return
     if old and new and all(old[fact] == new[fact] for fact in _FACTS[kind]):
         return
-    if any(entry["oid"] in (item["oid"], item["function"]) for item in seen.facts.get("failing") or ()):
+    told = (*(seen.facts.get("failing") or ()), *(seen.facts.get("sampled") or ()))
+    if any(entry["oid"] in (item["oid"], item["function"]) for item in told):
         return  # that is told already
+    skipping = next((item for item in seen.facts.get("skipping") or () if entry["oid"] in (item["oid"], item["function"])), None)
+    if skipping and new is not None:
+        yield from [_skips(skipping)] if kind == "trigger" or not _is_changed(seen, skipping) else []
+        return
     raising = next((item for item in seen.facts.get("refusing") or () if item["function"] == entry["name"]), None)
     if kind == "function" and raising:
         yield _raises(raising)
@@ -138,6 +149,14 @@ def _behaves(seen: Seen, change: Facts) -> Iterator[Finding]:
             f"The rule {plain(new['name'])} does nothing instead of each {dropped.group(1).upper()} of the old code: it is lost."
         )
         fix = "Make the rule when the old code is gone, or do what it is for in a trigger."
+        yield Finding("C07", "breaks", new["name"], message, fix, SECTION)
+        return
+    if kind == "rule" and new is not None and _silent(seen, new) and not (old and _silent(seen, old)):
+        message = (
+            f"The rule {plain(new['name'])} does something else instead and has no RETURNING: PostgreSQL refuses what the old code "
+            "writes there with RETURNING, as SQLAlchemy does."
+        )
+        fix = f"End its statement with RETURNING and the columns of {plain(new['table'])}, or use a trigger."
         yield Finding("C07", "breaks", new["name"], message, fix, SECTION)
         return
     if (
@@ -175,6 +194,61 @@ def _behaves(seen: Seen, change: Facts) -> Iterator[Finding]:
     how = "new on a table that old code writes" if old is None else "dropped" if new is None else "changed"
     message = f"The {kind} {plain(entry['name'])} is {how}: the same statement of old code does something else."
     yield Finding("M04", "may_break", entry["name"], message, "Check that the old code can live with it.", SECTION)
+
+
+_INSTEAD_OF_IT = re.compile(r"\bON (?:INSERT|UPDATE|DELETE) TO \S+.*\bDO INSTEAD\s+(?!NOTHING)", re.I | re.S)
+
+
+def _silent(seen: Seen, rule: Facts) -> bool:
+    """Tell whether a rule takes the place of what is written to a table, and gives nothing back."""
+    text = str(rule["definition"])
+    return bool(_INSTEAD_OF_IT.search(text)) and not re.search(r"\bRETURNING\b|\bWHERE\b.*\bDO INSTEAD\b", text, re.I | re.S)
+
+
+def _is_changed(seen: Seen, item: Facts) -> bool:
+    """Tell whether the trigger itself is among what changes, so that it is told of that."""
+    return any(change["after"] and change["after"]["oid"] == item["oid"] for change in seen.changes("trigger"))
+
+
+def _skips(item: Facts) -> Finding:
+    trigger, table = plain(item["trigger"]), plain(item["table"])
+    if item["always"]:
+        message = f"The trigger {trigger} lets no row through that the old code writes to {table}: it is lost, and nothing says so."
+        fix = "Return NEW until the old code is gone, and declare the revision that does not contract."
+        return Finding("C16", "breaks", item["trigger"], message, fix, SECTION)
+    message = f"The trigger {trigger} lets some rows not through to {table}; whether the old code writes such does not show."
+    fix = "Return NEW for them until the old code is gone; or look at what the old code writes, and allow it with the reason."
+    return Finding("U08", "unknown", item["trigger"], message, fix, SECTION)
+
+
+def _sampled(item: Facts) -> Finding:
+    trigger, table, rows = plain(item["trigger"]), plain(item["table"]), item["rows"]
+    tried = f"of the latest {rows} rows of {table}" if rows > 1 else f"of {table}"
+    if item["error"]:
+        told = str(item["error"]).rstrip(".")
+        message = f"The trigger {trigger} refuses some {tried}, as the old code writes them: {told}."
+        fix = "Let it only warn until the old code is gone, and declare the revision that refuses contract."
+    elif item["dropped"]:
+        message = f"The trigger {trigger} leaves {item['dropped']} {tried} unwritten, and nothing says so: the old code loses such."
+        fix = "Return NEW for them until the old code is gone."
+    else:
+        columns = ", ".join(item["other"])
+        message = (
+            f"The trigger {trigger} gives some {tried} another value in {columns}, by which rows are found: the old code does not "
+            "find what it wrote."
+        )
+        fix = "Write the value that is wanted into a column of its own, or do it when the old code is gone."
+    return Finding("C16", "breaks", item["trigger"], message, fix, SECTION, source="data")
+
+
+_TABLE = re.compile(r"^TABLE\((.*)\)$")
+
+
+def _gives_less(old: Facts, new: Facts) -> list[str]:
+    """Return the columns, with their types, that a function gave as a table and gives no more."""
+    first, second = (_TABLE.match(str(each.get("gives") or "")) for each in (old, new))
+    given = second.group(1).split(", ") if second else []
+    return [each for each in first.group(1).split(", ") if each not in given] if first else []
 
 
 def _stood_in(seen: Seen, trigger: Facts) -> bool:
@@ -297,6 +371,13 @@ def _relation(seen: Seen, old: Facts | None, new: Facts | None) -> Iterator[Find
         message = f"The view {name} takes no {told} any more: its query is no longer simple, or the trigger that did it is gone."
         fix = "Keep the query simple (one table, no DISTINCT, no aggregates), or make an INSTEAD OF trigger in the same revision."
         yield Finding("C17", "breaks", old["name"], message, fix, SECTION)
+    if _checks(new) and not _checks(old) and int(new.get("writable") or 0) & 12:
+        message = (
+            f"The view {name} refuses rows that it does not show (WITH CHECK OPTION); whether the old code writes such there does "
+            "not show."
+        )
+        fix = "Look whether the old code writes by this view rows that its query leaves out, and allow it with the reason."
+        yield Finding("U08", "unknown", old["name"], message, fix, SECTION)
     if old.get("populated") and not new.get("populated") and new["relkind"] == "m":
         message = f"The materialized view {name} is left without data: every query of the old code that reads it fails."
         fix = f"Fill it in the same revision: op.execute('REFRESH MATERIALIZED VIEW {name}')."
@@ -308,6 +389,10 @@ def _relation(seen: Seen, old: Facts | None, new: Facts | None) -> Iterator[Find
         yield _access(old["name"], f"Row security of {name} changes which rows old code sees or may write.")
     if old["acl"] != new["acl"] and not seen.knows_roles:
         yield _access(old["name"], f"The privileges on {name} change: old code may be refused.")
+
+
+def _checks(view: Facts) -> bool:
+    return any(str(option).startswith("check_option=") for option in view.get("options") or ())
 
 
 def _parents(seen: Seen, old: Facts, new: Facts) -> Iterator[Finding]:

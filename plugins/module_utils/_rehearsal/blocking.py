@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Iterator
 
 from .._core.plan import Finding
@@ -64,12 +65,25 @@ def _kept_meanwhile(seen: Seen) -> Iterator[Finding]:
         for oid, text in changed.items() if long else ():
             table, other = str(seen.table(oid)["name"]), plain(str(seen.table(long)["name"]))
             message = (
-                f"Rows all over {plain(table)} are locked ({text[:100]}) until the transaction ends, and a later statement of it "
+                f"Rows of {plain(table)} are locked ({text[:100]}) until the transaction ends, and a later statement of it "
                 f"reads the whole of {other}{_size(seen, long)}, which whoever writes one of them waits for "
                 f"({statement['sql'][:100]})."
             )
             yield Finding("B02", "blocks", table, message, _APART, "Filling a column", lock="RowExclusive", rows=seen.rows(oid))
-        changed.update({oid: str(statement["sql"]) for oid in statement["written"] if seen.rows(oid) != 0})
+        changed.update({oid: str(statement["sql"]) for oid in _rows_locked(statement) if seen.rows(oid) != 0})
+
+
+_FOR_UPDATE = re.compile(r"\bFOR\s+(?:NO\s+KEY\s+)?UPDATE\b(?!\s+SKIP)", re.I)
+
+
+def _rows_locked(statement: Facts) -> list[str]:
+    """Return the tables of which rows that were there stay locked, few or many: what is added nobody else knows."""
+    found = list(statement["written"])
+    if statement["writes"] in ("update", "delete", "merge"):
+        found += [oid for oid in statement["touched"] if oid not in found]
+    if _FOR_UPDATE.search(str(statement["sql"])):
+        found += [oid for oid, mode in statement["locks"].items() if mode == "RowShare" and oid not in found]
+    return found
 
 
 def _pauses(seen: Seen) -> Iterator[Finding]:

@@ -91,6 +91,7 @@ def _numeric(length: int | None, scale: int, limit: int | None, places: int) -> 
 
 
 def check(seen: Seen) -> Iterator[Finding]:
+    yield from (_order(oid, columns, seen) for oid, columns in (seen.facts.get("reordered") or {}).items() if seen.existed(oid))
     for change in seen.changes("column"):
         old, new = change["before"], change["named"] or change["after"]  # old code sees what has the name
         if new is None or new["relkind"] not in "rpf":
@@ -121,6 +122,16 @@ def _added(seen: Seen, new: Facts) -> Iterator[Finding]:
         )
 
 
+def _order(oid: str, columns: list[str], seen: Seen) -> Finding:
+    name = str(seen.table(oid)["name"])
+    message = (
+        f"The columns of {plain(name)} have another order now ({', '.join(columns)}): INSERT without a list of columns and "
+        "SELECT * of the old code take one for another."
+    )
+    fix = "Look whether the old code always names its columns, as models do, and allow this with the reason."
+    return Finding("U08", "unknown", name, message, fix, TYPES)
+
+
 def _is_new_to_old_code(seen: Seen, new: Facts) -> bool:
     """Tell whether a table that took another's name has this column, and the other had not."""
     had = (change["before"]["name"] for change in seen.changes("column") if change["before"])
@@ -140,12 +151,23 @@ def _type(seen: Seen, old: Facts, new: Facts) -> Iterator[Finding]:
     if how == "other":
         message = f"The type of {name} changes {what}: comparisons and writes of the old code fail."
         yield Finding("C05", "breaks", old["name"], message, fix, TYPES, lock="AccessExclusive", rows=seen.rows(old["relation"]))
+    elif how == "narrower" and (cut := _cut(seen, new)):
+        rows = "1000 or more" if cut >= 1000 else str(cut)
+        message = f"The type of {name} changes {what}, in which {rows} values that are there have no room: such are refused."
+        yield Finding("C18", "breaks", old["name"], message, fix, TYPES, rows=cut, source="data")
     elif how == "narrower":
         message = f"The type of {name} changes {what}: values that the old code may write are refused or cut."
         yield Finding("M01", "may_break", old["name"], message, fix, TYPES, rows=seen.rows(old["relation"]))
     elif how == "related":
         message = f"The type of {name} changes {what}: the old code reads other values than it wrote."
         yield Finding("M09", "may_break", old["name"], message, fix, TYPES, rows=seen.rows(old["relation"]))
+
+
+def _cut(seen: Seen, new: Facts) -> int:
+    """Return how many values the revision itself makes smaller, which the old code wrote."""
+    return next(
+        (answer["rows"] or 0 for answer in seen.facts["checks"] if (answer["what"], answer["object"]) == ("cut", new["name"])), 0
+    )
 
 
 def _collation(old: Facts, new: Facts) -> Iterator[Finding]:
@@ -191,6 +213,14 @@ def _default(seen: Seen, old: Facts, new: Facts) -> Iterator[Finding]:
         return
     name = plain(old["name"])
     had = old["default"] is not None or old["identity"]
+    why = (seen.facts.get("given") or {}).get(old["oid"])
+    if why:
+        message = (
+            f"The column {name} has the default {new['default']}, and {why}: an INSERT of the old code that leaves it out fails."
+        )
+        fix = "Give it a default that is taken; or make the revision that is to take it before this one."
+        yield Finding("C09", "breaks", old["name"], message, fix, DEFAULTS)
+        return
     if had and new["default"] is None and new["not_null"]:
         yield Finding(
             "C09",

@@ -51,6 +51,8 @@ def _constraint(seen: Seen, change: Facts, old: Facts | None, new: Facts | None)
     if new is None and old is not None:
         if old["type"] in "pu" and not change["covered"] and not _gone(seen, old):
             yield _unique_gone(old, _WORDS[old["type"]])
+        elif old["type"] == "u" and not _gone(seen, old) and not change["named"] and not _has_its_name(seen, old):
+            yield _name_gone(old, "is dropped, and only an index or another constraint does what it did")
         return
     if old and new and _is_anew(change) and old["type"] in "pu" and not change["covered"]:
         yield _unique_gone(old, _WORDS[old["type"]], new)
@@ -58,6 +60,8 @@ def _constraint(seen: Seen, change: Facts, old: Facts | None, new: Facts | None)
     if new is not None and new["type"] == "c" and seen.took_name(new["relation"]):
         anew = _values_refused(seen, new, f"The check {plain(new['name'])}")
         yield from [anew] if anew else []
+    if old and new and _is_named_otherwise(change):
+        yield _name_gone(old, f"is called {new['name'].rpartition('.')[2]} now")
     if new is None or new["parent"] or not seen.existed(new["relation"]) or (change["covered"] and new["type"] in "pu"):
         return
     if old is not None and old["definition"].replace(" NOT VALID", "") == new["definition"].replace(" NOT VALID", ""):
@@ -89,6 +93,30 @@ def _constraint(seen: Seen, change: Facts, old: Facts | None, new: Facts | None)
     )
 
 
+def _has_its_name(seen: Seen, old: Facts) -> bool:
+    """Tell whether an index has the name of a unique constraint that is gone, by which an error of it is known."""
+    there = (change["after"] for change in seen.changes("index") if change["after"])
+    own = old["name"].rpartition(".")[2]
+    return any(each["relation"] == old["relation"] and each["name"].rpartition(".")[2] == own for each in there)
+
+
+def _is_named_otherwise(change: Facts) -> bool:
+    """Tell whether a unique or exclusion constraint is there under another name only."""
+    old, new = change["before"], change["after"]
+    same = old["oid"] == new["oid"] and old["relation"] == new["relation"] and change["named"] is None
+    return bool(same and old["type"] in "ux" and old["name"].rpartition(".")[2] != new["name"].rpartition(".")[2])
+
+
+def _name_gone(old: Facts, how: str) -> Finding:
+    own = old["name"].rpartition(".")[2]
+    message = (
+        f"The {_WORDS[old['type']]} {plain(old['name'])} {how}: old code that names it fails (ON CONFLICT ON CONSTRAINT {own}), "
+        "or does not know the error that tells of it."
+    )
+    fix = f"Look whether the old code names {own}; keep its name until that is gone, or allow this with the reason."
+    return Finding("U08", "unknown", old["name"], message, fix, "Dropping a constraint")
+
+
 def _refused(seen: Seen, new: Facts) -> Finding | None:
     """Tell what a new check refuses for certain: the defaults of its columns, or rows that are there."""
     name = plain(new["name"])
@@ -99,7 +127,7 @@ def _refused(seen: Seen, new: Facts) -> Finding | None:
         )
         fix = "Change the default in the same revision, or release code that always writes the column first."
         return Finding("C18", "breaks", new["name"], message, fix, SECTION, rows=seen.rows(new["relation"]))
-    return _values_refused(seen, new, f"The check {name}") or _rows_refused(seen, new, f"the check {name}")
+    return _values_refused(seen, new, f"The check {name}") or _rows_refused(seen, new, f"the {_WORDS[new['type']]} {name}")
 
 
 def _values_refused(seen: Seen, new: Facts, what: str) -> Finding | None:
@@ -243,4 +271,8 @@ def _domain(seen: Seen, old: Facts | None, new: Facts | None) -> Iterator[Findin
         refused = _values_refused(seen, new, f"The domain {name}") or _rows_refused(seen, new, f"the domain {name}")
         message = f"The domain {name} takes other values than before: old code may be refused."
         fix = "Release code that keeps to it first."
+        strict = [each for each in seen.facts.get("strict") or () if seen.existed(each["relation"]) and seen.leaves_out(each)]
+        if new["not_null"] and not old["not_null"] and strict:
+            yield required(seen, strict[0], f"The domain {name} refuses NULL, as in {plain(strict[0]['name'])}")
+            return
         yield refused or Finding("M01", "may_break", new["name"], message, fix, SECTION)

@@ -12,12 +12,14 @@ from .behaviour import partition_gone
 from .seen import Facts, Seen, plain
 
 TABLES = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "f": "foreign table", "S": "sequence"}
+#: What belongs to no relation, and is found by its name alone.
+LOOSE = ("operator", "cast", "text search configuration", "collation")
 SECTION = "Dropping a table or column"
 
 
 def check(seen: Seen) -> Iterator[Finding]:
     schemas, replaced = _gone_schemas(seen), seen.replaced()
-    for change in seen.changes("relation", "column", "type", "function", "extension"):
+    for change in seen.changes("relation", "column", "type", "function", *LOOSE, "extension"):
         old = change["before"]
         if old is None or change["named"] is not None or old.get("embedded"):
             continue
@@ -166,6 +168,12 @@ def _is_called_still(seen: Seen, old: Facts) -> bool:
     return any(f"{each['arguments']}, ".startswith(f"{old['arguments']}, ") and each["least"] <= old["least"] for each in same)
 
 
+def _loose(seen: Seen, old: Facts) -> Iterator[Finding]:
+    message = f"The {old['kind']} {plain(old['name'])} is dropped while the old code may use it."
+    fix = "Release code that no longer uses it first; drop it in a later revision that is declared contract."
+    yield Finding("C08", "breaks", old["name"], message, fix, SECTION)
+
+
 def _extension(seen: Seen, old: Facts) -> Iterator[Finding]:
     yield Finding(
         "C08",
@@ -178,3 +186,4 @@ def _extension(seen: Seen, old: Facts) -> Iterator[Finding]:
 
 
 _CHECKS = {"relation": _relation, "column": _column, "type": _type, "function": _function, "extension": _extension}
+_CHECKS.update(dict.fromkeys(LOOSE, _loose))

@@ -28,6 +28,8 @@ _WORDS = {
     "duplicate": "has {rows} groups of rows that are the same",
     "orphan": "has {rows} rows that point to nothing",
     "violation": "has {rows} rows that violate it",
+    "pointed": "has {rows} rows that point to those which it deletes",
+    "long": "has {rows} rows whose value has no room in it",
     "taken": "has {rows} rows with the keys of those that it inserts",
     "rows": "has rows, and the new column would have no value in them",
 }
@@ -101,7 +103,7 @@ def _indexes(seen: Seen) -> Iterator[Finding]:
 
 def _data(seen: Seen) -> Iterator[Finding]:
     for answer in seen.facts["checks"]:
-        if answer["what"] in ("data", "kept", "hidden") or answer["rows"] == 0:
+        if answer["what"] in ("data", "kept", "hidden", "cut") or answer["rows"] == 0:
             continue  # what is kept is not checked, and told with the constraint
         if answer["what"] == "taken" and answer["changed_before"]:
             continue  # who takes rows away and puts others there takes away what is in the way

@@ -8,15 +8,18 @@ from __future__ import annotations
 from typing import Iterator
 
 from .._core.plan import Finding
-from .dropped import TABLES
+from .dropped import LOOSE, TABLES
 from .seen import Facts, Seen, plain, successor
 
 SECTION = "Renaming a table or column"
 
 
 def check(seen: Seen) -> Iterator[Finding]:
+    for change in seen.changes("extension"):
+        if change["before"] and change["after"] and change["before"]["schema"] != change["after"]["schema"]:
+            yield _extension(change["before"], change["after"])
     moved = [change["before"]["name"] + "." for change in seen.changes("schema") if change["before"]]
-    for change in seen.changes("relation", "column", "type", "function"):
+    for change in seen.changes("relation", "column", "type", "function", *LOOSE):
         old, new = change["before"], change["after"]
         if old is None or old.get("owned") or old.get("embedded") or str(old["name"]).startswith(tuple(moved)):
             continue
@@ -33,6 +36,15 @@ def check(seen: Seen) -> Iterator[Finding]:
                 yield _column(seen, old, new)
         elif old["name"] != new["name"]:
             yield _object(seen, change["kind"], old, new)
+
+
+def _extension(old: Facts, new: Facts) -> Finding:
+    message = (
+        f"The extension {old['name']} moves from the schema {old['schema']} to {new['schema']}: old code that names its functions, "
+        "types and operators without a schema does not find them, or only as far as its search_path goes."
+    )
+    fix = f"Leave it in {old['schema']} until all code has {new['schema']} in its search_path."
+    return Finding("C03", "breaks", old["name"], message, fix, SECTION)
 
 
 def _other_object(seen: Seen, old: Facts) -> Finding:

@@ -34,6 +34,9 @@ def check(seen: Seen) -> Iterator[Finding]:
     lost = [item for item in seen.facts.get("lost") or () if not item["whole"]]
     gone = {(item["role"], item["object"], item["privilege"]) for item in lost}
     yield from _narrowed(seen, gone)
+    yield from _fewer_rows(seen)
+    for item in seen.facts.get("shadowed") or ():
+        yield _shadowed(item)
     for role, name, value in seen.facts.get("settings") or ():
         yield _set(seen, role, name, value)
     for item in seen.facts.get("lacking") or ():
@@ -49,7 +52,11 @@ def check(seen: Seen) -> Iterator[Finding]:
 def _narrowed(seen: Seen, gone: set[tuple[str, str, str]]) -> Iterator[Finding]:
     """Policies with a condition: whether the rows of the old code meet it, only their values and its settings tell."""
     told: dict[tuple[str, str], list[str]] = {}
+    asked = {(each["role"], each["table"]) for each in seen.facts.get("policies") or () if each["rows"] is not None}
+    doubted = {(each["role"], each["table"]) for each in seen.facts.get("policies") or () if each["rows"] is None}
     for item in seen.facts.get("lost") or ():
+        if (item["role"], item["object"]) in asked - doubted:
+            continue  # the rows that are there were asked
         if _hides_no_row(seen, item):
             continue  # a policy changes, and another rule tells that
         if item["whole"] and (item["role"], item["object"], item["privilege"]) not in gone:
@@ -64,6 +71,42 @@ def _narrowed(seen: Seen, gone: set[tuple[str, str, str]]) -> Iterator[Finding]:
             "one permit everything until it does (USING (true)), or allow this with the reason."
         )
         yield Finding("U09", "unknown", name, message, fix, SECTION)
+
+
+def _fewer_rows(seen: Seen) -> Iterator[Finding]:
+    """What a role saw or wrote and may no more: the rows that are there say it, or a setting of the session does."""
+    told: dict[tuple[str, str], list[Facts]] = {}
+    for item in seen.facts.get("policies") or ():
+        told.setdefault((item["role"], item["table"]), []).append(item)
+    known = {(each["role"], each["object"]) for each in seen.facts.get("lost") or ()}
+    for (role, name), items in told.items():
+        fewer = [item for item in items if item["rows"]]
+        shown = ", ".join(dict.fromkeys(item["command"] for item in fewer or items))
+        if fewer:
+            rows = max(item["rows"] for item in fewer)
+            many = "1000 or more" if rows >= 1000 else str(rows)
+            message = (
+                f"{shown} of the role {role} on {plain(name)} reach {many} rows less that are there, or such rows are refused."
+            )
+            fix = f"Let a policy of {plain(name)} permit them until the old code is gone."
+            yield Finding("C13", "breaks", name, message, fix, SECTION, rows=rows, source="data")
+        elif any(item["rows"] is None for item in items) and (role, name) not in known:
+            message = (
+                f"A policy narrows {shown} of the role {role} on {plain(name)} by what its session or other tables say; whether "
+                "the old code meets it does not show."
+            )
+            fix = "Look whether the old code gives what it asks for, and allow this with the reason."
+            yield Finding("U09", "unknown", name, message, fix, SECTION)
+
+
+def _shadowed(item: Facts) -> Finding:
+    what = "function" if item["kind"] == "function" else "type" if item["kind"] == "type" else "relation"
+    message = (
+        f"The {what} {item['object']} is found before {plain(item['other'])} by the search_path of the role {item['role']}: the "
+        "old code that names it without a schema gets another one."
+    )
+    fix = "Give it another name, or a schema that is not in the search_path of the old code."
+    return Finding("C19", "breaks", item["object"], message, fix, SECTION)
 
 
 def _hides_no_row(seen: Seen, item: Facts) -> bool:

@@ -60,7 +60,8 @@ class Old:
     """A statement of old code.
 
     :param sql: ``{n}`` is a number that is another one each time.
-    :param after: a query that has to give ``expected`` afterwards, for what a statement means and does not say.
+    :param after: a query that has to give ``expected`` afterwards, for what a statement means and does not say;
+        ``{n}`` is the number of the statement.
     """
 
     sql: str

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from bench.labelled import Labelled, Old, mariadb, postgresql, postgresql_desk, postgresql_shipping, sqlite
+from bench.labelled import Labelled, Old, mariadb, postgresql, postgresql_clinic, postgresql_desk, postgresql_shipping, sqlite
 from support import venvs
 from support.mariadb import MariaDB
 from support.postgres import Postgres
@@ -113,11 +113,20 @@ def measured(labelled: Labelled, folder: Path, case: str, connect: Connect, url:
     stop.set()
     for worker in workers.values():
         worker.join()
-    connection = connect()
-    failed = {name: why for name, old in labelled.old.items() for why in [wrong(connection, old, next(numbers))] if why}
-    connection.close()
+    failed = failing(labelled, connect, numbers)
     waits = {name: worker.longest(began, ended) for name, worker in workers.items()}
     return {"seconds": ended - began, "error": error, "waits": waits, "failed": failed}
+
+
+def failing(labelled: Labelled, connect: Connect, numbers: Iterator[int]) -> dict[str, str]:
+    """Run every statement of old code once, and return what is wrong with those that do not work."""
+    try:
+        connection = connect()
+    except Exception as exc:  # old code is let in no more
+        return dict.fromkeys(labelled.old, str(exc))
+    failed = {name: why for name, old in labelled.old.items() for why in [wrong(connection, old, next(numbers))] if why}
+    connection.close()
+    return failed
 
 
 def rounds(labelled: Labelled, folder: Path, case: str, fresh: Callable[[], tuple[Connect, str]]) -> Iterator[dict[str, Any]]:
@@ -133,7 +142,7 @@ def wrong(connection: Any, old: Old, number: int) -> str:
     """Run a statement of old code, and return what is wrong with it."""
     try:
         run(connection, old.sql.replace("{n}", str(number)))
-        found = run(connection, old.after)[0][0] if old.after else old.expected
+        found = run(connection, old.after.replace("{n}", str(number)))[0][0] if old.after else old.expected
     except Exception as exc:
         return str(exc)
     return "" if found == old.expected else f"{old.after} gives {found}"
@@ -234,6 +243,7 @@ MAKERS = {
         (postgresql.SET, of_postgresql),
         (postgresql_shipping.SET, of_postgresql),
         (postgresql_desk.SET, of_postgresql),
+        (postgresql_clinic.SET, of_postgresql),
         (sqlite.SET, of_sqlite),
     )
 }

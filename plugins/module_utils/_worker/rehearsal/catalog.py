@@ -35,7 +35,7 @@ select c.oid::text, n.nspname || '.' || c.relname, json_build_object(
   'relkind', c.relkind, 'schema', n.nspname, 'persistence', c.relpersistence, 'row_security', c.relrowsecurity,
   'force_row_security', c.relforcerowsecurity,
   'acl', c.relacl::text, 'partition', c.relispartition, 'options', c.reloptions,
-  'bound', pg_get_expr(c.relpartbound, c.oid),
+  'replica_identity', nullif(c.relreplident, 'd'), 'bound', pg_get_expr(c.relpartbound, c.oid),
   'parent', (select min(i.inhparent)::text from pg_inherits i where i.inhrelid = c.oid and c.relispartition),
   'inherits', (select json_agg(pn.nspname || '.' || pc.relname order by i.inhseqno) from pg_inherits i
                join pg_class pc on pc.oid = i.inhparent join pg_namespace pn on pn.oid = pc.relnamespace
@@ -73,6 +73,8 @@ select i.indexrelid::text, n.nspname || '.' || c.relname, json_build_object(
   'definition', pg_get_indexdef(i.indexrelid), 'unique', i.indisunique, 'valid', i.indisvalid,
   'columns', i.indkey::text, 'keys', i.indnkeyatts, 'immediate', i.indimmediate,
   'predicate', pg_get_expr(i.indpred, i.indrelid), 'expressions', i.indexprs is not null,
+  'texts', case when i.indexprs is not null then (select json_agg(pg_get_indexdef(i.indexrelid, k, true) order by k)
+                                                  from generate_series(1, i.indnkeyatts) k) end,
   'constraint', exists (select 1 from pg_constraint k where k.conrelid = i.indrelid and k.conindid = i.indexrelid
                         and k.contype in ('p', 'u', 'x')))::text
 from pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace
@@ -101,11 +103,13 @@ select p.oid::text, n.nspname || '.' || p.proname || '(' || pg_get_function_iden
   'arguments', oidvectortypes(p.proargtypes), 'least', p.pronargs - p.pronargdefaults,
   'names', case when p.proargmodes is null then to_json(p.proargnames) end, 'procedure', to_jsonb(p) ->> 'prokind' = 'p',
   'raises', case when p.prosrc ~* '\\mraise\\s+exception\\M' then p.prosrc end,
+  'skips', case when p.prorettype = 'trigger'::regtype and p.prosrc ~* '\\mreturn\\s+(null|old)\\M' then p.prosrc end,
   'sets', (select json_agg(distinct lower(m[1])) from regexp_matches(
     p.prosrc, '(?:;|\\mBEGIN|\\mTHEN|\\mELSE|\\mINTO)\\s+NEW\\.(\\w+)\\s*(?::?=|(?=;|\\mFROM))([^;]*)', 'gi') m
     where p.prorettype = 'trigger'::regtype
       and (m[2] !~* ('\\mNEW\\.' || m[1] || '\\M') or m[2] ~* ('\\mcoalesce\\s*\\(\\s*NEW\\.' || m[1] || '\\M'))),
-  'source', md5(p.prosrc || coalesce(p.probin, '')), 'returns', p.prorettype::regtype::text, 'acl', p.proacl::text,
+  'source', md5(p.prosrc || coalesce(p.probin, '')), 'returns', p.prorettype::regtype::text,
+  'gives', case when p.proargmodes is not null then pg_get_function_result(p.oid) end, 'acl', p.proacl::text,
   'language', p.prolang, 'security_definer', p.prosecdef, 'volatile', p.provolatile, 'config', p.proconfig)::text
 from pg_proc p join pg_namespace n on n.oid = p.pronamespace
 where {_OURS} and {_NOT_EXTENSION.format(oid="p.oid", table="pg_proc")}""",
@@ -121,7 +125,23 @@ select r.oid::text, n.nspname || '.' || c.relname || '.' || r.rulename, json_bui
   'definition', pg_get_ruledef(r.oid), 'enabled', r.ev_enabled)::text
 from pg_rewrite r join pg_class c on c.oid = r.ev_class join pg_namespace n on n.oid = c.relnamespace
 where r.rulename <> '_RETURN' and {_OURS} and {{c}}""",
-    "extension": "select oid::text, extname::text, json_build_object('version', extversion)::text from pg_extension",
+    "operator": f"""
+select o.oid::text, n.nspname || '.' || o.oprname || '(' || case o.oprleft when 0 then 'none' else format_type(o.oprleft, null) end
+  || ', ' || format_type(o.oprright, null) || ')', json_build_object('source', o.oprcode::regprocedure::text)::text
+from pg_operator o join pg_namespace n on n.oid = o.oprnamespace
+where {_OURS} and {_NOT_EXTENSION.format(oid="o.oid", table="pg_operator")}""",
+    "cast": f"""
+select c.oid::text, format_type(c.castsource, null) || ' AS ' || format_type(c.casttarget, null),
+  json_build_object('source', c.castfunc::regprocedure::text, 'context', c.castcontext)::text
+from pg_cast c where c.oid >= 16384 and {_NOT_EXTENSION.format(oid="c.oid", table="pg_cast")}""",
+    "text search configuration": f"""
+select t.oid::text, n.nspname || '.' || t.cfgname, '{{}}'
+from pg_ts_config t join pg_namespace n on n.oid = t.cfgnamespace where {_OURS}""",
+    "collation": f"""
+select o.oid::text, n.nspname || '.' || o.collname, '{{}}'
+from pg_collation o join pg_namespace n on n.oid = o.collnamespace where {_OURS}""",
+    "extension": "select e.oid::text, e.extname::text, json_build_object('version', e.extversion, 'schema', n.nspname)::text "
+    "from pg_extension e join pg_namespace n on n.oid = e.extnamespace",
 }
 #: Facts that hold OIDs or depend on who made the object: they are no difference between an object and the same one made anew.
 _NOT_COMPARED = (
@@ -402,6 +422,35 @@ def _given(catalog: Catalog, triggers: Iterable[Entry]) -> set[str]:
         if trigger["enabled"] in ("O", "A") and re.search(r"\bBEFORE\b", trigger["definition"].partition(" ON ")[0]):
             found.update((catalog.get(("function", str(trigger["function"]))) or {}).get("sets") or ())
     return found
+
+
+def strict(changes: list[dict[str, Any]], after: Catalog) -> list[Entry]:
+    """Return the columns of domains that take no NULL any more, which could be NULL before and are given nothing else."""
+    found = []
+    for change in changes:
+        old, new = change["before"], change["after"]
+        if change["kind"] == "type" and old and new and new["not_null"] and not old["not_null"] and new["default"] is None:
+            found += [each for each in of_kind(after, "column") if each["type"] in spellings(new) and each["relkind"] in "rp"]
+    return [each for each in found if not each["not_null"]]
+
+
+def reordered(changes: list[dict[str, Any]], before: Catalog, after: Catalog) -> dict[str, list[str]]:
+    """Return the tables, by OID, whose columns have another order now → the columns in it, as far as they were there before."""
+    oids = {change["before"]["relation"] for change in changes if change["kind"] == "column" and change["before"]}
+    names = {each["name"]: each["oid"] for each in of_kind(after, "relation")} if oids else {}
+    found = {}
+    for oid in sorted(oids):
+        table = before[("relation", oid)]
+        first, second = (_columns(catalog, bearer) for catalog, bearer in ((before, oid), (after, names.get(table["name"], ""))))
+        kept = [each for each in second if each in first]
+        if table["relkind"] in "rpf" and kept != [each for each in first if each in second]:
+            found[oid] = kept
+    return found
+
+
+def _columns(catalog: Catalog, relation: str) -> list[str]:
+    own = [each for each in belonging(catalog, relation) if each["kind"] == "column" and each["relation"] == relation]
+    return [str(each["column"]) for each in sorted(own, key=lambda each: int(each["oid"].rpartition("/")[2]))]
 
 
 def checked(changes: list[dict[str, Any]], after: Catalog) -> list[Entry]:

@@ -14,7 +14,7 @@ from typing import AbstractSet, Iterable
 
 from . import catalog, relations
 from .access import Session
-from .unseen import MARK, Account, age_of
+from .unseen import LOOSE, MARK, Account, age_of
 
 _OWN_TYPES = """t.oid >= 16384 and (t.typtype in ('e', 'd')
   or (t.typtype = 'c' and t.typrelid in (select c.oid from pg_class c where c.relkind = 'c')))"""
@@ -37,6 +37,7 @@ _COUNTED = {
     "pg_enum": ("t.oid::text", "0", "t.oid >= 16384"),
     "pg_namespace": ("t.oid::text", "0", "true"),
     "pg_extension": ("t.oid::text", "0", "true"),
+    **{name: ("t.oid::text", "0", "t.oid >= 16384") for name in LOOSE},
 }
 #: Those whose rows go with a row of another one, or with a change of it.
 _WRITTEN = {
@@ -51,7 +52,7 @@ _WRITTEN = {
     "pg_index": ("''::text", "t.indrelid", "t.indrelid >= 16384"),
 }
 #: What a plain statement writes of no relation.
-_ELSEWHERE = {"pg_proc", "pg_enum", "pg_namespace", "pg_extension"}
+_ELSEWHERE = {"pg_proc", "pg_enum", "pg_namespace", "pg_extension", *LOOSE}
 _ROWS = "select {key}, ({relation})::text from {name} t where {rows}"
 _FRESH = "age(t.xmin) <= {age}"
 #: Of the rows that are new or changed what tells them apart, and how many rows there are.
@@ -65,7 +66,16 @@ _SINCE = {
     for name, (key, relation, rows) in _WRITTEN.items()
 }
 _NONE: frozenset[str] = frozenset()
-_LOOSE = ("schema", "type", "function", "extension")  # kinds of objects that belong to no relation
+_LOOSE = (
+    "schema",
+    "type",
+    "function",
+    "operator",
+    "cast",
+    "text search configuration",
+    "collation",
+    "extension",
+)  # kinds of objects that belong to no relation
 #: From so many relations on, all is read.
 _MANY = 200
 

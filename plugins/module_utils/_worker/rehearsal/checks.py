@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from typing import AbstractSet, Any
 
-from ..failure import describe
+from ..failure import describe, sqlstate_of
 from ..server import MYSQL, literal
 from .access import Access, Session, quoted
 from .catalog import Catalog, belonging, condition_of, conditions_of_domain, of_kind, spellings
+from .chosen import of
 
 #: More than this is not counted.
 MOST = 1000
@@ -21,8 +22,16 @@ _INSERT = re.compile(
 #: What such an INSERT may leave out on the real rows.
 _PERHAPS = re.compile(r"\bON\s+CONFLICT\b|\bSELECT\b", re.I)
 #: Functions, settings, roles and other tables: what one session may see, another one may not.
+_USING = re.compile(r"\bALTER\b.*\bTYPE\b.*\bUSING\b", re.I | re.S)
 _BY_SESSION = re.compile(r"\w\s*\(|\b(?:SELECT|CURRENT_\w+|SESSION_USER|USER)\b", re.I)
 _NULLS = "NULLS NOT DISTINCT"
+_NONE: dict[str, Any] = {"name": ""}
+_UNDEFINED_FUNCTION = "42883"
+_UNDEFINED_COLUMN = "42703"
+_LENGTH = re.compile(r"character varying\((\d+)\)$")
+_PLACES = re.compile(r"numeric\((\d+),(-?\d+)\)$")
+_BITS = {"smallint": 15, "integer": 31}
+_TEXTS = ("text", "character varying")
 
 
 class Checks:
@@ -35,6 +44,8 @@ class Checks:
     def __init__(self, access: Access, database: str, base: Catalog, seconds: float) -> None:
         self.access, self.database, self.base, self.seconds = access, database, base, seconds
         self.mark = "`" if access.dialect.name in MYSQL else '"'
+        self._copy: Session | None = None
+        self._converts = False  # the revision says how values become others
         self.touched: set[str] = set()  # tables whose rows a pending revision changes
 
     def of(
@@ -53,9 +64,12 @@ class Checks:
             if statement["writes"] in ("update", "delete", "merge"):
                 self.touched |= set(statement["locks"])
             self.touched |= {*statement["procedural_writes"], *statement["touched"]}
+        self._copy = copy
+        self._converts = any(_USING.search(statement["sql"]) for statement in statements)
         questions = [question for change in changes for question in (*self._questions(change), *self._of_domain(change))]
         if copy is not None:
             questions += [question for statement in statements for question in self._taken(copy, statement, borrowed)]
+            questions += [question for statement in statements for question in self._pointed(statement)]
             questions = list({(each["what"], each["object"], each["table"]): each for each in questions}.values())
         if not questions:
             return []
@@ -78,8 +92,22 @@ class Checks:
         try:
             answer["rows"] = int(session.value(sql))
         except Exception as exc:
-            answer["problem"] = describe(exc)["message"]
+            new = sqlstate_of(exc) == _UNDEFINED_COLUMN  # there is nothing in it yet
+            answer["rows"] = 0 if new else self._of_few(session, answer, sql) if sqlstate_of(exc) == _UNDEFINED_FUNCTION else None
+            answer["problem"] = describe(exc)["message"] if answer["rows"] is None else None
         return answer
+
+    def _of_few(self, session: Session, answer: dict[str, Any], sql: str) -> int | None:
+        """Return what the rows of a small table say on the copy, which has the functions that the revision makes."""
+        name = ".".join(self._quoted(part) for part in str(answer["table"]).split(".", 1))
+        rows = session.rows(f"select jsonb_agg(to_jsonb(s))::text, count(*) from (select * from {name} limit {MOST + 1}) s")
+        if self._copy is None or not rows or int(rows[0][1]) > MOST or f" from {name} where" not in sql:
+            return None
+        there = f" from jsonb_populate_recordset(null::{name}, {literal(str(rows[0][0] or '[]'))}::jsonb) where"
+        try:
+            return int(self._copy.value(sql.replace(f" from {name} where", there, 1)))
+        except Exception:  # the copy can not say it either
+            return None
 
     def _questions(self, change: dict[str, Any]) -> list[dict[str, Any]]:
         before, after = change["before"], change["after"]
@@ -154,6 +182,31 @@ class Checks:
             found.append(told)
         return found
 
+    def _pointed(self, statement: dict[str, Any]) -> list[dict[str, Any]]:
+        """Ask for rows that point to those which a DELETE takes away, and that do not go with them."""
+        chosen = of(statement["sql"]) if statement["writes"] == "delete" and "%(" not in statement["sql"] else None
+        tables = [
+            oid
+            for oid in statement["touched"]
+            if chosen and _named(chosen.table) in spellings(self.base.get(("relation", oid), _NONE))
+        ]
+        found = []
+        for key in of_kind(self.base, "constraint") if chosen and len(tables) == 1 else ():
+            columns, keys = self._names(key["relation"], key["columns"]), self._names(key["foreign"], key["foreign_columns"])
+            child = self.base.get(("relation", key["relation"]))
+            if key["type"] != "f" or key["foreign"] != tables[0] or key["parent"] or child is None or not columns or not keys:
+                continue
+            if re.search(r"\bON DELETE (?:CASCADE|SET)\b", key["definition"]):
+                continue
+            gone = chosen.query({}) or ""  # type: ignore[union-attr]
+            shown = ", ".join(f"{chosen.alias}.{each}" for each in keys)  # type: ignore[union-attr]
+            given = ", ".join(f"c.{each}" for each in columns)
+            gone = gone.replace("select 1 ", f"select {shown} ", 1)
+            sql = _counted(f"select 1 from {self._qualified(child)} c where ({given}) in ({gone})")
+            told = {"what": "pointed", "object": key["name"], "table": child["name"], "relation": key["relation"], "sql": sql}
+            found.append(told)
+        return found
+
     def _uniques(self, name: str, locks: AbstractSet[str]) -> list[dict[str, Any]]:
         """Return the unique indexes of columns that the table of this name has which was locked for the statement."""
         locked = [self.base[("relation", oid)] for oid in locks if ("relation", oid) in self.base]
@@ -175,21 +228,27 @@ class Checks:
         if before is None:
             required = after["not_null"] and after["default"] is None and not after["identity"] and not after["generated"]
             return ("rows", f"select count(*) from (select 1 from {table} limit 1) s") if required else None
+        if before["type"] != after["type"] and self._known([after["oid"]]):
+            beyond = _beyond(before["type"], after["type"], self._quoted(self.base[("column", after["oid"])]["column"]))
+            if beyond:
+                return "cut" if self._converts else "long", _counted(f"select 1 from {table} where {beyond}")
         if after["not_null"] and not before["not_null"] and self._known([after["oid"]]):
             name = self._quoted(self.base[("column", after["oid"])]["column"])
             return "null", _counted(f"select 1 from {table} where {name} is null")
         return None
 
     def _constraint(self, table: str, before: Any, after: Any) -> tuple[str, str] | None:
-        if after is None or (before is not None and before["valid"]) or (before is not None and not after["valid"]):
+        if after is None or (before is not None and _is_kept_already(before, after)):
             return None
         columns = self._names(after["relation"], after["columns"])
         if columns is None:
             return None
-        if not after["valid"] and after["type"] != "c":
+        if not after["valid"] and after["type"] not in "cf":
             return None
         if after["type"] in "pu":
             return "duplicate", _duplicates(table, columns, None, _NULLS in after["definition"])
+        if after["type"] == "x":
+            return _overlapping(table, after["definition"])
         if after["type"] == "f":
             return self._orphans(table, columns, after)
         condition = condition_of(after)
@@ -202,14 +261,15 @@ class Checks:
             return None
         there = " and ".join(f"f.{name} is not null" for name in columns)
         same = " and ".join(f"r.{key} = f.{name}" for key, name in zip(keys, columns))
-        return "orphan", _counted(
+        return "orphan" if after["valid"] else "kept", _counted(
             f"select 1 from {table} f where {there} and not exists (select 1 from {self._qualified(other)} r where {same})"
         )
 
     def _index(self, table: str, before: Any, after: Any) -> tuple[str, str] | None:
-        if before is not None or after is None or not after["unique"] or after["constraint"] or after["expressions"]:
+        if before is not None or after is None or not after["unique"] or after["constraint"]:
             return None
-        columns = self._names(after["relation"], [int(number) for number in after["columns"].split()])
+        numbers = [int(number) for number in after["columns"].split()[: after.get("keys")]]
+        columns = after.get("texts") if after["expressions"] else self._names(after["relation"], numbers)
         nulls = _NULLS in after["definition"]
         return ("duplicate", _duplicates(table, columns, after["predicate"], nulls)) if columns else None
 
@@ -219,6 +279,45 @@ class Checks:
     def _names(self, relation: Any, numbers: Any) -> list[str] | None:
         oids = [f"{relation}/{number}" for number in numbers or ()]
         return [self._quoted(self.base[("column", oid)]["column"]) for oid in oids] if self._known(oids) else None
+
+
+def _is_kept_already(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    """Tell whether the rows met a constraint before, or need not meet it; one that is made anew may ask for something else."""
+    if before["oid"] != after["oid"]:
+        return bool(before["definition"] == after["definition"])
+    return bool(before["valid"] or not after["valid"])
+
+
+def _named(name: str) -> str:
+    return name.replace('"', "").replace(" ", "")
+
+
+def _beyond(old: str, new: str, name: str) -> str | None:
+    """Return which values of a type a narrower one can not hold."""
+    length, places = _LENGTH.match(new), _PLACES.match(new)
+    if length and (old in _TEXTS or _LENGTH.match(old)):
+        return f"length({name}) > {length.group(1)}"
+    if places and (old.startswith("numeric") or old in (*_BITS, "bigint")):
+        whole, fraction = (int(each) for each in places.groups())
+        return f"abs(round({name}::numeric, {fraction})) >= 1e{whole - fraction}"
+    if new in _BITS and old in ("integer", "bigint"):
+        return f"{name} not between -(2^{_BITS[new]}) and 2^{_BITS[new]} - 1"
+    return None
+
+
+_EXCLUDES = re.compile(r"^EXCLUDE USING \w+ \((?P<elements>.*?)\)(?: WHERE \((?P<where>.*)\))?$", re.S)
+_ELEMENT = re.compile(r"^(\w+|\"[^\"]+\") WITH ([^\w\s]+)$")
+
+
+def _overlapping(table: str, definition: str) -> tuple[str, str] | None:
+    """Ask for rows of which an exclusion constraint takes only one."""
+    match = _EXCLUDES.match(definition)
+    elements = [_ELEMENT.match(each) for each in match.group("elements").split(", ")] if match else []
+    if match is None or not all(elements):
+        return None
+    same = " and ".join(f"a.{each.group(1)} {each.group(2)} b.{each.group(1)}" for each in elements if each)
+    rows = f"(select ctid as dbops_place, s.* from {table} s where {match.group('where') or 'true'})"
+    return "duplicate", _counted(f"select 1 from {rows} a, {rows} b where a.dbops_place < b.dbops_place and {same}")
 
 
 def _counted(select: str) -> str:

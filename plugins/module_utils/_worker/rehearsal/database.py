@@ -9,7 +9,7 @@ from typing import Any
 
 from ..failure import Failure
 from ..server import MYSQL
-from . import back, catalog, lacking, refusing, replay, rights, trial
+from . import back, catalog, defaults, lacking, numbers, paths, policies, refusing, replay, rights, sampled, trial
 from .access import Session
 from .checks import Checks
 from .kinds import KINDS
@@ -48,6 +48,7 @@ class Database:
         self.held: rights.Rights = {}  # what old code may do that it could do before
         self.now: rights.Rights = {}
         self.settings: dict[tuple[str, str], str] = {}
+        self.published: list[str] = []  # tables, with their updates or deletes
         self.unidentified: set[str] = set()  # tables whose rows nobody can change, since they are published
         self.today: str | None = None
 
@@ -126,13 +127,17 @@ class Database:
             if self.dialect == "postgresql":
                 report["defaults"] = replay.defaults(session, changes, after)
                 report["refused"] = replay.refused(session, changes, before, after)
+                report["reordered"] = catalog.reordered(changes, before, after)
+                report["strict"] = catalog.strict(changes, after)
                 report["unset"] = catalog.unset(changes, before, after)
                 self._try(session, step, report, after)
             if self.roles is not None:
                 self._compare_rights(session, self.roles, report, before, after)
         self.observed = [text for text in self.observed if text not in report["broken"]]
         report.update(_standing(changes, after), checked=catalog.checked(changes, after))
-        report["refusing"] = refusing.of_functions(changes, catalog.of_kind(after, "trigger"))
+        triggers = list(catalog.of_kind(after, "trigger"))
+        report["skipping"] = refusing.skipping(changes, triggers, after)
+        report["refusing"] = refusing.of_functions(changes, triggers)
         if self.dialect == "postgresql" and any(change["kind"] == "column" for change in changes):
             report.update(kept=catalog.kept(self.states[0], changes), domains=catalog.domains(before, after))
         self.states.append(after)
@@ -152,11 +157,16 @@ class Database:
         touched = step.watch.account.locked | (getattr(after, "dirty", None) or set())
         report["exhausted"] = trial.exhausted(session, touched, step.before, self._ask_original)
         if self.real is not None and self.real.answers:
-            report["colliding"] = trial.colliding(session, touched, step.before, step.watch.statements, self.real.ask)
+            base, statements = self.states[0], step.watch.statements
+            report["colliding"] = trial.colliding(session, touched, step.before, statements, self.real.ask)
+            report["colliding"] += numbers.taken(session, statements, base, self.real)
+            report["given"] = defaults.refused(session, report["changes"], base, after, self.real.ask)
         triggers = trial.concerned(report["changes"], step.before, after)
         functions = any(change["kind"] == "function" and change["before"] and change["after"] for change in report["changes"])
         if (triggers or functions) and session.value(_FLUSHES):
             report["failing"] = trial.failing(session, triggers, after)
+            if self.real is not None and self.real.answers:
+                report["sampled"] = sampled.done(session, triggers, self.states[0], after, self.real.ask)
             report["unable"] = trial.unable(session, report["changes"])
             session.rows("select pg_stat_force_next_flush()")
             if step.watch.ledger is not None:
@@ -184,12 +194,16 @@ class Database:
             there = {key: now[key] for key in known if key in now}  # what is new, old code can not use
             self.held = there if roles.changed is None else rights.replaced(self.held, known, there)
             self.now = now
-        if roles.publishes or self.unidentified:
-            now_unidentified = trial.unidentified(session)
+        if roles.publishes or self.unidentified or self.published:
+            now_unidentified = trial.unidentified(session, self.published)
             report["unidentified"] = sorted(now_unidentified - self.unidentified)
             self.unidentified = now_unidentified
         report["settings"] = [[*key, value] for key, value in roles.settings.items() if self.settings.get(key) != value]
         self.settings = roles.settings
+        if self.real is not None and self.real.answers:
+            catalogs = (self.states[0], before, after)
+            report["policies"] = policies.narrowed(session, roles.names, report["changes"], catalogs, self.real.ask)
+        report["shadowed"] = paths.shadowed(roles.names, roles.settings, report["changes"], before, now)
         lacking_now = lacking.found(session, report["changes"], before, after, now)
         report.update(
             roles=roles.names,
@@ -226,10 +240,12 @@ class Database:
             return None
         with self.access.connect(self.name, "rehearsal", reading=True).closing() as original:
             found = rights.roles(original, self.request.get("application_roles") or [])
+            self.published = trial.published(original)
         with self.scratch.session() as session:
             held = rights.Held(session, found)
             self.settings = held.settings
-            self.unidentified = trial.unidentified(session) if held.publishes else set()
+            known = held.publishes or self.published
+            self.unidentified = trial.unidentified(session, self.published) if known else set()
             self.today = session.value("select current_date::text")
         self.held = self.now = held.rights
         return held

@@ -30,6 +30,8 @@ _SAID = (
     "embedded",
     "affinity",
     "expressions",
+    "texts",
+    "skips",
     "predicate",
     "unique",
     "raises",
@@ -107,7 +109,7 @@ def spoken(seen: catalog.Catalog, schema: str | None) -> list[Object]:
     for entry in seen.values():
         if (entry["kind"] == "index" and entry.get("constraint")) or entry.get("owned"):
             continue  # which the constraint or the column that it is for says already
-        if schema is not None and entry["kind"] in ("schema", "extension"):
+        if schema is not None and entry["kind"] in ("schema", "extension", "cast"):
             continue
         kind = _RELATIONS.get(str(entry.get("relkind")), "table") if entry["kind"] == "relation" else str(entry["kind"])
         found.append([kind, bare(str(entry["name"])), bare(str(entry.get("table") or "")), bare(_text(catalog.compared(entry)))])

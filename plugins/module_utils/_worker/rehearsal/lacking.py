@@ -17,6 +17,16 @@ select distinct n.nspname || '.' || c.relname from pg_rewrite r
 join pg_depend d on d.objid = r.oid and d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass
 join pg_class c on c.oid = d.refobjid join pg_namespace n on n.oid = c.relnamespace
 where r.ev_class = {oid} and c.oid <> r.ev_class"""
+#: Functions that are called for the role which writes a row: those of a default, a check or an index.
+_CALLS = """
+select distinct n.nspname || '.' || p.proname || '(' || oidvectortypes(p.proargtypes) || ')' from pg_depend d
+join pg_proc p on p.oid = d.refobjid and d.refclassid = 'pg_proc'::regclass join pg_namespace n on n.oid = p.pronamespace
+where n.nspname !~ '^pg_' and {of}"""
+_OF = {
+    "column": "d.classid = 'pg_attrdef'::regclass and d.objid in (select oid from pg_attrdef where adrelid = {0} and adnum = {1})",
+    "constraint": "d.classid = 'pg_constraint'::regclass and d.objid = {0}",
+    "index": "d.classid = 'pg_class'::regclass and d.objid = {0}",
+}
 _SOURCE = "select prosrc from pg_proc where oid = {oid}"
 _NAME = r"([\w.\"]+)"
 _TEXTS = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", re.S)
@@ -32,7 +42,7 @@ _NEEDS = tuple(
 #: An INSERT without a list gives every column.
 _LISTED = re.compile(rf"\bINSERT\s+INTO\s+{_NAME}\s*\(([^()]*)\)", re.I)
 _EVENTS = re.compile(r"\b(INSERT|UPDATE|DELETE)\b")
-_NEXT = re.compile(r"^nextval\('([^']+)'")
+_NEXT = re.compile(r"\bnextval\('([^']+)'")
 
 
 def found(session: Session, changes: list[dict[str, Any]], before: Catalog, after: Catalog, rights: Rights) -> list[dict[str, Any]]:
@@ -55,6 +65,8 @@ def _users(
     """Yield what is used, by whom (kind, object and any of its privileges), and what is needed for it."""
     for change in changes:
         old, new = change["before"], change["after"]
+        if new is not None and change["kind"] in _OF:
+            yield from _of_expressions(session, change["kind"], old, new, before)
         if new is None or (old is None and change["kind"] not in ("trigger", "column")):
             continue
         if change["kind"] == "relation" and new["relkind"] == "v" and _invokes(new):
@@ -83,6 +95,24 @@ def _users(
             function = after.get(("function", str(new["function"])))
             if function is not None and not function["security_definer"]:
                 yield _of_trigger(new, _needed(session, function, after))
+
+
+def _of_expressions(
+    session: Session, kind: str, old: Entry | None, new: Entry, before: Catalog
+) -> Iterator[tuple[str, tuple[str, str, tuple[str, ...]], list[tuple[str, str, str]]]]:
+    """Yield what calls functions where a row is written."""
+    fact = "default" if kind == "column" else "definition"
+    calls = "(" in str(new[fact]) and (
+        kind == "column" or new.get("type") in ("c", "x") or new.get("expressions") or new.get("predicate")
+    )
+    if not calls or ("relation", new["relation"]) not in before or (old and old[fact] == new[fact]):
+        return
+    asked = _CALLS.format(of=_OF[kind].format(*(int(number) for number in new["oid"].split("/"))))
+    names = [str(row[0]) for row in session.rows(asked)]
+    if names:
+        what = "default of" if kind == "column" else "check" if kind == "constraint" else "index"
+        held = ("relation", new["table"], ("INSERT", "UPDATE"))
+        yield f"{what} {new['name']}", held, [("EXECUTE", name, "function") for name in names]
 
 
 def _invokes(view: Entry) -> bool:
@@ -129,6 +159,6 @@ def _sequences(catalog: Catalog, table: str, given: set[str]) -> Iterator[str]:
 
 def _takes_numbers(column: Entry) -> str | None:
     """Return the sequence that a default takes numbers from."""
-    match = _NEXT.match(str(column.get("default") or ""))
+    match = _NEXT.search(str(column.get("default") or ""))
     name = match.group(1).replace('"', "") if match else None
     return name if name is None or "." in name else f"{column['table'].split('.')[0]}.{name}"

@@ -35,7 +35,7 @@ _MADE = re.compile(
     re.I | re.S,
 )
 _WITH = re.compile(r"\s*WITH\s+(?!RECURSIVE\b)", re.I)
-_WITHOUT_EFFECT = {
+WITHOUT_EFFECT = {
     *("count", "sum", "min", "max", "avg", "coalesce", "nullif", "greatest", "least", "lower", "upper", "length", "char_length"),
     *("trim", "btrim", "ltrim", "rtrim", "substr", "substring", "replace", "concat", "round", "abs", "floor", "ceil", "now"),
     *("date_trunc", "date_part", "extract", "to_char", "md5", "array_agg", "string_agg", "json_agg", "jsonb_agg", "row_number"),
@@ -240,4 +240,4 @@ def _has_no_effect(node: Any) -> bool:
         return not lasting and all(_has_no_effect(value) for value in node.values())
     if isinstance(node, list):
         return all(_has_no_effect(value) for value in node)
-    return not isinstance(node, str) or set(_CALL.findall(node)) <= _WITHOUT_EFFECT
+    return not isinstance(node, str) or set(_CALL.findall(node)) <= WITHOUT_EFFECT

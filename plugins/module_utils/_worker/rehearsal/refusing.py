@@ -47,6 +47,25 @@ def refusal(definition: str, body: str = "") -> Refusal | None:
     return Refusal()
 
 
+_BEFORE_ROW = re.compile(r"\bBEFORE (.*?) ON .* FOR EACH ROW\b", re.S)
+_RETURNS = re.compile(r"\bRETURN\s+(\w+)\s*;", re.I)
+_WRITES = re.compile(r"\b(?:INSERT\s+INTO|UPDATE\s+[\w.\"]+\s+SET|EXECUTE|CALL|PERFORM)\b", re.I)
+
+
+def skips(definition: str, body: str) -> Refusal | None:
+    """Return which rows a trigger leaves unwritten, without an error; None for one that writes them elsewhere, or skips none.
+
+    One BEFORE UPDATE that returns the old row leaves everything as it was. PostgreSQL manual, "Trigger Functions".
+    """
+    match, text = _BEFORE_ROW.search(definition), _TEXTS.sub("''", body)
+    events = set(re.findall(r"\b(?:INSERT|UPDATE|DELETE)\b", match.group(1))) if match else set()
+    given = [word.upper() for word in _RETURNS.findall(text)]
+    lost = [word for word in given if word == "NULL" or (word == "OLD" and events == {"UPDATE"})]
+    if not lost or not events or _WRITES.search(text):
+        return None
+    return Refusal(always=len(lost) == len(given) and " WHEN (" not in definition and not _OF_COLUMNS.search(definition))
+
+
 def refuses(body: str) -> Refusal | None:
     """Return what the source of a function that is called refuses: each call, or some; None if it raises nothing."""
     text = _TEXTS.sub("''", body)
@@ -73,6 +92,32 @@ def of_functions(changes: Iterable[Mapping[str, Any]], triggers: Iterable[Mappin
         if function and refused:
             found.append({"function": function["name"], "trigger": trigger["name"], "always": refused.always})
     return found
+
+
+def skipping(
+    changes: Iterable[Mapping[str, Any]], triggers: Iterable[Mapping[str, Any]], catalog: Mapping[Any, Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return the triggers that leave rows unwritten since they, or their functions, were made or changed."""
+    made = {change["after"]["oid"] for change in changes if change["kind"] in ("trigger", "function") and change["after"]}
+    before = {
+        change["after"]["oid"]: skips_of(change["before"])
+        for change in changes
+        if change["kind"] == "function" and change["before"] and change["after"]
+    }
+    found = []
+    for trigger in triggers if made else ():
+        function = catalog.get(("function", str(trigger.get("function")))) or {}
+        if not made & {trigger["oid"], function.get("oid")} or trigger["enabled"] not in ("O", "A"):
+            continue
+        skipped = skips(str(trigger["definition"]), skips_of(function))
+        if skipped and not (trigger["oid"] not in made and before.get(function.get("oid"))):
+            told = {"oid": trigger["oid"], "trigger": trigger["name"], "function": str(trigger["function"])}
+            found.append({**told, "table": trigger["table"], "always": skipped.always})
+    return found
+
+
+def skips_of(function: Mapping[str, Any]) -> str:
+    return str(function.get("skips") or "")
 
 
 def of_change(change: Mapping[str, Any], changes: Iterable[Mapping[str, Any]]) -> Refusal | None:

@@ -121,13 +121,14 @@ def ambiguous(session: Session, changes: list[dict[str, Any]], after: Catalog) -
             continue
         schema, name = entry["name"].split("(")[0].split(".", 1)
         values = [plain_value(each) for each in str(entry["arguments"]).split(", ") if each]
-        try:
-            session.rows(f"prepare {_NAME} as select {quoted(schema)}.{quoted(name)}({', '.join(values)})")
-        except Exception as exc:
-            if sqlstate_of(exc) == _AMBIGUOUS:
-                found[entry["name"]] = describe(exc)["message"].splitlines()[0]
-        with contextlib.suppress(Exception):  # it was not even prepared
-            session.rows(f"deallocate {_NAME}")
+        for count in sorted({len(values), entry["least"]}):
+            try:
+                session.rows(f"prepare {_NAME} as select {quoted(schema)}.{quoted(name)}({', '.join(values[:count])})")
+            except Exception as exc:
+                if sqlstate_of(exc) == _AMBIGUOUS:
+                    found[entry["name"]] = describe(exc)["message"].splitlines()[0]
+            with contextlib.suppress(Exception):  # it was not even prepared
+                session.rows(f"deallocate {_NAME}")
     return found
 
 

@@ -125,6 +125,11 @@ def roles(original: Session, given: Iterable[str]) -> list[str]:
     return sorted((connected & plain) | {name for (name,) in original.rows(_ROLES)})
 
 
+def names_of(names: Iterable[str]) -> str:
+    """Return an array of names as SQL has it."""
+    return f"array[{', '.join(server.literal(name) for name in names)}]::text[]"
+
+
 def look(session: Session, names: list[str], relations: Iterable[str] | None = None, others: bool = True) -> Rights:
     """Return what these roles may do in the database of ``session``.
 
@@ -133,7 +138,7 @@ def look(session: Session, names: list[str], relations: Iterable[str] | None = N
     """
     if not names:
         return {}
-    array = f"array[{', '.join(server.literal(name) for name in names)}]::text[]"
+    array = names_of(names)
     rows = list(session.rows(_OTHERS.replace("{roles}", array))) if others else []
     few = "" if relations is None else " and c.oid = any($1)"
     asked = f"{_RELATIONS}{few} union all {_SEQUENCES}{few}".replace("{roles}", array)

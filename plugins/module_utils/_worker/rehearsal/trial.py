@@ -17,16 +17,16 @@ from .replay import plain_value
 
 _UNDEFINED_COLUMN = "42703"
 _UNDEFINED_TABLE = "42P01"
-_TABLE = '"dbops_trial"'
+TABLE = '"dbops_trial"'
 #: Where the definition of a trigger names its table. PostgreSQL manual, "CREATE TRIGGER".
-_ON = re.compile(r"\sON .+?(?=\s(?:FROM|NOT DEFERRABLE|DEFERRABLE|INITIALLY|REFERENCING|FOR EACH)\b)", re.S)
+ON = re.compile(r"\sON .+?(?=\s(?:FROM|NOT DEFERRABLE|DEFERRABLE|INITIALLY|REFERENCING|FOR EACH)\b)", re.S)
 #: Code that goes by the table which it is called for finds another one here.
-_GOES_BY_TABLE = re.compile(r"\bTG_(?:TABLE_NAME|TABLE_SCHEMA|RELNAME|RELID)\b", re.I)
+GOES_BY_TABLE = re.compile(r"\bTG_(?:TABLE_NAME|TABLE_SCHEMA|RELNAME|RELID)\b", re.I)
 #: Code in these languages stays inside of the database, unless it calls what does not.
 _SOURCE = (
     "select prosrc from pg_proc p join pg_language l on l.oid = p.prolang where p.oid = {oid} and l.lanname in ('plpgsql', 'sql')"
 )
-_REACHES_OUT = re.compile(r"dblink|\bnet\.|http|\bPROGRAM\b|\blo_export\b|pg_background|pg_read_|pg_write_|\bCOPY\b", re.I)
+REACHES_OUT = re.compile(r"dblink|\bnet\.|http|\bPROGRAM\b|\blo_export\b|pg_background|pg_read_|pg_write_|\bCOPY\b", re.I)
 _EXHAUSTED = """
 select q.name, q.last, q.seqmin, q.seqmax from (
   select n.nspname || '.' || c.relname as name, s.*,
@@ -37,7 +37,7 @@ where q.last::numeric + q.seqincrement not between q.seqmin and q.seqmax"""
 
 
 #: Sequences, what they add, and the column with a unique index that takes their numbers.
-_FEEDS = """
+FEEDS = """
 select s.oid::text, n.nspname || '.' || s.relname, q.seqincrement, t.oid::text, u.nspname || '.' || t.relname, a.attname::text
 from pg_class s join pg_namespace n on n.oid = s.relnamespace join pg_sequence q on q.seqrelid = s.oid
 join (select d.objid, d.refobjid, d.refobjsubid from pg_depend d where d.classid = 'pg_class'::regclass
@@ -46,19 +46,23 @@ join (select d.objid, d.refobjid, d.refobjsubid from pg_depend d where d.classid
       where d.classid = 'pg_attrdef'::regclass and d.refclassid = 'pg_class'::regclass) f(seq, tab, num) on f.seq = s.oid
 join pg_class t on t.oid = f.tab join pg_namespace u on u.oid = t.relnamespace
 join pg_attribute a on a.attrelid = f.tab and a.attnum = f.num
-where s.relkind = 'S' and s.oid = any('{{{oids}}}'::oid[])
+where s.relkind = 'S' and {which}
   and exists (select from pg_index i where i.indrelid = f.tab and i.indisunique and i.indnkeyatts = 1 and i.indkey[0] = f.num)
 order by 1, 4"""
-_STANDS = "select last_value, is_called, (select seqincrement from pg_sequence where seqrelid = {literal}::regclass) from {name}"
+STANDS = "select last_value, is_called, (select seqincrement from pg_sequence where seqrelid = {literal}::regclass) from {name}"
 #: What sets a sequence to a number that may have been read from the table.
 _MAY_SET = re.compile(r"\bsetval\b|\bRESTART\b|^\s*(?:DO|CALL|EXECUTE)\b", re.I)
 #: Tables whose rows nobody can change: they are published with that, and nothing tells one row from another, or columns are listed
 #: without those that do. PostgreSQL manual, "Logical Replication", "Column Lists".
+_PUBLISHED = """
+select distinct t.schemaname || '.' || t.tablename from pg_publication p join pg_publication_tables t on t.pubname = p.pubname
+where p.pubupdate or p.pubdelete"""
 _UNIDENTIFIED = """
 select n.nspname || '.' || c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind = 'r' and c.relreplident <> 'f'
-  and exists (select from pg_publication p join pg_publication_tables t on t.pubname = p.pubname
-                                  where (p.pubupdate or p.pubdelete) and t.schemaname = n.nspname and t.tablename = c.relname)
+  and (n.nspname || '.' || c.relname = any({published})
+       or exists (select from pg_publication p join pg_publication_tables t on t.pubname = p.pubname
+                  where (p.pubupdate or p.pubdelete) and t.schemaname = n.nspname and t.tablename = c.relname))
   and (c.relreplident = 'n'
        or not exists (select from pg_index i where i.indrelid = c.oid and i.indimmediate and i.indisvalid
                       and (c.relreplident = 'd' and i.indisprimary or c.relreplident = 'i' and i.indisreplident)))
@@ -72,9 +76,20 @@ where (p.pubupdate or p.pubdelete) and r.listed is not null
       and k::text <> all(regexp_split_to_array(btrim(r.listed, '[]'), '[, ]+'))))"""
 
 
-def unidentified(session: Session) -> set[str]:
+def source_of(session: Session, oid: str) -> str:
+    """Return the text of a function in SQL or PL/pgSQL."""
+    return str(session.value(_SOURCE.format(oid=int(oid))) or "")
+
+
+def published(original: Session) -> list[str]:
+    """Return the tables that the real database publishes with updates or deletes; a copy of it has no publications."""
+    return [str(name) for (name,) in original.rows(_PUBLISHED)]
+
+
+def unidentified(session: Session, published: Iterable[str]) -> set[str]:
     """Return the tables whose rows PostgreSQL changes no more, since it could not tell a subscriber which ones."""
-    return {str(name) for (name,) in session.rows(_UNIDENTIFIED)}
+    names = f"array[{', '.join(literal(name) for name in published)}]::text[]"
+    return {str(name) for (name,) in session.rows(_UNIDENTIFIED.replace("{published}", names))}
 
 
 def colliding(
@@ -91,17 +106,17 @@ def colliding(
     :param original: asks the real database; None is no answer.
     """
     numbers = sorted(oid for oid in oids if ("relation", oid) in before and before[("relation", oid)]["relkind"] == "S")
-    rows = session.rows(_FEEDS.format(oids=",".join(numbers))) if numbers else []
+    rows = session.rows(FEEDS.format(which=f"s.oid = any('{{{','.join(numbers)}}}'::oid[])")) if numbers else []
     found = []
     for oid, name, step, table, table_name, column in rows:
         if ("relation", table) not in before or any(_decides(statement, table) for statement in statements):
             continue
         old, old_table = (before[("relation", each)]["name"] for each in (oid, table))
         shown, there = _quoted(old), original(f"select min({quoted(column)}), max({quoted(column)}) from {_quoted(old_table)}")
-        stood = original(_STANDS.format(literal=literal(shown), name=shown)) if there and there[0][0] is not None else None
+        stood = original(STANDS.format(literal=literal(shown), name=shown)) if there and there[0][0] is not None else None
         if not there or not stood:
             continue
-        now, least, most = session.rows(_STANDS.format(literal=literal(_quoted(name)), name=_quoted(name)))[0], *there[0]
+        now, least, most = session.rows(STANDS.format(literal=literal(_quoted(name)), name=_quoted(name)))[0], *there[0]
         after, then = (last + step * called for last, called, step in (now, stood[0]))
         if _meets(after, int(step), least, most) and not _meets(then, stood[0][2], least, most):
             told = {"sequence": name, "table": table_name, "column": column, "next": after, "least": least, "most": most}
@@ -134,8 +149,8 @@ def unable(session: Session, changes: Iterable[dict[str, Any]]) -> list[dict[str
         old, new = change["before"], change["after"]
         if change["kind"] != "function" or not old or not new or new["procedure"] or new["returns"] in ("trigger", "event_trigger"):
             continue
-        source = str(session.value(_SOURCE.format(oid=int(new["oid"]))) or "")
-        if old["source"] == new["source"] or not source or _REACHES_OUT.search(source):
+        source = source_of(session, new["oid"])
+        if old["source"] == new["source"] or not source or REACHES_OUT.search(source):
             continue
         error = _called(session, new)
         if error is not None:
@@ -195,8 +210,8 @@ def failing(session: Session, triggers: Iterable[Entry], catalog: Catalog) -> li
 
 def _fired(session: Session, trigger: Entry, catalog: Catalog) -> str | None:
     """Return what the server says of a column that is not there when this trigger is fired."""
-    source = str(session.value(_SOURCE.format(oid=int(trigger["function"]))) or "")
-    if not source or _GOES_BY_TABLE.search(source) or _REACHES_OUT.search(source):
+    source = source_of(session, trigger["function"])
+    if not source or GOES_BY_TABLE.search(source) or REACHES_OUT.search(source):
         return None
     columns = [each for each in belonging(catalog, trigger["relation"]) if each["kind"] == "column"]
     columns = [each for each in columns if each["relation"] == trigger["relation"]]
@@ -207,11 +222,11 @@ def _fired(session: Session, trigger: Entry, catalog: Catalog) -> str | None:
     with session.hurrying(), session.by_index():
         session.rows("begin")
         try:
-            session.rows(f"create temporary table {_TABLE} as select * from {quoted(schema)}.{quoted(name)} with no data")
-            session.rows(f"insert into {_TABLE} default values")
-            session.rows(_ON.sub(lambda match: f" ON {_TABLE}", str(trigger["definition"]), count=1))
+            session.rows(f"create temporary table {TABLE} as select * from {quoted(schema)}.{quoted(name)} with no data")
+            session.rows(f"insert into {TABLE} default values")
+            session.rows(ON.sub(lambda match: f" ON {TABLE}", str(trigger["definition"]), count=1))
             session.rows("set constraints all immediate")
-            statements = (f"insert into {_TABLE} default values", f"update {_TABLE} set {same}", f"delete from {_TABLE}")
+            statements = (f"insert into {TABLE} default values", f"update {TABLE} set {same}", f"delete from {TABLE}")
             return next(filter(None, (_missing(session, statement) for statement in statements)), None)
         except Exception:  # it can not be tried here, which says nothing of it
             return None

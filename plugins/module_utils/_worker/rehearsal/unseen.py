@@ -40,8 +40,10 @@ _CATALOGUES = {
     "pg_enum": "enumtypid::regtype::text",
     "pg_namespace": "nspname::text",
 }
+#: Those of objects that belong to no relation, and have nothing but a name and what they are made of.
+LOOSE = ("pg_operator", "pg_cast", "pg_ts_config", "pg_collation")
 #: All catalogues in which a change is one of an object.
-CATALOGS = (*_CATALOGUES, "pg_inherits", "pg_depend", "pg_extension")
+CATALOGS = (*_CATALOGUES, "pg_inherits", "pg_depend", "pg_extension", *LOOSE)
 #: Catalogues that all databases of a server share, and of them those that have rows of one.
 SHARED = ("pg_authid", "pg_auth_members", "pg_tablespace", "pg_database", "pg_db_role_setting")
 OF_ONE = frozenset(("pg_database", "pg_db_role_setting"))
