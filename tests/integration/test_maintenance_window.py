@@ -190,6 +190,21 @@ def test_check_mode_shows_the_sql_and_touches_nothing(stage: Stage) -> None:
     assert sorted(stage.hosts[0].root.glob("releases/*")) == releases
 
 
+def test_the_plan_says_how_the_database_would_be_put_back(stage: Stage) -> None:
+    told = stage.play("plan", release_version="1.2").ok().output
+    assert (
+        "A maintenance window would put the database back by a copy inside its server." in told and "It would not begin" not in told
+    )
+    stage.server.fetch(f"alter role {stage.database.role} nocreatedb")
+    stage.database.fetch("create table private (n int)")
+    try:
+        told = stage.play("plan", release_version="1.2").ok().output
+    finally:
+        stage.database.fetch("drop table private")
+        stage.server.fetch(f"alter role {stage.database.role} createdb")
+    assert "It would not begin: Only an archive could put the database back" in told and "may not read public.private" in told, told
+
+
 @pytest.mark.parametrize(
     ("release", "step", "why"),
     [

@@ -92,13 +92,15 @@ def _way(found: list[Finding], facts: Facts) -> str:
 def _ways(way: str, wanted: Facts, facts: Facts, form: str) -> Findings:
     role = facts["role"]["name"]
     if way == IN_PLACE:
+        owner = facts["role"]["owner"]
+        becomes = "" if owner == role else f"GRANT {owner} TO {role}, "
         yield Finding(
             "in_place",
             "restore",
             "warning",
             role,
             f"The role {role} may not make a database beside this one, so a restore replaces its content and keeps no copy.",
-            f"ALTER ROLE {role} CREATEDB, GRANT {facts['role']['owner']} TO {role}, or name another role in backup_database_url.",
+            f"ALTER ROLE {role} CREATEDB, {becomes}or name another role in backup_database_url.",
         )
     written, actual = facts["collation"]["written"], facts["collation"]["actual"]
     if written and written != actual:
