@@ -21,9 +21,9 @@ description:
     keep rows of other schemas from being deleted.
   - Meanwhile the migration lock of the schema is held, so that no upgrade of it runs. Who works in the present schema can go on
     until the end, and waits then while the foreign keys to other schemas are made and the transaction is committed.
-  - Refused before anything is touched is an archive without that schema; a role that may not create or rename schemas, or not give
-    objects to their owners; and a schema on which something of another schema depends (a foreign key, a view), since that would go
-    on with the former tables.
+  - Refused before anything is touched is an archive without that schema; a URL of a pooler such as PgBouncer; a role
+    that may not create or rename schemas, or not give objects to their owners; and a schema on which something of another
+    schema depends (a foreign key, a view), since that would go on with the former tables.
   - Large objects belong to no schema, and stay as they are.
 extends_documentation_fragment:
   - dbops.alembic.application

@@ -179,6 +179,13 @@ def test_what_can_not_be_done_is_told_before_anything_is_touched(tenants: Tenant
     refused(tenants, "insufficient_privilege", "What the archive holds of the schema belongs to postgres", archive=foreign)
 
 
+def test_a_pooler_is_refused(tenants: Tenants, pgbouncer: Any) -> None:
+    before = tenants.plain("acme")
+    given = {"schema": "acme", "archive": str(tenants.archive), "programs": str(tenants.database.server.binaries)}
+    told = failed(Caller(tenants.database, url=tenants.database.url(port=pgbouncer.port))("schema", **given), "snapshot_refused")
+    assert "Name the server itself in backup_database_url" in told["msg"] and tenants.plain("acme") == before
+
+
 def test_a_plain_archive_and_one_that_is_not_there(tenants: Tenants, tmp_path: Path) -> None:
     plain = tmp_path / "plain.sql"
     tenants.program("pg_dump", f"--file={plain}")

@@ -107,6 +107,7 @@ FINE: dict[str, Any] = {
     "database": "shop",
     "owner": "app",
     "taken": False,
+    "pooled": False,
     "role": {"name": "app", "creates": True, "owns": True},
     "roles": ["app", "shop", "the owner", "postgres"],
     "settable": ["app", "shop"],
@@ -120,6 +121,7 @@ FINE: dict[str, Any] = {
     [
         ({}, [], ""),
         ({"owner": None, "role": {"name": "app", "creates": True, "owns": False}}, [], ""),
+        ({"pooled": True}, ["snapshot_refused"], "Name the server itself in backup_database_url."),
         ({"taken": True}, ["name_invalid"], "There is a schema kept already."),
         ({"role": {"name": "app", "creates": False, "owns": True}}, ["insufficient_privilege"], "CREATE ON DATABASE shop TO app"),
         ({"role": {"name": "app", "creates": True, "owns": False}}, ["insufficient_privilege"], "GRANT app TO app"),

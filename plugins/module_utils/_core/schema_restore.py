@@ -150,6 +150,13 @@ def refusals(found: Contents, facts: Facts, schema: str, version_table: str, kee
     """
     if facts["taken"]:
         yield Refusal("name_invalid", f"There is a schema {keep_as} already.", "Give keep_as another name, or leave it out.")
+    if facts["pooled"]:
+        yield Refusal(
+            "snapshot_refused",
+            "The URL leads to a pooler such as PgBouncer, where the settings with which an archive begins, and the locks of this"
+            " run, would stay with sessions of others.",
+            "Name the server itself in backup_database_url.",
+        )
     yield from _of_role(facts, schema)
     yield from _of_owners(found, facts)
     yield from _of_others(facts, schema)

@@ -83,8 +83,9 @@ def _lock(guard: Connection, request: dict[str, Any]) -> PostgresLock:
 def _bring(psql: Psql, archive: Archive, request: dict[str, Any], lock: PostgresLock) -> None:
     """Do all but the commit."""
     schema, aside = request["schema"], request["keep_as"]
-    if not lock.pooled:
-        psql.say(f"select pg_try_advisory_lock_shared({lock.work});")  # who comes next waits for this session too
+    psql.say(f"select pg_try_advisory_lock_shared({lock.work});")  # who comes next waits for this session too
+    limit = f"set lock_timeout = {int(float(request.get('lock_timeout') or 0) * 1000)};"  # an archive sets it to none
+    psql.say(limit)
     psql.say("begin read write;")  # whatever the role has by default
     psql.say(
         _do(
@@ -101,7 +102,7 @@ def _bring(psql: Psql, archive: Archive, request: dict[str, Any], lock: Postgres
     inner, outer = split_keys(keys, schema)
     psql.write(inner)
     psql.say("set client_encoding = 'UTF8';")
-    psql.say(f"set lock_timeout = {int(float(request.get('lock_timeout') or 0) * 1000)};")
+    psql.say(limit)
     psql.say(_do(_locks(aside)))
     psql.say(
         _do(

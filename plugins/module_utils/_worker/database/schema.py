@@ -85,6 +85,7 @@ def _facts(connection: Connection, database: str, schema: str, aside: str) -> di
     return {
         "database": database,
         "owner": owner,
+        "pooled": connection.is_pooled(),
         "taken": bool(connection.value(f"select count(*) from pg_namespace where nspname = {literal(aside)}")),
         "server": int(connection.value("select current_setting('server_version_num')")) // 10000,
         "role": {"name": name, "creates": creates, "owns": owns},
