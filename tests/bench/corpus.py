@@ -25,7 +25,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.labelled import Labelled, mariadb, postgresql, postgresql_clinic, postgresql_desk, postgresql_shipping, sqlite
+from bench.labelled import (
+    Labelled,
+    mariadb,
+    postgresql,
+    postgresql_clinic,
+    postgresql_desk,
+    postgresql_exchange,
+    postgresql_shipping,
+    sqlite,
+)
 from bench.labelled.measure import filled
 from bench.table import show
 from support import runner, venvs
@@ -52,6 +61,7 @@ def measure_labelled(server: Postgres) -> None:
         (postgresql_shipping.SET, ours),
         (postgresql_desk.SET, ours),
         (postgresql_clinic.SET, ours),
+        (postgresql_exchange.SET, ours),
         (mariadb.SET, _mariadb),
         (sqlite.SET, _sqlite),
     ):

@@ -10,7 +10,7 @@ from typing import Iterator
 
 from .._core.plan import Finding
 from .._worker.rehearsal import refusing
-from .columns import required
+from .columns import required, verdict
 from .seen import Facts, Seen, plain
 
 SECTION = "Triggers, views and functions"
@@ -123,6 +123,19 @@ def _behaves(seen: Seen, change: Facts) -> Iterator[Finding]:
     lost = _gives_less(old, new) if old and new else []
     if lost and old and new:
         message = f"The function {plain(new['name'])} gives no {', '.join(lost)} any more: a statement that names it there fails."
+        yield Finding("C08", "breaks", new["name"], message, "Give the new one a name of its own.", SECTION)
+        return
+    if (
+        kind == "function"
+        and old
+        and new
+        and not _TABLE.match(str(old.get("gives")))
+        and verdict(str(old["returns"]), str(new["returns"])) == "other"
+    ):
+        message = (
+            f"The function {plain(new['name'])} gives {new['returns']} now, and gave {old['returns']}: the old code that computes "
+            "or compares with it fails."
+        )
         yield Finding("C08", "breaks", new["name"], message, "Give the new one a name of its own.", SECTION)
         return
     if old and new and all(old[fact] == new[fact] for fact in _FACTS[kind]):

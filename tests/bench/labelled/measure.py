@@ -27,7 +27,17 @@ from pathlib import Path
 from typing import Any, Callable, Iterator
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from bench.labelled import Labelled, Old, mariadb, postgresql, postgresql_clinic, postgresql_desk, postgresql_shipping, sqlite
+from bench.labelled import (
+    Labelled,
+    Old,
+    mariadb,
+    postgresql,
+    postgresql_clinic,
+    postgresql_desk,
+    postgresql_exchange,
+    postgresql_shipping,
+    sqlite,
+)
 from support import venvs
 from support.mariadb import MariaDB
 from support.postgres import Postgres
@@ -244,6 +254,7 @@ MAKERS = {
         (postgresql_shipping.SET, of_postgresql),
         (postgresql_desk.SET, of_postgresql),
         (postgresql_clinic.SET, of_postgresql),
+        (postgresql_exchange.SET, of_postgresql),
         (sqlite.SET, of_sqlite),
     )
 }

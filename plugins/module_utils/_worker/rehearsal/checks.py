@@ -61,6 +61,8 @@ class Checks:
         :param borrowed: tables of which rows of the real database are there too.
         """
         for statement in statements:
+            if statement["truncated"]:
+                self.touched |= {oid for oid in statement["locks"] if self._is_named(oid, statement["sql"])}
             if statement["writes"] in ("update", "delete", "merge"):
                 self.touched |= set(statement["locks"])
             self.touched |= {*statement["procedural_writes"], *statement["touched"]}
@@ -70,13 +72,17 @@ class Checks:
         if copy is not None:
             questions += [question for statement in statements for question in self._taken(copy, statement, borrowed)]
             questions += [question for statement in statements for question in self._pointed(statement)]
-            questions = list({(each["what"], each["object"], each["table"]): each for each in questions}.values())
+            questions = list({(each["what"], each["object"], each["sql"]): each for each in questions}.values())
         if not questions:
             return []
         with self.access.connect(self.database, "rehearsal: checks", reading=True).closing() as session:
             for limit in limits(session, self.seconds):
                 session.rows(limit)
             return [self._ask(session, question) for question in questions]
+
+    def _is_named(self, oid: str, text: str) -> bool:
+        name = str(self.base.get(("relation", oid), _NONE)["name"]).rpartition(".")[2]
+        return bool(name and re.search(rf"\b(?:{re.escape(name)}|CASCADE)\b", text, re.I))
 
     def _quoted(self, name: str) -> str:
         return quoted(name, self.mark)

@@ -158,7 +158,8 @@ class Database:
         report["exhausted"] = trial.exhausted(session, touched, step.before, self._ask_original)
         if self.real is not None and self.real.answers:
             base, statements = self.states[0], step.watch.statements
-            report["colliding"] = trial.colliding(session, touched, step.before, statements, self.real.ask)
+            fed = {oid for oid in touched if ("relation", oid) in step.before} | _new_sequences(report["changes"])
+            report["colliding"] = trial.colliding(session, fed, step.before, statements, self.real.ask)
             report["colliding"] += numbers.taken(session, statements, base, self.real)
             report["given"] = defaults.refused(session, report["changes"], base, after, self.real.ask)
         triggers = trial.concerned(report["changes"], step.before, after)
@@ -249,6 +250,14 @@ class Database:
             self.today = session.value("select current_date::text")
         self.held = self.now = held.rights
         return held
+
+
+def _new_sequences(changes: list[dict[str, Any]]) -> set[str]:
+    """Return the OIDs of new sequences, where a column that was there may take its numbers from one now."""
+    if not any(change["kind"] == "column" and change["before"] and change["after"] for change in changes):
+        return set()
+    made = (change["after"] for change in changes if change["kind"] == "relation" and (change["remade"] or not change["before"]))
+    return {str(entry["oid"]) for entry in made if entry["relkind"] == "S"}
 
 
 def real_of(looked: Looked, request: dict[str, Any]) -> Any:

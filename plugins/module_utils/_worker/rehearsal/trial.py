@@ -50,6 +50,8 @@ where s.relkind = 'S' and {which}
   and exists (select from pg_index i where i.indrelid = f.tab and i.indisunique and i.indnkeyatts = 1 and i.indkey[0] = f.num)
 order by 1, 4"""
 STANDS = "select last_value, is_called, (select seqincrement from pg_sequence where seqrelid = {literal}::regclass) from {name}"
+_SEQUENCE = {"relkind": "S"}  # what is new may be one
+_NEXT = re.compile(r"\bnextval\('([^']+)'")
 #: What sets a sequence to a number that may have been read from the table.
 _MAY_SET = re.compile(r"\bsetval\b|\bRESTART\b|^\s*(?:DO|CALL|EXECUTE)\b", re.I)
 #: Tables whose rows nobody can change: they are published with that, and nothing tells one row from another, or columns are listed
@@ -99,21 +101,23 @@ def colliding(
     statements: Iterable[dict[str, Any]],
     original: Callable[[str], list[tuple[Any, ...]] | None],
 ) -> list[dict[str, Any]]:
-    """Return the sequences among these that were there and give numbers which their column has in the real database.
+    """Return the sequences among these that give numbers which their column has in the real database.
 
-    One that was set by what it read from the table is left out: an empty copy gives another number.
+    A new one counts for a column that had its numbers from another. One that was set by what it read from the table is left out:
+    an empty copy gives another number.
 
     :param original: asks the real database; None is no answer.
     """
-    numbers = sorted(oid for oid in oids if ("relation", oid) in before and before[("relation", oid)]["relkind"] == "S")
+    numbers = sorted(oid for oid in oids if before.get(("relation", oid), _SEQUENCE)["relkind"] == "S")
     rows = session.rows(FEEDS.format(which=f"s.oid = any('{{{','.join(numbers)}}}'::oid[])")) if numbers else []
     found = []
     for oid, name, step, table, table_name, column in rows:
-        if ("relation", table) not in before or any(_decides(statement, table) for statement in statements):
+        own = before.get(("relation", table))
+        if own is None or any(_decides(statement, own) for statement in statements):
             continue
-        old, old_table = (before[("relation", each)]["name"] for each in (oid, table))
-        shown, there = _quoted(old), original(f"select min({quoted(column)}), max({quoted(column)}) from {_quoted(old_table)}")
-        stood = original(STANDS.format(literal=literal(shown), name=shown)) if there and there[0][0] is not None else None
+        shown = _feeding(before, oid, table, column)
+        there = original(f"select min({quoted(column)}), max({quoted(column)}) from {_quoted(own['name'])}") if shown else None
+        stood = original(STANDS.format(literal=literal(shown), name=shown)) if shown and there and there[0][0] is not None else None
         if not there or not stood:
             continue
         now, least, most = session.rows(STANDS.format(literal=literal(_quoted(name)), name=_quoted(name)))[0], *there[0]
@@ -124,14 +128,29 @@ def colliding(
     return found
 
 
+def _feeding(before: Catalog, sequence: str, table: str, column: str) -> str | None:
+    """Return the sequence that was there as it is written in SQL: this one, or the one that the column had its numbers from."""
+    if ("relation", sequence) in before:
+        return _quoted(before[("relation", sequence)]["name"])
+    own = (each for each in belonging(before, table) if each["kind"] == "column" and each["relation"] == table)
+    default = next((str(each["default"]) for each in own if each["column"] == column), "")
+    match = _NEXT.search(default)
+    name = match.group(1).replace('"', "") if match else None
+    schema = str(before[("relation", table)]["name"]).partition(".")[0]
+    return _quoted(name if "." in name else f"{schema}.{name}") if name else None
+
+
 def _meets(number: int, step: int, least: int, most: int) -> bool:
     return number <= most if step > 0 else number >= least
 
 
-def _decides(statement: dict[str, Any], table: str) -> bool:
+def _decides(statement: dict[str, Any], table: Entry) -> bool:
     """Tell whether a statement may have set a sequence by what is in the table, or has emptied that."""
-    mode = statement["locks"].get(table)
-    return bool(mode) and (statement["truncated"] or (mode == "AccessShare" and bool(_MAY_SET.search(statement["sql"]))))
+    mode, text = statement["locks"].get(table["oid"]), str(statement["sql"])
+    name = re.escape(str(table["name"]).partition(".")[2])
+    asks = mode == "AccessShare" or re.search(rf"\bFROM\s+(?:ONLY\s+)?(?:\"?\w+\"?\.)?\"?{name}\b", text, re.I)
+    emptied = statement["truncated"] and re.search(rf"\b(?:{name}|CASCADE)\b", text, re.I)
+    return bool(mode) and bool(emptied or (asks and _MAY_SET.search(text)))
 
 
 def _quoted(name: str) -> str:
