@@ -69,7 +69,8 @@ DIALECTS = ("postgresql", "mysql", "mariadb", "sqlite")
 def refused_names(given: Any, building: bool = False) -> list[str]:
     if not isinstance(given, Mapping):
         raise AnsibleFilterError(f"refused_names: the input is of type {type(given).__name__}, not a dictionary of variables")
-    return [*names.refusals({**given, "building": building}), *_of_urls(given), *_of_jobs(given), *_of_files(given)]
+    given = {**given, "building": building}
+    return [*names.refusals(given), *_of_urls(given), *_of_files_in_releases(given), *_of_jobs(given), *_of_files(given)]
 
 
 def _of_urls(given: Mapping[str, Any]) -> Iterator[str]:
@@ -103,6 +104,24 @@ def _problem_of_url(value: Any) -> str:
             " postgresql:///orders?service=orders."
         )
     return ""
+
+
+def _of_files_in_releases(given: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse a SQLite database in the folder of a release: the next one would begin without it, and it goes with its release."""
+    if not given.get("building") or given.get("release_source") not in names.BUILT:
+        return
+    root, chdir = str(given.get("release_root") or ""), str(given.get("schema_chdir") or "")
+    for variable, url in (given.get("release_databases") or {}).items():
+        if _dialect(url) != "sqlite":
+            continue
+        path, links = parse(url).name, [str(name) for name in given.get("release_links") or ()]
+        if path and path != ":memory:" and names.in_release(path, root, chdir, links):
+            yield (
+                f"{variable} is the SQLite file {names.shown(path)} in the folder of a release. The next release would begin with"
+                " an empty one, and this one is removed with its release. Give the whole path of a file elsewhere, such as"
+                " sqlite:////srv/shop/shared/shop.db, or keep its folder outside of the releases with release_links."
+            )
+            return
 
 
 def _of_jobs(given: Mapping[str, Any]) -> Iterator[str]:

@@ -187,6 +187,17 @@ def test_what_would_only_show_in_the_window_is_told_before(bare: Stage) -> None:
     assert not (bare.folder / "records").exists() and not list(bare.hosts[0].root.iterdir())
 
 
+def test_a_database_in_the_folder_of_a_release_is_refused(bare: Stage) -> None:
+    """The next release would begin without it, and pruning would remove it."""
+    run = bare.play("maintenance_window", release_version="1.0", schema_database_url="sqlite:///shop.db")
+    assert run.status == 2 and "schema_database_url is the SQLite file 'shop.db' in the folder of a release" in run.output, (
+        run.output
+    )
+    assert not (bare.folder / "records").exists() and not list(bare.hosts[0].root.iterdir())
+    many = {"fleet_databases": [{"name": "acme", "url": "sqlite:///acme.db"}], "schema_database_url": None}
+    assert "fleet_databases: url of acme is the SQLite file" in bare.play("plan", release_version="1.0", **many).output
+
+
 def test_only_the_migrator_has_to_know_the_database(bare: Stage) -> None:
     run = bare.play("maintenance_window", "--check", release_version="1.0", schema_database_url=None)
     assert run.status == 0 and "CREATE TABLE customers" in run.output, run.output

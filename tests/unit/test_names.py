@@ -344,6 +344,36 @@ def test_which_variables_are_refused(given_: dict[str, Any], needed: bool, refus
     assert "a@b" not in str(told) and "Ansible" not in str(told)
 
 
+@pytest.mark.parametrize(
+    ("path", "more", "refused"),
+    [
+        ("shop.db", {}, True),
+        ("./data/../shop.db", {}, True),
+        ("../shop.db", {}, False),
+        ("shop.db", {"schema_chdir": "api"}, True),
+        ("../shop.db", {"schema_chdir": "api"}, True),
+        ("../../shop.db", {"schema_chdir": "api"}, False),
+        ("shop.db", {"schema_chdir": "/srv/data"}, False),
+        ("shop.db", {"schema_chdir": "/srv/shop/current"}, True),
+        ("/srv/shop/current/shop.db", {}, True),
+        ("/srv/shop/releases/1.0/shop.db", {}, True),
+        ("/srv/shop/releases/shop.db", {}, False),
+        ("/srv/shop/shared/shop.db", {}, False),
+        ("data/shop.db", {"release_links": {"data": "/srv/shop/data"}}, False),
+        ("shop.db", {"release_links": {"shop.db": "/srv/shop.db"}}, False),
+        ("database/shop.db", {"release_links": {"data": "/srv/shop/data"}}, True),
+        ("shop.db", {"release_source": "none"}, False),
+        ("shop.db", {"release_source": "image"}, False),
+    ],
+)
+def test_a_database_in_the_folder_of_a_release_is_refused(path: str, more: dict[str, Any], refused: bool) -> None:
+    databases = {"schema_database_url": f"sqlite:///{path}", "another": "postgresql://db/shop"}
+    given = {"release_source": "archive", "release_root": "/srv/shop", "release_databases": databases, **more}
+    told = refused_names(given, building=True)
+    assert bool(told) == refused and refused_names(given) == []
+    assert not told or "release_links" in told[0]
+
+
 def test_a_file_of_hooks_that_is_not_where_the_playbook_is_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tasks").mkdir()
     for place in ("stop.yml", "tasks/start.yml"):

@@ -9,9 +9,10 @@ wanted to lose: an empty name is the folder of all releases, ``..`` the one abov
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import dataclass
-from typing import Any, Mapping, Sequence
+from typing import Any, Collection, Mapping, Sequence
 
 #: Characters of a value that a message shows.
 SHOWN = 60
@@ -314,6 +315,27 @@ def _of_variable(variable: str, given: Mapping[str, Any], source: str, needed: t
     values = list(value) if variable in LISTS and isinstance(value, (list, tuple)) else [value]
     values = [item for item in values if item != ""] if variable == "release_protected" else values  # a host may have none
     return [text for text in (refusal(variable, kind, item) for item in values) if text]
+
+
+#: What makes a release a folder of its own.
+BUILT = ("archive", "git", "wheel")
+
+
+def in_release(path: str, root: str, chdir: str, links: Collection[str]) -> bool:
+    """Tell whether a file is one of a release's own, which comes with the release and goes with it.
+
+    :param path: of the file, from ``chdir`` where it is not a whole one; that from the folder of the release.
+    :param root: the folder that has ``releases`` and the link ``current``.
+    :param links: what a release does not have itself, as ``release_links`` names it.
+    """
+    releases = posixpath.join(root, "releases")
+    whole = posixpath.normpath(posixpath.join(releases, "_", chdir, path))
+    current = posixpath.join(root, "current", "")
+    whole = posixpath.join(releases, "_", whole[len(current) :]) if whole.startswith(current) else whole
+    if not whole.startswith(posixpath.join(releases, "")):
+        return False
+    inside = whole[len(releases) + 1 :].partition("/")[2]
+    return bool(inside) and not any(f"{inside}/".startswith(f"{posixpath.normpath(link)}/") for link in links)
 
 
 def _of_links(links: Any) -> list[str]:
