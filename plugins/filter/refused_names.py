@@ -70,7 +70,7 @@ def refused_names(given: Any, building: bool = False) -> list[str]:
     if not isinstance(given, Mapping):
         raise AnsibleFilterError(f"refused_names: the input is of type {type(given).__name__}, not a dictionary of variables")
     given = {**given, "building": building}
-    return [*names.refusals(given), *_of_urls(given), *_of_files_in_releases(given), *_of_jobs(given), *_of_files(given)]
+    return [*names.refusals(given), *_of_urls(given), *_of_releases(given), *_of_jobs(given), *_of_files(given)]
 
 
 def _of_urls(given: Mapping[str, Any]) -> Iterator[str]:
@@ -106,22 +106,26 @@ def _problem_of_url(value: Any) -> str:
     return ""
 
 
-def _of_files_in_releases(given: Mapping[str, Any]) -> Iterator[str]:
-    """Refuse a SQLite database in the folder of a release: the next one would begin without it, and it goes with its release."""
+def _of_releases(given: Mapping[str, Any]) -> Iterator[str]:
+    """Refuse what has to outlive a release and is in its folder: the next one begins without it, and it goes with its release."""
     if not given.get("building") or given.get("release_source") not in names.BUILT:
         return
     root, chdir = str(given.get("release_root") or ""), str(given.get("schema_chdir") or "")
+    links = [str(name) for name in given.get("release_links") or ()]
     for variable, url in (given.get("release_databases") or {}).items():
-        if _dialect(url) != "sqlite":
-            continue
-        path, links = parse(url).name, [str(name) for name in given.get("release_links") or ()]
+        path = parse(url).name if _dialect(url) == "sqlite" else ""
         if path and path != ":memory:" and names.in_release(path, root, chdir, links):
             yield (
                 f"{variable} is the SQLite file {names.shown(path)} in the folder of a release. The next release would begin with"
                 " an empty one, and this one is removed with its release. Give the whole path of a file elsewhere, such as"
                 " sqlite:////srv/shop/shared/shop.db, or keep its folder outside of the releases with release_links."
             )
-            return
+    for variable, path in (given.get("release_folders") or {}).items():
+        if isinstance(path, str) and path.startswith("/") and names.in_release(path, root, "", links):
+            yield (
+                f"{variable} is {names.shown(path)} in the folder of a release, with which it is removed. Name a folder outside of"
+                " the releases."
+            )
 
 
 def _of_jobs(given: Mapping[str, Any]) -> Iterator[str]:

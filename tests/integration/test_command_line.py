@@ -195,6 +195,8 @@ def test_a_database_in_the_folder_of_a_release_is_refused(bare: Stage) -> None:
     )
     assert not (bare.folder / "records").exists() and not list(bare.hosts[0].root.iterdir())
     many = {"fleet_databases": [{"name": "acme", "url": "sqlite:///acme.db"}], "schema_database_url": None}
+    inside = {"backup_archive_directory": "{{ release_root }}/current/backups"}
+    assert "backup_archive_directory is" in bare.play("plan", release_version="1.0", **inside).output
     assert "fleet_databases: url of acme is the SQLite file" in bare.play("plan", release_version="1.0", **many).output
 
 

@@ -374,6 +374,22 @@ def test_a_database_in_the_folder_of_a_release_is_refused(path: str, more: dict[
     assert not told or "release_links" in told[0]
 
 
+@pytest.mark.parametrize(
+    ("path", "refused"),
+    [
+        ("/srv/shop/current/backups", True),
+        ("/srv/shop/releases/1.0/b", True),
+        ("/srv/shop/backups", False),
+        ("/var/backups", False),
+        ("", False),
+    ],
+)
+def test_archives_in_the_folder_of_a_release_are_refused(path: str, refused: bool) -> None:
+    given = {"release_source": "git", "release_root": "/srv/shop", "release_folders": {"backup_archive_directory": path}}
+    told = refused_names(given, building=True)
+    assert [text.split()[0] for text in told] == ["backup_archive_directory"] * refused
+
+
 def test_a_file_of_hooks_that_is_not_where_the_playbook_is_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tasks").mkdir()
     for place in ("stop.yml", "tasks/start.yml"):
