@@ -79,13 +79,18 @@ def _of_host(found: Mapping[str, Any]) -> list[str]:
     return [f"It could not be looked at. {text(found)}"]
 
 
+def _item(found: Mapping[str, Any]) -> Any:
+    """Return what of its loop a result is about."""
+    return found.get(str(found.get("ansible_loop_var") or "item"))
+
+
 def _of_clusters(asked: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for found in asked:
         if "error_kind" in found or "missing_rights" not in found:
-            why = (found.get("item") or {}).get("why")
+            why = (_item(found) or {}).get("why")
             yield f"{why}: {text(found)}" if why else text(found)
-        elif (found.get("item") or {}).get("builds") and _empty(found):
-            yield _EMPTY.format(**found["item"])
+        elif (_item(found) or {}).get("builds") and _empty(found):
+            yield _EMPTY.format(**_item(found))
 
 
 def _empty(found: Mapping[str, Any]) -> bool:
@@ -99,7 +104,7 @@ def _of_balancers(asked: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for found in asked:
         if "skipped" not in found and "servers" not in found:
             why = f"it can not be reached: {found.get('msg', '')}" if found.get("unreachable") else text(found)
-            yield f"Its balancer {found.get('item')}: {why}"
+            yield f"Its balancer {_item(found)}: {why}"
 
 
 def _shared(looked: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:

@@ -21,6 +21,7 @@ from ansible_collections.dbops.alembic.plugins.module_utils._releases import Rel
 from ansible_collections.dbops.alembic.plugins.plugin_utils import _variables
 from pygments.lexers import get_lexer_by_name
 
+from support.documented import options_of
 from support.paths import ROOT
 
 RST = ROOT / "docs" / "docsite" / "rst"
@@ -86,25 +87,6 @@ def tasks(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from tasks(item)
     if isinstance(value, dict):
         yield from ((name.rpartition(".")[2], given or {}) for name, given in value.items() if CALL.match(str(name)))
-
-
-def options_of(module: str) -> dict[str, Any]:
-    """The documented options of a module; of the group those that its seven have in common."""
-    path = ROOT / "plugins" / "modules" / f"{'alembic_info' if module == 'alembic' else module}.py"
-    found = documented(path, "DOCUMENTATION")
-    options = dict(found.get("options") or {})
-    for fragment in found.get("extends_documentation_fragment") or ():
-        name, _, part = fragment.partition("dbops.alembic.")[2].partition(".")
-        options |= (
-            documented(path.parents[1] / "doc_fragments" / f"{name}.py", part.upper() or "DOCUMENTATION").get("options") or {}
-        )
-    return options
-
-
-def documented(path: Path, name: str) -> dict[str, Any]:
-    """The YAML that a file has under that name."""
-    (text,) = re.findall(rf'^ *{name} = r?"""(.*?)"""', path.read_text(), re.MULTILINE | re.DOTALL)
-    return yaml.safe_load(text) or {}
 
 
 def known() -> dict[str, dict[str, Any]]:

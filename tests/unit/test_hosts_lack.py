@@ -64,7 +64,12 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "balancers that do not": (
         {
             "_deployment_brings": GOOD,
-            BALANCED: {"results": [{"item": "lb1", "unreachable": True, "msg": "gone"}, {"item": "lb2", "msg": "No socket."}]},
+            BALANCED: {
+                "results": [
+                    {"ansible_loop_var": "lb", "lb": "lb1", "unreachable": True, "msg": "gone"},
+                    {"item": "lb2", "msg": "No socket."},
+                ]
+            },
         },
         ["Its balancer lb1: it can not be reached: gone", "Its balancer lb2: No socket."],
     ),

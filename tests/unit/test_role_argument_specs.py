@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from support import sources
+from support.documented import options_of
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 NAMES = sorted(path.name for path in ROLES.iterdir() if path.is_dir())
@@ -132,6 +133,51 @@ def test_no_variable_of_a_task_is_hidden_by_a_fact(role: str) -> None:
                 facts |= set(task.get("ansible.builtin.set_fact") or ())
                 variables |= set(task.get("vars") or ()) if other == role else set()
     assert facts & variables == set()
+
+
+#: A variable, and what is put over it.
+COMBINED = re.compile(r"\s*\{\{ (\w+)((?: \| combine\((?:\w+|\{.*?\})\))*) \}\}\s*")
+
+
+def keys_of(expression: str, variables: dict[str, Any]) -> set[str]:
+    """The keys of the dictionary that an expression combines of variables of roles; none where it makes it in another way."""
+    combined = COMBINED.fullmatch(expression)
+    if not combined:
+        return set()
+    found: set[str] = set()
+    for name, literal in [(combined[1], ""), *re.findall(r"combine\((?:(\w+)|(\{.*?\}))\)", combined[2])]:
+        value = variables.get(name, "")
+        found |= set(re.findall(r"'(\w+)':", literal)) | (set(value) if isinstance(value, dict) else keys_of(value, variables))
+        found -= set(re.findall(r"'(\w+)': omit\b", literal))
+    return found
+
+
+def defaults_of_modules() -> Iterator[tuple[str, str, str]]:
+    """File, module and what its options are by default, of each task that gives some."""
+    for path in ROLES.glob("*/tasks/*.yml"):
+        for task in tasks_of(sources.read(path)):
+            for given in (task.get("module_defaults") or {}).values():
+                for module in [name for name in task if name.startswith("dbops.alembic.")]:
+                    yield f"{path.parts[-3]}/{path.name}", module.rpartition(".")[2], str(given)
+
+
+def test_what_a_module_is_given_by_default_is_an_option_of_it() -> None:
+    """One that it has not fails the task as soon as the variable is set that it comes from."""
+    variables = {name: value for role in NAMES for name, value in sources.variables(role).items()}
+    found = list(defaults_of_modules())
+    assert len(found) > 60 and keys_of("{{ _backup_server }}", variables) >= {"url", "maintenance_database"}
+    wrong = {(file, module, key) for file, module, given in found for key in keys_of(given, variables) - set(options_of(module))}
+    assert wrong == set()
+
+
+@pytest.mark.parametrize("role", NAMES)
+def test_a_loop_has_a_variable_of_its_role(role: str) -> None:
+    """That of another loop, of ours or of a playbook that includes the role in one, would be hidden by it."""
+    for path in (ROLES / role / "tasks").glob("*.yml"):
+        for task in tasks_of(sources.read(path)):
+            assert "loop" not in task or task.get("loop_control", {}).get("loop_var", "").startswith(f"_{role}_"), (
+                f"{path}: {task['name']}"
+            )
 
 
 def switches() -> dict[str, str]:
