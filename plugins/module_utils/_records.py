@@ -18,19 +18,17 @@ from ._argspec import ArgumentSpec
 from ._core import record as core
 from ._core.decision import Observed, Policy, decide
 from ._core.fleet_decision import LEDGER, ledger_of
-from ._core.record import Record
+from ._core.record import RESULT, Record
 from ._core.rolling_decision import decide_rolling
 from ._errors import MigrationError
 from ._fleet.standing import standings_of
 from ._owned import checked, read, usable
 
 _SUFFIX = ".json"
-#: Ends the files beside the records that hold what a deployment came to, for machines; they are no records.
-_RESULT = ".result.json"
 
 
 def _is_record(name: str) -> bool:
-    return name.endswith(_SUFFIX) and not name.startswith(".") and not name.endswith(_RESULT)
+    return name.endswith(_SUFFIX) and not name.startswith(".") and not name.endswith(RESULT)
 
 
 def utc_now() -> str:

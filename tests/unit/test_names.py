@@ -215,6 +215,7 @@ def variables(**given: Any) -> dict[str, Any]:
 GIT = {"release_source": "git", "release_archive": "", "release_git_repository": "/srv/git/shop.git"}
 RECORDS = ("deployment_record_namespace", "deployment_record_configmap")
 DRAINED = {"traffic_drain_tasks": __file__, "traffic_undrain_tasks": "/nowhere/back.yml"}
+RECORDED = {"deployment_record_directory": "/var/lib/dbops/shop/"}
 SQLITE = {"schema_database_url": "sqlite:////srv/shop.sqlite", "backup_database_url": "sqlite:////srv/shop.sqlite"}
 CLAIM = {
     "backup_kubernetes_claim": "archives",
@@ -330,6 +331,10 @@ REFUSED: list[tuple[dict[str, Any], bool, list[str]]] = [
     ({"schema_database_url": "postgresql:///?service=shop"}, False, ["schema_database_url"]),
     ({"schema_database_url": "postgresql:///shop", "backup_database_url": "shop"}, False, ["backup_database_url"]),
     ({"deployment_restore_from": ""}, False, []),
+    ({**RECORDED, "deployment_report_result_path": "/var/lib/dbops/shop/r.json"}, False, ["deployment_report_result_path"]),
+    ({**RECORDED, "deployment_report_path": "/var/lib/dbops/shop/r.json"}, False, ["deployment_report_path"]),
+    ({**RECORDED, "deployment_report_result_path": "/var/lib/dbops/shop/shop.result.json"}, False, []),
+    ({**RECORDED, "deployment_report_result_path": "/var/lib/dbops/r.json", "deployment_report_junit_path": ""}, False, []),
     ({"deployment_restore_from": "a\nb"}, False, ["deployment_restore_from"]),
     ({"deployment_application_group": ""}, False, ["deployment_application_group"]),
     ({"backup_archive_name": "../x"}, False, ["backup_archive_name"]),

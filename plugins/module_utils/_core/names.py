@@ -14,6 +14,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Collection, Mapping, Sequence
 
+from .record import RESULT
+
 #: Characters of a value that a message shows.
 SHOWN = 60
 #: Of a path that was looked at.
@@ -301,6 +303,7 @@ def refusals(given: Mapping[str, Any]) -> list[str]:
     for variable, value in given.items():
         if variable != "release_version" and not (found and value == given.get("release_version")):  # which is their default
             found += _of_variable(variable, given, source, needed)
+    found += _of_reports(given)
     found += _of_links(given.get("release_links")) + _of_services(given) + _of_hooks(given.get("deployment_hooks"))
     return found + _of_traffic(given) + _of_manifest(given, source)
 
@@ -317,8 +320,23 @@ def _of_variable(variable: str, given: Mapping[str, Any], source: str, needed: t
     return [text for text in (refusal(variable, kind, item) for item in values) if text]
 
 
+#: Where reports are written.
+REPORTS = ("deployment_report_path", "deployment_report_result_path", "deployment_report_junit_path")
 #: What makes a release a folder of its own.
 BUILT = ("archive", "git", "wheel")
+
+
+def _of_reports(given: Mapping[str, Any]) -> list[str]:
+    """Refuse a report that would be taken for the record of a deployment, which no later run could read."""
+    folder = given.get("deployment_record_directory")
+    paths = [(name, given.get(name)) for name in REPORTS]
+    return [
+        f"{name} is {shown(path)}: what ends with .json in deployment_record_directory is the record of a deployment. Let it end"
+        f" with {RESULT}, or name another folder."
+        for name, path in paths
+        if isinstance(path, str) and isinstance(folder, str) and folder and path.endswith(".json") and not path.endswith(RESULT)
+        if posixpath.dirname(posixpath.normpath(path)) == posixpath.normpath(folder)
+    ]
 
 
 def in_release(path: str, root: str, chdir: str, links: Collection[str]) -> bool:

@@ -136,6 +136,8 @@ class Record:
 
 
 _FIELDS = {item.name: item for item in fields(Record)}
+#: Ends the files beside the records that hold what a deployment came to, for machines; they are no records.
+RESULT = ".result.json"
 #: What others wrote, in which a secret is masked and not refused.
 _FREE = ("failure", "warnings", "applied", "decision", "doubted")
 _TYPES = {"str": str, "int": int, "bool": bool, "list[str]": list, "list[Any]": list, "dict[str, Any]": dict}
