@@ -13,7 +13,7 @@ author:
   - dbops.alembic contributors (@dbops)
 description:
   - Takes a result of M(dbops.alembic.alembic_info), and returns what forbids to upgrade, which is a database ahead of the code,
-    several heads where one was asked for, or more revisions than were expected.
+    several heads where one was asked for, more revisions than were expected, or a database without a version table.
 positional: _input
 options:
   _input:
@@ -32,6 +32,10 @@ options:
     description: Where the scripts are, for the message.
     type: str
     default: ''
+  initialise:
+    description: What is done with a database that has no version table; V(refuse) forbids it.
+    type: str
+    default: upgrade
 """
 
 EXAMPLES = r"""
@@ -56,8 +60,10 @@ from typing import Any, Callable, Mapping
 from ansible_collections.dbops.alembic.plugins.module_utils._core import preflight
 
 
-def plan_refusals(info: Mapping[str, Any], revision: str = "head", most: int = 0, scripts: str = "") -> list[str]:
-    return preflight.plan_refusals(info["databases"], info["heads"], str(revision), int(most), str(scripts))
+def plan_refusals(
+    info: Mapping[str, Any], revision: str = "head", most: int = 0, scripts: str = "", initialise: str = "upgrade"
+) -> list[str]:
+    return preflight.plan_refusals(info["databases"], info["heads"], str(revision), int(most), str(scripts), str(initialise))
 
 
 class FilterModule:

@@ -28,6 +28,7 @@ def preflight_spec() -> ArgumentSpec:
         options=dict(
             revision=dict(type="str", default="head"),
             max_pending=dict(type="int", default=0),
+            initialise=dict(type="str", default="upgrade", choices=["upgrade", "command", "stamp", "refuse"]),
             rehearsal=dict(type="dict", options=rehearsal),
             backup=dict(type="dict", options=backup),
             ready=dict(type="str", default="nothing", choices=["nothing", "libraries", "project"]),
@@ -73,7 +74,8 @@ def _asked(bridge: Bridge, params: Mapping[str, Any], run: Run, pending: Callabl
     project = part_of(project_spec(), params)
     info = run_info(bridge, {**project, "target": params["revision"]}).as_result()
     place = params.get("chdir") or params.get("config") or "."
-    refusals = plan_refusals(info["databases"], info["heads"], params["revision"], params["max_pending"], place)
+    revision, most, initialise = params["revision"], params["max_pending"], params["initialise"]
+    refusals = plan_refusals(info["databases"], info["heads"], revision, most, place, initialise)
     plan = pending_plan(info["databases"], info["heads"], params["revision"])
     result: dict[str, Any] = {"changed": False, "plan": plan, "refusals": refusals, "rehearsal": {}, "backup": {}}
     if refusals or not plan["pending"]:

@@ -33,6 +33,11 @@ options:
     description: How many revisions may be pending; V(0) for any number.
     type: int
     default: 0
+  initialise:
+    description: What M(dbops.alembic.alembic_upgrade) will do with a database without a version table; V(refuse) forbids to begin.
+    type: str
+    choices: [upgrade, command, stamp, refuse]
+    default: upgrade
   rehearsal:
     description:
       - How the pending revisions are rehearsed, with the options that M(dbops.alembic.alembic_plan) has of the same names. Without

@@ -136,6 +136,15 @@ def test_a_group_that_is_misspelt_is_told_with_those_that_there_are(bare: Stage)
     assert "No host was touched" in run.output and "is undefined" not in run.output
 
 
+def test_a_group_that_nobody_is_in_is_told_where_the_controller_knows_the_variables(bare: Stage) -> None:
+    """Variables of all hosts are those of the controller too, which deploys by itself what runs in a cluster."""
+    for playbook in ("maintenance_window", "recover"):
+        run = bare.play(playbook, release_version="1.0", deployment_application_group="nobody")
+        assert run.status == 2 and "The inventory has no hosts in the group nobody" in run.output, run.output
+        assert "undefined" not in run.output.lower(), run.output
+    assert not (bare.folder / "records").exists() and not list(bare.hosts[0].root.iterdir())
+
+
 def test_a_variable_that_the_url_is_made_of_and_that_is_not_there_is_named(bare: Stage) -> None:
     run = bare.play(
         "maintenance_window", release_version="1.0", schema_database_url="postgresql://shop:{{ vault_pasword }}@db/shop"
@@ -287,6 +296,13 @@ def test_what_no_cluster_could_do_is_told_without_one(bare: Stage, wrong: dict[s
     run = bare.play("maintenance_window", release_version="1.0", **{**right, **wrong})
     assert run.status == 2 and all(text in run.output for text in [*said, "No host was touched"]), run.output
     assert not (bare.folder / "records").exists() and not list(bare.hosts[0].root.iterdir())
+
+
+def test_a_database_without_a_version_table_is_refused_before_the_window(bare: Stage) -> None:
+    """Behind those that find nothing built."""
+    run = bare.play("maintenance_window", release_version="1.0", schema_initialise="refuse")
+    assert run.status == 2 and "no version table, and schema_initialise is refuse" in run.output, run.output
+    assert not (bare.folder / "records").exists() and "Open the window" not in run.output
 
 
 @pytest.mark.slow

@@ -90,8 +90,8 @@ def test_what_is_said_of_one_that_may_begin() -> None:
     assert backup_remarks(plan("archive", NO_RIGHT), {}, window=False) == backup_remarks(plan("snapshot"), {}) == []
 
 
-def _database(unknown: tuple[str, ...] = (), pending: tuple[str, ...] = ()) -> dict[str, Any]:
-    return {"unknown": list(unknown), "pending": [{"revision": name} for name in pending]}
+def _database(unknown: tuple[str, ...] = (), pending: tuple[str, ...] = (), initialised: bool = True) -> dict[str, Any]:
+    return {"unknown": list(unknown), "pending": [{"revision": name} for name in pending], "initialised": initialised}
 
 
 PLANS: dict[str, tuple[list[dict[str, Any]], list[str], dict[str, Any], list[str]]] = {
@@ -107,6 +107,9 @@ PLANS: dict[str, tuple[list[dict[str, Any]], list[str], dict[str, Any], list[str
     ),
     "two heads": ([_database()], ["a", "b"], {}, ["The scripts have 2 heads (a, b)"]),
     "two heads, one of them asked for": ([_database()], ["a", "b"], {"revision": "a"}, []),
+    "without a version table": ([_database(initialised=False)], ["a"], {"initialise": "upgrade"}, []),
+    "where that is refused": ([_database(), _database(initialised=False)], ["a"], {"initialise": "refuse"}, ["no version table"]),
+    "all have one": ([_database()], ["a"], {"initialise": "refuse"}, []),
     "all at once": ([_database(("x",), ("a", "b"))], ["a", "b"], {"most": 1}, ["holds x", "2 heads", "2 revisions"]),
 }
 

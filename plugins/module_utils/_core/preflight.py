@@ -14,7 +14,12 @@ NEVER_LIFTED = ("prepared_transactions", "invalid_database", "not_carried")
 
 
 def plan_refusals(
-    databases: Sequence[Mapping[str, Any]], heads: Sequence[str], revision: str, most: int, scripts: str
+    databases: Sequence[Mapping[str, Any]],
+    heads: Sequence[str],
+    revision: str,
+    most: int,
+    scripts: str,
+    initialise: str = "upgrade",
 ) -> list[str]:
     """Return why the revisions that are pending can not be applied as they are.
 
@@ -23,6 +28,7 @@ def plan_refusals(
     :param revision: the target that was asked for.
     :param most: revisions that may be pending; 0 for any number.
     :param scripts: where they are, for the message.
+    :param initialise: what is done with a database that has no version table.
     """
     unknown = _once(name for database in databases for name in database["unknown"])
     pending = _once(step["revision"] for database in databases for step in database["pending"])
@@ -31,6 +37,11 @@ def plan_refusals(
         found.append(
             f"The database holds {', '.join(unknown)}, which the scripts in {scripts} do not know: the database is ahead of this"
             " release. Deploy its code, or go back with the playbook dbops.alembic.rollback."
+        )
+    if initialise == "refuse" and not all(database["initialised"] for database in databases):
+        found.append(
+            "The database has no version table, and schema_initialise is refuse. If this is the right database, set it to upgrade,"
+            " to command or to stamp."
         )
     if revision == "head" and len(heads) > 1:
         found.append(
