@@ -57,7 +57,11 @@ def test_what_differs_is_told_and_refused_where_that_is_wanted(shop: Customers) 
 def test_playbooks_that_know_one_database_say_so(shop: Customers) -> None:
     records = len(shop.records())
     refused = shop.play("restore", release_version="1.2")
-    assert refused.status == 2 and "No host was touched" in refused.output and "Say which one" in refused.output, refused.output
+    assert refused.status == 2 and "No host was touched" in refused.output and "say which one" in refused.output, refused.output
+    refused = shop.play("prune")
+    assert refused.status == 2 and "fleet_snapshot_keep" in refused.output and "No host was touched" in refused.output, (
+        refused.output
+    )
     assert len(shop.records()) == records and shop.serves("1.1")
 
 

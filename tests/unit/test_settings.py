@@ -73,6 +73,8 @@ SETTINGS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"fleet": True, "has_database": False, "fleet_url": "postgresql:///all", "one_database": "backup"},
         [],
     ),
+    "to prune many": ({"fleet": True, "has_database": False, "one_database": "prune"}, ["fleet_snapshot_keep"]),
+    "to prune the one that holds them": ({"fleet": True, "one_database": "prune"}, []),
     "a restore of many": ({"fleet": True, "one_database": "restore"}, ["The playbook restore knows one database"]),
     "a restore of one": ({"one_database": "restore"}, []),
     "a restore of one target": ({"fleet": True, "one_database": "restore", "target": "acme"}, []),

@@ -13,6 +13,10 @@ _OF_WORKLOADS = ("image", "manifest")
 #: What a playbook that knows one database advises where the inventory names many.
 _ONE = {
     "backup": "Back their server up as a whole, or give each a url in fleet_databases.",
+    "prune": (
+        "Old snapshots of each are removed at the end of a deployment (fleet_snapshot_keep), and old archives by the playbook"
+        " backup."
+    ),
     "restore": (
         "Name one of those that are schemas of one database in deployment_restore_target. Of those that are databases of their own,"
         " say which one, in a file with an empty fleet_databases and fleet_query and the schema_database_url of that one, given as"
@@ -28,7 +32,7 @@ class Settings:
     :param builds: whether it builds a release.
     :param serves: whether the host is one of the application's; ``migrates`` whether the database is worked on from it.
     :param opens_window: whether pods may upgrade the database as they start.
-    :param one_database: name of a playbook that knows one database: backup or restore.
+    :param one_database: name of a playbook that knows one database: backup, prune or restore.
     :param source: release_source; ``manager`` application_manager, ``runner`` schema_runner, ``store`` where the record is kept.
     :param jobs: schema_kubernetes; ``archive_jobs`` is backup_kubernetes, ``claim`` backup_kubernetes_claim.
     :param without_pods: the hosts of the application that are no workload of Kubernetes.
@@ -111,7 +115,8 @@ def _of_fleet(given: Settings) -> Iterator[str]:
     if not given.fleet:
         return
     backs_up = given.one_database == "backup"
-    if given.one_database and not (backs_up and (given.has_database or given.fleet_apart or given.fleet_url)):
+    holds = given.one_database == "prune" and given.has_database
+    if given.one_database and not holds and not (backs_up and (given.has_database or given.fleet_apart or given.fleet_url)):
         yield (
             f"The playbook {given.one_database} knows one database, and fleet_databases or fleet_query names many databases."
             f" {_ONE[given.one_database]}"
