@@ -17,6 +17,8 @@ from .trial import GOES_BY_TABLE, ON, REACHES_OUT, TABLE, source_of
 
 #: So many rows are tried, the latest by the primary key.
 MOST = 500
+#: All of them are held at once: bytes that a row may have on average, and rows that are taken to be there where nobody has counted.
+WIDEST, UNCOUNTED = 20_000, 2_500
 _RAISED = ("P0001", "P0004", "23514", "23502")  # raise_exception, assert_failure, check_violation, not_null_violation
 _BEFORE_ROW = re.compile(r"\bBEFORE (?P<events>.*?) ON .* FOR EACH ROW\b", re.S)
 _TEXTS = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", re.S)
@@ -55,8 +57,13 @@ def _rows(trigger: Entry, base: Catalog, ask: Callable[[str], list[tuple[Any, ..
     if table is None or table["relkind"] not in ("r", "p"):
         return None
     schema, _dot, name = str(table["name"]).partition(".")
+    real = f"{quoted(schema)}.{quoted(name)}"
+    most = f"{WIDEST} * greatest(reltuples, {UNCOUNTED})"
+    fits = ask(f"select pg_table_size(oid) <= {most} from pg_class where oid = {literal(real)}::regclass")
+    if not fits or not fits[0][0]:
+        return None
     order = ", ".join(f"{quoted(column)} desc" for column in _key(trigger["relation"], base, ("p",)))
-    query = f"select * from {quoted(schema)}.{quoted(name)}{order and f' order by {order}'} limit {MOST}"
+    query = f"select * from {real}{order and f' order by {order}'} limit {MOST}"
     found = ask(f"select jsonb_agg(to_jsonb(s))::text from ({query}) s")
     return str(found[0][0]) if found and found[0][0] else None
 
