@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import tempfile
-from typing import IO, Any, Iterator, Sequence
+from typing import IO, Any, Iterator, Sequence, cast
 
 from ..failure import Failure
 
@@ -55,12 +55,11 @@ class Archive:
             process = subprocess.Popen(  # pylint: disable=ansible-bad-function  # there is no Ansible here
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, bufsize=1 << 20
             )
+            printed = cast("IO[bytes]", process.stdout)
             try:
-                assert process.stdout is not None
-                yield from self._counted(process.stdout) if section == "data" else self._known(process.stdout)
+                yield from self._counted(printed) if section == "data" else self._known(printed)
             finally:
-                if process.stdout:
-                    process.stdout.close()
+                printed.close()
                 status = process.wait()
             if status:
                 raise Failure("archive_failed", f"The archive {self.path} can not be read: {last_words(said) or status}")

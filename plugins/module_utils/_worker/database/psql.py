@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import tempfile
-from typing import Any, Iterable
+from typing import IO, Any, Iterable, cast
 
 from ..failure import Failure
 from .archived import last_words
@@ -41,6 +42,7 @@ class Psql:
             )
         except OSError as exc:
             raise Failure("archive_failed", f"{program} can not be run: {exc.strerror}.", "Install it, or set programs.") from exc
+        self.input, self.output = cast("IO[bytes]", self.process.stdin), cast("IO[bytes]", self.process.stdout)
 
     def say(self, statement: str) -> None:
         self.write(statement.encode("utf-8", "surrogateescape") + b"\n")
@@ -50,22 +52,20 @@ class Psql:
 
     def copy(self, lines: Iterable[bytes]) -> None:
         """Hand statements over. An error of the server ends psql, which is found out at one of the next."""
-        assert self.process.stdin is not None
         for line in lines:
             try:
-                self.process.stdin.write(line)
+                self.input.write(line)
             except BrokenPipeError:
                 raise self._failed() from None
 
     def ready(self) -> None:
         """Return when all that was handed over is done."""
         self.say(f"\\echo {_READY}")
-        assert self.process.stdin is not None and self.process.stdout is not None
         try:
-            self.process.stdin.flush()
+            self.input.flush()
         except BrokenPipeError:
             raise self._failed() from None
-        if self.process.stdout.readline().strip() != _READY.encode():
+        if self.output.readline().strip() != _READY.encode():
             raise self._failed()
 
     def commit(self) -> None:
@@ -81,10 +81,7 @@ class Psql:
 
     def end(self) -> None:
         """End the session; what is not committed is undone."""
-        for pipe in (self.process.stdin, self.process.stdout):
-            try:
-                if pipe:
-                    pipe.close()
-            except BrokenPipeError:
-                pass
+        for pipe in (self.input, self.output):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
         self.process.wait()
