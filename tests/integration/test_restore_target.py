@@ -154,6 +154,7 @@ def test_what_can_not_be_done_is_told_before_anything_is_touched(customers: Cust
     customers.refuses_it("does not hold the schema of_globex. It holds of_", deployment_restore_target="globex")
 
 
+@pytest.mark.slow
 def test_one_that_was_dropped_and_one_that_is_behind(customers: Customers) -> None:
     database, before = customers.database, customers.rows("acme")
     database.fetch("drop schema of_acme cascade")
@@ -173,6 +174,7 @@ def test_one_that_was_dropped_and_one_that_is_behind(customers: Customers) -> No
     customers.refuses_it("at r999, which the active release does not know")
 
 
+@pytest.mark.slow
 def test_one_found_by_a_query_is_restored_and_what_is_kept_is_no_target(customers: Customers) -> None:
     customers.variables.update(fleet_databases=[], fleet_query={"list": "schemas", "match": ["*"], "exclude": ["public"]})
     before = customers.rows("acme")
