@@ -42,7 +42,8 @@ class Psql:
             )
         except OSError as exc:
             raise Failure("archive_failed", f"{program} can not be run: {exc.strerror}.", "Install it, or set programs.") from exc
-        self.input, self.output = cast("IO[bytes]", self.process.stdin), cast("IO[bytes]", self.process.stdout)
+        self.input: IO[bytes] = cast("IO[bytes]", self.process.stdin)
+        self.output: IO[bytes] = cast("IO[bytes]", self.process.stdout)
 
     def say(self, statement: str) -> None:
         self.write(statement.encode("utf-8", "surrogateescape") + b"\n")
