@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping
 
 from ._argspec import ArgumentSpec
 from ._bridge import Bridge
 from ._core import schema_restore
+from ._core.aside import aside
 from ._core.diff import text_diff
 from ._core.schema_restore import Contents
 from ._database import Run, archive_contents, database_spec, run_database
 from ._errors import MigrationError
+
+if TYPE_CHECKING:
+    from ._worker.schema import operations  # noqa: F401 - packed with the module that restores one
 
 
 def schema_spec() -> ArgumentSpec:
@@ -47,7 +51,7 @@ def run_schema(bridge: Bridge, params: Mapping[str, Any], run: Run, now: float, 
     schema = params["schema"]
     found = _contents(params, run)
     stamp = time.strftime("%Y%m%dt%H%M%Sz", time.gmtime(now))
-    keep_as = params.get("keep_as") or schema_restore.aside(schema, stamp)
+    keep_as = params.get("keep_as") or aside(schema, stamp)
     common = {name: params.get(name) for name in database_spec().options if name != "kubernetes"}
     facts = run_database(bridge, {**common, "schema": schema, "keep_as": keep_as}, "database_schema_info")["facts"]
     refused = list(schema_restore.refusals(found, facts, schema, params["version_table"], keep_as))

@@ -122,10 +122,10 @@ def test_a_module_that_asks_for_a_part_of_the_worker_is_packed_with_it() -> None
     known, files = arrows(), modules()
     packed = {name: behind(name, known) for name in files if name.startswith("modules.")}
     wrong = []
-    for part in ("database", "rehearsal"):
+    for part in ("database", "schema", "rehearsal"):
         operations = f"{UTILS}_worker.{part}.operations"
         names = constants(files[operations]) - {"plan"}  # a word of its own too
-        assert {"database_rows", "plan_schema"} & names
+        assert {"database_rows", "database_schema", "plan_schema"} & names
         callers = {
             name for name, path in files.items() if "_worker" not in name and name not in LISTS and constants(path) & names
         } & {name for name in files if name.startswith(UTILS)}

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from ansible_collections.dbops.alembic.plugins.filter.schema_target_refusal import schema_target_refusal
 from ansible_collections.dbops.alembic.plugins.module_utils._core import schema_restore
+from ansible_collections.dbops.alembic.plugins.module_utils._core.aside import aside, is_aside
 from ansible_collections.dbops.alembic.plugins.module_utils._core.schema_restore import Contents
-from ansible_collections.dbops.alembic.plugins.module_utils._worker.database.restored import split_keys
+from ansible_collections.dbops.alembic.plugins.module_utils._worker.schema.restored import split_keys
 
 LISTING = """;
 ; Archive created at 2026-11-28 14:07:05 UTC
@@ -157,9 +158,9 @@ def test_owners_with_spaces_and_without_a_name() -> None:
 
 @pytest.mark.parametrize("schema", ["acme", "a" * 63, "ö" * 31])
 def test_the_name_of_what_is_put_aside(schema: str) -> None:
-    name = schema_restore.aside(schema, "20261129t020000z")
-    assert len(name.encode()) <= 63 and schema_restore.is_aside(name) and not schema_restore.is_aside(schema)
-    assert name == schema_restore.aside("acme", "20261129t020000z") or schema != "acme"
+    name = aside(schema, "20261129t020000z")
+    assert len(name.encode()) <= 63 and is_aside(name) and not is_aside(schema)
+    assert name == aside("acme", "20261129t020000z") or schema != "acme"
 
 
 KEYS = b"""SET client_encoding = 'UTF8';

@@ -15,6 +15,7 @@ PARTS: dict[str, set[str]] = {
     "upgrade": set(),
     "info": set(),
     "database_snapshot": {"database"},
+    "database_schema": {"database", "schema"},
     "plan": {"rehearsal"},
     "plan_fleet": {"database", "rehearsal"},
 }

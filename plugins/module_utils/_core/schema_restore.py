@@ -12,10 +12,6 @@ from typing import Any, Iterator, Mapping, Sequence
 
 from .finding import Facts, listed
 
-#: What the names of schemas begin with that a restore has put aside; nobody takes one for a target.
-ASIDE = "dbops_before_"
-_ASIDE = re.compile(rf"{ASIDE}\d{{8}}t\d{{6}}z_")
-_LONGEST = 63  # bytes that PostgreSQL keeps of a name
 _ENTRY = re.compile(r"\d+; \d+ \d+ (?P<entry>.*)")
 #: What the list says of a schema itself; an entry of its own has no schema.
 _OF_SCHEMA = ("SCHEMA - ", "ACL - SCHEMA ", "COMMENT - SCHEMA ", "SECURITY LABEL - SCHEMA ")
@@ -81,20 +77,6 @@ def _about(listing: str, beginning: str) -> list[str]:
     found = [line for line in listing.splitlines() if _entry(line).startswith(beginning)]
     plain = [line for line in found if " " not in _entry(line)[len(beginning) :]]
     return plain or found
-
-
-def aside(schema: str, stamp: str) -> str:
-    """Return the name under which the present schema is kept.
-
-    :param stamp: a time such as ``20261129t020000z``.
-    """
-    head = f"{ASIDE}{stamp}_"
-    return head + schema.encode()[: _LONGEST - len(head)].decode("utf-8", "ignore")
-
-
-def is_aside(schema: str) -> bool:
-    """Tell whether a schema is one that a restore has put aside, by its name."""
-    return _ASIDE.match(schema) is not None
 
 
 def absent(archive: str, schema: str, there: Sequence[str]) -> Refusal:

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Mapping, Sequence
 
 from .._bridge import Bridge
-from .._core.schema_restore import is_aside
+from .._core.aside import is_aside
 from .._errors import MigrationError
 from .._operations import facts_of
 from .._worker.redaction import MASK

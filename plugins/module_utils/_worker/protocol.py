@@ -7,7 +7,11 @@ from __future__ import annotations
 
 PROTOCOL = 1
 #: Packages of the worker → how the names of the operations begin that need them.
-PARTS: dict[str, str | tuple[str, ...]] = {"database": ("database_", "plan_fleet"), "rehearsal": "plan"}
+PARTS: dict[str, str | tuple[str, ...]] = {
+    "database": ("database_", "plan_fleet"),
+    "schema": "database_schema",
+    "rehearsal": "plan",
+}
 #: Operations that may change a database: tried again after a lock timeout, looked after when their process dies.
 MIGRATIONS = ("upgrade", "downgrade", "stamp")
 #: The operation that only looks where a database stands.

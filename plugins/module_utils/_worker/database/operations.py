@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from . import dump, listed, needs, restored, rows, schema, sessions, snapshot
+from . import dump, listed, needs, rows, sessions, snapshot
 from .engine import classified
 
 OPERATIONS: dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]] = {
@@ -18,7 +18,5 @@ OPERATIONS: dict[str, Callable[[dict[str, Any], Any], dict[str, Any]]] = {
     "database_rows": classified(rows.rows),
     "database_dump": classified(dump.dump),
     "database_restore_info": classified(needs.restore_info),
-    "database_schema": classified(restored.restore),
-    "database_schema_info": classified(schema.info),
     "database_targets": classified(listed.targets),
 }

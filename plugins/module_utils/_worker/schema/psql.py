@@ -11,10 +11,10 @@ import subprocess
 import tempfile
 from typing import IO, Any, Iterable, cast
 
+from ..database.dump import libpq_environment
+from ..database.engine import Server
 from ..failure import Failure
 from .archived import last_words
-from .dump import libpq_environment
-from .engine import Server
 
 _READY = "dbops.alembic is ready"
 

@@ -14,12 +14,12 @@ import re
 import time
 from typing import Any
 
+from ..database.engine import Connection, Server, identifier, literal
 from ..failure import Failure
 from ..lock import Locks, PostgresLock
 from .archived import Archive
-from .engine import Connection, Server, identifier, literal
+from .facts import asked, outside_of
 from .psql import Psql
-from .schema import asked, outside_of
 
 _ENCODING = re.compile(rb"^SET client_encoding = .*;\n", re.M)
 _KEY = re.compile(rb"\bREFERENCES (?P<schema>\"(?:[^\"]|\"\")*\"|[^\".\s]+)\.")

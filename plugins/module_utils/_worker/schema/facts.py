@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..database.engine import Connection, Server, identifier, literal, open_server
 from ..failure import Failure
-from .engine import Connection, Server, identifier, literal, open_server
 
 _ROLE = """
 select current_user::text, has_database_privilege(current_database(), 'CREATE'),
