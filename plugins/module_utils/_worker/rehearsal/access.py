@@ -216,3 +216,9 @@ class Session:
 def quoted(name: str, mark: str = '"') -> str:
     """Quote an identifier; MySQL's mark is the backtick."""
     return mark + name.replace(mark, mark * 2) + mark
+
+
+def qualified(name: str) -> str:
+    """Quote the name of an object of PostgreSQL that comes with its schema, as the catalogue gives it."""
+    schema, _dot, own = name.partition(".")
+    return f"{quoted(schema)}.{quoted(own)}"

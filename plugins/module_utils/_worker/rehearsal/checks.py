@@ -21,8 +21,9 @@ _INSERT = re.compile(
 )
 #: What such an INSERT may leave out on the real rows.
 _PERHAPS = re.compile(r"\bON\s+CONFLICT\b|\bSELECT\b", re.I)
-#: Functions, settings, roles and other tables: what one session may see, another one may not.
+#: How values become others, as the revision says it.
 _USING = re.compile(r"\bALTER\b.*\bTYPE\b.*\bUSING\b", re.I | re.S)
+#: Functions, settings, roles and other tables: what one session may see, another one may not.
 _BY_SESSION = re.compile(r"\w\s*\(|\b(?:SELECT|CURRENT_\w+|SESSION_USER|USER)\b", re.I)
 _NULLS = "NULLS NOT DISTINCT"
 _NONE: dict[str, Any] = {"name": ""}

@@ -10,7 +10,7 @@ from typing import Any, Callable, Iterable
 
 from ..failure import describe, sqlstate_of
 from ..server import literal
-from .access import Session, quoted
+from .access import Session, qualified, quoted
 from .catalog import Catalog, Entry, belonging, condition_of
 from .trial import TABLE
 
@@ -40,13 +40,12 @@ def refused(session: Session, changes: Iterable[dict[str, Any]], base: Catalog, 
 
 
 def _why(session: Session, column: Entry, base: Catalog, after: Catalog, ask: Ask) -> str | None:
-    schema, _dot, name = str(column["table"]).partition(".")
     shown = quoted(column["column"])
     with session.hurrying(), session.by_index():
         session.rows("begin")
         try:
             session.rows("set local statement_timeout = 2000")
-            session.rows(f"create temporary table {TABLE} as select {shown} from {quoted(schema)}.{quoted(name)} with no data")
+            session.rows(f"create temporary table {TABLE} as select {shown} from {qualified(str(column['table']))} with no data")
             try:
                 session.rows(f"insert into {TABLE} values ({column['default']})")
             except Exception as exc:
@@ -78,7 +77,6 @@ def _points_to_nothing(session: Session, column: Entry, key: Entry, base: Catalo
     value = session.value(f"select {quoted(column['column'])}::text from {TABLE}")
     if other is None or target is None or value is None:
         return False
-    schema, _dot, name = str(other["name"]).partition(".")
-    asked = f"select count(*) from {quoted(schema)}.{quoted(name)} where {quoted(target['column'])} = {literal(str(value))}"
+    asked = f"select count(*) from {qualified(str(other['name']))} where {quoted(target['column'])} = {literal(str(value))}"
     rows = ask(asked)
     return bool(rows) and int(rows[0][0]) == 0  # type: ignore[index]

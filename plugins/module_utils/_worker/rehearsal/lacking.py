@@ -10,6 +10,7 @@ from typing import Any, Iterator
 
 from .access import Session
 from .catalog import Catalog, Entry, of_kind, spellings
+from .refusing import TEXTS
 from .rights import Rights
 
 _READS = """
@@ -29,7 +30,6 @@ _OF = {
 }
 _SOURCE = "select prosrc from pg_proc where oid = {oid}"
 _NAME = r"([\w.\"]+)"
-_TEXTS = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", re.S)
 _NEEDS = tuple(
     (privilege, re.compile(pattern, re.I))
     for privilege, pattern in (
@@ -78,8 +78,8 @@ def _users(
                     [("SELECT", name, "relation") for name in names],
                 )
         elif change["kind"] == "column":
-            sequence = _takes_numbers(new)
-            if sequence and not (old and _takes_numbers(old) == sequence) and ("relation", new["relation"]) in before:
+            sequence = takes_numbers(new)
+            if sequence and not (old and takes_numbers(old) == sequence) and ("relation", new["relation"]) in before:
                 yield f"default of {new['name']}", ("relation", new["table"], ("INSERT",)), [("USAGE", sequence, "S")]
         elif change["kind"] == "function" and not new["security_definer"]:
             if old["security_definer"] == new["security_definer"] and old["source"] == new["source"]:
@@ -130,7 +130,7 @@ def _of_trigger(trigger: Entry, needs: list[tuple[str, str, str]]) -> Any:
 
 def _needed(session: Session, function: Entry, catalog: Catalog) -> list[tuple[str, str, str]]:
     """Return what the text of a function needs, as far as it shows."""
-    text = " " + _TEXTS.sub("''", str(session.value(_SOURCE.format(oid=int(function["oid"]))) or ""))
+    text = " " + TEXTS.sub("''", str(session.value(_SOURCE.format(oid=int(function["oid"]))) or ""))
     there: dict[str, set[str]] = {}
     for entry in of_kind(catalog, "relation"):
         for name in spellings(entry):
@@ -152,12 +152,12 @@ def _needed(session: Session, function: Entry, catalog: Catalog) -> list[tuple[s
 def _sequences(catalog: Catalog, table: str, given: set[str]) -> Iterator[str]:
     """Yield the sequences that the defaults of a table take numbers from, where an INSERT leaves a column out."""
     for entry in of_kind(catalog, "column"):
-        name = _takes_numbers(entry) if entry["table"] == table and entry["column"] not in given else None
+        name = takes_numbers(entry) if entry["table"] == table and entry["column"] not in given else None
         if name:
             yield name
 
 
-def _takes_numbers(column: Entry) -> str | None:
+def takes_numbers(column: Entry) -> str | None:
     """Return the sequence that a default takes numbers from."""
     match = _NEXT.search(str(column.get("default") or ""))
     name = match.group(1).replace('"', "") if match else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..server import literal
-from .access import Session, quoted
+from .access import Session, qualified, quoted
 from .catalog import Catalog
 from .trial import FEEDS, STANDS
 
@@ -33,13 +33,13 @@ def taken(session: Session, statements: list[dict[str, Any]], base: Catalog, rea
     ):
         if ("relation", oid) not in base or int(step) <= 0:
             continue
-        shown = _quoted(str(base[("relation", oid)]["name"]))
+        shown = qualified(str(base[("relation", oid)]["name"]))
         stands = real.ask(STANDS.format(literal=literal(shown), name=shown))
         if not stands:
             continue
-        moved = session.rows(STANDS.format(literal=literal(_quoted(name)), name=_quoted(name)))  # by what took numbers from it
+        moved = session.rows(STANDS.format(literal=literal(qualified(name)), name=qualified(name)))  # by what took numbers from it
         following = max(int(last) + int(by) * bool(called) for last, called, by in (stands[0], moved[0]))
-        own = _quoted(str(table_name))
+        own = qualified(str(table_name))
         with session.by_index():
             asked = f"select min({quoted(column)}), max({quoted(column)}) from {own} where {quoted(column)} >= {following}"
             least, most = session.rows(asked)[0]
@@ -47,7 +47,3 @@ def taken(session: Session, statements: list[dict[str, Any]], base: Catalog, rea
             told = {"sequence": name, "table": table_name, "column": column, "next": following, "least": least, "most": most}
             found.append(dict(told, step=int(step), was=int(step)))
     return found
-
-
-def _quoted(name: str) -> str:
-    return ".".join(quoted(part) for part in name.split(".", 1))

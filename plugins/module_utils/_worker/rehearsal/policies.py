@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, Iterable
 
-from .access import Session, quoted
+from .access import Session, qualified
 from .catalog import Catalog, Entry, belonging
 from .real import WITHOUT_EFFECT
 from .rights import names_of
@@ -55,8 +55,7 @@ def narrowed(
 
 def _of_table(session: Session, names: list[str], oid: str, catalogs: tuple[Catalog, Catalog, Catalog], ask: Any) -> list[Any]:
     base, before, after = (each[("relation", oid)] for each in catalogs)
-    schema, _dot, name = str(base["name"]).partition(".")
-    table, found = f"{quoted(schema)}.{quoted(name)}", []
+    table, found = qualified(str(base["name"])), []
     for role, bypasses, owns, has in session.rows(_HAS.format(roles=names_of(names), oid=int(oid))):
         for command, letter, written in _DOES:
             first, second = (

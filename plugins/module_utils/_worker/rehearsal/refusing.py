@@ -10,7 +10,7 @@ from typing import Any, Iterable, Mapping, NamedTuple
 
 #: PostgreSQL manual, "Errors and Messages"; MariaDB, "SIGNAL"; SQLite, "The RAISE() function".
 _RAISES = re.compile(r"\bRAISE\s+EXCEPTION\b|\bSIGNAL\s+SQLSTATE\b|\bRAISE\s*\(\s*(?:ABORT|FAIL|ROLLBACK)\b", re.I)
-_TEXTS = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", re.S)
+TEXTS = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", re.S)
 _ENDS = re.compile(r"\bEND\s+(?:IF|CASE|LOOP|WHILE)\b", re.I)
 _CONDITION = re.compile(r"\b(?:IF|ELSE|ELSIF|ELSEIF|CASE|WHEN|LOOP|WHILE|WHERE|RETURN(?=.*\bRAISE\b))\b", re.I | re.S)
 _NULL = re.compile(r"\b(?:IF|WHEN|WHERE)[\s(]+NEW\.([\"`]?)(\w+)\1\s+IS\s+NULL[\s)]*(?:THEN\b|BEGIN\b|EXECUTE\b|;|\bEND\b|$)", re.I)
@@ -35,7 +35,7 @@ def refusal(definition: str, body: str = "") -> Refusal | None:
     :param definition: the CREATE TRIGGER. ``body``: the source of its function, where that is not in it.
     """
     event = _EVENT.search(definition)
-    text = _TEXTS.sub("''", f"{definition} {body}")
+    text = TEXTS.sub("''", f"{definition} {body}")
     if event is None or not _RAISES.search(text):
         return None
     conditions = _CONDITION.findall(_ENDS.sub("", text))
@@ -57,7 +57,7 @@ def skips(definition: str, body: str) -> Refusal | None:
 
     One BEFORE UPDATE that returns the old row leaves everything as it was. PostgreSQL manual, "Trigger Functions".
     """
-    match, text = _BEFORE_ROW.search(definition), _TEXTS.sub("''", body)
+    match, text = _BEFORE_ROW.search(definition), TEXTS.sub("''", body)
     events = set(re.findall(r"\b(?:INSERT|UPDATE|DELETE)\b", match.group(1))) if match else set()
     given = [word.upper() for word in _RETURNS.findall(text)]
     lost = [word for word in given if word == "NULL" or (word == "OLD" and events == {"UPDATE"})]
@@ -68,13 +68,13 @@ def skips(definition: str, body: str) -> Refusal | None:
 
 def refuses(body: str) -> Refusal | None:
     """Return what the source of a function that is called refuses: each call, or some; None if it raises nothing."""
-    text = _TEXTS.sub("''", body)
+    text = TEXTS.sub("''", body)
     return Refusal(always=not _CONDITION.search(_ENDS.sub("", text))) if _RAISES.search(text) else None
 
 
 def only_refuses(body: str | None) -> bool:
     """Tell whether the source of a trigger's function raises errors and gives a row no value."""
-    text = _TEXTS.sub("''", body or "")
+    text = TEXTS.sub("''", body or "")
     return bool(_RAISES.search(text)) and not _GIVES.search(text)
 
 

@@ -11,8 +11,9 @@ from typing import Any, Callable, Iterable
 
 from ..failure import describe, sqlstate_of
 from ..server import literal
-from .access import Session, quoted
+from .access import Session, qualified, quoted
 from .catalog import Catalog, Entry, belonging
+from .refusing import TEXTS
 from .trial import GOES_BY_TABLE, ON, REACHES_OUT, TABLE, source_of
 
 #: So many rows are tried, the latest by the primary key.
@@ -21,7 +22,6 @@ MOST = 500
 WIDEST, UNCOUNTED = 20_000, 2_500
 _RAISED = ("P0001", "P0004", "23514", "23502")  # raise_exception, assert_failure, check_violation, not_null_violation
 _BEFORE_ROW = re.compile(r"\bBEFORE (?P<events>.*?) ON .* FOR EACH ROW\b", re.S)
-_TEXTS = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/", re.S)
 #: What goes by other rows finds none of them here, and one session's settings are not another one's.
 _GOES_BY_OTHERS = re.compile(r"\b(?:SELECT|FROM|PERFORM|EXECUTE|INSERT|UPDATE|DELETE|CALL|current_setting|\w+_user)\b", re.I)
 _NOT_READ = re.compile(r"\bTG_OP\s*(?:=|<>|IN\b)\s*''|\bUPDATE\s+OF\b", re.I)
@@ -39,7 +39,7 @@ def done(
     for trigger in triggers:
         match = _BEFORE_ROW.search(str(trigger["definition"]))
         text = source_of(session, trigger["function"]) if match else ""
-        plain = _NOT_READ.sub("", _TEXTS.sub("''", text))
+        plain = _NOT_READ.sub("", TEXTS.sub("''", text))
         if not match or not text or GOES_BY_TABLE.search(text) or REACHES_OUT.search(text) or _GOES_BY_OTHERS.search(plain):
             continue
         rows = _rows(trigger, base, ask)
@@ -56,8 +56,7 @@ def _rows(trigger: Entry, base: Catalog, ask: Callable[[str], list[tuple[Any, ..
     table = base.get(("relation", trigger["relation"]))
     if table is None or table["relkind"] not in ("r", "p"):
         return None
-    schema, _dot, name = str(table["name"]).partition(".")
-    real = f"{quoted(schema)}.{quoted(name)}"
+    real = qualified(str(table["name"]))
     most = f"{WIDEST} * greatest(reltuples, {UNCOUNTED})"
     fits = ask(f"select pg_table_size(oid) <= {most} from pg_class where oid = {literal(real)}::regclass")
     if not fits or not fits[0][0]:
@@ -77,14 +76,13 @@ def _key(relation: str, catalog: Catalog, kinds: tuple[str, ...]) -> list[str]:
 
 
 def _told(session: Session, trigger: Entry, rows: str, events: set[str], after: Catalog) -> dict[str, Any] | None:
-    schema, _dot, name = str(trigger["table"]).partition(".")
     definition = ON.sub(lambda match: f" ON {TABLE}", str(trigger["definition"]), count=1)
     key = [quoted(each) for each in _key(trigger["relation"], after, ("p", "u", "f"))]
     with session.hurrying(), session.by_index():
         session.rows("begin")
         try:
             session.rows("set local statement_timeout = 5000")
-            session.rows(f"create temporary table {TABLE} as select * from {quoted(schema)}.{quoted(name)} with no data")
+            session.rows(f"create temporary table {TABLE} as select * from {qualified(str(trigger['table']))} with no data")
             given = f"jsonb_populate_recordset(null::pg_temp.{TABLE}, {literal(rows)}::jsonb)"
             for event in sorted(events):
                 told = _tried(session, event, given, definition, key)

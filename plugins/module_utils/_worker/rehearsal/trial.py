@@ -11,8 +11,9 @@ from typing import Any, Callable, Iterable
 
 from ..failure import describe, sqlstate_of
 from ..server import literal
-from .access import Session, quoted
+from .access import Session, qualified, quoted
 from .catalog import Catalog, Entry, belonging, of_kind
+from .lacking import takes_numbers
 from .replay import plain_value
 
 _UNDEFINED_COLUMN = "42703"
@@ -51,7 +52,6 @@ where s.relkind = 'S' and {which}
 order by 1, 4"""
 STANDS = "select last_value, is_called, (select seqincrement from pg_sequence where seqrelid = {literal}::regclass) from {name}"
 _SEQUENCE = {"relkind": "S"}  # what is new may be one
-_NEXT = re.compile(r"\bnextval\('([^']+)'")
 #: What sets a sequence to a number that may have been read from the table.
 _MAY_SET = re.compile(r"\bsetval\b|\bRESTART\b|^\s*(?:DO|CALL|EXECUTE)\b", re.I)
 #: Tables whose rows nobody can change: they are published with that, and nothing tells one row from another, or columns are listed
@@ -116,11 +116,11 @@ def colliding(
         if own is None or any(_decides(statement, own) for statement in statements):
             continue
         shown = _feeding(before, oid, table, column)
-        there = original(f"select min({quoted(column)}), max({quoted(column)}) from {_quoted(own['name'])}") if shown else None
+        there = original(f"select min({quoted(column)}), max({quoted(column)}) from {qualified(own['name'])}") if shown else None
         stood = original(STANDS.format(literal=literal(shown), name=shown)) if shown and there and there[0][0] is not None else None
         if not there or not stood:
             continue
-        now, least, most = session.rows(STANDS.format(literal=literal(_quoted(name)), name=_quoted(name)))[0], *there[0]
+        now, least, most = session.rows(STANDS.format(literal=literal(qualified(name)), name=qualified(name)))[0], *there[0]
         after, then = (last + step * called for last, called, step in (now, stood[0]))
         if _meets(after, int(step), least, most) and not _meets(then, stood[0][2], least, most):
             told = {"sequence": name, "table": table_name, "column": column, "next": after, "least": least, "most": most}
@@ -131,13 +131,10 @@ def colliding(
 def _feeding(before: Catalog, sequence: str, table: str, column: str) -> str | None:
     """Return the sequence that was there as it is written in SQL: this one, or the one that the column had its numbers from."""
     if ("relation", sequence) in before:
-        return _quoted(before[("relation", sequence)]["name"])
+        return qualified(before[("relation", sequence)]["name"])
     own = (each for each in belonging(before, table) if each["kind"] == "column" and each["relation"] == table)
-    default = next((str(each["default"]) for each in own if each["column"] == column), "")
-    match = _NEXT.search(default)
-    name = match.group(1).replace('"', "") if match else None
-    schema = str(before[("relation", table)]["name"]).partition(".")[0]
-    return _quoted(name if "." in name else f"{schema}.{name}") if name else None
+    name = next((takes_numbers(each) for each in own if each["column"] == column), None)
+    return qualified(name) if name else None
 
 
 def _meets(number: int, step: int, least: int, most: int) -> bool:
@@ -151,11 +148,6 @@ def _decides(statement: dict[str, Any], table: Entry) -> bool:
     asks = mode == "AccessShare" or re.search(rf"\bFROM\s+(?:ONLY\s+)?(?:\"?\w+\"?\.)?\"?{name}\b", text, re.I)
     emptied = statement["truncated"] and re.search(rf"\b(?:{name}|CASCADE)\b", text, re.I)
     return bool(mode) and bool(emptied or (asks and _MAY_SET.search(text)))
-
-
-def _quoted(name: str) -> str:
-    schema, _dot, own = name.partition(".")
-    return f"{quoted(schema)}.{quoted(own)}"
 
 
 def unable(session: Session, changes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -179,7 +171,7 @@ def unable(session: Session, changes: Iterable[dict[str, Any]]) -> list[dict[str
 
 
 def _called(session: Session, function: Entry) -> BaseException | None:
-    name = _quoted(function["name"].split("(")[0])
+    name = qualified(function["name"].split("(")[0])
     values = ", ".join(plain_value(each) for each in str(function["arguments"]).split(", ") if each)
     with session.hurrying():
         session.rows("begin")
@@ -237,11 +229,10 @@ def _fired(session: Session, trigger: Entry, catalog: Catalog) -> str | None:
     same = ", ".join(f"{quoted(each['column'])} = {quoted(each['column'])}" for each in columns)
     if not columns:
         return None
-    schema, _dot, name = str(trigger["table"]).partition(".")
     with session.hurrying(), session.by_index():
         session.rows("begin")
         try:
-            session.rows(f"create temporary table {TABLE} as select * from {quoted(schema)}.{quoted(name)} with no data")
+            session.rows(f"create temporary table {TABLE} as select * from {qualified(str(trigger['table']))} with no data")
             session.rows(f"insert into {TABLE} default values")
             session.rows(ON.sub(lambda match: f" ON {TABLE}", str(trigger["definition"]), count=1))
             session.rows("set constraints all immediate")
