@@ -15,15 +15,10 @@ description:
   - Several schemas may be in one database. Takes many targets and returns the databases that hold them, in order, so that each is
     archived once.
   - Nothing of the result is secret.
+extends_documentation_fragment:
+  - dbops.alembic.targets_of
 positional: _input, base
 options:
-  _input:
-    description:
-      - Targets, as O(dbops.alembic.alembic_fleet#module:targets) lists them or RV(dbops.alembic.alembic_fleet#module:found) returns
-        them.
-    type: list
-    elements: dict
-    required: true
   base:
     description: The URL of the server where they were found, or of the database that holds all schemas.
     type: str

@@ -13,15 +13,10 @@ author:
   - dbops.alembic contributors (@dbops)
 description:
   - Takes many targets, and returns the URL of the database that holds one of them.
+extends_documentation_fragment:
+  - dbops.alembic.targets_of
 positional: _input, name, base
 options:
-  _input:
-    description:
-      - Targets, as O(dbops.alembic.alembic_fleet#module:targets) lists them or RV(dbops.alembic.alembic_fleet#module:found) returns
-        them.
-    type: list
-    elements: dict
-    required: true
   name:
     description: The name of the target.
     type: str

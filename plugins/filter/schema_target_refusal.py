@@ -15,15 +15,10 @@ description:
   - Takes many targets, and says why the one that is named is no schema of a PostgreSQL database that could be restored while the
     others go on. With a name that no target has, it returns the nearest ones.
   - Nothing of the result is secret.
+extends_documentation_fragment:
+  - dbops.alembic.targets_of
 positional: _input, name, base
 options:
-  _input:
-    description:
-      - Targets, as O(dbops.alembic.alembic_fleet#module:targets) lists them or RV(dbops.alembic.alembic_fleet#module:found) returns
-        them.
-    type: list
-    elements: dict
-    required: true
   name:
     description: The name of the target.
     type: str
