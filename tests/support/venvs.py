@@ -9,6 +9,7 @@ there is one, since an interpreter in somebody's home can't be run by another us
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
 import os
 import shutil
@@ -83,6 +84,7 @@ def _pyenv(version: str) -> list[Path]:
     return sorted(folder.glob(f"versions/{version}.*/bin/python{version}")) if os.access(folder, os.R_OK | os.X_OK) else []
 
 
+@functools.cache  # each test asks for its application's environment
 def _can_make_venvs(python: Path) -> bool:
     probe = subprocess.run([str(python), "-c", "import venv, ensurepip"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return probe.returncode == 0
