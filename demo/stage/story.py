@@ -55,6 +55,14 @@ CHAPTERS = (
 )
 
 
+def chosen() -> tuple[Chapter, ...]:
+    """The first ones, as many as DEMO_CHAPTERS says; all of them, where it says nothing."""
+    said = os.environ.get("DEMO_CHAPTERS") or str(len(CHAPTERS))
+    if said not in map(str, range(1, len(CHAPTERS) + 1)):
+        sys.exit(f"DEMO_CHAPTERS is {said!r}: give how many of the {len(CHAPTERS)} deployments are to be played, such as 1.")
+    return CHAPTERS[: int(said)]
+
+
 class Story:
     def __init__(self, theatre: Theatre):
         self.theatre = theatre
@@ -64,9 +72,9 @@ class Story:
     def contents(self) -> proof.Contents:
         return proof.contents(self.theatre.database, DATABASE)
 
-    def tell(self) -> None:
+    def tell(self, chapters: tuple[Chapter, ...]) -> None:
         self._serving(FIRST)
-        for chapter in CHAPTERS:
+        for chapter in chapters:
             self.deploy(chapter)
         terminal.heading("In short")
         terminal.table(self.summary)
@@ -130,10 +138,11 @@ def keep_open(theatre: Theatre) -> None:
 def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
+    chapters = chosen()
     try:
         terminal.heading("The stage: a database, three replicas of a web application, its releases")
         with Theatre(replica_count=3) as theatre:
-            Story(theatre).tell()
+            Story(theatre).tell(chapters)
             if os.environ.get("DEMO_KEEP", "") not in ("", "0"):
                 keep_open(theatre)
     except Disappointed as problem:
