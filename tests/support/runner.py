@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
-from . import venvs
+from . import started, venvs
 from .paths import CACHE, TREE
 from .projects import Project
 from .waiting import PATIENCE
@@ -32,7 +33,7 @@ def _environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 class Run:
-    """A module that runs in a process of its own, started with its parameters on standard input."""
+    """A module that runs in a process of its own, started with its parameters on standard input; see started.py."""
 
     def __init__(
         self,
@@ -43,19 +44,8 @@ class Run:
         environment: Mapping[str, str] | None = None,
     ):
         options = {"_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_remote_tmp": str(CACHE / "ansible" / "tmp")}
-        command = [sys.executable, "-c", BOOT, f"{MODULES}.{module}"]
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=_environment(environment),
-            start_new_session=True,
-        )
-        assert self.process.stdin
-        self.process.stdin.write(json.dumps({"ANSIBLE_MODULE_ARGS": {**parameters, **options}}).encode())
-        self.process.stdin.close()
-        self.process.stdin = None
+        given = json.dumps({"ANSIBLE_MODULE_ARGS": {**parameters, **options}}).encode()
+        self.process = _start(f"{MODULES}.{module}", given, _environment(environment))
 
     def result(self, seconds: float = 2 * PATIENCE) -> dict[str, Any]:
         """What the module answered. An answer that is no JSON object is a test failure with all that was said."""
@@ -78,14 +68,22 @@ def _text(warning: Any) -> str:
     return str(warning["event"]["msg"] if isinstance(warning, dict) else warning)
 
 
-# Modules read their parameters from standard input; ansible-core 2.19 wants to know by which conventions they are written.
-BOOT = """
-import runpy, sys
-from ansible.module_utils import basic
-basic._ANSIBLE_ARGS = sys.stdin.buffer.read()
-basic._ANSIBLE_PROFILE = "legacy"
-runpy.run_module(sys.argv[1], run_name="__main__")
-"""
+@functools.cache
+def _server() -> started.Server:
+    return started.Server(_environment())
+
+
+def _start(module: str, given: bytes, environment: Mapping[str, str]) -> started.Started | subprocess.Popen[bytes]:
+    if _server().stands_for(environment):
+        return _server().start(module, given, environment)
+    command = [sys.executable, started.__file__, module]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=dict(environment), start_new_session=True)
+    assert process.stdin
+    process.stdin.write(given)
+    process.stdin.close()
+    process.stdin = None
+    return process
 
 
 def run(module: str, parameters: Mapping[str, Any], **options: Any) -> dict[str, Any]:
