@@ -139,6 +139,7 @@ def test_a_restore_that_fails_is_called_failed_and_can_be_begun_again(beside: Sh
     assert database.dump() == before and leftovers(database) == []
 
 
+@pytest.mark.slow
 def test_a_restore_in_place_that_fails_leaves_everything(in_place: Shop) -> None:
     confuse(in_place.database)
     archive, _said = in_place.backed_up()
@@ -225,7 +226,8 @@ def test_an_archive_of_a_snapshot_is_proved_with_what_only_a_superuser_may_creat
     assert leftovers(database) == []
 
 
-@pytest.mark.parametrize("kind", [pytest.param("maria", marks=pytest.mark.slow), "sqlite"])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["maria", "sqlite"])
 def test_archives_of_other_databases_are_proved(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path, newest: Application
 ) -> None:

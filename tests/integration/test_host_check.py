@@ -148,7 +148,9 @@ def test_what_a_deployment_needs_is_not_refused(deployed: Run) -> None:
     ("url", "said"),
     [
         ("http://127.0.0.1:{{ shop_port }}/helth", "/helth answered 404 and not 200"),
-        ("http://127.0.0.1:1/health", "http://127.0.0.1:1/health did not answer: Connection refused"),
+        pytest.param(
+            "http://127.0.0.1:1/health", "http://127.0.0.1:1/health did not answer: Connection refused", marks=pytest.mark.slow
+        ),
     ],
 )
 @pytest.mark.usefixtures("deployed")
@@ -189,6 +191,7 @@ def test_what_was_doubted_before_is_put_back_as_it_was(stage: Stage) -> None:
     assert stage.serving() == {("1.0", 200, "1.0")} and stage.contents() == before
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("deployed")
 def test_what_was_doubted_before_is_put_back_by_another_run_too(stage: Watched) -> None:
     """The record says so, when the controller is gone."""

@@ -331,6 +331,7 @@ def test_a_run_that_was_killed_before_the_upgrade_is_recovered_with_everything_s
     assert serves(stage, "1.1") and stage.contents() == before
 
 
+@pytest.mark.slow  # test_database_interrupted kills a copy, and test_database_steps what a window runs
 def test_a_copy_whose_process_is_killed_keeps_nobody_out(stage: Stage) -> None:
     """Nobody may connect while it is made, the application neither."""
     before = stage.contents()

@@ -130,8 +130,15 @@ def test_one_goes_back_and_the_others_go_on(customers: Customers) -> None:
 
 
 def test_what_can_not_be_done_is_told_before_anything_is_touched(customers: Customers) -> None:
-    database = customers.database
     customers.refuses_it("There is no target acne. There are acme", deployment_restore_target="acne")
+    content = Path(customers.archive).read_bytes()
+    Path(customers.archive).write_bytes(content[:-10])
+    customers.refuses_it("is damaged")
+
+
+@pytest.mark.slow
+def test_what_else_can_not_be_done_is_told_too(customers: Customers) -> None:
+    database = customers.database
     customers.refuses_it("is no archive of the database that has acme", customers.archive, deployment_restore_from="/srv/other.pgc")
     customers.refuses_it("Name the path of an archive", deployment_restore_from="")
     customers.refuses_it("neither fleet_databases nor fleet_query", fleet_databases=[])
@@ -142,10 +149,6 @@ def test_what_can_not_be_done_is_told_before_anything_is_touched(customers: Cust
     database.fetch(f"revoke create on database {database.name} from {database.role}")
     customers.refuses_it(f"GRANT CREATE ON DATABASE {database.name} TO {database.role}")
     database.fetch(f"grant create on database {database.name} to {database.role}")
-    content = Path(customers.archive).read_bytes()
-    Path(customers.archive).write_bytes(content[:-10])
-    customers.refuses_it("is damaged")
-    Path(customers.archive).write_bytes(content)
     database.fetch("drop schema of_globex cascade")
     shutil.rmtree(customers.folder / "archives")
     other = [{"name": name, "schema": f"of_{name}"} for name in ("acme", "hooli")]
@@ -200,6 +203,7 @@ def psql_at(port: int) -> list[int]:
     return found
 
 
+@pytest.mark.slow  # test_database_schema kills what the role runs there
 def test_a_kill_before_the_exchange_leaves_what_was_there(customers: Customers, postgres: Postgres) -> None:
     database = customers.database
     database.fetch("delete from of_acme.users where id > 3")

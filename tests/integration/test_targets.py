@@ -68,8 +68,6 @@ QUICK = [
     for move in MOVES
     if move[:4]
     in (
-        ("linear", "base", "upgrade", "head"),
-        ("linear", "r002", "upgrade", "+2"),
         ("linear", "r002", "upgrade", "r003+1"),
         ("linear", "r003", "upgrade", "-1"),
         ("linear", "r003", "upgrade", ""),

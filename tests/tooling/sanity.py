@@ -4,7 +4,7 @@
 """Runs ansible-test sanity over a copy of what ships, with a home of its own in .cache.
 
 sanity.py [CORE…] [-- ARGUMENT…]     CORE: releases of ansible-core (2.17 2.18 …), 2.19 unless given; `all` is every one supported,
-                                     `ends` is 2.19 on this machine's oldest and newest Python and its own alone.
+                                     `ends` is 2.19 on this machine's oldest and newest Python alone.
                                      Arguments go to ansible-test sanity: -- --test validate-modules plugins/modules/alembic_info.py
 """
 
@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 from checkout import files
-from environments import CORES, DEV_CORE, controller_python, core_programs, say, version_of
+from environments import CORES, DEV_CORE, core_programs, say
 from support.paths import CACHE, ROOT
 from support.venvs import NoInterpreter, interpreter
 
@@ -44,9 +44,16 @@ def main() -> int:
 def run(cores: list[str], extra: list[str]) -> int:
     copy = copy_of_checkout()
     home()
-    pythons = links_to_pythons(few=cores == ["ends"])
+    pythons, versions = links_to_pythons()
+    where = ["--local"]
+    if cores == ["ends"]:  # what asks for no certain Python runs on ansible-test's own
+        few = ends(versions)
+        where = [part for version in few for part in ("--target-python", version)]
+        for version in versions:
+            if version not in few:
+                say(f"SKIPPED sanity on Python {version}: make test-all has it")
     chosen = CORES if cores == ["all"] else [DEV_CORE] if cores == ["ends"] else cores or [DEV_CORE]
-    failed = [core for core in chosen if not sanity(core, copy, pythons, extra)]
+    failed = [core for core in chosen if not sanity(core, copy, pythons, [*where, *extra])]
     return 1 if failed else 0
 
 
@@ -62,7 +69,7 @@ def sanity(core: str, copy: Path, pythons: Path, extra: list[str]) -> bool:
         extra = [*extra, "--skip-test", test]
     path = os.pathsep.join([str(program), str(pythons), "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"])
     environment = {"HOME": str(HOME), "PATH": path, "LC_ALL": "C.UTF-8", "TERM": "dumb"}
-    command = ["ansible-test", "sanity", "--local", "--color", "no", *extra]
+    command = ["ansible-test", "sanity", "--color", "no", *extra]
     return subprocess.run([str(program / command[0]), *command[1:]], cwd=copy, env=environment, check=False).returncode == 0
 
 
@@ -97,31 +104,26 @@ def home() -> None:
             ours.symlink_to(theirs)
 
 
-def links_to_pythons(few: bool) -> Path:
-    """A folder with python3.8, python3.9 … of this machine: real ones, since shims that choose by folder break ansible-test.
-
-    A few are the oldest, the newest, and the one that ansible-test runs with.
-    """
+def links_to_pythons() -> tuple[Path, list[str]]:
+    """A folder with python3.8, python3.9 … of this machine: real ones, since shims that choose by folder break ansible-test."""
     folder = CACHE / "pythons"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    found = {}
+    found = []
     for version in TARGET_PYTHONS:
         try:
-            found[version] = interpreter(version)
+            (folder / f"python{version}").symlink_to(interpreter(version))
+            found.append(version)
         except NoInterpreter:
             say(f"SKIPPED sanity on Python {version}: not on this machine")
-    for version in between(list(found), version_of(controller_python())) if few else ():
-        say(f"SKIPPED sanity on Python {version}: make test-all has it")
-        del found[version]
-    for version, python in found.items():
-        (folder / f"python{version}").symlink_to(python)
-    return folder
+    return folder, found
 
 
-def between(versions: list[str], own: str) -> list[str]:
-    """Those that are neither the first, nor the last, nor our own."""
-    return [version for version in versions[1:-1] if version != own]
+def ends(versions: list[str]) -> list[str]:
+    """The first and the last of them that ansible-test of DEV_CORE knows."""
+    newest = TARGET_PYTHONS.index(CORES[DEV_CORE][0])
+    known = [version for version in versions if TARGET_PYTHONS.index(version) <= newest]
+    return list(dict.fromkeys([*known[:1], *known[-1:]]))
 
 
 if __name__ == "__main__":
