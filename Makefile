@@ -18,7 +18,7 @@ dev: ## Make the virtual environment and the collection tree in .cache
 	@$(PYTHON) tests/tooling/environments.py dev tree
 
 test: ## Everything that this machine allows, but for what takes very long; says what it skipped and why
-	@$(RUN) unit lint types sanity integration packaging demo scenarios kubernetes
+	@$(RUN) scenarios sanity demo integration unit lint packaging types kubernetes
 	@echo "Left to make test-all: the slow tests, most deployments on real hosts (make molecule) and on a cluster (make test-kubernetes), projects from PyPI (make test-projects)"
 
 test-all: ## Everything, in shards of about an hour; SHARD=2/7 for one of seven. What is green for this commit is not run again

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import stat
@@ -63,17 +64,25 @@ def test_events_come_as_they_happen(slow: Follower, pg: Any) -> None:
     assert len(starts) == len({event["revision"] for event in starts}), "an event was told twice"
 
 
+def end_session(run: Any) -> None:
+    """What the end of an SSH session does to what it started."""
+    with contextlib.suppress(ProcessLookupError):  # it has told something, and nothing of it is left
+        os.killpg(run.process.pid, signal.SIGKILL)
+    run.process.wait()
+
+
 def test_calls_that_are_killed_lose_nothing(slow: Follower, pg: Any, tmp_path: Path) -> None:
     gate = Gate(tmp_path / "open")
     slow.parameters["environment"] = gate.environment
     first = slow.start(wait=30)
     pg.wait_for_session(SLEEPING)
-    os.killpg(first.process.pid, signal.SIGKILL)  # what the end of an SSH session does to what it started
-    first.process.wait()
+    end_session(first)
     pg.wait_for_session(SLEEPING)  # the migration has not died with the call
+    slow.call()  # it answers at once, with what the first has not told; the next one waits for more
     second = slow.start(wait=30)
     time.sleep(1)
-    os.killpg(second.process.pid, signal.SIGKILL)
+    assert second.process.poll() is None
+    end_session(second)
     pg.wait_for_session(SLEEPING)
     gate.open()
     result = ok(slow.follow())

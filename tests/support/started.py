@@ -26,6 +26,9 @@ from typing import IO, Any, Iterable, Mapping
 COLLECTION = "ansible_collections.dbops.alembic.plugins.module_utils"
 LOADED = ("ansible.module_utils.basic", f"{COLLECTION}._argspec", f"{COLLECTION}._kubernetes.runner")
 
+#: Characters that the number of a process is told in; its status may be told by the time that somebody reads it.
+NUMBER = 16
+
 
 class Started:
     """A module that runs, or has run; what subprocess.Popen would be for it."""
@@ -105,7 +108,7 @@ class Server:
         handed = [request, given, its_out, its_errors, its_status]
         socket.send_fds(self._asked, [b"1"], handed)
         close(handed)
-        pid = int(os.read(status, 16))
+        pid = int(os.read(status, NUMBER))
         return Started(pid, open(out, "rb"), open(errors, "rb"), status)
 
 
@@ -136,23 +139,20 @@ def serve(asked: socket.socket) -> str:
 def follow(descriptors: list[int]) -> str:
     """Have it run; tell its number, and its status when it has ended. It returns in the process that is to run it."""
     request, *streams, status = descriptors
-    begin, begun = os.pipe()
     child = os.fork()
     if child:
-        close([begin, *streams])
-        os.write(status, str(child).encode())
-        os.write(begun, b"1")  # after its number, so that a status is never read as that
+        close(streams)
         _, ended = os.waitpid(child, 0)
         with contextlib.suppress(BrokenPipeError):
             os.write(status, str(os.waitstatus_to_exitcode(ended)).encode())
         os._exit(0)
-    os.read(begin, 1)
+    os.setsid()
+    os.write(status, f"{os.getpid():{NUMBER}}".encode())
     with open(request, "rb", closefd=False) as file:
         module, folder, environment = json.load(file)
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
-    close([begin, begun, *descriptors])
-    os.setsid()
+    close(descriptors)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

@@ -6,12 +6,14 @@
 run.py [--slow] STEP… [-- ARGUMENT…]     the steps are in steps.py; arguments go to each command of pytest
 run.py --shard K/N                       the Kth of N parts of everything; see shards.py
 
-Two lanes run side by side, so that no core is idle: the commands that use several processes themselves, and all others. The
-output of the first is shown as it comes, that of the other when a command has ended.
+Two lanes run side by side, so that no core is idle: the commands that use several processes themselves, and all others, in the
+order in which they are given; who has none left takes from the other. The output of the first is shown as it comes, that of
+the others when a command has ended.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -20,10 +22,11 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from subprocess import PIPE, STDOUT
-from typing import Iterable
+from typing import Deque, Iterable, Tuple
 
 import environments
 import shards
@@ -36,6 +39,7 @@ from support.venvs import NoInterpreter
 
 RESULTS = CACHE / "results"
 INTERRUPTED = 130
+Commands = Deque[Tuple[str, Command]]
 
 
 class Runner:
@@ -46,20 +50,26 @@ class Runner:
 
     def all(self, commands: list[tuple[str, Command]]) -> list[Outcome]:
         """The outcomes in the order of the commands; after an interruption those that did not run have failed."""
-        wide = [entry for entry in commands if entry[1].wide]
-        narrow = [entry for entry in commands if not entry[1].wide]
+        wide = deque(entry for entry in commands if entry[1].wide)
+        narrow = deque(entry for entry in commands if not entry[1].wide)
+        lanes = [[wide, narrow], [narrow]] if wide else [[narrow]]
         with ThreadPoolExecutor(2) as pool:
-            lanes = [pool.submit(self._lane, wide, True), pool.submit(self._lane, narrow, not wide)]
+            futures = [pool.submit(self._lane, kinds, lanes[0][0]) for kinds in lanes]
             try:
-                found = [outcome for lane in lanes for outcome in lane.result()]
+                found = [outcome for future in futures for outcome in future.result()]
             except KeyboardInterrupt:  # the commands get the signal too, since they are in our process group
                 self.stopped.set()
-                found = [outcome for lane in lanes for outcome in lane.result()]
+                found = [outcome for future in futures for outcome in future.result()]
         order = [(step, command.name) for step, command in commands]
         return sorted(found, key=lambda outcome: order.index((outcome.step, outcome.name)))
 
-    def _lane(self, commands: list[tuple[str, Command]], live: bool) -> list[Outcome]:
-        return [self._run(step, command, live) for step, command in commands]
+    def _lane(self, kinds: list[Commands], live: Commands) -> list[Outcome]:
+        """One command after the other: those of the first kind, and then what the other lane has not begun."""
+        found = []
+        for commands in kinds:
+            while entry := taken(commands):
+                found.append(self._run(*entry, commands is live))
+        return found
 
     def _run(self, step: str, command: Command, live: bool) -> Outcome:
         outcome = Outcome(step, command.name)
@@ -142,6 +152,12 @@ def main() -> int:
     if runner.stopped.is_set():
         return INTERRUPTED
     return 1 if any(outcome.failed for outcome in outcomes) else 0
+
+
+def taken(commands: Commands) -> tuple[str, Command] | None:
+    with contextlib.suppress(IndexError):  # the other lane may take the last one
+        return commands.popleft()
+    return None
 
 
 def commands_of(names: Iterable[str]) -> list[tuple[str, Command]]:
