@@ -29,6 +29,7 @@ from bench.labelled import (
     Labelled,
     mariadb,
     postgresql,
+    postgresql_billing,
     postgresql_clinic,
     postgresql_desk,
     postgresql_exchange,
@@ -62,6 +63,7 @@ def measure_labelled(server: Postgres) -> None:
         (postgresql_desk.SET, ours),
         (postgresql_clinic.SET, ours),
         (postgresql_exchange.SET, ours),
+        (postgresql_billing.SET, ours),
         (mariadb.SET, _mariadb),
         (sqlite.SET, _sqlite),
     ):

@@ -32,6 +32,7 @@ from bench.labelled import (
     Old,
     mariadb,
     postgresql,
+    postgresql_billing,
     postgresql_clinic,
     postgresql_desk,
     postgresql_exchange,
@@ -255,6 +256,7 @@ MAKERS = {
         (postgresql_desk.SET, of_postgresql),
         (postgresql_clinic.SET, of_postgresql),
         (postgresql_exchange.SET, of_postgresql),
+        (postgresql_billing.SET, of_postgresql),
         (sqlite.SET, of_sqlite),
     )
 }
