@@ -360,7 +360,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
         ["C08:public.shares(n integer, by integer)"],
     ),
     "inherits_no_more": (sql("ALTER TABLE heir NO INHERIT family"), ["C14:public.heir"]),
-    "inherits_again": (sql("ALTER TABLE heir INHERIT family"), []),
+    "inherits_again": (sql("ALTER TABLE heir INHERIT family"), ["U08:public.heir"]),
     "rule_that_drops": (sql("CREATE RULE none AS ON DELETE TO emptied DO INSTEAD NOTHING"), ["C07:public.emptied.none"]),
     "published_without_key": (sql("CREATE PUBLICATION all_of FOR TABLE keyless, plain"), ["C21:public.keyless"]),
     "published_key_dropped": (sql("ALTER TABLE plain REPLICA IDENTITY NOTHING"), ["C21:public.plain"]),

@@ -50,7 +50,13 @@ BASE = sql(
     *(f"CREATE PROCEDURE {name}(n int) LANGUAGE sql AS 'SELECT n'" for name in ("turned", "grown", "longer")),
     "CREATE TABLE published (id int PRIMARY KEY, v text)",
     "CREATE TABLE large (id int PRIMARY KEY, v text)",
+    *(f"CREATE TABLE s{n} (id int PRIMARY KEY, role text, mail text, more jsonb)" for n in range(1, 5)),
+    *(f"CREATE TABLE {name} (id int PRIMARY KEY, v text)" for name in ("given", "filled_all", "filled_some", "looped")),
+    "CREATE TABLE cousin (id int PRIMARY KEY, p int NOT NULL REFERENCES parent (id))",
     f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {ROLE}",
+    *(f"CREATE VIEW {name} AS SELECT id, v FROM large" for name in ("only_read", "also_written")),
+    f"GRANT SELECT ON only_read, also_written TO {ROLE}",
+    f"GRANT UPDATE ON also_written TO {ROLE}",
 )
 _MANY = "[('v', number) for number in range(1, 12001)]"
 _CURSOR = "cursor = op.get_bind().connection.cursor()\n"
@@ -170,6 +176,46 @@ CASES = {
         _CURSOR + "cursor.execute(\"SET LOCAL work_mem = '8MB'; SELECT 1; UPDATE large SET v = 'x' || 'y'\")",
         ["B02:public.large"],
     ),
+    "value_of_no_row": (sql("UPDATE s1 SET role = 'owner' WHERE role = 'admin'"), ["U08:public.s1.role"]),
+    "value_of_fewer_rows": (sql("UPDATE s2 SET role = 'owner' WHERE role = 'admin' AND id < 10"), []),
+    "value_of_one_row": (sql("UPDATE s3 SET mail = 'new' WHERE mail = 'm3'"), []),
+    "key_of_no_row": (
+        sql("UPDATE s4 SET more = more - 'act' || jsonb_build_object('artist', more -> 'act')"),
+        ["U08:public.s4.more"],
+    ),
+    "view_that_nobody_writes": (sql("CREATE OR REPLACE VIEW only_read AS SELECT DISTINCT id, v FROM large"), []),
+    "view_that_is_written": (
+        sql("CREATE OR REPLACE VIEW also_written AS SELECT DISTINCT id, v FROM large"),
+        ["C17:public.also_written"],
+    ),
+    "required_and_always_given": (sql("ALTER TABLE given ALTER v SET NOT NULL"), []),
+    "rows_made_up_in_numbers": (sql("INSERT INTO cousin SELECT g, g % 20 + 1 FROM generate_series(1, 200) g"), []),
+    "json_of_another_kind": (sql("ALTER TABLE s2 ALTER more TYPE json"), ["U08:public.s2.more"]),
+    "filled_and_required": (
+        sql(
+            "ALTER TABLE filled_all ALTER v SET DEFAULT 'x'",
+            "UPDATE filled_all SET v = 'x' WHERE v IS NULL",
+            "ALTER TABLE filled_all ALTER v SET NOT NULL",
+        ),
+        [],
+    ),
+    "filled_in_part": (
+        sql(
+            "ALTER TABLE filled_some ALTER v SET DEFAULT 'x'",
+            "UPDATE filled_some SET v = 'x' WHERE v IS NULL AND id < 9",
+            "ALTER TABLE filled_some ALTER v SET NOT NULL",
+        ),
+        ["U04:public.filled_some.v"],
+    ),
+    "loop_with_a_new_column": (
+        sql("ALTER TABLE looped ADD COLUMN w text")
+        + """
+bind = op.get_bind()
+for number, _new in bind.execute(sa.text("SELECT id, w FROM looped WHERE w IS NULL ORDER BY id")).fetchall():
+    bind.execute(sa.text("UPDATE looped SET w = 'w' WHERE id = :number"), {"number": number})""",
+        [],
+    ),
+    "percent_in_a_text": (sql("UPDATE large SET v = 'w' WHERE v NOT LIKE 'x%'"), ["B02:public.large"]),
     "few_at_once": (_CURSOR + "cursor.executemany('UPDATE large SET v = %s WHERE id = %s', iter([('v', 1), ('w', 2)]))", []),
 }
 
@@ -189,6 +235,14 @@ def filled(newest: Application, postgres: Any) -> Iterator[Any]:
     database.fetch("insert into parent select n from generate_series(1, 20) n")
     database.fetch("insert into child select n, n from generate_series(1, 20) n")
     database.fetch("insert into kin select n, n from generate_series(1, 20) n")
+    for number in range(1, 5):
+        database.fetch(
+            f"insert into s{number} select n, (array['admin', 'agent'])[n % 2 + 1], 'm' || n, "
+            """'{"act": 1, "at": 2}' from generate_series(1, 20) n"""
+        )
+    for name in ("filled_all", "filled_some", "looped"):
+        database.fetch(f"insert into {name} select n, case when n % 2 = 0 then 'v' end from generate_series(1, 20) n")
+    database.fetch("insert into given select n, 'v' from generate_series(1, 1500) n")
     database.fetch("insert into doubled select n from generate_series(1, 20) n")
     database.fetch("insert into large select n, 'v' from generate_series(1, 200000) n")
     database.fetch("analyze")

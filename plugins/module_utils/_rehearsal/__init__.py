@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .._core.plan import CLASSES, Finding
-from . import behaviour, blocking, columns, constraints, dropped, observed, outcome, renamed, reversal, rights
+from . import behaviour, blocking, columns, constraints, dropped, observed, outcome, renamed, reversal, rights, values
 from .seen import Seen
 
 #: What each rule says of a lock is PostgreSQL's; elsewhere only what was seen is told.
@@ -24,6 +24,7 @@ CHECKS = (
     columns.check,
     constraints.check,
     behaviour.check,
+    values.check,
     reversal.check,
 )
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""C05, C07, C08, C10, C14, C16, C17, C20, C21, M03, M04, M06, U08: triggers, views, functions: a statement does something else."""
+"""C05, C07, C08, C09, C10, C16, C17, C20, C21, M03, M04, M06, U08: triggers and functions: a statement does something else."""
 
 from __future__ import annotations
 
@@ -12,13 +12,9 @@ from .._core.plan import Finding
 from .._worker.rehearsal import refusing
 from .columns import required, verdict
 from .seen import Facts, Seen, plain
+from .views import SECTION, access, changed, not_written_any_more
 
-SECTION = "Triggers, views and functions"
 ENUMS = "Changing an enum"
-PARTITIONS = "Partitions"
-_UPPER = re.compile(r"\bTO \('(\d{4}-\d\d-\d\d)")
-#: As pg_relation_is_updatable() tells them.
-_WRITES = {"INSERT": 8, "UPDATE": 4, "DELETE": 16}
 _TURNS = re.compile(r"\bON (?:INSERT|UPDATE)\b", re.I)
 _DROPS = re.compile(r"\bON (INSERT|UPDATE|DELETE) TO \S+\s+DO INSTEAD NOTHING", re.I)
 _INSTEAD = "INSTEAD OF"
@@ -50,15 +46,15 @@ def check(seen: Seen) -> Iterator[Finding]:
     there = {str(table["name"]) for table in seen.facts["tables"].values()}
     yield from (_unidentified(name) for name in seen.facts.get("unidentified") or () if name in there)
     for change in seen.changes("relation"):
-        yield from _relation(seen, change["before"], change["after"])
+        yield from changed(seen, change["before"], change["after"])
     for change in seen.changes("policy"):
         entry = change["after"] or change["before"]
         if seen.existed(entry["relation"]):
-            yield _access(entry["name"], f"The policy {plain(entry['name'])} changes which rows old code sees or may write.")
+            yield access(entry["name"], f"The policy {plain(entry['name'])} changes which rows old code sees or may write.")
     for change in seen.changes("column", "function", "schema"):
         old, new = change["before"], change["after"]
         if old and new and old["acl"] != new["acl"] and not seen.knows_roles:
-            yield _access(new["name"], f"The privileges on {plain(new['name'])} change: old code may be refused.")
+            yield access(new["name"], f"The privileges on {plain(new['name'])} change: old code may be refused.")
 
 
 def _labels(old: Facts, new: Facts) -> Iterator[Finding]:
@@ -369,86 +365,3 @@ def _left_out(seen: Seen, trigger: Facts, name: str) -> Facts | None:
         if column["relation"] == trigger["relation"] and column["column"].lower() == name.lower():
             return column if not column["not_null"] and seen.leaves_out(column) else None
     return None
-
-
-def _relation(seen: Seen, old: Facts | None, new: Facts | None) -> Iterator[Finding]:
-    if old is None or new is None:
-        return
-    name = plain(new["name"])
-    if old["query"] and new["query"] and old["query"] != new["query"] and old["name"] == new["name"]:
-        message = f"The view {name} has another query: old code may read other rows."
-        yield Finding("M04", "may_break", old["name"], message, "Check that the old code can live with it.", SECTION)
-    lost = not_written_any_more(old, new)
-    if lost:
-        told = " and ".join(lost)
-        message = f"The view {name} takes no {told} any more: its query is no longer simple, or the trigger that did it is gone."
-        fix = "Keep the query simple (one table, no DISTINCT, no aggregates), or make an INSTEAD OF trigger in the same revision."
-        yield Finding("C17", "breaks", old["name"], message, fix, SECTION)
-    if _checks(new) and not _checks(old) and int(new.get("writable") or 0) & 12:
-        message = (
-            f"The view {name} refuses rows that it does not show (WITH CHECK OPTION); whether the old code writes such there does "
-            "not show."
-        )
-        fix = "Look whether the old code writes by this view rows that its query leaves out, and allow it with the reason."
-        yield Finding("U08", "unknown", old["name"], message, fix, SECTION)
-    if old.get("populated") and not new.get("populated") and new["relkind"] == "m":
-        message = f"The materialized view {name} is left without data: every query of the old code that reads it fails."
-        fix = f"Fill it in the same revision: op.execute('REFRESH MATERIALIZED VIEW {name}')."
-        yield Finding("C17", "breaks", old["name"], message, fix, SECTION)
-    if old["partition"] and not new["partition"]:
-        yield partition_gone(seen, old, "detached")
-    yield from _parents(seen, old, new)
-    if (new["row_security"], new["force_row_security"]) != (old["row_security"], old["force_row_security"]):
-        yield _access(old["name"], f"Row security of {name} changes which rows old code sees or may write.")
-    if old["acl"] != new["acl"] and not seen.knows_roles:
-        yield _access(old["name"], f"The privileges on {name} change: old code may be refused.")
-
-
-def _checks(view: Facts) -> bool:
-    return any(str(option).startswith("check_option=") for option in view.get("options") or ())
-
-
-def _parents(seen: Seen, old: Facts, new: Facts) -> Iterator[Finding]:
-    """Whoever reads a table reads those that inherit from it too."""
-    renamed = {
-        change["before"]["name"]
-        for change in seen.changes("relation")
-        if change["before"] and (change["after"] or {}).get("name") != change["before"]["name"]
-    }
-    name, rows = plain(new["name"]), seen.rows(old["oid"])
-    first, second = (set(each.get("inherits") or ()) for each in (old, new))
-    for parent in sorted(first - second - renamed) if rows != 0 else ():
-        message = f"The table {name} is no longer part of {plain(parent)}: its rows are gone from what the old code reads there."
-        fix = f"Do it when no code reads them by {plain(parent)} any more, in a revision that is declared contract."
-        yield Finding("C14", "breaks", old["name"], message, fix, PARTITIONS, rows=rows)
-    for parent in sorted(second - first) if rows != 0 and not first & renamed else ():
-        message = f"The table {name} becomes part of {plain(parent)}: the old code reads its rows there too."
-        yield Finding(
-            "M04", "may_break", old["name"], message, "Check that the old code can live with them.", PARTITIONS, rows=rows
-        )
-
-
-def not_written_any_more(old: Facts, new: Facts) -> list[str]:
-    """Return the statements that a view took and takes no more."""
-    gone = int(old.get("writable") or 0) & ~int(new.get("writable") or 0)
-    return [word for word, bit in _WRITES.items() if gone & bit] if old["relkind"] == new["relkind"] == "v" else []
-
-
-def partition_gone(seen: Seen, old: Facts, how: str) -> Finding:
-    """Rows go with it, and what has its bounds can not be written, unless the bounds are past or another partition takes them."""
-    name, rows = plain(old["name"]), seen.rows(old["oid"])
-    upper = _UPPER.search(str(old["bound"]))
-    past = bool(upper and seen.facts.get("today") and upper.group(1) <= seen.facts["today"])
-    if past or seen.is_covered(old):
-        message = f"The partition {name} is {how}: its rows are gone from the table that it was part of."
-        return Finding("M04", "may_break", old["name"], message, "Do it when nobody asks for its rows.", PARTITIONS, rows=rows)
-    message = (
-        f"The partition {name} is {how}: its rows are gone from the table that it was part of, and a row with its bounds "
-        f"({old['bound']}) is refused there."
-    )
-    fix = "Attach what replaces it in the same transaction, or do it when no code writes such rows any more."
-    return Finding("C14", "breaks", old["name"], message, fix, PARTITIONS, rows=rows)
-
-
-def _access(name: str, message: str) -> Finding:
-    return Finding("M06", "may_break", name, message, "Check it with the role of the application.", "Privileges and policies")

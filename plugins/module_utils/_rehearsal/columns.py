@@ -16,6 +16,8 @@ _INTEGERS = ("tinyint", "smallint", "mediumint", "integer", "bigint")
 _FLOATS = ("real", "double precision")
 _TIMES = ("timestamp without time zone", "timestamp with time zone", "date")
 _FAMILIES = (_TEXTS, (*_INTEGERS, "numeric", *_FLOATS), _TIMES, ("json", "jsonb"), ("bit", "bit varying"), ("cidr", "inet"))
+#: What one has and the other has not. PostgreSQL manual, "JSON Functions and Operators".
+_OF_JSON = {"json": "json_array_elements, json_each, …", "jsonb": "jsonb_set, @>, =, …"}
 _UNSIGNED = " unsigned"
 _TYPE = re.compile(r"^(.*?)(?:\((\d+)(?:,(-?\d+))?\))?( with(?:out)? time zone)?((?:\[\])*)$")
 TYPES, DEFAULTS, REQUIRED = "Changing a column's type", "Changing a default", "Adding a required column"
@@ -158,6 +160,13 @@ def _type(seen: Seen, old: Facts, new: Facts) -> Iterator[Finding]:
     elif how == "narrower":
         message = f"The type of {name} changes {what}: values that the old code may write are refused or cut."
         yield Finding("M01", "may_break", old["name"], message, fix, TYPES, rows=seen.rows(old["relation"]))
+    elif how == "related" and {split(each["type"])[0] for each in (old, new)} == {"json", "jsonb"}:
+        message = (
+            f"The type of {name} changes {what}, which has other functions and operators: whether the old code calls "
+            f"one of {old['type']} ({_OF_JSON[old['type']]}) does not show."
+        )
+        fix = f"Look whether the old code does, or only takes values out (-> and ->>), and allow this with the reason. Else: {fix}"
+        yield Finding("U08", "unknown", old["name"], message, fix, TYPES, rows=seen.rows(old["relation"]))
     elif how == "related":
         message = f"The type of {name} changes {what}: the old code reads other values than it wrote."
         yield Finding("M09", "may_break", old["name"], message, fix, TYPES, rows=seen.rows(old["relation"]))
@@ -253,11 +262,25 @@ def required(seen: Seen, column: Facts, what: str) -> Finding:
     )
 
 
+#: So many rows without a single NULL show that code which may write one does not.
+_MANY = 1000
+_NULLS = ("null", "violation", "kept")
+
+
+def is_always_given(seen: Seen, column: Facts, asked: Facts) -> bool:
+    """Tell whether the many rows that old code wrote all have a value in a column that may be NULL.
+
+    :param asked: what refuses NULL now, of which the rows were asked.
+    """
+    found = (each for each in seen.facts["checks"] if each["object"] == asked["name"] and each["what"] in _NULLS)
+    return any(each["rows"] == 0 and not each.get("filled") for each in found) and (seen.rows(column["relation"]) or 0) >= _MANY
+
+
 def _null(seen: Seen, old: Facts, new: Facts) -> Iterator[Finding]:
     name = plain(old["name"])
     if new["not_null"] and not old["not_null"] and old["oid"] in (seen.facts.get("kept") or ()):
         return  # a check refused NULL before
-    if new["not_null"] and not old["not_null"] and seen.leaves_out(new):
+    if new["not_null"] and not old["not_null"] and seen.leaves_out(new) and not is_always_given(seen, new, new):
         yield required(seen, new, f"The column {name} becomes NOT NULL")
     elif new["not_null"] and not old["not_null"]:
         yield Finding(

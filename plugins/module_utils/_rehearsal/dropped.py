@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Iterator
 
 from .._core.plan import Finding
-from .behaviour import partition_gone
 from .seen import Facts, Seen, plain
+from .views import partition_gone
 
 TABLES = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "f": "foreign table", "S": "sequence"}
 #: What belongs to no relation, and is found by its name alone.

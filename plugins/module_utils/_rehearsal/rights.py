@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Iterator
 
 from .._core.plan import Finding
-from .behaviour import not_written_any_more
 from .seen import Facts, Seen, plain
+from .views import not_written_any_more
 
 SECTION = "Privileges and policies"
 _KINDS = {"database": "DATABASE …", "relation": "", "S": "SEQUENCE ", "function": "FUNCTION ", "schema": "SCHEMA ", "type": "TYPE "}

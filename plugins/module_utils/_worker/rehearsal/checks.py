@@ -13,9 +13,8 @@ from ..server import MYSQL, literal
 from .access import Access, Session, quoted
 from .catalog import Catalog, belonging, condition_of, conditions_of_domain, of_kind, spellings
 from .chosen import of
+from .questions import MOST, beyond, counted, duplicates, limits, overlapping
 
-#: More than this is not counted.
-MOST = 1000
 _INSERT = re.compile(
     r'INSERT\s+INTO\s+(?P<table>[\w."]+)\s*(?:\((?P<columns>[^()]*)\))?\s*(?:OVERRIDING\s+\w+\s+VALUE\s+)?VALUES\b', re.I
 )
@@ -29,10 +28,6 @@ _NULLS = "NULLS NOT DISTINCT"
 _NONE: dict[str, Any] = {"name": ""}
 _UNDEFINED_FUNCTION = "42883"
 _UNDEFINED_COLUMN = "42703"
-_LENGTH = re.compile(r"character varying\((\d+)\)$")
-_PLACES = re.compile(r"numeric\((\d+),(-?\d+)\)$")
-_BITS = {"smallint": 15, "integer": 31}
-_TEXTS = ("text", "character varying")
 
 
 class Checks:
@@ -48,6 +43,7 @@ class Checks:
         self._copy: Session | None = None
         self._converts = False  # the revision says how values become others
         self.touched: set[str] = set()  # tables whose rows a pending revision changes
+        self.left: dict[str, int] = {}  # column → in how many rows the pending revisions leave NULL, where that is known
 
     def of(
         self,
@@ -67,6 +63,7 @@ class Checks:
             if statement["writes"] in ("update", "delete", "merge"):
                 self.touched |= set(statement["locks"])
             self.touched |= {*statement["procedural_writes"], *statement["touched"]}
+            self._leaves(statement)
         self._copy = copy
         self._converts = any(_USING.search(statement["sql"]) for statement in statements)
         questions = [question for change in changes for question in (*self._questions(change), *self._of_domain(change))]
@@ -80,6 +77,14 @@ class Checks:
             for limit in limits(session, self.seconds):
                 session.rows(limit)
             return [self._ask(session, question) for question in questions]
+
+    def _leaves(self, statement: dict[str, Any]) -> None:
+        """Take note of what a statement leaves NULL, and forget what it may have changed."""
+        names = (name.rpartition(".")[2] for name in self.left)
+        named = any(re.search(rf"\b{re.escape(name)}\b", statement["sql"]) for name in names)
+        if statement["opaque"] or statement["procedural_writes"] or (named and statement["writes"] in ("update", "merge")):
+            self.left = {}
+        self.left.update(statement["left"])
 
     def _is_named(self, oid: str, text: str) -> bool:
         name = str(self.base.get(("relation", oid), _NONE)["name"]).rpartition(".")[2]
@@ -96,6 +101,8 @@ class Checks:
     def _ask(self, session: Session, question: dict[str, Any]) -> dict[str, Any]:
         sql = question.pop("sql")
         answer = dict(question, changed_before=question.pop("relation") in self.touched, rows=None, problem=None)
+        if answer["what"] == "null" and answer["changed_before"] and self.left.get(answer["object"]) == 0:
+            return dict(answer, rows=0, filled=True)
         try:
             answer["rows"] = int(session.value(sql))
         except Exception as exc:
@@ -146,7 +153,7 @@ class Checks:
                 if table["relkind"] not in ("r", "p") or column["type"] not in spellings(before):
                     continue
                 (condition,) = conditions_of_domain(after, self._quoted(column["column"]), [definition]) or ["true"]
-                sql = _counted(f"select 1 from {self._qualified(table)} where not ({condition})")
+                sql = counted(f"select 1 from {self._qualified(table)} where not ({condition})")
                 told = {"what": what, "object": after["name"], "table": table["name"], "relation": column["relation"], "sql": sql}
                 found.append(told)
         return found
@@ -156,7 +163,7 @@ class Checks:
         condition = after["using"] if after else None
         if condition is None or _BY_SESSION.search(re.sub(r"'(?:[^']|'')*'", "''", condition)):
             return None
-        return "hidden", _counted(f"select 1 from {table} where ({condition}) is not true")
+        return "hidden", counted(f"select 1 from {table} where ({condition}) is not true")
 
     def _taken(self, copy: Session, statement: dict[str, Any], borrowed: AbstractSet[str]) -> list[dict[str, Any]]:
         """Return whether rows with the keys of those that a plain INSERT has written are there already."""
@@ -209,7 +216,7 @@ class Checks:
             shown = ", ".join(f"{chosen.alias}.{each}" for each in keys)  # type: ignore[union-attr]
             given = ", ".join(f"c.{each}" for each in columns)
             gone = gone.replace("select 1 ", f"select {shown} ", 1)
-            sql = _counted(f"select 1 from {self._qualified(child)} c where ({given}) in ({gone})")
+            sql = counted(f"select 1 from {self._qualified(child)} c where ({given}) in ({gone})")
             told = {"what": "pointed", "object": key["name"], "table": child["name"], "relation": key["relation"], "sql": sql}
             found.append(told)
         return found
@@ -236,12 +243,12 @@ class Checks:
             required = after["not_null"] and after["default"] is None and not after["identity"] and not after["generated"]
             return ("rows", f"select count(*) from (select 1 from {table} limit 1) s") if required else None
         if before["type"] != after["type"] and self._known([after["oid"]]):
-            beyond = _beyond(before["type"], after["type"], self._quoted(self.base[("column", after["oid"])]["column"]))
-            if beyond:
-                return "cut" if self._converts else "long", _counted(f"select 1 from {table} where {beyond}")
+            lost = beyond(before["type"], after["type"], self._quoted(self.base[("column", after["oid"])]["column"]))
+            if lost:
+                return "cut" if self._converts else "long", counted(f"select 1 from {table} where {lost}")
         if after["not_null"] and not before["not_null"] and self._known([after["oid"]]):
             name = self._quoted(self.base[("column", after["oid"])]["column"])
-            return "null", _counted(f"select 1 from {table} where {name} is null")
+            return "null", counted(f"select 1 from {table} where {name} is null")
         return None
 
     def _constraint(self, table: str, before: Any, after: Any) -> tuple[str, str] | None:
@@ -253,14 +260,14 @@ class Checks:
         if not after["valid"] and after["type"] not in "cf":
             return None
         if after["type"] in "pu":
-            return "duplicate", _duplicates(table, columns, None, _NULLS in after["definition"])
+            return "duplicate", duplicates(table, columns, None, _NULLS in after["definition"])
         if after["type"] == "x":
-            return _overlapping(table, after["definition"])
+            return overlapping(table, after["definition"])
         if after["type"] == "f":
             return self._orphans(table, columns, after)
         condition = condition_of(after)
         what = "violation" if after["valid"] else "kept"
-        return (what, _counted(f"select 1 from {table} where not ({condition})")) if condition else None
+        return (what, counted(f"select 1 from {table} where not ({condition})")) if condition else None
 
     def _orphans(self, table: str, columns: list[str], after: Any) -> tuple[str, str] | None:
         other, keys = self.base.get(("relation", after["foreign"])), self._names(after["foreign"], after["foreign_columns"])
@@ -268,7 +275,7 @@ class Checks:
             return None
         there = " and ".join(f"f.{name} is not null" for name in columns)
         same = " and ".join(f"r.{key} = f.{name}" for key, name in zip(keys, columns))
-        return "orphan" if after["valid"] else "kept", _counted(
+        return "orphan" if after["valid"] else "kept", counted(
             f"select 1 from {table} f where {there} and not exists (select 1 from {self._qualified(other)} r where {same})"
         )
 
@@ -278,7 +285,7 @@ class Checks:
         numbers = [int(number) for number in after["columns"].split()[: after.get("keys")]]
         columns = after.get("texts") if after["expressions"] else self._names(after["relation"], numbers)
         nulls = _NULLS in after["definition"]
-        return ("duplicate", _duplicates(table, columns, after["predicate"], nulls)) if columns else None
+        return ("duplicate", duplicates(table, columns, after["predicate"], nulls)) if columns else None
 
     def _known(self, oids: list[str]) -> bool:
         return all(("column", oid) in self.base for oid in oids)
@@ -297,53 +304,3 @@ def _is_kept_already(before: dict[str, Any], after: dict[str, Any]) -> bool:
 
 def _named(name: str) -> str:
     return name.replace('"', "").replace(" ", "")
-
-
-def _beyond(old: str, new: str, name: str) -> str | None:
-    """Return which values of a type a narrower one can not hold."""
-    length, places = _LENGTH.match(new), _PLACES.match(new)
-    if length and (old in _TEXTS or _LENGTH.match(old)):
-        return f"length({name}) > {length.group(1)}"
-    if places and (old.startswith("numeric") or old in (*_BITS, "bigint")):
-        whole, fraction = (int(each) for each in places.groups())
-        return f"abs(round({name}::numeric, {fraction})) >= 1e{whole - fraction}"
-    if new in _BITS and old in ("integer", "bigint"):
-        return f"{name} not between -(2^{_BITS[new]}) and 2^{_BITS[new]} - 1"
-    return None
-
-
-_EXCLUDES = re.compile(r"^EXCLUDE USING \w+ \((?P<elements>.*?)\)(?: WHERE \((?P<where>.*)\))?$", re.S)
-_ELEMENT = re.compile(r"^(\w+|\"[^\"]+\") WITH ([^\w\s]+)$")
-
-
-def _overlapping(table: str, definition: str) -> tuple[str, str] | None:
-    """Ask for rows of which an exclusion constraint takes only one."""
-    match = _EXCLUDES.match(definition)
-    elements = [_ELEMENT.match(each) for each in match.group("elements").split(", ")] if match else []
-    if match is None or not all(elements):
-        return None
-    same = " and ".join(f"a.{each.group(1)} {each.group(2)} b.{each.group(1)}" for each in elements if each)
-    rows = f"(select ctid as dbops_place, s.* from {table} s where {match.group('where') or 'true'})"
-    return "duplicate", _counted(f"select 1 from {rows} a, {rows} b where a.dbops_place < b.dbops_place and {same}")
-
-
-def _counted(select: str) -> str:
-    return f"select count(*) from ({select} limit {MOST}) s"
-
-
-def _duplicates(table: str, columns: list[str], predicate: str | None, nulls: bool = False) -> str:
-    there = " and ".join([f"{name} is not null" for name in columns if not nulls] + ([f"({predicate})"] if predicate else []))
-    return _counted(f"select 1 from {table} where {there or 'true'} group by {', '.join(columns)} having count(*) > 1")
-
-
-def limits(session: Session, seconds: float) -> list[str]:
-    """Return what makes a session read only, for a limited time."""
-    milliseconds = round(seconds * 1000)
-    if session.dialect.name not in MYSQL:
-        return [
-            f"select set_config('statement_timeout', '{milliseconds}', false)",
-            "select set_config('default_transaction_read_only', 'on', false), set_config('lock_timeout', '1000', false)",
-        ]
-    mariadb = "mariadb" in str(session.value("select version()")).lower()
-    limit = f"max_statement_time = {seconds}" if mariadb else f"max_execution_time = {milliseconds}"
-    return ["set session transaction read only", f"set session lock_wait_timeout = 1, {limit}"]

@@ -47,6 +47,7 @@ class Database:
         self.real: Real | None = None
         self.held: rights.Rights = {}  # what old code may do that it could do before
         self.now: rights.Rights = {}
+        self.writers: list[str] = []  # the roles of old code that write
         self.settings: dict[tuple[str, str], str] = {}
         self.published: list[str] = []  # tables, with their updates or deletes
         self.unidentified: set[str] = set()  # tables whose rows nobody can change, since they are published
@@ -208,6 +209,7 @@ class Database:
         lacking_now = lacking.found(session, report["changes"], before, after, now)
         report.update(
             roles=roles.names,
+            writers=self.writers,
             lost=lost,
             lacking=lacking_now,
             calls=replay.calls(session, report["changes"]),
@@ -242,6 +244,7 @@ class Database:
         with self.access.connect(self.name, "rehearsal", reading=True).closing() as original:
             found = rights.roles(original, self.request.get("application_roles") or [])
             self.published = trial.published(original)
+            owner = str(original.value("select current_user"))
         with self.scratch.session() as session:
             held = rights.Held(session, found)
             self.settings = held.settings
@@ -249,6 +252,7 @@ class Database:
             self.unidentified = trial.unidentified(session, self.published) if known else set()
             self.today = session.value("select current_date::text")
         self.held = self.now = held.rights
+        self.writers = rights.writing(held.rights, owner)
         return held
 
 

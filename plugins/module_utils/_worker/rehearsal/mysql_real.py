@@ -11,8 +11,8 @@ from typing import Any, Callable
 
 from .. import server
 from .access import Session
-from .checks import limits
 from .chosen import Chosen, of
+from .questions import limits
 from .real import COUNTED
 
 COLUMNS = "select lower(column_name) from information_schema.columns where table_schema = database() and table_name = '{}'"

@@ -33,11 +33,12 @@ def is_missing(exc: BaseException) -> bool:
     return sqlstate_of(exc) == FOREIGN_KEY_VIOLATION
 
 
-def bring(ask: Ask, real: Any, exc: BaseException, places: Sequence[Ask], depth: int = 0) -> bool:
+def bring(ask: Ask, real: Any, exc: BaseException, places: Sequence[Ask], many: bool = False, depth: int = 0) -> bool:
     """Put the row that is missed into the copy; tell whether the real database has it, and it is there now.
 
     :param ask: asks for what there is in the transaction of the revision.
     :param places: ways to write there, of which the first is taken that succeeds.
+    :param many: more are missed, so those that follow it are brought as well.
     """
     import json
 
@@ -55,21 +56,23 @@ def bring(ask: Ask, real: Any, exc: BaseException, places: Sequence[Ask], depth:
         return False
     schema, table, keys, columns = found[0][0], found[0][1], json.loads(found[0][2]), json.loads(found[0][3])
     values = told.group("values").split(", ") if len(keys) > 1 else [told.group("values")]
-    row = real.row(schema, table, dict(zip(keys, values))) if len(values) == len(keys) else None
+    missed = dict(zip(keys, values))
+    row = real.row(schema, table, missed) if len(values) == len(keys) else None
     if row is None:
         return False
     shown = ", ".join(quoted(name) for name in columns if name in json.loads(row))
     name = f"{quoted(schema)}.{quoted(table)}"
+    rows = (many and real.following(schema, table, missed)) or f"[{row}]"
     text = (
         f"insert into {name} ({shown}) overriding system value "
-        f"select {shown} from jsonb_populate_record(null::{name}, {server.literal(row)}::jsonb)"
+        f"select {shown} from jsonb_populate_recordset(null::{name}, {server.literal(rows)}::jsonb) on conflict do nothing"
     )
     for place in places:
         for _parent in range(_DEEP):
             try:
                 place(text)
             except Exception as problem:
-                if is_missing(problem) and bring(ask, real, problem, places, depth + 1):
+                if is_missing(problem) and bring(ask, real, problem, places, many, depth + 1):
                     continue
                 break
             real.borrowed.add(f"{schema}.{table}")

@@ -17,8 +17,8 @@ from .. import server
 from .access import Session, drive, quoted
 from .chosen import Chosen, of
 
-#: Table, as a statement names it → schema, name, column → type.
-Described = Callable[[str], Optional[Tuple[str, str, Mapping[str, str]]]]
+#: Table, as a statement names it → schema, name, column → type, column → default.
+Described = Callable[[str], Optional[Tuple[str, str, Mapping[str, str], Mapping[str, Optional[str]]]]]
 #: So many rows a query may return to be answered with the real ones.
 FEW = 1000
 #: Fewer rows need not be counted.
@@ -40,7 +40,8 @@ WITHOUT_EFFECT = {
     *("trim", "btrim", "ltrim", "rtrim", "substr", "substring", "replace", "concat", "round", "abs", "floor", "ceil", "now"),
     *("date_trunc", "date_part", "extract", "to_char", "md5", "array_agg", "string_agg", "json_agg", "jsonb_agg", "row_number"),
     *("rank", "dense_rank", "lag", "lead", "first_value", "last_value", "bool_and", "bool_or", "numeric", "varying", "character"),
-    *("bpchar", "varchar", "unnest", "array_length", "cardinality", "split_part", "left", "right"),
+    *("bpchar", "varchar", "unnest", "array_length", "cardinality", "split_part", "left", "right", "initcap", "regexp_replace"),
+    *("jsonb_build_object", "json_build_object", "jsonb_set", "jsonb_object_keys", "jsonb_typeof", "to_jsonb", "jsonb_strip_nulls"),
 }
 
 
@@ -74,6 +75,11 @@ class Real:
         """Return the rows of a query of ours; None where the real database does not take it."""
         return self._run(query, None)
 
+    def values(self, query: str, parameters: Any) -> list[tuple[Any, ...]] | None:
+        """Return the rows of a query with expressions of a revision in it; None too where these may have an effect."""
+        plan = self._plan(query, parameters) if self.answers else None
+        return self._run(query, parameters) if plan and _has_no_effect(plan) else None
+
     def _run(self, statement: str, parameters: Any) -> list[tuple[Any, ...]] | None:
         """Return the rows; None where the real database does not take the statement, as for what a pending revision makes."""
         session = self.session
@@ -102,11 +108,19 @@ class Real:
     def _with_made(self, statement: str, formatted: bool) -> str | None:
         """Return a statement with the queries of the tables that it names and a revision has made."""
         named = [text for name, text in self._made.items() if re.search(rf"(?<![\w.])\"?{name}\b", statement, re.I)]
-        named = [text.replace("%", "%%") if formatted else text for text in named]
-        if not named or re.match(r"\s*WITH\s+RECURSIVE\b", statement, re.I):
-            return None
-        rest = _WITH.sub(", ", statement, count=1) if _WITH.match(statement) else f" {statement}"
-        return f"with {', '.join(named)}{rest}"
+        return _headed(statement, named, formatted)
+
+    def _with_new(self, statement: str, tables: Iterable[Any], formatted: bool) -> str | None:
+        """Return a query with the columns that a revision has added to tables: each row has their default, or NULL."""
+        named = []
+        for schema, name, columns, defaults in tables:
+            place = f"{quoted(schema)}.{quoted(name)}"
+            there = self.ask(f"select attname::text from pg_attribute where attrelid = to_regclass({server.literal(place)})") or ()
+            new = [column for column in columns if there and (column,) not in there]
+            if new:
+                added = (f"({defaults[each] or 'null'})::{columns[each]} as {quoted(each)}" for each in new)
+                named.append(f"{quoted(name)} as (select t.*, {', '.join(added)} from {place} t)")
+        return _headed(statement, named, formatted)
 
     def _plan(self, statement: str, parameters: Any) -> dict[str, Any] | None:
         rows = self._run("explain (verbose, format json) " + statement, parameters)
@@ -142,7 +156,7 @@ class Real:
         found = described(chosen.table)
         if found is None:
             return None
-        schema, table, columns = found
+        schema, table, columns = found[:3]
         where = server.literal(f"{quoted(schema)}.{quoted(table)}")
         there = self._run(f"select attname::text from pg_attribute where attrelid = to_regclass({where}) and attnum > 0", None)
         new = {name: kind for name, kind in columns.items() if (name,) not in (there or ())}
@@ -172,6 +186,14 @@ class Real:
         rows = self._run(f"select to_jsonb(t)::text from {quoted(schema)}.{quoted(table)} t where {there} limit 2", None)
         return str(rows[0][0]) if self.answers and rows and len(rows) == 1 else None
 
+    def following(self, schema: str, table: str, keys: Mapping[str, str]) -> str | None:
+        """Return the first rows from the one with these keys on, in their order, as a list in JSON."""
+        names = ", ".join(f"t.{quoted(name)}" for name in keys)
+        order = f"({names}) >= ({', '.join(server.literal(value) for value in keys.values())}) order by {names} limit {FEW}"
+        query = f"select t.* from {quoted(schema)}.{quoted(table)} t where {order}"
+        rows = self._run(f"select jsonb_agg(to_jsonb(s))::text from ({query}) s", None) if self.answers else None
+        return str(rows[0][0]) if rows and rows[0][0] else None
+
     def estimate(self, statement: str) -> dict[str, Any] | None:
         """Return how many ``rows`` an UPDATE or DELETE changes, and which tables a statement ``scans`` from end to end.
 
@@ -183,13 +205,18 @@ class Real:
         change = re.match(r"(?:UPDATE|DELETE)\b", statement, re.I)
         return {"rows": self.affected(statement, None) if change else None, "scans": sorted(set(_scanned(plan)))}
 
-    def answer(self, dbapi: Any, statement: str, parameters: Any, description: Any) -> str | None:
+    def answer(self, dbapi: Any, statement: str, parameters: Any, description: Any, tables: Iterable[Any] = ()) -> str | None:
         """Return a query that gives the rows which the real database has for ``statement``; None where they may not be asked for.
 
         :param dbapi: the connection to the copy, which knows the types.
         :param description: the columns, as the driver told them.
+        :param tables: schema, name, column → type and column → default, of the copy, of the tables that are read and whose rows are
+            as they were.
         """
         plan = self._plan(statement, parameters) if self.answers and description else None
+        if plan is None and self.answers and description:
+            statement = self._with_new(statement, tables, parameters is not None) or statement
+            plan = self._plan(statement, parameters)
         names = [str(column[0]) for column in description or ()]
         if plan is None or len(set(names)) < len(names) or float(plan.get("Plan Rows") or 0) > FEW or not _has_no_effect(plan):
             return None
@@ -204,6 +231,15 @@ class Real:
         shown = ", ".join(f"x.{quoted(name)}" for name in names)
         text = f"select {shown} from jsonb_to_recordset({server.literal(str(rows[0][0]))}::jsonb) as x({columns})"
         return text.replace("%", "%%") if parameters is not None else text
+
+
+def _headed(statement: str, named: list[str], formatted: bool) -> str | None:
+    """Return a statement with queries that stand for the tables of their names."""
+    if not named or re.match(r"\s*WITH\s+RECURSIVE\b", statement, re.I):
+        return None
+    rest = _WITH.sub(", ", statement, count=1) if _WITH.match(statement) else f" {statement}"
+    head = ", ".join(named)
+    return f"with {head.replace('%', '%%') if formatted else head}{rest}"
 
 
 def _bare(statement: str) -> str:

@@ -49,6 +49,7 @@ _USING = "coalesce(pg_get_expr(p.polqual, p.polrelid), 'true') = 'true'"
 _CHECKED = "coalesce(pg_get_expr(p.polwithcheck, p.polrelid), pg_get_expr(p.polqual, p.polrelid), 'true') = 'true'"
 _ALL = {"r": f"({_USING})", "a": f"({_CHECKED})", "w": f"({_USING} and {_CHECKED})", "d": f"({_USING})"}
 _BY_COLUMN = (("SELECT", "r", 0), ("INSERT", "a", 8), ("UPDATE", "w", 4))
+_WRITES = {"INSERT", "UPDATE", "DELETE"}
 #: A right to write to what can not be written is none. The bits are those of pg_relation_is_updatable().
 _WRITABLE = "(c.relkind not in ('v', 'm') or pg_relation_is_updatable(c.oid, true) & {bit} = {bit})"
 _RELATIONS = (
@@ -178,6 +179,15 @@ class Held:
             self.changed |= fresh.keys()
             self.rights = replaced(self.rights, self.changed, fresh)
         return self.rights
+
+
+def writing(rights: Rights, owner: str) -> list[str]:
+    """Return the roles that running code writes with: the one that migrates is one of them only where no other writes anything.
+
+    :param owner: the role that migrates.
+    """
+    writers = {role for (role, kind, _name), held in rights.items() if kind == "relation" and _WRITES & held.keys()}
+    return sorted(writers - {owner} or writers)
 
 
 def _marks(session: Session) -> tuple[str, dict[tuple[str, str], str], bool]:

@@ -9,14 +9,16 @@ plan scans a table only where nothing else would do.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from typing import Any, Callable, Iterable
 
 from .. import server
 from ..failure import Failure
-from . import batches, parents
-from .access import Session
+from . import batches, parents, vanished
+from .access import Session, qualified
+from .explained import Plan
 from .pieces import shape
 from .real import Real
 from .relations import FOREIGN_KEYS, RELATIONS, Known, read_by
@@ -50,8 +52,9 @@ _EXPLAINED = re.compile(
     r"(SELECT|WITH|UPDATE|DELETE|INSERT|MERGE|VALUES|CREATE\s+(?:UNLOGGED\s+|TEMP(?:ORARY)?\s+)?TABLE\b.*?\bAS|CREATE\s+MATERIALIZED\s+VIEW)\b",
     re.I | re.S,
 )
-#: What may write a row that points to another one. Rows that are made up in numbers are too many to be tried.
-_ADDS = re.compile(r"\s*(?:INSERT\s+INTO\b(?!.*\bgenerate_series\b)|UPDATE\b)", re.I | re.S)
+#: What may write a row that points to another one; rows that are made up in numbers are many, and not tried often.
+_ADDS = re.compile(r"\s*(?:INSERT\s+INTO\b|UPDATE\b)", re.I)
+_MADE_UP = re.compile(r"\bgenerate_series\b", re.I)
 #: What it reads goes to the sequence.
 _SETS = re.compile(r"SELECT\s+(?:pg_catalog\.)?setval\s*\([^;]*\)$", re.I)
 _CREATES = re.compile(COMMENTS.pattern + r"CREATE\b", re.I | re.S)
@@ -85,13 +88,21 @@ _NOT_PLAIN = re.compile(r"\bCASCADE\b|\bAS\b|\bCONCURRENTLY\b|\bOF\b", re.I)
 _FLUSH = "pg_stat_force_next_flush()"  # PostgreSQL 15
 _LAST_WORD = "select query from pg_stat_get_activity({})"
 _DESCRIBED = """
-select n.nspname::text, c.relname::text, json_object_agg(a.attname, format_type(a.atttypid, a.atttypmod))::text
+select n.nspname::text, c.relname::text, json_object_agg(a.attname, format_type(a.atttypid, a.atttypmod))::text,
+  json_object_agg(a.attname, pg_get_expr(d.adbin, d.adrelid))::text
 from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
+left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
 where c.oid = to_regclass({}) and a.attnum > 0 and not a.attisdropped group by 1, 2"""
-#: So many rows that a statement points to are brought, or it is left to fail.
-_LENT = 100
+#: So many rows that a statement points to are brought one by one, and then many at once so often, or it is left to fail.
+_SINGLE, _LENT = 3, 20
 #: Locks under which no row of a table is changed.
 _KEEP_ROWS = ("AccessShare", "RowShare", "ShareUpdateExclusive")
+#: What changes no value of a row that is there, under whichever lock.
+_KEEPS_VALUES = re.compile(
+    r"\s*(?:ALTER\s+TABLE\b(?!.*\b(?:RENAME|TYPE|ATTACH|DETACH|INHERIT|SCHEMA|TRIGGER)\b)|CREATE\s+(?:UNIQUE\s+)?INDEX\b|CREATE\s+TABLE\b"
+    r"|COMMENT\b)[^;]*;?\s*$",
+    re.I | re.S,
+)
 _FOREIGN_KEY = re.compile(r"\bFOREIGN\s+KEY\b", re.I)
 
 
@@ -208,8 +219,8 @@ class Watch(Watcher):
         named = (re.search(rf"\b{re.escape(name.rpartition('.')[2])}\b", statement) for name in tables)
         if self.real is None or self.ledger is None or not _ADDS.match(COMMENTS.sub("", statement)) or not any(named):
             return False
-        brought = False
-        for _row in range(_LENT):
+        brought, made_up = False, bool(_MADE_UP.search(statement))
+        for tried in range(_SINGLE if made_up else 0, _SINGLE + (_SINGLE if made_up else _LENT)):
             error = self._tried(dbapi, statement, parameters, many)
             if error is None or not parents.is_missing(error):
                 break
@@ -219,6 +230,7 @@ class Watch(Watcher):
                     self.real,
                     error,
                     (self.ledger.session.rows, lambda sql: self._lend(dbapi, sql)),
+                    tried >= _SINGLE,
                 ):
                     break
             brought = True
@@ -243,7 +255,7 @@ class Watch(Watcher):
         server.value(dbapi, "savepoint dbops_try")
         try:
             for one in sets_of(parameters, many):
-                cursor.execute(statement, one) if one else cursor.execute(statement)
+                cursor.execute(statement, one) if one is not None else cursor.execute(statement)
         except Exception as exc:
             error = exc
         finally:
@@ -276,7 +288,7 @@ class Watch(Watcher):
         cursor = dbapi.cursor()
         server.value(dbapi, "begin")
         try:
-            cursor.execute(statement, parameters) if parameters else cursor.execute(statement)
+            cursor.execute(statement, parameters) if parameters is not None else cursor.execute(statement)
         except Exception as exc:
             return _NO_END_HERE in (getattr(exc, "pgcode", None), getattr(exc, "sqlstate", None))
         finally:
@@ -289,7 +301,7 @@ class Watch(Watcher):
         server.value(dbapi, "begin")
         try:
             found = batches.plans(dbapi, statement)
-            return all(plan is not None and not _Plan(plan, before["relations"], False).written for plan in found)
+            return all(plan is not None and not Plan(plan, before["relations"], False).written for plan in found)
         finally:
             server.value(dbapi, "rollback")
 
@@ -441,7 +453,7 @@ class Watch(Watcher):
             server.value(dbapi, "savepoint dbops_plan")
             try:
                 text = "explain (verbose, format json) " + statement
-                cursor.execute(text, parameters) if parameters else cursor.execute(text)
+                cursor.execute(text, parameters) if parameters is not None else cursor.execute(text)
                 found = cursor.fetchone()[0]
                 found = json.loads(found) if isinstance(found, str) else found
                 self._ask(dbapi, cursor, statement, parameters, found, seen)
@@ -455,22 +467,29 @@ class Watch(Watcher):
 
     def _ask(self, dbapi: Any, cursor: Any, statement: str, parameters: Any, found: Any, seen: dict[str, Any]) -> None:
         """Ask the real database what an empty copy can not say: how many rows change, and which ones are read."""
-        plan = _Plan(found, seen["before"]["relations"], bool(_CREATES.match(statement)))
+        plan = Plan(found, seen["before"]["relations"], bool(_CREATES.match(statement)))
         if self.real is not None and not parameters:
-            self.real.learn(statement)
+            self.real.learn(statement if parameters is None else statement.replace("%%", "%"))
         if self.real is None or not (plan.changed | plan.read) & self.existing:
             return
         if plan.changed & self.existing:
             as_found = not (plan.changed | plan.read) & self.real.changed
-            seen["affected"] = self.real.affected(statement, parameters, lambda table: self._described(dbapi, table), as_found)
+            described = functools.partial(self._described, dbapi)
+            seen["affected"] = self.real.affected(statement, parameters, described, as_found)
+            if as_found:
+                seen["vanished"] = vanished.values(statement, parameters, described, self.real)
+                seen["left"] = vanished.nulls(statement, parameters, described, self.real)
         elif plan.kind == "select" and self.real.answers and (not parameters or server.rewrites(dbapi)):
             cursor.execute(statement, parameters) if parameters is not None else cursor.execute(statement)
-            seen["instead"] = self.real.answer(dbapi, statement, parameters, cursor.description)
+            as_found = not plan.read & self.real.changed
+            names = [qualified(seen["before"]["relations"][oid][0]) for oid in plan.read & self.existing if as_found]
+            tables = (self._described(dbapi, name) for name in names)
+            seen["instead"] = self.real.answer(dbapi, statement, parameters, cursor.description, tables)
 
     def _described(self, dbapi: Any, table: str) -> Any:
-        """Return schema, name and column → type of a table, as its name is understood here."""
+        """Return schema, name, column → type and column → default of a table, as its name is understood here."""
         found = server.rows(dbapi, _DESCRIBED.format(server.literal(table)))
-        return (*found[0][:2], json.loads(found[0][2])) if found else None
+        return (*found[0][:2], *map(json.loads, found[0][2:])) if found else None
 
     def finish(self, dbapi: Any, statement: str, seen: dict[str, Any]) -> dict[str, Any]:
         if seen.get("again"):
@@ -498,7 +517,7 @@ class Watch(Watcher):
         if not seen["alone"]:
             self._is_plain(statement, seen["before"], after)
         found = dict(self._told(statement, seen, done), left_out=left_out)
-        if self.real is not None:
+        if self.real is not None and (found["rewritten"] or not _KEEPS_VALUES.match(COMMENTS.sub("", statement))):
             kept = {oid for oid, mode in found["locks"].items() if mode in _KEEP_ROWS}
             self.real.changed |= self.existing if found["opaque"] else found["locks"].keys() - kept
         if found["writes"] in ("update", "delete", "merge"):
@@ -594,7 +613,7 @@ class Watch(Watcher):
         if seen["alone"]:
             locks.update(self._documented(statement, before, after, rewritten))
         text = COMMENTS.sub("", statement)
-        plan = _Plan(seen["plan"], before["relations"], bool(_CREATES.match(text)))
+        plan = Plan(seen["plan"], before["relations"], bool(_CREATES.match(text)))
         if self.real is not None and plan.kind is not None:  # a row that was lent is none of the revision's
             lent = {oid for oid in locks if locks[oid] == "RowExclusiveLock" and after["relations"][oid][0] in self.real.borrowed}
             locks = {oid: mode for oid, mode in locks.items() if oid not in lent - plan.targets}
@@ -621,6 +640,8 @@ class Watch(Watcher):
             writes=plan.kind if plan.kind in ("update", "delete", "insert", "merge") else None,
             unfiltered=plan.unfiltered,
             affected=seen.get("affected"),
+            vanished=seen.get("vanished") or [],
+            left=seen.get("left") or {},
             times=seen.get("times", 1),
             answered=bool(seen.get("instead") or seen.get("brought")),
             read=sorted(
@@ -660,66 +681,3 @@ class Watch(Watcher):
             names = {oid: item[0].split(".", 1)[1] for oid, item in before["relations"].items() if item[1] != "i"}
             tables = {oid for oid, name in names.items() if re.search(rf"\b{re.escape(name)}\b", statement)}
         return {oid: mode for oid in tables if oid in self.existing}
-
-
-class _Plan:
-    """What a plan as JSON says: which tables it reads as a whole, and which rows it changes."""
-
-    def __init__(self, plan: Any, relations: dict[str, Any], creates: bool) -> None:
-        self.oids = {item[0]: oid for oid, item in relations.items() if item[1] != "i"} if plan else {}
-        self.scanned: set[str] = set()
-        self.read: set[str] = set()
-        self.written: set[str] = set()
-        self.kind: str | None = None
-        self.unfiltered = False
-        self._upserts = False
-        self._targets: set[str] = set()
-        if plan:
-            root = plan[0].get("Plan") or {}
-            self.kind = "create" if creates else "select"
-            self._walk(root, False)
-
-    @property
-    def targets(self) -> set[str]:
-        """The tables that rows are written to."""
-        return self._targets - {""}
-
-    @property
-    def changed(self) -> set[str]:
-        """The tables in which rows that are there may change."""
-        return self.targets if self.kind in ("update", "delete", "merge") or self._upserts else set()
-
-    def _walk(self, node: dict[str, Any], limited: bool) -> None:
-        kind, name = node.get("Node Type"), f"{node.get('Schema')}.{node.get('Relation Name')}"
-        oid = self.oids.get(name)
-        if kind == "ModifyTable":
-            self.kind = str(node.get("Operation")).lower()
-            self._upserts = self._upserts or node.get("Conflict Resolution") == "UPDATE"
-            self._targets |= {oid} if oid else set()
-            self._targets |= {
-                self.oids.get(f"{target.get('Schema')}.{target.get('Relation Name')}", "")
-                for target in node.get("Target Tables") or ()
-            }
-        elif kind == "LockRows":
-            self.kind = "update"
-            self._targets |= {self.oids.get(table, "") for table in _relations_below(node)}
-        elif oid:
-            self.read.add(oid)
-            condition = {"Index Scan": "Index Cond", "Index Only Scan": "Index Cond", "Bitmap Heap Scan": "Recheck Cond"}.get(
-                str(kind)
-            )
-            whole = kind in ("Seq Scan", "Foreign Scan", "Sample Scan") or (condition is not None and not node.get(condition))
-            if whole and not limited:
-                self.scanned.add(oid)
-                if oid in self._targets and self.kind in ("update", "delete", "merge"):
-                    self.written.add(oid)
-                    self.unfiltered = self.unfiltered or not node.get("Filter")
-        for below in node.get("Plans") or ():
-            self._walk(below, limited or kind == "Limit")
-
-
-def _relations_below(node: dict[str, Any]) -> set[str]:
-    found = {f"{node.get('Schema')}.{node['Relation Name']}"} if node.get("Relation Name") else set()
-    for below in node.get("Plans") or ():
-        found |= _relations_below(below)
-    return found

@@ -251,7 +251,8 @@ def told(statement: str, **facts: Any) -> dict[str, Any]:
     has rows that Python or a function looks at, ``procedural_writes`` rows that a function changes. ``algorithm`` is what MySQL
     calls it, ``opaque`` code in the database that can not be followed, ``unseen`` what a transaction did and no statement says.
     ``affected`` is how many rows the real database would change, by all the ``times`` that it ran, ``answered`` a query that got
-    the rows which it has there.
+    the rows which it has there. ``vanished`` has the values that it leaves in no row of a column, and ``left`` in how
+    many rows of a column it leaves NULL.
     ``ran`` is how many seconds the database was busy with it, and ``idle`` how many the revision was with other things after it,
     as :func:`_clock` counts them.
     ``left_out`` was not run, since it is not for the copy alone. ``transaction`` tells one from another; it is None where the
@@ -276,6 +277,8 @@ def told(statement: str, **facts: Any) -> dict[str, Any]:
         "opaque": False,
         "affected": None,
         "times": 1,
+        "vanished": [],
+        "left": {},
         "ran": 0.0,
         "idle": 0.0,
         "answered": False,
