@@ -96,6 +96,9 @@ def test_the_documentation_of_a_role_fits_two_screens(installed: Installed) -> N
     assert {role: count for role, count in lines.items() if count > 150} == {}
 
 
-@pytest.mark.parametrize("playbook", sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml")))
-def test_playbook_is_found_by_name(playbook: str, installed: Installed) -> None:
-    installed.run("ansible-playbook", "--syntax-check", f"dbops.alembic.{playbook}")
+def test_playbooks_are_found_by_name(installed: Installed) -> None:
+    names = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
+    said = installed.run("ansible-playbook", "--syntax-check", *(f"dbops.alembic.{name}" for name in names))
+    assert re.findall(r"^playbook: (.*)$", said, re.M) == [
+        str(installed.collection / "playbooks" / f"{name}.yml") for name in names
+    ]
