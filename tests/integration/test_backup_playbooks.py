@@ -103,6 +103,7 @@ def test_postgresql_gets_back_every_row_from_each_format(postgresql: Shop) -> No
     assert postgresql.database.dump() == before
 
 
+@pytest.mark.slow  # test_restore_target damages one every day
 def test_a_damaged_archive_of_postgresql_is_refused(postgresql: Shop) -> None:
     postgresql.passes("backup")
     (archive,) = postgresql.archives()

@@ -83,11 +83,13 @@ def test_behind_a_transaction_pooler(app: Application, postgres: Any, pgbouncer:
     rounds(app, postgres.database, kind, 0, lambda database: database.url(port=pgbouncer.port), same=True)
 
 
+@pytest.mark.slow
 @STARTS
 def test_mariadb(app: Application, mariadb: Any, applied: int) -> None:
     rounds(app, mariadb.database, "race", applied, lambda database: database.url())
 
 
+@pytest.mark.slow  # test_lock has two
 @STARTS
 def test_sqlite(app: Application, sqlite: Any, applied: int) -> None:
     rounds(app, lambda: sqlite, "race", applied, lambda database: database.url())

@@ -301,7 +301,7 @@ def test_one_whose_lock_another_run_has_waits_and_says_so(tenants: Tenants) -> N
     ok(tenants.restore())
 
 
-@pytest.mark.parametrize("who", ["all", "psql", "worker"])
+@pytest.mark.parametrize("who", ["all", pytest.param("psql", marks=pytest.mark.slow), "worker"])
 def test_one_that_is_killed_before_the_exchange_has_not_been(tenants: Tenants, who: str) -> None:
     """A transaction in its tables holds it where everything is done but the exchange."""
     database = tenants.database

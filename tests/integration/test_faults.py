@@ -63,7 +63,9 @@ def test_the_migrating_process_is_killed(app: Application, pg: Any) -> None:
     assert finish(app, project)["after"] == ["n003"]
 
 
-@pytest.mark.parametrize("number", [0, -1], ids=["supervisor first", "migrating process first"])
+@pytest.mark.parametrize(
+    "number", [pytest.param(0, id="supervisor first"), pytest.param(-1, id="migrating process first", marks=pytest.mark.slow)]
+)
 def test_every_process_of_the_worker_is_killed(app: Application, pg: Any, number: int) -> None:
     project, run = start_slow(app, pg)
     pids = workers(app, run)
@@ -139,6 +141,7 @@ def test_the_server_restarts(app: Application, own: Any, how: int) -> None:
     assert finish(app, project)["after"] == ["n003"]
 
 
+@pytest.mark.slow
 def test_the_server_goes_and_comes_back_later(app: Application, own: Any) -> None:
     """The worker waits a while for a server that restarts, to say where the database stands."""
     _project, run = start_slow(app, own)

@@ -274,6 +274,7 @@ def test_files(newest: Application, tmp_path: Path) -> None:
     assert {item["server"] for item in result["targets"]} == {""} and not ok(fleet.run())["changed"]
 
 
+@pytest.mark.slow
 def test_databases_of_mariadb(newest: Application, mariadb: MariaDB, tmp_path: Path) -> None:
     made = [mariadb.database() for _ in range(3)]
     try:

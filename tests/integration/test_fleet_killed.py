@@ -124,6 +124,7 @@ def test_the_process_of_one_target(waiting: Waiting) -> None:
     assert ok(waiting.fleet.run())["counts"]["changed"] == 1 and waiting.heads() == [TO] * 4
 
 
+@pytest.mark.slow
 def test_the_module_itself(waiting: Waiting) -> None:
     """Without a job nobody hears what becomes of it; what it had begun is not left halfway all the same."""
     run = waiting.start()
@@ -136,6 +137,7 @@ def test_the_module_itself(waiting: Waiting) -> None:
     rest_is_done(waiting, "uucc")
 
 
+@pytest.mark.slow  # test_fleet_ledger kills all of it at some moments
 def test_all_of_it(waiting: Waiting) -> None:
     """As when the machine goes down: each target is at the one revision or at the other."""
     run = waiting.start(job=JOB, wait=PATIENCE)

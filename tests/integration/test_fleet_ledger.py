@@ -70,7 +70,7 @@ def before(fleet: Fleet, revision: str = "r003") -> None:
     ok(fleet.run(revision=revision, ledger=None, way_back=["none"], on_failure="halt"))
 
 
-@pytest.mark.parametrize("kind", ["postgresql", "sqlite"])
+@pytest.mark.parametrize("kind", ["postgresql", pytest.param("sqlite", marks=pytest.mark.slow)])
 def test_one_that_fails_goes_back_by_itself(newest: Application, four: list[PostgresDatabase], tmp_path: Path, kind: str) -> None:
     """Two revisions: the first one of them is committed when the second fails."""
     made: list[Any] = four if kind == "postgresql" else [SqliteDatabase(tmp_path / f"{name}.sqlite") for name in "abcd"]

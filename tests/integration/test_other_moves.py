@@ -40,7 +40,7 @@ def test_before_the_run(app: Application, database: Any, start: str) -> None:
     assert result["changed"] and any("The project moved the database by itself" in text for text in result["warnings"])
 
 
-@pytest.mark.parametrize(("driver", "name"), [("asyncpg", "async_env"), ("psycopg", "linear")])
+@pytest.mark.parametrize(("driver", "name"), [("asyncpg", "async_env"), pytest.param("psycopg", "linear", marks=pytest.mark.slow)])
 def test_with_other_drivers(newest: Application, pg: Any, driver: str, name: str) -> None:
     result = ok(newest.upgrade(newest.project(name, pg, driver=driver), prelude=CALLED))
     assert [move["to"] for move in result["other_moves"]] == [["r005"]] and result["applied"] == []
