@@ -52,6 +52,7 @@ BASE = sql(
     "CREATE TABLE large (id int PRIMARY KEY, v text)",
     *(f"CREATE TABLE s{n} (id int PRIMARY KEY, role text, mail text, more jsonb)" for n in range(1, 5)),
     *(f"CREATE TABLE {name} (id int PRIMARY KEY, v text)" for name in ("given", "filled_all", "filled_some", "looped")),
+    "CREATE TABLE filled_set (id int PRIMARY KEY, v text DEFAULT 'x')",
     "CREATE TABLE cousin (id int PRIMARY KEY, p int NOT NULL REFERENCES parent (id))",
     f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {ROLE}",
     *(f"CREATE VIEW {name} AS SELECT id, v FROM large" for name in ("only_read", "also_written")),
@@ -199,6 +200,10 @@ CASES = {
         ),
         [],
     ),
+    "filled_although_it_has_a_default": (
+        sql("UPDATE filled_set SET v = 'x' WHERE v IS NULL", "ALTER TABLE filled_set ALTER v SET NOT NULL"),
+        ["U08:public.filled_set.v"],
+    ),
     "filled_in_part": (
         sql(
             "ALTER TABLE filled_some ALTER v SET DEFAULT 'x'",
@@ -240,7 +245,7 @@ def filled(newest: Application, postgres: Any) -> Iterator[Any]:
             f"insert into s{number} select n, (array['admin', 'agent'])[n % 2 + 1], 'm' || n, "
             """'{"act": 1, "at": 2}' from generate_series(1, 20) n"""
         )
-    for name in ("filled_all", "filled_some", "looped"):
+    for name in ("filled_all", "filled_some", "filled_set", "looped"):
         database.fetch(f"insert into {name} select n, case when n % 2 = 0 then 'v' end from generate_series(1, 20) n")
     database.fetch("insert into given select n, 'v' from generate_series(1, 1500) n")
     database.fetch("insert into doubled select n from generate_series(1, 20) n")

@@ -273,7 +273,12 @@ def is_always_given(seen: Seen, column: Facts, asked: Facts) -> bool:
     :param asked: what refuses NULL now, of which the rows were asked.
     """
     found = (each for each in seen.facts["checks"] if each["object"] == asked["name"] and each["what"] in _NULLS)
-    return any(each["rows"] == 0 and not each.get("filled") for each in found) and (seen.rows(column["relation"]) or 0) >= _MANY
+    return any(each["rows"] == 0 and "filled" not in each for each in found) and (seen.rows(column["relation"]) or 0) >= _MANY
+
+
+def _filled(seen: Seen, column: Facts) -> int:
+    """Return how many rows that are NULL a pending revision fills."""
+    return int(next((each["filled"] for each in seen.facts["checks"] if each["object"] == column["name"] and "filled" in each), 0))
 
 
 def _null(seen: Seen, old: Facts, new: Facts) -> Iterator[Finding]:
@@ -282,6 +287,15 @@ def _null(seen: Seen, old: Facts, new: Facts) -> Iterator[Finding]:
         return  # a check refused NULL before
     if new["not_null"] and not old["not_null"] and seen.leaves_out(new) and not is_always_given(seen, new, new):
         yield required(seen, new, f"The column {name} becomes NOT NULL")
+    elif new["not_null"] and not old["not_null"] and old["default"] is not None and _filled(seen, new):
+        message = (
+            f"The column {name} becomes NOT NULL, and {_filled(seen, new)} rows have NULL in it although it has a default: whether "
+            "the old code writes NULL there does not show."
+        )
+        fix = "Look whether the old code does, or these rows are older than the default, and allow this with the reason."
+        yield Finding(
+            "U08", "unknown", old["name"], message, fix, "Making a column NOT NULL", rows=_filled(seen, new), source="data"
+        )
     elif new["not_null"] and not old["not_null"]:
         yield Finding(
             "M01",

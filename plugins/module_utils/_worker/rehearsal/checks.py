@@ -101,10 +101,11 @@ class Checks:
     def _ask(self, session: Session, question: dict[str, Any]) -> dict[str, Any]:
         sql = question.pop("sql")
         answer = dict(question, changed_before=question.pop("relation") in self.touched, rows=None, problem=None)
-        if answer["what"] == "null" and answer["changed_before"] and self.left.get(answer["object"]) == 0:
-            return dict(answer, rows=0, filled=True)
+        filled = answer["what"] == "null" and answer["changed_before"] and self.left.get(answer["object"]) == 0
         try:
             answer["rows"] = int(session.value(sql))
+            if filled:
+                answer.update(rows=0, filled=answer["rows"])
         except Exception as exc:
             new = sqlstate_of(exc) == _UNDEFINED_COLUMN  # there is nothing in it yet
             answer["rows"] = 0 if new else self._of_few(session, answer, sql) if sqlstate_of(exc) == _UNDEFINED_FUNCTION else None
