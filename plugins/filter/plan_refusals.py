@@ -13,7 +13,8 @@ author:
   - dbops.alembic contributors (@dbops)
 description:
   - Takes a result of M(dbops.alembic.alembic_info), and returns what forbids to upgrade, which is a database ahead of the code,
-    several heads where one was asked for, more revisions than were expected, or a database without a version table.
+    several heads where one was asked for, more revisions than were expected, a database that is elsewhere
+    than was expected, or one without a version table.
 positional: _input
 options:
   _input:
@@ -36,6 +37,11 @@ options:
     description: What is done with a database that has no version table; V(refuse) forbids it.
     type: str
     default: upgrade
+  expected:
+    description: Revisions at which the database has to be where something is pending, V(base) for none. Empty for any.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -55,15 +61,21 @@ _value:
   sample: []
 """
 
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Sequence
 
 from ansible_collections.dbops.alembic.plugins.module_utils._core import preflight
 
 
 def plan_refusals(
-    info: Mapping[str, Any], revision: str = "head", most: int = 0, scripts: str = "", initialise: str = "upgrade"
+    info: Mapping[str, Any],
+    revision: str = "head",
+    most: int = 0,
+    scripts: str = "",
+    initialise: str = "upgrade",
+    expected: Sequence[str] = (),
 ) -> list[str]:
-    return preflight.plan_refusals(info["databases"], info["heads"], str(revision), int(most), str(scripts), str(initialise))
+    asked = (str(revision), int(most), str(scripts), str(initialise), [str(name) for name in expected])
+    return preflight.plan_refusals(info["databases"], info["heads"], *asked)
 
 
 class FilterModule:

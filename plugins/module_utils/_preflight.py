@@ -28,6 +28,7 @@ def preflight_spec() -> ArgumentSpec:
         options=dict(
             revision=dict(type="str", default="head"),
             max_pending=dict(type="int", default=0),
+            expect_current=dict(type="list", elements="str", default=[]),
             initialise=dict(type="str", default="upgrade", choices=["upgrade", "command", "stamp", "refuse"]),
             rehearsal=dict(type="dict", options=rehearsal),
             backup=dict(type="dict", options=backup),
@@ -75,7 +76,7 @@ def _asked(bridge: Bridge, params: Mapping[str, Any], run: Run, pending: Callabl
     info = run_info(bridge, {**project, "target": params["revision"]}).as_result()
     place = params.get("chdir") or params.get("config") or "."
     revision, most, initialise = params["revision"], params["max_pending"], params["initialise"]
-    refusals = plan_refusals(info["databases"], info["heads"], revision, most, place, initialise)
+    refusals = plan_refusals(info["databases"], info["heads"], revision, most, place, initialise, params["expect_current"])
     plan = pending_plan(info["databases"], info["heads"], params["revision"])
     result: dict[str, Any] = {"changed": False, "plan": plan, "refusals": refusals, "rehearsal": {}, "backup": {}}
     if refusals or not plan["pending"]:

@@ -33,6 +33,11 @@ options:
     description: How many revisions may be pending; V(0) for any number.
     type: int
     default: 0
+  expect_current:
+    description: Revisions at which the database has to be where something is pending, V(base) for none. Empty for any.
+    type: list
+    elements: str
+    default: []
   initialise:
     description: What M(dbops.alembic.alembic_upgrade) will do with a database without a version table; V(refuse) forbids to begin.
     type: str

@@ -66,6 +66,12 @@ options:
       - Where O(unit_files_binding=false) they are only to be looked at too.
     type: dict
     default: {}
+  links:
+    description:
+      - Links that a release will have, name to target. Targets with an absolute path that are not there are to be looked at; what
+        is in a release of O(root) is never asked for.
+    type: dict
+    default: {}
   python:
     description: The Python that makes virtual environments. It has to have C(venv) and C(ensurepip).
     type: list

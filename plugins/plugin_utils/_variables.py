@@ -26,8 +26,17 @@ ROLES = Path(__file__).resolve().parents[2] / "roles"
 _CHECKED = ("type", "choices", "elements")
 #: Type → what Ansible's filter of that name makes of nothing, which is hardly what somebody meant who left it empty.
 _NOT_EMPTY = {"bool": "false", "float": "0", "int": "0"}
-#: Numbers of which -1 is any number; no other is less than 0.
-ANY = ("deployment_rows_given_up", "fleet_rows_given_up")
+_NUMBERS = {"float": "a number", "int": "a whole number"}
+#: Number → the least of it that means something, where that is not 0: with no time at all nothing can stop or answer.
+LEAST = {
+    **{
+        "application_stop_timeout_seconds": 1,
+        "deployment_backfill_max_batches": 1,
+        "fleet_parallel": 1,
+        "health_timeout_seconds": 1,
+    },
+    **{"deployment_rows_given_up": -1, "fleet_rows_given_up": -1},  # which is any number
+}
 #: Variables whose keys are those of the option ``kubernetes`` of the modules, and which of its numbers are more than 0.
 OF_JOBS, JOB_TIMES = ("schema_kubernetes", "backup_kubernetes"), ("deadline", "patience")
 #: ... and which are names of objects, with their grammars.
@@ -133,8 +142,12 @@ def _nearest(name: str, known: Options) -> str:
     return max(near, key=lambda other: near[other], default="")
 
 
-def _unfit(variables: Mapping[str, Any], known: Options) -> Iterator[str]:
-    """Say what is of the wrong type or none of the choices; a text without choices is not even read, as it may be a secret."""
+def _unfit(variables: Mapping[str, Any], known: Options, splits: bool = False) -> Iterator[str]:
+    """Say what is of the wrong type or none of the choices; a text without choices is not even read, as it may be a secret.
+
+    :param splits: whether a module takes what is given, which splits a text at its commas where it wants a list; tasks would
+        take each letter for an item.
+    """
     for name, option in known.items():
         spec = {key: option[key] for key in _CHECKED if key in option}
         if name not in variables or (spec.get("type", "str") in ("str", "path", "raw") and "choices" not in spec):
@@ -149,19 +162,35 @@ def _unfit(variables: Mapping[str, Any], known: Options) -> Iterator[str]:
                     choices = ", ".join(str(choice) for choice in spec["choices"])
                     yield f"{name} is empty. Leave it out to have {option['default']}, or set it to one of: {choices}."
                 continue  # as good as not given, where the role allows it
-            if spec.get("type") == "dict" and isinstance(value, str):
-                yield f"{name}: it is a text, and has to be a dictionary. On the command line write one as JSON: -e '{{…}}'."
+            if isinstance(value, str) and (problem := "" if splits and spec.get("type") == "list" else _as_text(name, spec)):
+                yield problem
                 continue
             value = _bare(value)
         except (AnsibleError, UndefinedError):
             continue  # made of what is only known later, or of hostvars, which is not there where a host is looked at from outside
         checked = ArgumentSpecValidator({name: spec}).validate({name: value})
-        for problem in checked.error_messages:
-            yield f"{name}: {problem}"
-        number = checked.validated_parameters[name] if spec.get("type") in ("int", "float") and not checked.error_messages else 0
-        if number < 0 and not (number == -1 and name in ANY):
-            least = -1 if name in ANY else 0
-            yield f"{name} is {number}, and less than {least} means nothing here. Set it to a number from {least} on."
+        if spec.get("type") in _NUMBERS:
+            yield from _no_number(name, value, None if checked.error_messages else checked.validated_parameters[name], spec["type"])
+        else:
+            yield from (f"{name}: {problem}" for problem in checked.error_messages)
+
+
+def _as_text(name: str, spec: Mapping[str, Any]) -> str:
+    """Return why a text can not be what a dictionary or a list is; empty where it can."""
+    if spec.get("type") == "dict":
+        return f"{name}: it is a text, and has to be a dictionary. On the command line write one as JSON: -e '{{…}}'."
+    if spec.get("type") == "list" and spec.get("elements") != "int" and name != OWN:
+        return f'{name}: it is a text, and has to be a list. On the command line write one as JSON: -e \'{{"{name}": ["…"]}}\'.'
+    return ""
+
+
+def _no_number(name: str, value: Any, number: float | None, kind: str) -> Iterator[str]:
+    """Say what is no number, or one that means nothing."""
+    least = LEAST.get(name, 0)
+    if number is None:
+        yield f"{name} is {value!r}, and has to be {_NUMBERS[kind]}, from {least} on."
+    elif number < least:
+        yield f"{name} is {number}, and less than {least} means nothing here. Set it to a number from {least} on."
 
 
 def _of_jobs(variables: Mapping[str, Any]) -> Iterator[str]:
@@ -174,7 +203,7 @@ def _of_jobs(variables: Mapping[str, Any]) -> Iterator[str]:
             for key in sorted(set(map(str, given)) - set(keys)):
                 near = difflib.get_close_matches(key, keys, 1, _ALIKE)
                 yield f"{name} has the key {key}, which no Job has.{f' Did you mean {near[0]}?' if near else ''}"
-            yield from (f"{name}.{message}" for message in _unfit(given, keys))
+            yield from (f"{name}.{message}" for message in _unfit(given, keys, splits=True))
             for key in JOB_TIMES:
                 if key in given and str(given[key]).strip() in ("0", "0.0"):
                     yield f"{name}.{key} is 0, so that no Job could ever do its work. Set it to a number of seconds."

@@ -156,13 +156,14 @@ def test_a_variable_that_the_url_is_made_of_and_that_is_not_there_is_named(bare:
 
 def test_all_slips_of_the_pen_are_told_at_once(bare: Stage) -> None:
     wrong = {"schema_databse_url": "x", "health_retries": "many", "application_manager": "upstart", "application_port": 1}
-    wrong |= {"rolling_batch": "half", "deployment_rolling_override": {"abc": ""}}
+    wrong |= {"rolling_batch": "half", "deployment_rolling_override": {"abc": ""}, "application_services": "shop"}
     run = bare.play("rolling", release_version="1.0", **wrong)
     for said in (
         "Did you mean schema_database_url?",
-        "health_retries: ",
+        "health_retries is 'many'",
         "application_manager: ",
         "application_port is no variable",
+        "application_services: it is a text, and has to be a list.",
         "rolling_batch: 'half' is no size of a batch. Give a number of hosts",
         "deployment_rolling_override gives no reason for abc.",
     ):
@@ -194,6 +195,13 @@ def test_what_would_only_show_in_the_window_is_told_before(bare: Stage) -> None:
         assert said in run.output, run.output
     assert run.status == 2 and "No host was touched" in run.output and "potato" not in run.output, run.output
     assert not (bare.folder / "records").exists() and not list(bare.hosts[0].root.iterdir())
+
+
+def test_what_each_step_says_itself_is_refused_where_it_would_win(bare: Stage) -> None:
+    """The command line wins over what a task gives a role, so every copy would have that name, and the way back take that one."""
+    run = bare.play("maintenance_window", release_version="1.0", backup_archive_name="mine", backup_restore_archive={"path": "/x"})
+    assert run.status == 2 and "backup_archive_name, backup_restore_archive: given with --extra-vars" in run.output, run.output
+    assert "No host was touched" in run.output and not (bare.folder / "records").exists()
 
 
 def test_a_database_in_the_folder_of_a_release_is_refused(bare: Stage) -> None:
@@ -322,3 +330,9 @@ def test_a_deployment_that_nobody_asks_whether_it_serves_says_so(bare: Stage) ->
     assert "nobody looked whether it serves on shop1, shop2" in run.output, run.output
     again = bare.play("maintenance_window", release_version="1.0")
     assert again.status == 0 and again.result["unasked_hosts"] == [], again.output
+    bare.archive("1.1")
+    elsewhere = bare.play("maintenance_window", release_version="1.1", schema_expect_current=["abc"])
+    assert elsewhere.status == 2 and "schema_expect_current is abc. Somebody else has migrated it" in elsewhere.output, (
+        elsewhere.output
+    )
+    assert "Open the window" not in elsewhere.output and bare.hosts[0].active == "1.0"

@@ -304,6 +304,7 @@ def test_a_halted_run_prints_the_commands_that_go_on(stage: Stage) -> None:
     (gives_up,) = [command for command in told if "deployment_rows_given_up=" in command]
     assert told[gives_up] == f"gives up {gives_up.rpartition('=')[2]} rows, puts the backup back and starts release 1.1."
     rows = gives_up.rpartition("=")[2]
+    assert "What failed: " in run.output, run.output
     assert {(host["state"], host["release"]) for host in run.result["host_states"].values()} == {("failed", "unhealthy")}
     assert run.result["data"]["text"].endswith(f"putting the backup back would give up {rows} rows.")
     assert run.result["downtime"]["from"] and not run.result["downtime"]["to"]

@@ -44,6 +44,8 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"files": {"health_ca_path": "/etc/ca", "health_client_key": ""}},
         {"files": {"health_ca_path": "/etc/ca"}},
     ),
+    "links of a release": ({**GIT, "links": {"uploads": "/srv/uploads"}}, {"links": {"uploads": "/srv/uploads"}}),
+    "links of one that is there": ({"links": {"uploads": "/srv/uploads"}}, {"links": None}),
     "processes of others": ({"services": ["web"], "manager": "supervisor"}, {"services": None, "manager": None}),
     "whose tasks may make what is lacking": ({"serves": True, "services": ["web"], "hooks": True}, {"unit_files_binding": False}),
     "the migrator": ({**GIT, **MIGRATES}, {"folders": ["/var/lib/shop", "/var/backups/shop"]}),

@@ -127,7 +127,7 @@ def test_a_service_that_does_not_start_from_the_release_is_told(started: str, wa
 
 
 def params(**given: Any) -> dict[str, Any]:
-    nothing: dict[str, Any] = {**dict.fromkeys(("root", "version", "programs_directory", "database")), "files": {}}
+    nothing: dict[str, Any] = {**dict.fromkeys(("root", "version", "programs_directory", "database")), "files": {}, "links": {}}
     lists: dict[str, Any] = {name: [] for name in ("services", "folders", "python", "programs")}
     place = {"manager": "systemd", "scope": "system", "supervisor_config": "", "unit_files_binding": True, "room_binding": True}
     place |= {"health": {}, "serving": False}
@@ -246,6 +246,14 @@ def test_a_file_that_is_not_there_is_told_of(tmp_path: Path) -> None:
     inside = {"health_ca_path": str(tmp_path / "current" / "ca.pem"), "health_client_key": str(tmp_path / "current.pem")}
     told = needs.look(params(root=str(tmp_path), files=inside)).problems
     assert len(told) == 1 and told[0].startswith("health_client_key is ")
+
+
+def test_a_link_to_nothing_is_to_be_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    links = {"uploads": "/nowhere/uploads", "shared": str(tmp_path / "shared"), "beside": "../../shared", "empty": ""}
+    links |= {"own": str(tmp_path / "releases" / "1.0" / "venv")}
+    told, remarks, _ = needs.look(params(root=str(tmp_path), links=links))
+    assert told == [] and len(remarks) == 1 and "leads 'uploads' to /nowhere/uploads, which is not there" in remarks[0]
 
 
 def test_a_folder_of_somebody_else_is_told_of(tmp_path: Path) -> None:

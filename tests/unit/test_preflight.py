@@ -90,8 +90,11 @@ def test_what_is_said_of_one_that_may_begin() -> None:
     assert backup_remarks(plan("archive", NO_RIGHT), {}, window=False) == backup_remarks(plan("snapshot"), {}) == []
 
 
-def _database(unknown: tuple[str, ...] = (), pending: tuple[str, ...] = (), initialised: bool = True) -> dict[str, Any]:
-    return {"unknown": list(unknown), "pending": [{"revision": name} for name in pending], "initialised": initialised}
+def _database(
+    unknown: tuple[str, ...] = (), pending: tuple[str, ...] = (), initialised: bool = True, current: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    steps = [{"revision": name} for name in pending]
+    return {"unknown": list(unknown), "pending": steps, "initialised": initialised, "current": list(current)}
 
 
 PLANS: dict[str, tuple[list[dict[str, Any]], list[str], dict[str, Any], list[str]]] = {
@@ -110,6 +113,18 @@ PLANS: dict[str, tuple[list[dict[str, Any]], list[str], dict[str, Any], list[str
     "without a version table": ([_database(initialised=False)], ["a"], {"initialise": "upgrade"}, []),
     "where that is refused": ([_database(), _database(initialised=False)], ["a"], {"initialise": "refuse"}, ["no version table"]),
     "all have one": ([_database()], ["a"], {"initialise": "refuse"}, []),
+    "where it was expected": ([_database(pending=("b",), current=("a1",))], ["b"], {"expected": ["a1"]}, []),
+    "named by its beginning": ([_database(pending=("b",), current=("a1",))], ["b"], {"expected": ["a"]}, []),
+    "nothing is applied, as was expected": ([_database(pending=("b",))], ["b"], {"expected": ["base"]}, []),
+    "elsewhere": (
+        [_database(pending=("b",), current=("a1",))],
+        ["b"],
+        {"expected": ["c"]},
+        ["at a1, and schema_expect_current is c."],
+    ),
+    "nothing is applied": ([_database(pending=("b",))], ["b"], {"expected": ["a"]}, ["The database is at base, and"]),
+    "one of two": ([_database(pending=("b",), current=("a", "c"))], ["b"], {"expected": ["a"]}, ["The database is at a, c, and"]),
+    "elsewhere, where nothing is pending any more": ([_database(current=("b",))], ["b"], {"expected": ["a"]}, []),
     "all at once": ([_database(("x",), ("a", "b"))], ["a", "b"], {"most": 1}, ["holds x", "2 heads", "2 revisions"]),
 }
 

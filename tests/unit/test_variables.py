@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleUndefinedVariable
-from ansible_collections.dbops.alembic.plugins.plugin_utils._variables import ANY, OF_JOBS, RESULTS, ROLES, known_options, refusals
+from ansible_collections.dbops.alembic.plugins.plugin_utils._variables import (
+    LEAST,
+    OF_JOBS,
+    RESULTS,
+    ROLES,
+    known_options,
+    refusals,
+)
 
 KNOWN = known_options()
 
@@ -81,7 +88,11 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one(name: str, meant:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("health_retries", "many", "health_retries: argument 'health_retries' is of type str and we were unable to convert to int"),
+        ("health_retries", "many", "health_retries is 'many', and has to be a whole number, from 0 on."),
+        ("schema_lock_timeout_seconds", "5s", "schema_lock_timeout_seconds is '5s', and has to be a number, from 0 on."),
+        ("health_retries", [1, 2], "health_retries is [1, 2], and has to be a whole number, from 0 on."),
+        ("application_services", "shop", "application_services: it is a text, and has to be a list. On the command line"),
+        ("schema_sessions_users", "a,b", "schema_sessions_users: it is a text, and has to be a list."),
         ("deployment_rehearsal_enabled", "maybe", "deployment_rehearsal_enabled: argument"),
         ("application_manager", "upstart", "application_manager: value of application_manager must be one of"),
         ("application_services", {"a": 1}, "application_services: "),
@@ -89,6 +100,12 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one(name: str, meant:
         ("backup_archive_keep_days", -1, "backup_archive_keep_days is -1, and less than 0 means nothing"),
         ("health_delay_seconds", "-0.5", "health_delay_seconds is -0.5"),
         ("deployment_rows_given_up", "-2", "deployment_rows_given_up is -2, and less than -1 means nothing"),
+        (
+            "health_timeout_seconds",
+            0,
+            "health_timeout_seconds is 0, and less than 1 means nothing here. Set it to a number from 1 on",
+        ),
+        ("application_stop_timeout_seconds", "0", "application_stop_timeout_seconds is 0, and less than 1 means nothing"),
         ("health_retries", "", "health_retries is empty, which would be 0. Leave it out to have 30"),
         ("health_delay_seconds", None, "health_delay_seconds is empty, which would be 0."),
         ("deployment_recover_direction", "", "deployment_recover_direction is empty. Leave it out to have auto"),
@@ -148,8 +165,8 @@ def test_a_value_that_fits_is_left_alone(name: str, value: Any) -> None:
     [
         ({"secert": "x"}, " has the key secert, which no Job has. Did you mean secret?"),
         ({"qqq": "x"}, " has the key qqq, which no Job has."),
-        ({"user": "www-data"}, ".user: argument 'user' is of type str and we were unable to convert to int"),
-        ({"deadline": "soon"}, ".deadline: argument"),
+        ({"user": "www-data"}, ".user is 'www-data', and has to be a whole number, from 0 on."),
+        ({"deadline": "soon"}, ".deadline is 'soon', and has to be a number"),
         ({"deadline": 0}, ".deadline is 0, so that no Job could ever do its work."),
         ({"patience": "0"}, ".patience is 0, so that"),
         ({"patience": -1}, ".patience is -1"),
@@ -183,7 +200,8 @@ def test_what_a_job_has_is_left_alone() -> None:
 
 def test_minus_one_is_any_number_where_the_documentation_says_so() -> None:
     told = {name for name, option in KNOWN.items() if "V(-1)" in "".join(option["description"])}
-    assert set(ANY) == told and refusals({"a": dict.fromkeys(ANY, -1)}, KNOWN) == []
+    assert {name for name, least in LEAST.items() if least == -1} == told
+    assert refusals({"a": dict.fromkeys(told, -1)}, KNOWN) == []
 
 
 def test_what_is_the_users_own_is_left_alone() -> None:

@@ -27,7 +27,7 @@ class Asked:
         ``virtualenv_command`` are as release_… has them.
     :param services: of the application, with their ``manager``, ``scope`` and ``supervisor_config``.
     :param records: the folder of the records; empty where they are elsewhere. ``reports`` are folders of what is told at the end.
-        ``files`` is variable → file that is read here.
+        ``files`` is variable → file that is read here, ``links`` release_links.
     :param runner: schema_runner. ``database`` is what the filter database_url finds in schema_database_url, empty without one, and
         ``environment`` schema_environment.
     :param archive: backup_archive_enabled, with its ``archive_directory`` and ``claim``; the other switches are called as those of
@@ -53,6 +53,7 @@ class Asked:
     records: str = ""
     reports: Sequence[str] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
     runner: str = "host"
     database: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
@@ -86,6 +87,7 @@ def needs(asked: Asked) -> dict[str, Any]:
         "version": asked.version if asked.builds else "",
         "folders": _folders(asked),
         "files": {variable: path for variable, path in asked.files.items() if path},
+        "links": dict(asked.links) if folders and asked.builds else {},
         "python": [asked.python] if makes and not command else [],
         "programs": [*(_fetches(asked) if asked.builds else []), *(command[:1] if makes else [])],
         "programs_directory": asked.programs_directory,

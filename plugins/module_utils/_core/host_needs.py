@@ -82,7 +82,8 @@ class Found:
     """What was found on a host.
 
     ``told`` are problems in words, ``starts`` is unit → how it is started, ``absent`` what a start would miss, which is wrong
-    only where nobody makes it before (``absent_binding``). ``room_binding`` is whether a full file system is wrong.
+    only where nobody makes it before (``absent_binding``). ``room_binding`` is whether a full file system is wrong. ``dangling``
+    is link → target that is not there.
     """
 
     user: str = ""
@@ -95,6 +96,7 @@ class Found:
     absent_binding: bool = True
     room_binding: bool = True
     link: str = ""
+    dangling: Mapping[str, str] = field(default_factory=dict)
     database: Database | None = None
     answered: Answered | None = None
 
@@ -116,6 +118,11 @@ def warnings(found: Found) -> list[str]:
     """Return what a deployment would not fail on, and what may not be meant."""
     told = [] if found.absent_binding else _absent(found)
     told += _doubts(found.answered)
+    told += [
+        f"release_links leads {name!r} to {target}, which is not there, so the release would have a link to nothing. Make it,"
+        " unless something does so before the release starts."
+        for name, target in found.dangling.items()
+    ]
     told += [] if found.room_binding else [text for folder in found.folders for text in _room(folder)]
     told += [
         f"{unit} names {found.link} in neither its command, its folder nor its environment, so it may go on with other code than"

@@ -20,6 +20,7 @@ def plan_refusals(
     most: int,
     scripts: str,
     initialise: str = "upgrade",
+    expected: Sequence[str] = (),
 ) -> list[str]:
     """Return why the revisions that are pending can not be applied as they are.
 
@@ -29,6 +30,7 @@ def plan_refusals(
     :param most: revisions that may be pending; 0 for any number.
     :param scripts: where they are, for the message.
     :param initialise: what is done with a database that has no version table.
+    :param expected: revisions at which a database has to be that something is pending for, ``base`` for none; empty for any.
     """
     unknown = _once(name for database in databases for name in database["unknown"])
     pending = _once(step["revision"] for database in databases for step in database["pending"])
@@ -50,7 +52,22 @@ def plan_refusals(
         )
     if 0 < most < len(pending):
         found.append(f"{len(pending)} revisions are pending and schema_max_pending allows {most}.")
+    elsewhere = [
+        database for database in databases if expected and database["pending"] and not _stands_at(database["current"], expected)
+    ]
+    if elsewhere:
+        stands = ", ".join(elsewhere[0]["current"]) or "base"
+        found.append(
+            f"The database is at {stands}, and schema_expect_current is {', '.join(expected)}. Somebody else has migrated it, or"
+            " it is another database: look with the playbook dbops.alembic.status."
+        )
     return found
+
+
+def _stands_at(current: Sequence[str], expected: Sequence[str]) -> bool:
+    """As the upgrade itself has it: each name is the beginning of one revision, and no revision is without a name."""
+    names = [name for name in expected if name != "base"]
+    return len(names) == len(current) and all(sum(revision.startswith(name) for revision in current) == 1 for name in names)
 
 
 def pending_plan(databases: Sequence[Mapping[str, Any]], heads: Sequence[str], revision: str) -> dict[str, Any]:

@@ -49,6 +49,7 @@ def needs_options() -> dict[str, Any]:
         room_binding=dict(type="bool", default=True),
         folders=dict(type="list", elements="path", default=[]),
         files=dict(type="dict", default={}),
+        links=dict(type="dict", default={}),
         python=dict(type="list", elements="str", default=[]),
         programs=dict(type="list", elements="str", default=[]),
         programs_directory=dict(type="path"),
@@ -85,6 +86,7 @@ def look(params: Mapping[str, Any]) -> Looked:
         absent_binding=params["unit_files_binding"],
         room_binding=params["room_binding"],
         link=os.path.join(root, "current") if root else "",
+        dangling=_dangling(params["links"], root),
         database=look_at(params["database"], os.pathsep.join([*first, PATH])) if params["database"] else None,
         answered=answered,
     )
@@ -159,6 +161,13 @@ def _unreadable(files: Mapping[str, Any], root: str | None) -> list[str]:
         for what, path in asked
         if not (os.path.isfile(path) and os.access(path, os.R_OK))
     ]
+
+
+def _dangling(links: Mapping[str, Any], root: str | None) -> dict[str, str]:
+    """Return the links of a release whose target is not there; what is in a release may come with it, as what is relative to it."""
+    own = os.path.join(root, "releases") + os.sep if root else ""
+    absolute = {name: str(target) for name, target in links.items() if os.path.isabs(str(target or ""))}
+    return {name: path for name, path in absolute.items() if not (own and path.startswith(own)) and not os.path.lexists(path)}
 
 
 def _started(params: Mapping[str, Any], found: Sequence[Service]) -> list[Started]:
