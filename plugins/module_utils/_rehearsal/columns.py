@@ -262,20 +262,6 @@ def required(seen: Seen, column: Facts, what: str) -> Finding:
     )
 
 
-#: So many rows without a single NULL show that code which may write one does not.
-_MANY = 1000
-_NULLS = ("null", "violation", "kept")
-
-
-def is_always_given(seen: Seen, column: Facts, asked: Facts) -> bool:
-    """Tell whether the many rows that old code wrote all have a value in a column that may be NULL.
-
-    :param asked: what refuses NULL now, of which the rows were asked.
-    """
-    found = (each for each in seen.facts["checks"] if each["object"] == asked["name"] and each["what"] in _NULLS)
-    return any(each["rows"] == 0 and "filled" not in each for each in found) and (seen.rows(column["relation"]) or 0) >= _MANY
-
-
 def _filled(seen: Seen, column: Facts) -> int:
     """Return how many rows that are NULL a pending revision fills."""
     return int(next((each["filled"] for each in seen.facts["checks"] if each["object"] == column["name"] and "filled" in each), 0))
@@ -285,7 +271,7 @@ def _null(seen: Seen, old: Facts, new: Facts) -> Iterator[Finding]:
     name = plain(old["name"])
     if new["not_null"] and not old["not_null"] and old["oid"] in (seen.facts.get("kept") or ()):
         return  # a check refused NULL before
-    if new["not_null"] and not old["not_null"] and seen.leaves_out(new) and not is_always_given(seen, new, new):
+    if new["not_null"] and not old["not_null"] and seen.leaves_out(new):
         yield required(seen, new, f"The column {name} becomes NOT NULL")
     elif new["not_null"] and not old["not_null"] and old["default"] is not None and _filled(seen, new):
         message = (

@@ -9,7 +9,7 @@ import re
 from typing import Iterator
 
 from .._core.plan import Finding
-from .columns import is_always_given, required
+from .columns import required
 from .seen import Facts, Seen, plain
 
 SECTION = "Adding a constraint"
@@ -75,7 +75,7 @@ def _constraint(seen: Seen, change: Facts, old: Facts | None, new: Facts | None)
         yield stricter
         return
     column = _kept_from_null(seen, new)
-    if column is not None and seen.leaves_out(column) and not is_always_given(seen, column, new):
+    if column is not None and seen.leaves_out(column):
         yield required(seen, column, f"The check {plain(new['name'])} refuses NULL in {plain(column['name'])}")
         return
     refused = _refused(seen, new)
