@@ -382,10 +382,10 @@ def test_a_host_that_came_with_the_release_has_none_after_its_rollback(tmp_path:
 def test_new_rows_are_not_lost_unless_they_are_given_up(stage: Stage) -> None:
     """Last, since it deploys: 1.2 serves, an order comes in, and a rollback must say what it would cost."""
     before = stage.contents()
-    stage.play("maintenance_window", release_version="1.2", release_keep_count=1).ok()
+    stage.play("maintenance_window", release_version="1.2", release_keep_count=1, release_protected=["1.0"]).ok()
     assert serves(stage, "1.2")
     kept = {path.name for host in stage.hosts for path in (host.root / "releases").glob("[!.]*")}
-    assert kept - {"unhealthy"} == {"1.1", "1.2"}, "that one is kept where it is the newest"
+    assert kept - {"unhealthy"} == {"1.0", "1.1", "1.2"}, "the way back too; that one is kept where it is the newest"
     stage.hosts[0].order()
     after = stage.contents()
     refused = stage.play("rollback")

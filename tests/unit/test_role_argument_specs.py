@@ -202,6 +202,44 @@ def expressions(path: Path) -> Iterator[str]:
     return (" ".join(re.sub(r"'[^']*'|\"[^\"]*\"", "''", part).split()) for part in inside)
 
 
+#: Variables of roles that playbooks give them and which the command line may say all the same, and why.
+SAID_BY_BOTH = {
+    **dict.fromkeys(
+        ("schema_release_path", "backup_release_path", "fleet_release_path"), "one place for all steps is what it says"
+    ),
+    **dict.fromkeys(("fleet_one", "fleet_one_revision", "backup_restore_look_enabled"), "which one is restored is asked before"),
+    **dict.fromkeys(("schema_observe_retries", "schema_rows_wait_enabled"), "how long is waited"),
+    **dict.fromkeys(
+        ("deployment_build_enabled", "deployment_limit_enabled", "deployment_needs_binding_enabled"), "what is asked of hosts"
+    ),
+    **dict.fromkeys(("deployment_pass", "deployment_step"), "no playbook would be one any more, which its first play finds"),
+    "release_scratch_enabled": "whether check mode builds",
+    "schema_database_url": "refused by itself, where it does harm",
+}
+
+
+def given_by_playbooks(node: Any) -> Iterator[str]:
+    """Every variable that the tasks and plays below give."""
+    if isinstance(node, dict):
+        yield from node["vars"] if isinstance(node.get("vars"), dict) else ()
+        for value in node.values():
+            yield from given_by_playbooks(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from given_by_playbooks(item)
+
+
+def test_what_a_playbook_says_at_a_step_can_not_be_overruled_unnoticed() -> None:
+    """The command line and AWX win over the variables of a task: what is given so is refused, or has another name there."""
+    asked = (ROLES / "deployment" / "tasks" / "asked.yml").resolve()
+    paths = [*(ROLES / "deployment" / "tasks").glob("*.yml"), *(ROLES.parent / "playbooks").rglob("*.yml")]
+    (refused,) = (set(task["vars"]) for task in sources.read(asked))
+    given = {name for path in paths if path.resolve() != asked for name in given_by_playbooks(sources.read(path))}
+    assert (given & {name for role in NAMES for name in options(role)}) - refused == set(SAID_BY_BOTH) - {"schema_database_url"}
+    words = sources.read(ROLES / "deployment" / "vars" / "main" / "refused.yml")["_deployment_own_words"]
+    assert set(words) == refused - {"schema_database_url"} and all(value == f"{{{{ {name} }}}}" for name, value in words.items())
+
+
 @pytest.mark.parametrize("role", NAMES)
 def test_switches_and_numbers_are_made_of_what_a_command_line_gives(role: str) -> None:
     """`-e x=false` is a string: no condition for new versions of ansible-core, and true for old ones."""
