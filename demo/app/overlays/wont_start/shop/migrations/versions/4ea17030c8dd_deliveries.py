@@ -10,9 +10,8 @@ down_revision = "c64b2e98d075"
 
 def upgrade() -> None:
     op.add_column("orders", sa.Column("delivered_at", sa.DateTime))
-    op.execute("UPDATE orders SET delivered_at = placed_at, status = 'delivered' WHERE status = 'sent'")
+    op.execute("UPDATE orders SET delivered_at = placed_at WHERE status = 'sent'")
 
 
 def downgrade() -> None:
-    op.execute("UPDATE orders SET status = 'sent' WHERE status = 'delivered'")
     op.drop_column("orders", "delivered_at")
