@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
-from . import started, venvs
+from . import forkserver, venvs
 from .paths import CACHE, TREE
 from .projects import Project
 from .waiting import PATIENCE
@@ -33,7 +33,7 @@ def _environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 class Run:
-    """A module that runs in a process of its own, started with its parameters on standard input; see started.py."""
+    """A module that runs in a process of its own, started with its parameters on standard input; see forkserver.py."""
 
     def __init__(
         self,
@@ -69,14 +69,14 @@ def _text(warning: Any) -> str:
 
 
 @functools.cache
-def _server() -> started.Server:
-    return started.Server(_environment())
+def _server() -> forkserver.Modules:
+    return forkserver.Modules(_environment())
 
 
-def _start(module: str, given: bytes, environment: Mapping[str, str]) -> started.Started | subprocess.Popen[bytes]:
+def _start(module: str, given: bytes, environment: Mapping[str, str]) -> forkserver.Started | subprocess.Popen[bytes]:
     if _server().stands_for(environment):
         return _server().start(module, given, environment)
-    command = [sys.executable, started.__file__, module]
+    command = [sys.executable, forkserver.__file__, "module", module]
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=dict(environment), start_new_session=True)
     assert process.stdin

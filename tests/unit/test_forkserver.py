@@ -1,6 +1,6 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the fork server runs is told the same, and tells the same, as what Python runs."""
+"""What a fork server runs is told the same, and tells the same, as what Python runs."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from support.forkserver import Server
+from support import forkserver
+from support.forkserver import Modules, Server
+from support.paths import TREE
 from support.waiting import PATIENCE
 
 #: Begins as Ansible's do, with the archive of what it imports first on the path.
 HEAD = "import sys\nsys.path.insert(0, {archive!r})\n"
-PROGRAMS = {
-    "what it is": "import os, __main__\nprint(sys.argv, __name__, __main__.__file__, sys.path, os.getcwd(), os.umask(0))",
-    "what it is told": "import os\nprint(sorted(os.environ.items()), os.getenv('SHOP'), sys.stdin.read())",
+BOTH = {
     "what is open": "import os\nprint(sorted(n for n in range(64) if os.path.exists(f'/proc/self/fd/{n}')))",
     "signals": "import signal\nprint([signal.getsignal(n) for n in (signal.SIGINT, signal.SIGCHLD, signal.SIGPIPE)])",
     "what it starts": "import subprocess\nprint(subprocess.run(['sh', '-c', 'echo $SHOP; exit 5'], capture_output=True))",
@@ -30,10 +30,23 @@ PROGRAMS = {
     "its end": "import atexit\natexit.register(print, 'the end')\nprint('begun', end=' ')",
     "a status": "sys.exit(3)",
     "a text for a status": "sys.exit('no')",
+}
+PROGRAMS = {
+    "what it is": "import os, __main__\nprint(sys.argv, __name__, __main__.__file__, sys.path, os.getcwd(), os.umask(0))",
+    "what it is told": "import os\nprint(sorted(os.environ.items()), os.getenv('SHOP'), sys.stdin.read())",
     "its own archive": "from ansible.module_utils.ours import here\nimport ansible.modules.one\nprint(here)",
     "the controller's": "import ansible.errors",
     "other module_utils": "import ansible.module_utils.urls",
+    **BOTH,
 }
+MODULES = {
+    "what it is": "import os, __main__\nprint(sys.argv, __name__, sys.path, os.getcwd(), os.umask(0), os.getpid() == os.getsid(0))",
+    "what it is told": "import os\nfrom ansible.module_utils import basic\nprint(sorted(os.environ.items()), basic._ANSIBLE_ARGS)",
+    "an exception": "raise ValueError('no')",
+    "its death": "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
+    **BOTH,
+}
+GIVEN = b'{"shop": "caf\xc3\xa9"}'
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +116,44 @@ def test_only_a_module_with_this_python_is_its_business(command: str, taken: boo
     inner = command.format(python=sys.executable)
     assert Server.program_of(f"/bin/sh -c {shlex.quote(inner)}") == ("/tmp/a/AnsiballZ_stat.py" if taken else "")
     assert Server.program_of(inner) == ""
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return {**own, "PYTHONPATH": f"{tmp_path}:{TREE}", "SHOP": "ä"}
+
+
+@pytest.fixture
+def modules(environment: dict[str, str]) -> Iterator[Modules]:
+    made = Modules(environment)
+    yield made
+    made.process.kill()
+    made.process.wait()
+
+
+@pytest.mark.parametrize("text", MODULES.values(), ids=MODULES)
+def test_a_module_runs_as_python_runs_it(modules: Modules, environment: dict[str, str], tmp_path: Path, text: str) -> None:
+    (tmp_path / "one.py").write_text(f"import sys\n{text}\n")
+    command = [sys.executable, forkserver.__file__, "module", "one"]
+    plain = subprocess.run(command, input=GIVEN, capture_output=True, env=environment, start_new_session=True)
+    run = modules.start("one", GIVEN, environment)
+    out, errors = run.communicate(PATIENCE)
+    assert (run.returncode, out) == (plain.returncode, plain.stdout), errors
+    assert errors.splitlines()[-1:] == plain.stderr.splitlines()[-1:]
+
+
+def test_one_that_runs_can_be_waited_for_and_killed(modules: Modules, environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text("import os\nprint('here', flush=True)\nos.read(os.pipe()[0], 1)\n")
+    for kill in (lambda run: run.kill(), lambda run: os.killpg(run.pid, signal.SIGKILL)):
+        run = modules.start("one", GIVEN, environment)
+        assert os.read(run.stdout.fileno(), 5) == b"here\n" and run.poll() is None
+        with pytest.raises(subprocess.TimeoutExpired):
+            run.communicate(0.01)
+        kill(run)
+        assert run.wait(PATIENCE) == run.poll() == -signal.SIGKILL
+
+
+def test_what_python_reads_as_it_starts_needs_one_that_starts(modules: Modules, environment: dict[str, str]) -> None:
+    assert modules.stands_for({**environment, "SHOP": "other"})
+    assert not modules.stands_for({**environment, "PYTHONPATH": "elsewhere"})
