@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Sequence
 
+from .._worker.standing import stands_at
+
 #: Why there is no snapshot, where a dump and a restore are still possible.
 ONLY_SLOWER = ("insufficient_privilege", "insufficient_space", "pooler", "reserved_database", "unsupported")
 #: What a server refuses whatever is accepted.
@@ -53,7 +55,7 @@ def plan_refusals(
     if 0 < most < len(pending):
         found.append(f"{len(pending)} revisions are pending and schema_max_pending allows {most}.")
     elsewhere = [
-        database for database in databases if expected and database["pending"] and not _stands_at(database["current"], expected)
+        database for database in databases if expected and database["pending"] and not stands_at(database["current"], expected)
     ]
     if elsewhere:
         stands = ", ".join(elsewhere[0]["current"]) or "base"
@@ -62,12 +64,6 @@ def plan_refusals(
             " it is another database: look with the playbook dbops.alembic.status."
         )
     return found
-
-
-def _stands_at(current: Sequence[str], expected: Sequence[str]) -> bool:
-    """As the upgrade itself has it: each name is the beginning of one revision, and no revision is without a name."""
-    names = [name for name in expected if name != "base"]
-    return len(names) == len(current) and all(sum(revision.startswith(name) for revision in current) == 1 for name in names)
 
 
 def pending_plan(databases: Sequence[Mapping[str, Any]], heads: Sequence[str], revision: str) -> dict[str, Any]:

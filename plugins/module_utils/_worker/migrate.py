@@ -16,6 +16,7 @@ from .environment import EnvironmentRun, Send, Visit
 from .failure import RETRYABLE, Failure, describe
 from .look import look
 from .observe import observe
+from .standing import stands_at
 from .transaction import RUN
 
 PLANS = {"upgrade": target.upgrade_steps, "downgrade": target.downgrade_steps, "stamp": target.stamp_steps}
@@ -244,7 +245,7 @@ class _Migration:
 
     def _expect(self, visit: Visit, count: int) -> None:
         expected, maximum = self.request.get("expect_current"), self.request.get("max_pending")
-        if expected is not None and not self._is_expected(visit, expected):
+        if expected is not None and not stands_at(visit.current, expected):
             raise Failure(
                 "unexpected_revision",
                 f"The database is at {_heads(visit.current)}; expect_current names {_heads(expected)}.",
@@ -256,12 +257,6 @@ class _Migration:
                 f"{int(count)} revisions would run; max_pending allows {int(maximum)}.",
                 "Look at them with alembic_info, then raise max_pending.",
             )
-
-    def _is_expected(self, visit: Visit, expected: list[str]) -> bool:
-        names = [name for name in expected if name != "base"]
-        if len(names) != len(visit.current):
-            return False
-        return all(sum(revision.startswith(name) for revision in visit.current) == 1 for name in names)
 
     def _announce(self, visit: Visit) -> None:
         steps = visit.steps or []

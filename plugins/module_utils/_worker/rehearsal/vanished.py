@@ -12,7 +12,7 @@ from .. import server
 from .access import quoted
 from .chosen import of
 from .pieces import tokens
-from .questions import MOST
+from .questions import counted
 from .rights import names_of
 
 #: With more of them in a column nobody has written their names down.
@@ -50,16 +50,14 @@ select key from k where (select count(*) from k) <= {few}
 _NULLABLE = """
 select attname::text from pg_attribute
 where attrelid = to_regclass({where}) and attname = any({names}) and not attnotnull and not attisdropped"""
-_NULLS = """
-select count(*) from (
-  select 1 from {target} where {column} is null and ({chosen} and ({value}) is not null) is not true limit {most}) s"""
+_NULLS = "select 1 from {target} where {column} is null and ({chosen} and ({value}) is not null) is not true"
 
 
 def nulls(statement: str, parameters: Any, described: Any, real: Any) -> dict[str, int]:
-    """Return the columns to which an UPDATE gives a value, and in how many rows of each it leaves NULL, up to ``MOST``."""
+    """Return the columns that an UPDATE gives a value, and in how many rows of each it leaves NULL, as far as they are counted."""
     found = {}
     for name, parts, _told in _assigned(statement, parameters, described, real, _NULLABLE):
-        rows = real.values(_NULLS.format(**parts, most=MOST), parameters)
+        rows = real.values(counted(_NULLS.format(**parts)), parameters)
         if rows:
             found[name] = int(rows[0][0])
     return found
