@@ -128,6 +128,7 @@ def after_death(bridge: Bridge, request: Mapping[str, Any], journal: Journal, de
     except MigrationError as exc:
         error["observing"] = exc.msg
     journal.running = kept
+    journal.adopt(request["operation"])
     return journal.reply(error, [], str((death.facts if death else {}).get("output", "")))
 
 

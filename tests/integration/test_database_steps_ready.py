@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -170,15 +171,27 @@ def test_killed_after_a_step(window: Window, tmp_path: Path, number: int) -> Non
     assert window.at == window.head
 
 
-def test_what_it_has_begun_goes_on_when_it_is_killed_in_the_middle(window: Window, tmp_path: Path) -> None:
+#: Where the process that passes on what the worker says is killed, and whether the worker has said anything by then.
+MIDDLES = {"env.py": False, "migration": True}
+
+
+@pytest.mark.parametrize("where", MIDDLES)
+def test_what_it_has_begun_goes_on_when_it_is_killed_in_the_middle(window: Window, where: str) -> None:
     """As long as its worker is at the migration the call that follows it waits, and then says how far it came."""
-    script = next(path for path in window.project.versions().glob("*.py") if "r002" in path.name)
-    begin = "def upgrade():\n"
-    deadly = f"{begin}    import os, time\n\n    os.kill({{holder}}, 9)\n    time.sleep(2)\n"
     session = asked(window, "libraries")["session"]
     (holder,) = holders(window)
-    script.write_text(script.read_text().replace(begin, deadly.format(holder=holder)))
+    deadly = f"import os, time\nos.path.exists('/proc/{holder}') and (os.kill({holder}, 9), time.sleep(2))\n"
+    if where == "env.py":
+        env = window.project.folder / "migrations" / "env.py"
+        env.write_text(deadly + env.read_text())
+    else:
+        script = next(path for path in window.project.versions().glob("*.py") if "r002" in path.name)
+        begin = "def upgrade():\n"
+        told = "    import time\n\n    time.sleep(2)\n"  # until what was said is passed on
+        script.write_text(script.read_text().replace(begin, begin + told + textwrap.indent(deadly, "    ")))
     result = failed(window.job(session=session), "worker_died")
-    assert result["migration"]["after"] == window.at == window.head, result["migration"]
+    migration = result["migration"]
+    assert (migration["state"], migration["after"]) == ("to_revision", window.head) == ("to_revision", window.at), migration
+    assert (migration["before"] == ["r001"]) is MIDDLES[where], migration
     assert result["record"] == window.record and window.record["step"] == "upgrading"
     assert window.database.sessions() == []

@@ -187,6 +187,9 @@ def _stamped(step: Mapping[str, Any], after: Sequence[str]) -> bool:
 def _state(context: Mapping[str, Any], done: frozenset[str], after: Sequence[str] | None, ended_well: bool) -> str:
     if after is None:
         return "unknown"
+    if context.get("unseen"):  # what it was before is known to nobody
+        at_heads = context["observed"]["status"] == "at_target"
+        return "to_revision" if at_heads and context["unseen"] == "upgrade" else "unknown"
     if any(entry["committed"] and entry["revision"] not in done for entry in context["ran"]):
         return "dirty"
     planned = {step["revision"] for step in context["planned"]}

@@ -178,7 +178,8 @@ def _died(params: Params, bridge: Bridge, followed: Followed) -> MigrationError:
     kinds = dict(steps_of(params["steps"]))
     way = next((kind for kind in ("upgrade", "downgrade") if kind in kinds), "")
     found: dict[str, Any] = {"migration": {}, "record": None}
-    if followed.journal.contexts and way:
+    # not by what the worker told: who passes it on may be the one that is gone
+    if any(message["event"] == "step" and message["step"] == way for message in followed.messages):
         target = {"revision": ((kinds[way].get("revisions") or ["base"])[-1])} if way == "downgrade" else {}
         request = migration_request({**params, **kinds[way], **target}, way)
         outcome = migration(after_death(bridge, request, followed.journal, followed.death), way)

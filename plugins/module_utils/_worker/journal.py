@@ -177,6 +177,13 @@ class Journal:
             "facts": self.facts,
         }
 
+    def adopt(self, operation: str) -> None:
+        """Take the databases that were seen afterwards for those worked in, where nothing is known of any: who told it is gone."""
+        for found in [] if self.contexts else self.observed or []:
+            context = {name: found[name] for name in ("database", "initialised")}
+            context.update(key=identity(found["database"]), before=found["current"], planned=found["pending"])
+            self.contexts.append({**context, "ran": [], "lock": None, "invalid_before": [], "unseen": operation})
+
     def _match_observed(self) -> None:
         """Tie what was seen afterwards to the contexts that were worked in."""
         rest = [*(self.observed or []), *self.looked]
