@@ -15,10 +15,11 @@ description:
   - Takes a result of M(dbops.alembic.alembic_info), and returns what forbids to upgrade, which is a database ahead of the code,
     several heads where one was asked for, more revisions than were expected, a database that is elsewhere
     than was expected, or one without a version table.
+  - A result of M(dbops.alembic.alembic_plan) will do as well; a database ahead of the code and several heads have failed it before.
 positional: _input
 options:
   _input:
-    description: The result of M(dbops.alembic.alembic_info).
+    description: The result of M(dbops.alembic.alembic_info) or of M(dbops.alembic.alembic_plan).
     type: dict
     required: true
   revision:
@@ -75,7 +76,8 @@ def plan_refusals(
     expected: Sequence[str] = (),
 ) -> list[str]:
     asked = (str(revision), int(most), str(scripts), str(initialise), [str(name) for name in expected])
-    return preflight.plan_refusals(info["databases"], info["heads"], *asked)
+    databases = [{"unknown": [], "pending": entry.get("revisions", ()), **entry} for entry in info["databases"]]
+    return preflight.plan_refusals(databases, info.get("heads", ()), *asked)
 
 
 class FilterModule:

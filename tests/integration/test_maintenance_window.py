@@ -198,10 +198,12 @@ def test_the_plan_says_how_the_database_would_be_put_back(stage: Stage) -> None:
     stage.server.fetch(f"alter role {stage.database.role} nocreatedb")
     stage.database.fetch("create table private (n int)")
     try:
-        told = stage.play("plan", release_version="1.2").ok().output
+        told = stage.play("plan", release_version="1.2", schema_max_pending=1, schema_expect_current=["e17d"]).ok().output
     finally:
         stage.database.fetch("drop table private")
         stage.server.fetch(f"alter role {stage.database.role} createdb")
+    assert "It would not begin: 2 revisions are pending and schema_max_pending allows 1." in told, told
+    assert "It would not begin: The database is at c64b2e98d075, and schema_expect_current is e17d." in told, told
     assert "It would not begin: Only an archive could put the database back" in told and "may not read public.private" in told, told
 
 

@@ -136,6 +136,15 @@ def test_why_a_plan_is_refused(case: str) -> None:
     assert len(told) == len(expected) and all(part in text for part, text in zip(expected, told)), told
 
 
+def test_the_result_of_a_rehearsal_is_asked_too() -> None:
+    plan = {"databases": [{"initialised": True, "current": ["a1"], "revisions": [{"revision": "b"}, {"revision": "c"}]}]}
+    assert [text[:33] for text in plan_refusals(plan, most=1, expected=["c"])] == [
+        "2 revisions are pending and schem",
+        "The database is at a1, and schema",
+    ]
+    assert plan_refusals(plan, most=2, expected=["a"]) == []
+
+
 class _Bridge:
     """Answers as the worker does, with what a database of the kind says."""
 
