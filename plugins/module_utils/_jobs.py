@@ -179,8 +179,9 @@ class Jobs:
         """Remove what is older than a week; a job that runs still writes to its file."""
         for name in os.listdir(self.folder):
             path = os.path.join(self.folder, name)
-            if name.endswith((".jsonl", ".err", ".lock")) and os.stat(path).st_mtime < time.time() - KEEP_SECONDS:
-                os.unlink(path)
+            with contextlib.suppress(FileNotFoundError):  # whose it was has ended, or another call was faster
+                if name.endswith((".jsonl", ".err", ".lock")) and os.stat(path).st_mtime < time.time() - KEEP_SECONDS:
+                    os.unlink(path)
 
 
 def follow(starter: Starter, request: Mapping[str, Any], params: Mapping[str, Any]) -> Unfinished | Followed:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import shlex
@@ -204,17 +205,14 @@ def _place(path: str) -> str:
 
 def _temporary() -> list[dict[str, Any]]:
     """Return the folders that a run which was killed may have left, as ansible.builtin.find tells of them."""
-    found = []
+    found: list[dict[str, Any]] = []
     for folder in sorted({"/tmp", "/var/tmp", tempfile.gettempdir()}):  # where ansible.builtin.tempfile makes them
-        try:
-            entries = [entry for entry in os.scandir(folder) if entry.name.startswith(_TEMPORARY)]
-            found += [
-                {"path": entry.path, "mtime": entry.stat(follow_symlinks=False).st_mtime, "isdir": True, "islnk": False}
-                for entry in entries
-                if entry.is_dir(follow_symlinks=False)
-            ]
-        except OSError:
-            continue
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):  # the run that had made it has ended
+                    if entry.name.startswith(_TEMPORARY) and entry.is_dir(follow_symlinks=False):
+                        mtime = entry.stat(follow_symlinks=False).st_mtime
+                        found.append({"path": entry.path, "mtime": mtime, "isdir": True, "islnk": False})
     return found
 
 

@@ -15,6 +15,7 @@ import hashlib
 import os
 import shutil
 import signal
+import stat
 import tempfile
 import time
 
@@ -69,8 +70,7 @@ class Folder:
         except FileNotFoundError:  # nothing here can be written to, so nothing was
             return []
         found = sorted(glob.glob(os.path.join(glob.escape(home), PREFIX + "*")))
-        found = [path for path in found if path != self.path and os.path.isdir(path) and not os.path.islink(path)]
-        found = [path for path in found if maker.is_folder(os.path.basename(path)) and os.geteuid() in (0, os.stat(path).st_uid)]
+        found = [path for path in found if path != self.path and maker.is_folder(os.path.basename(path)) and _may_look(path)]
         return [path for path in found if os.path.basename(path).startswith(self.family) or _is_marked(path)]
 
     def remove(self) -> None:
@@ -96,6 +96,14 @@ def _held(path: str) -> int | None:
         pass
     os.close(handle)
     return None
+
+
+def _may_look(path: str) -> bool:
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:  # the run that had made it has ended
+        return False
+    return stat.S_ISDIR(found.st_mode) and os.geteuid() in (0, found.st_uid)
 
 
 def _is_marked(path: str) -> bool:
