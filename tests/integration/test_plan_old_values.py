@@ -52,6 +52,12 @@ BASE = sql(
     "CREATE TABLE large (id int PRIMARY KEY, v text)",
     *(f"CREATE TABLE s{n} (id int PRIMARY KEY, role text, mail text, more jsonb)" for n in range(1, 5)),
     *(f"CREATE TABLE {name} (id int PRIMARY KEY, v text)" for name in ("given", "filled_all", "filled_some", "looped")),
+    *(f"CREATE TABLE f{n} (name text PRIMARY KEY, v int)" for n in range(1, 7)),
+    "CREATE TABLE found (id int PRIMARY KEY, v text, w int, x int, y int)",
+    "CREATE INDEX ix_used ON found (w)",
+    "CREATE INDEX ix_idle ON found (x)",
+    "CREATE INDEX ix_twin ON found (y)",
+    "CREATE INDEX ix_lower ON found (lower(v))",
     "CREATE TABLE filled_set (id int PRIMARY KEY, v text DEFAULT 'x')",
     "CREATE TABLE cousin (id int PRIMARY KEY, p int NOT NULL REFERENCES parent (id))",
     f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {ROLE}",
@@ -184,6 +190,19 @@ CASES = {
         sql("UPDATE s4 SET more = more - 'act' || jsonb_build_object('artist', more -> 'act')"),
         ["U08:public.s4.more"],
     ),
+    "named_rows_gone": (sql("DELETE FROM f1 WHERE name IN ('n4', '5%') AND v > 0"), ["U08:public.f1.name"]),
+    "named_row_gone_by_parameter": (
+        "op.get_bind().execute(sa.text(\"DELETE FROM f2 WHERE name = :name AND name NOT LIKE 'x%'\"), {'name': 'n4'})",
+        ["U08:public.f2.name"],
+    ),
+    "named_row_written_again": (sql("DELETE FROM f3 WHERE name = 'n4'", "INSERT INTO f3 VALUES ('n4', 9)"), []),
+    "named_row_that_is_not_there": (sql("DELETE FROM f4 WHERE name = 'none'"), []),
+    "row_of_many": (sql("DELETE FROM f5 WHERE name = 'n4'"), []),
+    "rows_that_nobody_names": (sql("DELETE FROM f6 WHERE v = 4"), []),
+    "index_in_use_gone": (sql("DROP INDEX ix_used"), ["C22:public.ix_used"]),
+    "index_that_nobody_uses_gone": (sql("DROP INDEX ix_idle"), []),
+    "index_in_use_beside_another": (sql("DROP INDEX ix_twin"), []),
+    "index_in_use_made_anew": (sql("CREATE INDEX ix_lower_2 ON found (lower(v))", "DROP INDEX ix_lower"), ["B01:public.found"]),
     "view_that_nobody_writes": (sql("CREATE OR REPLACE VIEW only_read AS SELECT DISTINCT id, v FROM large"), []),
     "view_that_is_written": (
         sql("CREATE OR REPLACE VIEW also_written AS SELECT DISTINCT id, v FROM large"),
@@ -245,12 +264,21 @@ def filled(newest: Application, postgres: Any) -> Iterator[Any]:
             f"insert into s{number} select n, (array['admin', 'agent'])[n % 2 + 1], 'm' || n, "
             """'{"act": 1, "at": 2}' from generate_series(1, 20) n"""
         )
+    for number, rows in ((1, 20), (2, 20), (3, 20), (4, 20), (5, 60), (6, 20)):
+        database.fetch(f"insert into f{number} select 'n' || n, n from generate_series(1, {rows}) n")
     for name in ("filled_all", "filled_some", "filled_set", "looped"):
         database.fetch(f"insert into {name} select n, case when n % 2 = 0 then 'v' end from generate_series(1, 20) n")
     database.fetch("insert into given select n, 'v' from generate_series(1, 1500) n")
     database.fetch("insert into doubled select n from generate_series(1, 20) n")
     database.fetch("insert into large select n, 'v' from generate_series(1, 200000) n")
+    database.fetch("insert into found select n, 'v' || n, n, n, n from generate_series(1, 200000) n")
     database.fetch("analyze")
+    for condition in ("w = n", "y = n", "lower(v) = 'v' || n"):
+        database.fetch(
+            "do $$ begin for n in 1..150 loop perform from found where "
+            f"{condition}; end loop; perform pg_stat_force_next_flush(); end $$; select 1"
+        )
+    database.fetch("create index ix_twin_2 on found (y, x)")
     yield project
     database.drop()
     postgres.fetch(f"drop role {ROLE}")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""C07, C15, C18, M01, M07: what may be written, what ON CONFLICT relies on, and what is found by an index."""
+"""C07, C15, C18, C22, M01, M07: what may be written, what ON CONFLICT relies on, and what is found by an index."""
 
 from __future__ import annotations
 
@@ -230,6 +230,8 @@ def _index(seen: Seen, change: Facts, old: Facts | None, new: Facts | None) -> I
             yield Finding("M07", "may_break", old["name"], message, fix, "Dropping an index", rows=seen.rows(old["relation"]))
         elif old["unique"]:
             yield _unique_gone(old, "unique index")
+        elif used := _used(seen, old):
+            yield used
         else:
             message = f"The index {plain(old['name'])} is dropped: statements of the old code that use it become slow."
             fix = "Drop it when the old code is gone."
@@ -248,6 +250,28 @@ def _index(seen: Seen, change: Facts, old: Facts | None, new: Facts | None) -> I
         same = [] if new["predicate"] or new["expressions"] else list(_one_row_only(seen, new, str(new["columns"]).split()))
         message = f"The new unique index {plain(new['name'])} refuses rows that old code may write."
         yield from same or [Finding("M01", "may_break", new["name"], message, "Release code that keeps to it first.", SECTION)]
+
+
+#: So often an index is not used by the planner alone, which looks for the least and the greatest value.
+_OFTEN = 100
+
+
+def _used(seen: Seen, old: Facts) -> Finding | None:
+    """Tell of an index that the real server finds rows of a large table by, and nothing that takes its place is made."""
+    made = (change["after"] for change in seen.changes("index") if change["after"] and change["after"]["oid"] != old["oid"])
+    scans = next((each["rows"] for each in seen.facts["checks"] if (each["what"], each["object"]) == ("used", old["name"])), None)
+    anew = any(each["relation"] == old["relation"] and each["valid"] for each in made)
+    if (scans or 0) < _OFTEN or anew or not seen.is_large(old["relation"]):
+        return None
+    message = (
+        f"The index {plain(old['name'])} is dropped, by which rows of {plain(old['table'])} were found {scans} times since the "
+        "server counts: statements of the old code read the whole table instead."
+    )
+    fix = (
+        "Drop it when the old code is gone, in a revision that is declared contract; if nobody uses it any more "
+        "(pg_stat_user_indexes.idx_scan does not grow), allow this with the reason."
+    )
+    return Finding("C22", "breaks", old["name"], message, fix, "Dropping an index", rows=seen.rows(old["relation"]), source="data")
 
 
 def _unique_gone(old: Facts, what: str, new: Facts | None = None) -> Finding:

@@ -103,8 +103,8 @@ def _indexes(seen: Seen) -> Iterator[Finding]:
 
 def _data(seen: Seen) -> Iterator[Finding]:
     for answer in seen.facts["checks"]:
-        if answer["what"] in ("data", "kept", "hidden", "cut") or answer["rows"] == 0:
-            continue  # what is kept is not checked, and told with the constraint
+        if answer["what"] in ("data", "kept", "hidden", "cut", "used") or answer["rows"] == 0:
+            continue  # what is kept is not checked, and told with the constraint, as how often an index was used with it
         if answer["what"] == "taken" and answer["changed_before"]:
             continue  # who takes rows away and puts others there takes away what is in the way
         name, table = answer["object"], plain(answer["table"])

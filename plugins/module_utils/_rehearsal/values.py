@@ -5,19 +5,23 @@
 
 from __future__ import annotations
 
-from typing import Iterator
+from typing import Iterator, Sequence
 
 from .._core.plan import Finding
 from .outcome import DATA
-from .seen import Seen, plain
+from .seen import Facts, Seen, plain
 
 
 def check(seen: Seen) -> Iterator[Finding]:
-    for statement in seen.statements:
+    for place, statement in enumerate(seen.statements):
         for item in statement.get("vanished") or ():
-            name, shown = str(item["column"]), ", ".join(map(repr, item["values"]))
+            name = str(item["column"])
+            gone = [value for value in item["values"] if not _comes_back(name, value, seen.statements[place + 1 :])]
+            if not gone:
+                continue
+            shown, what = ", ".join(map(repr, gone)), "A DELETE" if statement["writes"] == "delete" else "An UPDATE"
             message = (
-                f"An UPDATE leaves no row with {shown} in {plain(name)}: old code that asks for it finds nothing, and whether it "
+                f"{what} leaves no row with {shown} in {plain(name)}: old code that asks for it finds nothing, and whether it "
                 f"does so does not show ({statement['sql'][:100]})."
             )
             fix = (
@@ -25,3 +29,9 @@ def check(seen: Seen) -> Iterator[Finding]:
                 "that is declared contract; or look whether the old code names them, and allow it with the reason."
             )
             yield Finding("U08", "unknown", name, message, fix, DATA, source="data")
+
+
+def _comes_back(column: str, value: str, later: Sequence[Facts]) -> bool:
+    """Tell whether a statement that follows adds a row with this value, as far as its text says it."""
+    literal, table = "'{}'".format(value.replace("'", "''")), column.split(".")[-2]
+    return any(each["writes"] == "insert" and literal in each["sql"] and table in each["sql"] for each in later)

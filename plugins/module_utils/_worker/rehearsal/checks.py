@@ -13,7 +13,7 @@ from ..server import MYSQL, literal
 from .access import Access, Session, quoted
 from .catalog import Catalog, belonging, condition_of, conditions_of_domain, of_kind, spellings
 from .chosen import of
-from .questions import MOST, beyond, counted, duplicates, limits, overlapping
+from .questions import MOST, beyond, counted, duplicates, limits, overlapping, scans
 
 _INSERT = re.compile(
     r'INSERT\s+INTO\s+(?P<table>[\w."]+)\s*(?:\((?P<columns>[^()]*)\))?\s*(?:OVERRIDING\s+\w+\s+VALUE\s+)?VALUES\b', re.I
@@ -281,6 +281,9 @@ class Checks:
         )
 
     def _index(self, table: str, before: Any, after: Any) -> tuple[str, str] | None:
+        if after is None and self.access.dialect.name == "postgresql" and not (before["unique"] or before["constraint"]):
+            schema = self.base[("relation", str(before["relation"]))]["schema"]  # an index is where its table is
+            return "used", scans(self._qualified(dict(before, schema=schema)))
         if before is not None or after is None or not after["unique"] or after["constraint"]:
             return None
         numbers = [int(number) for number in after["columns"].split()[: after.get("keys")]]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from ..server import MYSQL
+from ..server import MYSQL, literal
 from .access import Session
 
 #: More than this is not counted.
@@ -49,6 +49,16 @@ def overlapping(table: str, definition: str) -> tuple[str, str] | None:
 def counted(select: str) -> str:
     """Return how many rows a query gives, up to ``MOST``."""
     return f"select count(*) from ({select} limit {MOST}) s"
+
+
+def scans(index: str) -> str:
+    """Ask how often rows of PostgreSQL were found by an index, where no other begins with its column, since that is counted."""
+    return (
+        "select coalesce((select pg_stat_get_numscans(i.indexrelid) from pg_index i "
+        f"where i.indexrelid = to_regclass({literal(index)}) and not exists (select from pg_index o where o.indrelid = i.indrelid "
+        "and o.indexrelid <> i.indexrelid and o.indisvalid and o.indpred is null and o.indkey[0] = i.indkey[0] and "
+        "i.indkey[0] <> 0)), 0)"
+    )
 
 
 def duplicates(table: str, columns: list[str], predicate: str | None, nulls: bool = False) -> str:

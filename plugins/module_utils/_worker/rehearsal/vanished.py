@@ -1,7 +1,7 @@
 # Copyright (c) 2026, dbops.alembic contributors
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
-"""What an UPDATE leaves in the real database: no row with a value that code knows by name, or with NULL."""
+"""What an UPDATE or a DELETE leaves in the real database: no row with a value that code knows by name, or with NULL."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ FEW = 40
 SHOWN = 6
 _ASSIGNMENT = re.compile(r"\s*(?:\"([^\"]+)\"|(\w+))\s*=\s*(.+)$", re.S)
 _TEXTS = ("text", "character varying", "character", "citext")
-#: Columns that tell no row from another and point to none, and how many values they have, as the statistics say it.
+#: Columns with how many values they have, as the statistics say it, whether one tells a row from another or points to one, and
+#: whether it may be NULL.
 _COLUMNS = """
 select a.attname::text, format_type(a.atttypid, null), t.typtype::text,
-  case when s.n_distinct < 0 then -s.n_distinct * greatest(c.reltuples, 0) else s.n_distinct end
+  case when s.n_distinct < 0 then -s.n_distinct * greatest(c.reltuples, 0) else s.n_distinct end,
+  exists (select from pg_index i where i.indrelid = c.oid and i.indisunique and i.indnatts = 1 and i.indkey[0] = a.attnum)
+    or exists (select from pg_constraint f where f.conrelid = c.oid and f.contype = 'f' and a.attnum = any(f.conkey)),
+  not a.attnotnull
 from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_type t on t.oid = a.atttypid
 left join pg_stats s on s.schemaname = {schema} and s.tablename = {table} and s.attname = a.attname
-where a.attrelid = to_regclass({where}) and a.attnum > 0 and a.attname = any({names})
-  and not exists (select from pg_index i where i.indrelid = c.oid and i.indisunique and i.indnatts = 1 and i.indkey[0] = a.attnum)
-  and not exists (select from pg_constraint f where f.conrelid = c.oid and f.contype = 'f' and a.attnum = any(f.conkey))"""
+where a.attrelid = to_regclass({where}) and a.attnum > 0 and not a.attisdropped and a.attname = any({names})"""
 _GONE = """
 select v from (
   select {column}::text as v, count(*) as n,
@@ -46,44 +48,82 @@ with s as (
 select key from k where (select count(*) from k) <= {few}
   and key not in (select jsonb_object_keys(new) from s where jsonb_typeof(new) = 'object') order by key limit {shown}"""
 
-
-_NULLABLE = """
-select attname::text from pg_attribute
-where attrelid = to_regclass({where}) and attname = any({names}) and not attnotnull and not attisdropped"""
+#: Rows of a small table that are deleted by the names which are their keys.
+_KEYS_GONE = """
+select {column}::text from {target} where {chosen} and {column}::text = any({names})
+  and (select count(*) from (select 1 from {target} limit {few} + 1) s) <= {few} order by 1 limit {shown}"""
+_KEY_COLUMNS = """
+select a.attname::text from pg_attribute a join pg_type t on t.oid = a.atttypid
+where a.attrelid = to_regclass({where}) and a.attnum > 0 and not a.attisdropped
+  and (t.typtype = 'e' or format_type(a.atttypid, null) in ({texts}))
+  and exists (select from pg_index i where i.indrelid = a.attrelid and i.indisunique and i.indnkeyatts = 1 and i.indpred is null
+              and i.indkey[0] = a.attnum)"""
+_LITERAL = re.compile(r"'((?:[^']|'')*)'")
 _NULLS = "select 1 from {target} where {column} is null and ({chosen} and ({value}) is not null) is not true"
 
 
-def nulls(statement: str, parameters: Any, described: Any, real: Any) -> dict[str, int]:
-    """Return the columns that an UPDATE gives a value, and in how many rows of each it leaves NULL, as far as they are counted."""
-    found = {}
-    for name, parts, _told in _assigned(statement, parameters, described, real, _NULLABLE):
-        rows = real.values(counted(_NULLS.format(**parts)), parameters)
-        if rows:
-            found[name] = int(rows[0][0])
-    return found
-
-
-def values(statement: str, parameters: Any, described: Any, real: Any) -> list[dict[str, Any]]:
-    """Return the columns of which an UPDATE leaves a value in no row, or a key of JSON, and which these are.
+def left(statement: str, parameters: Any, described: Any, real: Any) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """Return what an UPDATE leaves in the columns that it gives a value: of which a value, or a key of JSON, is in no row any more,
+    and which these are; and in how many rows of each that may be NULL it leaves that, as far as they are counted.
 
     :param described: gives schema, name and column → type of a table.
     :param real: asks the real database.
     """
-    found = []
-    for name, parts, (kind, sort, count) in _assigned(statement, parameters, described, real, _COLUMNS):
-        query = _query(parts, str(kind), sort == "e", count)
+    vanished, nulls = [], {}
+    for table, name, parts, (kind, sort, count, is_key, nullable) in _assigned(statement, parameters, described, real):
+        query = None if is_key else _query(parts, str(kind), sort == "e", count)
         gone = real.values(query, parameters) if query else None
         if gone:
-            found.append({"column": name, "values": [str(value) for (value,) in gone]})
+            vanished.append({"column": f"{table}.{name}", "values": [str(value) for (value,) in gone]})
+        rows = real.values(counted(_NULLS.format(**parts)), parameters) if nullable else None
+        if rows:
+            nulls[f"{table}.{name}"] = int(rows[0][0])
+    return vanished, nulls
+
+
+def deleted(statement: str, parameters: Any, described: Any, real: Any) -> list[dict[str, Any]]:
+    """Return the columns that are keys of a small table by a name, with those which a DELETE itself names and takes away."""
+    chosen = of(statement)
+    if not real.answers or chosen is None or chosen.values or chosen.others or _by_place(parameters):
+        return []
+    names = sorted({*(text.replace("''", "'") for text in _LITERAL.findall(chosen.condition)), *_texts(parameters)})
+    table = described(chosen.table) if names and chosen.condition else None
+    if table is None:
+        return []
+    found = []
+    where, texts = server.literal(f"{quoted(table[0])}.{quoted(table[1])}"), ", ".join(map(server.literal, _TEXTS))
+    for (name,) in real.ask(_KEY_COLUMNS.format(where=where, texts=texts)) or ():
+        query = _KEYS_GONE.format(
+            column=f"{chosen.alias}.{quoted(str(name))}",
+            chosen=f"({chosen.condition[len('WHERE') :]})",
+            target=chosen.target,
+            names=names_of(names).replace("%", "%%" if parameters else "%"),
+            few=FEW,
+            shown=SHOWN,
+        )
+        gone = real.values(query, parameters)
+        if gone:
+            found.append({"column": f"{table[0]}.{table[1]}.{name}", "values": [str(value) for (value,) in gone]})
     return found
 
 
+def _by_place(parameters: Any) -> bool:
+    """Tell whether parameters are known by where they stand, which is another place in a query of ours."""
+    return bool(parameters) and isinstance(parameters, (list, tuple))
+
+
+def _texts(parameters: Any) -> Iterator[str]:
+    """Yield the texts among the parameters of a statement."""
+    for value in parameters.values() if isinstance(parameters, dict) else ():
+        yield from (each for each in (value if isinstance(value, (list, tuple)) else [value]) if isinstance(each, str))
+
+
 def _assigned(
-    statement: str, parameters: Any, described: Any, real: Any, asked: str
-) -> Iterator[tuple[str, dict[str, Any], tuple[Any, ...]]]:
-    """Yield the columns of the real table that an UPDATE gives a value: the name, what a query is made of, and what was asked."""
+    statement: str, parameters: Any, described: Any, real: Any
+) -> Iterator[tuple[str, str, dict[str, Any], tuple[Any, ...]]]:
+    """Yield the columns of the real table that an UPDATE gives a value: table, name, what a query is made of, and what is known."""
     chosen = of(statement)
-    if not real.answers or chosen is None or not chosen.values or chosen.others or isinstance(parameters, (list, tuple)):
+    if not real.answers or chosen is None or not chosen.values or chosen.others or _by_place(parameters):
         return
     given = dict(assignments(chosen.values))
     table = described(chosen.table) if given else None
@@ -91,14 +131,14 @@ def _assigned(
         return
     texts = {"schema": server.literal(table[0]), "table": server.literal(table[1]), "names": names_of(given)}
     where = server.literal(f"{quoted(table[0])}.{quoted(table[1])}")
-    for name, *told in real.ask(asked.format(where=where, **texts)) or ():
+    for name, *told in real.ask(_COLUMNS.format(where=where, **texts)) or ():
         parts = {
             "column": f"{chosen.alias}.{quoted(str(name))}",
             "chosen": f"({chosen.condition[len('WHERE') :]})" if chosen.condition else "true",
             "value": given[str(name)],
             "target": chosen.target,
         }
-        yield f"{table[0]}.{table[1]}.{name}", parts, tuple(told)
+        yield f"{table[0]}.{table[1]}", str(name), parts, tuple(told)
 
 
 def assignments(text: str) -> Iterator[tuple[str, str]]:

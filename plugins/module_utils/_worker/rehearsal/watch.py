@@ -16,7 +16,7 @@ from typing import Any, Callable, Iterable
 
 from .. import server
 from ..failure import Failure
-from . import batches, parents, vanished
+from . import batches, lent, vanished
 from .access import Session, qualified
 from .explained import Plan
 from .pieces import shape
@@ -52,9 +52,6 @@ _EXPLAINED = re.compile(
     r"(SELECT|WITH|UPDATE|DELETE|INSERT|MERGE|VALUES|CREATE\s+(?:UNLOGGED\s+|TEMP(?:ORARY)?\s+)?TABLE\b.*?\bAS|CREATE\s+MATERIALIZED\s+VIEW)\b",
     re.I | re.S,
 )
-#: What may write a row that points to another one; rows that are made up in numbers are many, and not tried often.
-_ADDS = re.compile(r"\s*(?:INSERT\s+INTO\b|UPDATE\b)", re.I)
-_MADE_UP = re.compile(r"\bgenerate_series\b", re.I)
 #: What it reads goes to the sequence.
 _SETS = re.compile(r"SELECT\s+(?:pg_catalog\.)?setval\s*\([^;]*\)$", re.I)
 _CREATES = re.compile(COMMENTS.pattern + r"CREATE\b", re.I | re.S)
@@ -93,8 +90,6 @@ select n.nspname::text, c.relname::text, json_object_agg(a.attname, format_type(
 from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
 left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
 where c.oid = to_regclass({}) and a.attnum > 0 and not a.attisdropped group by 1, 2"""
-#: So many rows that a statement points to are brought one by one, and then many at once so often, or it is left to fail.
-_SINGLE, _LENT = 3, 20
 #: Locks under which no row of a table is changed.
 _KEEP_ROWS = ("AccessShare", "RowShare", "ShareUpdateExclusive")
 #: What changes no value of a row that is there, under whichever lock.
@@ -217,52 +212,11 @@ class Watch(Watcher):
         """Bring the rows that a statement points to, so that it fails only where the real database has none of them."""
         tables = {self._latest["relations"][oid][0] for oid, *_key in self._latest["foreign_keys"].values()}  # type: ignore[index]
         named = (re.search(rf"\b{re.escape(name.rpartition('.')[2])}\b", statement) for name in tables)
-        if self.real is None or self.ledger is None or not _ADDS.match(COMMENTS.sub("", statement)) or not any(named):
+        if self.real is None or self.ledger is None or not any(named):
             return False
-        brought, made_up = False, bool(_MADE_UP.search(statement))
-        for tried in range(_SINGLE if made_up else 0, _SINGLE + (_SINGLE if made_up else _LENT)):
-            error = self._tried(dbapi, statement, parameters, many)
-            if error is None or not parents.is_missing(error):
-                break
-            with self.ledger.session.hurrying():  # the table may be locked by the revision itself
-                if not parents.bring(
-                    lambda sql: server.rows(dbapi, sql),
-                    self.real,
-                    error,
-                    (self.ledger.session.rows, lambda sql: self._lend(dbapi, sql)),
-                    tried >= _SINGLE,
-                ):
-                    break
-            brought = True
+        brought, own = lent.bring(dbapi, statement, sets_of(parameters, many), self.real, self.ledger.session)
+        self.ledger.nested = self.ledger.nested or own
         return brought
-
-    def _lend(self, dbapi: Any, sql: str) -> list[tuple[Any, ...]]:
-        """Write a row by the revision's own connection, which may be the only one that can."""
-        server.value(dbapi, "savepoint dbops_lend")
-        try:
-            found = server.rows(dbapi, sql)
-        except Exception:
-            server.value(dbapi, "rollback to savepoint dbops_lend")
-            raise
-        server.value(dbapi, "release savepoint dbops_lend")
-        if self.ledger is not None:
-            self.ledger.nested = True
-        return found
-
-    def _tried(self, dbapi: Any, statement: str, parameters: Any, many: bool) -> BaseException | None:
-        """Return what a statement fails with; what it does is undone."""
-        cursor, error = dbapi.cursor(), None
-        server.value(dbapi, "savepoint dbops_try")
-        try:
-            for one in sets_of(parameters, many):
-                cursor.execute(statement, one) if one is not None else cursor.execute(statement)
-        except Exception as exc:
-            error = exc
-        finally:
-            server.value(dbapi, "rollback to savepoint dbops_try")
-            server.value(dbapi, "release savepoint dbops_try")
-            cursor.close()
-        return error
 
     def begin(self, before: Watcher | None) -> None:
         earlier = None
@@ -477,8 +431,8 @@ class Watch(Watcher):
             described = functools.partial(self._described, dbapi)
             seen["affected"] = self.real.affected(statement, parameters, described, as_found)
             if as_found:
-                seen["vanished"] = vanished.values(statement, parameters, described, self.real)
-                seen["left"] = vanished.nulls(statement, parameters, described, self.real)
+                seen["vanished"], seen["left"] = vanished.left(statement, parameters, described, self.real)
+                seen["vanished"] += vanished.deleted(statement, parameters, described, self.real)
         elif plan.kind == "select" and self.real.answers and (not parameters or server.rewrites(dbapi)):
             cursor.execute(statement, parameters) if parameters is not None else cursor.execute(statement)
             as_found = not plan.read & self.real.changed
