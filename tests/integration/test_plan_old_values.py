@@ -295,4 +295,5 @@ def test_what_old_code_writes_is_refused_or_has_another_value(newest: Applicatio
     texts = {item["revision"]: [each["message"] for each in item["findings"]] for item in plan["revisions"]}
     assert any("refuses 'large', which was permitted before" in each for each in texts["fewer_values"]), texts["fewer_values"]
     assert any("refuses 100, " in each for each in texts["smaller_range"]), texts["smaller_range"]
+    assert any("what the old code writes with such a value is refused" in each for each in texts["domain_refuses_rows"])
     assert any("no longer ON DELETE CASCADE" in each for each in texts["key_no_longer_cascades"])

@@ -127,7 +127,10 @@ def _refused(seen: Seen, new: Facts) -> Finding | None:
         )
         fix = "Change the default in the same revision, or release code that always writes the column first."
         return Finding("C18", "breaks", new["name"], message, fix, SECTION, rows=seen.rows(new["relation"]))
-    return _values_refused(seen, new, f"The check {name}") or _rows_refused(seen, new, f"the {_WORDS[new['type']]} {name}")
+    what = f"the {_WORDS[new['type']]} {name}"
+    return _values_refused(seen, new, f"The check {name}") or _rows_refused(
+        seen, new, what, "an UPDATE of the old code of one of them"
+    )
 
 
 def _values_refused(seen: Seen, new: Facts, what: str) -> Finding | None:
@@ -141,13 +144,13 @@ def _values_refused(seen: Seen, new: Facts, what: str) -> Finding | None:
     return Finding("C18", "breaks", new["name"], message, fix, SECTION)
 
 
-def _rows_refused(seen: Seen, new: Facts, what: str) -> Finding | None:
-    """Tell of rows that are there and do not meet a check that is not validated."""
+def _rows_refused(seen: Seen, new: Facts, what: str, refused: str) -> Finding | None:
+    """Tell of rows that are there and do not meet a check that is not validated, and of what is refused therefore."""
     kept = next((each for each in seen.facts["checks"] if _is_kept(each, new) and each["rows"]), None)
     if kept is None:
         return None
     rows = "1000 or more" if kept["rows"] >= 1000 else str(kept["rows"])
-    message = f"{rows} rows of {plain(kept['table'])} do not meet {what}: an UPDATE of the old code of one of them is refused."
+    message = f"{rows} rows of {plain(kept['table'])} do not meet {what}: {refused} is refused."
     fix = "Mend these rows in a revision before, in batches, and release code that writes no more of them."
     return Finding("C18", "breaks", new["name"], message, fix, SECTION, rows=kept["rows"], source="data")
 
@@ -292,7 +295,8 @@ def _domain(seen: Seen, old: Facts | None, new: Facts | None) -> Iterator[Findin
         return
     if old["checks"] != new["checks"] or (new["not_null"] and not old["not_null"]):
         name = plain(new["name"])
-        refused = _values_refused(seen, new, f"The domain {name}") or _rows_refused(seen, new, f"the domain {name}")
+        again = "what the old code writes with such a value"  # a row of which only others change is not looked at
+        refused = _values_refused(seen, new, f"The domain {name}") or _rows_refused(seen, new, f"the domain {name}", again)
         message = f"The domain {name} takes other values than before: old code may be refused."
         fix = "Release code that keeps to it first."
         strict = [each for each in seen.facts.get("strict") or () if seen.existed(each["relation"]) and seen.leaves_out(each)]
