@@ -32,6 +32,7 @@ from bench.labelled import (
     postgresql_billing,
     postgresql_clinic,
     postgresql_desk,
+    postgresql_energy,
     postgresql_exchange,
     postgresql_shipping,
     sqlite,
@@ -64,6 +65,7 @@ def measure_labelled(server: Postgres) -> None:
         (postgresql_clinic.SET, ours),
         (postgresql_exchange.SET, ours),
         (postgresql_billing.SET, ours),
+        (postgresql_energy.SET, ours),
         (mariadb.SET, _mariadb),
         (sqlite.SET, _sqlite),
     ):

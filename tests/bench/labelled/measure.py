@@ -35,6 +35,7 @@ from bench.labelled import (
     postgresql_billing,
     postgresql_clinic,
     postgresql_desk,
+    postgresql_energy,
     postgresql_exchange,
     postgresql_shipping,
     sqlite,
@@ -257,6 +258,7 @@ MAKERS = {
         (postgresql_clinic.SET, of_postgresql),
         (postgresql_exchange.SET, of_postgresql),
         (postgresql_billing.SET, of_postgresql),
+        (postgresql_energy.SET, of_postgresql),
         (sqlite.SET, of_sqlite),
     )
 }
