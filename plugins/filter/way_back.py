@@ -28,8 +28,9 @@ options:
     required: true
   there:
     description:
-      - What is there to go back from. C(hosts), C(missing), C(revisions), C(rows), C(rows_given_up), C(snapshot), C(archive),
-        C(downgrade_trusted) and C(stays). Revisions or rows that are null or an empty text are not known.
+      - What is there to go back from. C(hosts), C(missing), C(revisions), C(problem), C(read_only), C(rows), C(rows_given_up),
+        C(snapshot), C(archive), C(unread), C(downgrade_trusted) and C(stays). Revisions or rows that are null or an empty text are
+        not known.
     type: dict
     required: true
   name:

@@ -33,6 +33,7 @@ ERROR_KINDS = {
     "database_closed": "The database lets nobody in: a copy or a swap of it is made, or was cut off.",
     "database_error": "The database server refused a statement of this operation.",
     "database_missing": "The database, or the snapshot, does not exist.",
+    "database_read_only": "The database takes no writes: it is a standby or a replica, or its file or its settings forbid it.",
     "deadlock": "The database chose a transaction of the migration as the victim of a deadlock.",
     "driver_missing": "The database driver that the URL names is not installed in the application's Python.",
     "environment_failed": "env.py, the prelude or an import of the project raised an error or ended the process.",

@@ -145,6 +145,7 @@ class _Database:
         return {
             "database": database,
             "initialised": self.facts["initialised"],
+            "read_only": self.facts["read_only"],
             "current": self.facts["current"],
             "mode": self.facts["mode"],
             "mode_reason": self.facts["reason"],

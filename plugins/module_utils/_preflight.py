@@ -95,7 +95,10 @@ def _asked(bridge: Bridge, params: Mapping[str, Any], run: Run, pending: Callabl
 
 def _rehearsed(bridge: Bridge, params: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        return run_plan(bridge, params).as_result()
+        plan = run_plan(bridge, params).as_result()
     except MigrationError as exc:
         bridge.warn(f"The pending revisions could not be rehearsed, so nothing is proved of them. {exc.msg}")
         return {}
+    if plan["route"] == "refuse":
+        bridge.warn(f"The rehearsal says that this will not go well. {plan['reason']}")
+    return plan

@@ -162,8 +162,8 @@ database:
 databases:
   description:
     - One entry for each database or tenant that C(env.py) configured.
-    - An entry has the keys RV(database), RV(initialised), RV(current), RV(pending), RV(status), RV(unknown) and
-      RV(invalid_indexes), which stand at the top level too when there is exactly one entry.
+    - An entry has the keys RV(database), RV(initialised), RV(current), RV(pending), RV(status), RV(unknown), RV(read_only)
+      and RV(invalid_indexes), which stand at the top level too when there is exactly one entry.
     - An C(env.py) that fails when databases were read makes the module fail; those that it had come to are here all the same.
   returned: when the project could be read, or a part of it
   type: list
@@ -240,6 +240,15 @@ unknown:
   type: list
   elements: str
   sample: []
+read_only:
+  description:
+    - Why the database takes no writes, or V(null) where it does as far as can be seen.
+    - V(standby) for a standby of PostgreSQL, V(server) for MySQL or MariaDB with C(read_only) and a role that may not write then,
+      V(file) for a file of SQLite that this user may not write to.
+  returned: when there is exactly one database
+  type: str
+  sample: null
+  version_added: 0.2.0
 invalid_indexes:
   description: >-
     Invalid indexes (PostgreSQL) that nobody is building right now, left behind by a C(CREATE INDEX CONCURRENTLY) that failed.

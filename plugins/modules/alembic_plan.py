@@ -339,8 +339,8 @@ revisions:
   sample: []
 databases:
   description:
-    - One entry for each database or tenant, with C(database), C(initialised), C(current), C(mode), C(mode_reason), C(copy),
-      C(second_opinion), C(parser), C(tables) and C(revisions).
+    - One entry for each database or tenant, with C(database), C(initialised), C(read_only), C(current), C(mode), C(mode_reason),
+      C(copy), C(second_opinion), C(parser), C(tables) and C(revisions).
     - C(tables) has each table of the real database with its number of C(rows) as the server's statistics have it, null where they
       do not; SQLite has none.
     - C(copy) says where it was rehearsed, in a C(database) of the same server, in the one that was C(given), in a throw-away

@@ -408,7 +408,7 @@ refused:
   contains:
     id:
       description: >-
-        One of V(reserved_database), V(pooler), V(insufficient_privilege), V(not_carried), V(logical_replication_slots),
+        One of V(standby), V(reserved_database), V(pooler), V(insufficient_privilege), V(not_carried), V(logical_replication_slots),
         V(subscriptions), V(prepared_transactions), V(security_labels), V(invalid_database), V(insufficient_space) and
         V(database_missing).
       type: str

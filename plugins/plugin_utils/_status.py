@@ -147,7 +147,7 @@ def health(host: Mapping[str, Any]) -> str:
 
 def _deployments(found: Status, width: int) -> list[str]:
     opened, last = part(found.get("open")), part(found.get("last_finished"))
-    lines = []
+    lines = labelled("Warning", str(found.get("records_problem") or ""), width=width)
     if opened:
         text = "{} is {} at {}; run dbops.alembic.recover".format(opened.get("id"), opened.get("status"), opened.get("step"))
         lines += labelled("Open", text, width=width)

@@ -70,6 +70,7 @@ RESULTS = (
         "schema_found",
         "schema_found_pending",
         "schema_found_problem",
+        "schema_found_read_only",
         "schema_init_container",
         "schema_migration",
     ),

@@ -89,6 +89,15 @@ def test_a_rehearsal_that_fails_is_a_warning(newest: Application, own: Any) -> N
     assert any("could not be rehearsed" in text for text in found["warnings"]), found["warnings"]
 
 
+def test_a_revision_that_fails_in_it_is_one_too(newest: Application, own: Any) -> None:
+    """Whoever asked decides, since one that counts on rows may fail on a copy without any."""
+    project = at_root(newest, own, {**SHAPES, "two": (sql("ALTER TABLE nowhere ADD COLUMN b int"), "")})
+    found = ok(asked(newest, project, backup=None))
+    assert found["rehearsal"]["route"] == "refuse" and found["refusals"] == []
+    (told,) = [text for text in found["warnings"] if "will not go well" in text]
+    assert "Revision two" in told and "nowhere" in told, told
+
+
 def test_a_database_that_nobody_can_reach_is_a_failure(newest: Application, own: Any) -> None:
     project = newest.project("linear", own)
     failed(asked(newest, project, url=own.url(port=1)), "connection_failed")

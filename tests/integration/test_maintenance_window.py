@@ -16,6 +16,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 
 from flows.stage import Stage
 from support.postgres import Postgres
@@ -224,6 +225,30 @@ def test_a_bad_release_is_put_back(stage: Stage, release: str, step: str, why: s
     assert serves(stage, "1.1") and stage.contents() == before
     assert why in record["failure"]["message"]
     assert run.result["outcome"] == "reverted"
+
+
+def test_an_archive_that_can_not_be_written_is_told_with_what_writes_one(stage: Stage) -> None:
+    """The release serves, and the copy in the server is there."""
+    archives, away = stage.folder / "archives", stage.folder / "away"
+    hook = stage.folder / "hook.yml"
+    hook.write_text(yaml.safe_dump([{"ansible.builtin.shell": f"mv {archives} {away} && touch {archives}"}]))
+    try:
+        run = stage.play(
+            "maintenance_window",
+            release_version="1.1",
+            deployment_force_enabled=True,
+            deployment_hooks={"before_archive": str(hook)},
+        )
+    finally:
+        if away.exists():
+            archives.unlink()
+            away.rename(archives)
+    (warning,) = stage.records()[-1]["warnings"]
+    assert run.status == 2 and serves(stage, "1.1") and stage.records()[-1]["status"] == "finished", run.output
+    assert warning.startswith("The archive was not written: ") and "the playbook dbops.alembic.backup writes one" in warning, (
+        warning
+    )
+    assert ".. " not in warning, warning
 
 
 def test_what_fails_without_traffic_is_stopped_by_its_own_start(stage: Stage) -> None:

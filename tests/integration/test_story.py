@@ -163,6 +163,20 @@ def test_the_status_is_a_table(stage: Stage, good: Run) -> None:
     assert rows == ["shop1", "shop2"], run.output
 
 
+@pytest.mark.slow
+def test_the_status_is_shown_where_a_record_was_torn(stage: Stage, good: Run) -> None:
+    path = max(stage.folder.glob("records/*-1.1.json"))
+    whole = path.read_text()
+    path.write_text(whole[: len(whole) // 2])
+    try:
+        run = stage.play("status")
+    finally:
+        path.write_text(whole)
+    assert run.status == 2 and "the database is at c64b2e98d075; nothing is pending" in run.output, run.output
+    assert len(re.findall(r"^shop\d  supervisor  1\.1 ", run.output, re.M)) == 2, run.output
+    assert "can not be understood: it is not JSON" in run.output and "Warning" in run.output, run.output
+
+
 def shell(command: str, **keywords: Any) -> dict[str, Any]:
     return {"ansible.builtin.shell": command, **keywords}
 

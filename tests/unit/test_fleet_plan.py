@@ -121,6 +121,11 @@ FAILURE = {"kind": "timeout", "message": "too slow", "hint": None}
         ({"drift": []}, {"on_failure": "one", "most": "1"}, []),
         ({"drift": []}, {"on_failure": "one", "most": "10%"}, ["1 of 4 databases could not be read. d: no such host"]),
         ({"drift": []}, {"on_failure": "all", "most": "1"}, ["1 of 4 databases could not be read. d: no such host"]),
+        (
+            {"targets": [{**_entry("a", ["r1"]), "failure": {"kind": "database_read_only", "message": "A standby."}}], "drift": []},
+            {},
+            ["1 of 1 databases take no writes. a: A standby."],
+        ),
         ({"targets": []}, {"drift": "warn"}, []),
         ({"targets": []}, {"drift": "refuse"}, ["b is not as a"]),
         ({"targets": [], "drift": [], "route": "refuse", "reason": "It fails."}, {}, []),

@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +15,8 @@ from ansible_collections.dbops.alembic.plugins.filter.plan_refusals import plan_
 from ansible_collections.dbops.alembic.plugins.module_utils._backup_info import run_backup_info
 from ansible_collections.dbops.alembic.plugins.module_utils._core.preflight import backup_refusals, backup_remarks
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
+from ansible_collections.dbops.alembic.plugins.module_utils._worker.server import read_only
+from ansible_collections.dbops.alembic.plugins.module_utils._worker.standing import no_writes
 
 NO_RIGHT = {"id": "insufficient_privilege", "message": "The role may not create databases.", "hint": "GRANT it."}
 SUBSCRIPTION = {"id": "subscriptions", "message": "A subscription is fed.", "hint": "Drop it."}
@@ -113,6 +119,13 @@ PLANS: dict[str, tuple[list[dict[str, Any]], list[str], dict[str, Any], list[str
     "without a version table": ([_database(initialised=False)], ["a"], {"initialise": "upgrade"}, []),
     "where that is refused": ([_database(), _database(initialised=False)], ["a"], {"initialise": "refuse"}, ["no version table"]),
     "all have one": ([_database()], ["a"], {"initialise": "refuse"}, []),
+    "a standby": (
+        [{**_database(pending=("b",)), "read_only": "standby", "database": {"host": "db1", "port": None}}],
+        ["b"],
+        {},
+        ["db1 is a standby, which takes no writes."],
+    ),
+    "a standby where nothing is pending": ([{**_database(), "read_only": "standby"}], ["b"], {}, []),
     "where it was expected": ([_database(pending=("b",), current=("a1",))], ["b"], {"expected": ["a1"]}, []),
     "named by its beginning": ([_database(pending=("b",), current=("a1",))], ["b"], {"expected": ["a"]}, []),
     "nothing is applied, as was expected": ([_database(pending=("b",))], ["b"], {"expected": ["base"]}, []),
@@ -143,6 +156,21 @@ def test_the_result_of_a_rehearsal_is_asked_too() -> None:
         "The database is at a1, and schema",
     ]
     assert plan_refusals(plan, most=2, expected=["a"]) == []
+
+
+@pytest.mark.parametrize("closed", ["", "file", "folder"])
+def test_a_file_that_may_not_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed: str) -> None:
+    """Root may write to all of them, so the tests ask on behalf of somebody else."""
+    path = tmp_path / "shop.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("create table a (b)")
+        refused = {"file": str(path), "folder": str(tmp_path)}.get(closed)
+        monkeypatch.setattr(os, "access", lambda path, mode: path != refused)
+        reason = read_only("sqlite", connection)
+    assert reason == ("file" if closed else None)
+    assert (f"may not write to the file {path}" in no_writes({"database": str(path)}, reason)) is bool(closed)
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        assert read_only("sqlite", connection) is None
 
 
 class _Bridge:

@@ -228,6 +228,7 @@ def test_the_archives_of_many_are_counted_and_each_told_where_they_are_few():
         ({"revision": [], "pending": []}, "shop: the database is at base; nothing is pending"),
         ({"pending": None}, "shop: the database is at a1"),
         ({"backups": {"problem": "no server"}}, "Warning       no server"),
+        ({"records_problem": "The record is no JSON."}, "Warning       The record is no JSON."),
         ({"backups": {}}, "Backups       none"),
     ],
 )

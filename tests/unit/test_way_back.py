@@ -11,6 +11,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.dbops.alembic.plugins.filter.way_back import way_back
 
 UNDONE: dict[str, Any] = {
+    "database": {"host": "db1", "port": 5432},
     **{"id": "d1", "from_revision": ["a1"], "to_revision": ["c3"], "downgrade_trusted": False, "fleet": {}, "snapshot": "shop__s"},
     "hosts": {"a": {"from_release": "1", "to_release": "2"}, "b": {"from_release": "1", "to_release": "2"}},
     **{"plan": {"expand_revision": ["b2"], "after": ["c3"]}, "batches": [["a"], ["b"]]},
@@ -50,6 +51,20 @@ WINDOW: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[str, str, int | No
     "another revision": ({}, {"revisions": ["d4"]}, ("restore", "snapshot", 0), ["at d4 and not where deployment d1 left it (c3)"]),
     "no revision": ({}, {"revisions": []}, ("restore", "snapshot", 0), ["The database is at base and"]),
     "one that is not known": ({}, {"revisions": ""}, ("restore", "snapshot", 0), ["at an unknown revision and"]),
+    "one that could not be read": (
+        {},
+        {"revisions": "", "problem": "It is not there."},
+        ("restore", "snapshot", 0),
+        ["could not be read: It is not there."],
+    ),
+    "a standby": ({}, {"read_only": "standby"}, ("restore", "snapshot", 0), ["db1:5432 is a standby, which takes no writes. Use"]),
+    "of which nothing goes back": ({**SAME}, {"read_only": "standby", "revisions": ["a1"]}, ("keep", "", 0), []),
+    "nobody could look": (
+        {},
+        {"snapshot": False, "archive": False, "unread": "No answer."},
+        ("restore", "none", 0),
+        ["What there is to go back to could not be found out: No answer."],
+    ),
     "hosts that are away": ({}, {"missing": "b: gone"}, ("restore", "snapshot", 0), ["b: gone"]),
     "hosts that are no more": ({}, {"hosts": ["a"]}, ("restore", "snapshot", 0), ["not in the inventory: b."]),
     "many databases": (MANY, {"revisions": None, "rows": None, "snapshot": False, "archive": False}, ("restore", "fleet", 0), []),

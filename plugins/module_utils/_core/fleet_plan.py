@@ -198,7 +198,9 @@ def refusals(
     unread = [entry for entry in plan["targets"] if entry["failure"]]
     if len(unread) > (share(most, len(plan["targets"])) if on_failure == "one" else 0):
         first = f"{unread[0]['name']}: {unread[0]['failure']['message']}"
-        found.append(f"{len(unread)} of {len(plan['targets'])} databases could not be read. {first}")
+        closed = all(entry["failure"].get("kind") == "database_read_only" for entry in unread)
+        what = "take no writes" if closed else "could not be read"
+        found.append(f"{len(unread)} of {len(plan['targets'])} databases {what}. {first}")
     unjudged = [item for item in plan["plans"] if item["failure"]]
     if binding and plan["route"] == "refuse":
         lift = "Mend the release, or set deployment_rehearsal_binding_enabled to false to try all the same."

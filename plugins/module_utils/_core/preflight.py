@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Sequence
 
-from .._worker.standing import stands_at
+from .._worker.standing import no_writes, stands_at
 
 #: Why there is no snapshot, where a dump and a restore are still possible.
 ONLY_SLOWER = ("insufficient_privilege", "insufficient_space", "pooler", "reserved_database", "unsupported")
 #: What a server refuses whatever is accepted.
-NEVER_LIFTED = ("prepared_transactions", "invalid_database", "not_carried")
+NEVER_LIFTED = ("standby", "prepared_transactions", "invalid_database", "not_carried")
 
 
 def plan_refusals(
@@ -52,6 +52,8 @@ def plan_refusals(
             f"The scripts have {len(heads)} heads ({', '.join(heads)}) and schema_revision is head. Merge them with"
             " dbops.alembic.alembic_revision, or set schema_revision to heads or to one of them."
         )
+    closed = [no_writes(database.get("database") or {}, database.get("read_only")) for database in databases if database["pending"]]
+    found += [text for text in dict.fromkeys(closed) if text]
     if 0 < most < len(pending):
         found.append(f"{len(pending)} revisions are pending and schema_max_pending allows {most}.")
     elsewhere = [

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Iterator, Mapping, Sequence
 
+from .._worker.standing import no_writes
+
 #: A number of rows that may be lost: any.
 ANY = -1
 
@@ -18,10 +20,12 @@ class There:
 
     :param hosts: those of the application that the inventory has.
     :param missing: what is said of hosts that could not be looked at; empty where all were.
-    :param revisions: where the database is; None where that is not known.
+    :param revisions: where the database is; None where that is not known, for which ``problem`` may have the reason.
+    :param read_only: why it takes no writes, as the worker tells it; empty where it does.
     :param rows: how many rows would be lost by a restore; None where that can't be known.
     :param rows_given_up: how many the operator gives up; -1 is any number.
-    :param snapshot: whether the copy inside the server is there and whole; ``archive`` whether the archive is.
+    :param snapshot: whether the copy inside the server is there and whole; ``archive`` whether the archive is. Where that could
+        not be found out, ``unread`` has the reason.
     :param downgrade_trusted: whether the operator says that the downgrades bring everything back.
     :param stays: of many databases, those that can't go back, and why.
     """
@@ -29,10 +33,13 @@ class There:
     hosts: Sequence[str] = ()
     missing: str = ""
     revisions: Sequence[str] | None = None
+    problem: str = ""
+    read_only: str = ""
     rows: int | None = None
     rows_given_up: int = 0
     snapshot: bool = False
     archive: bool = False
+    unread: str = ""
     downgrade_trusted: bool = False
     stays: Mapping[str, str] = field(default_factory=dict)
 
@@ -50,7 +57,11 @@ def rollback(undone: Mapping[str, Any], there: There) -> dict[str, Any]:
     refused = [*_hosts(there), *([f"{name}: {reason}" for name, reason in there.stays.items()] if many else [])]
     if not many:
         refused += _elsewhere(undone, undone["to_revision"], there)
-    if restored and source == "none":
+    if way != "keep":
+        refused += _closed(undone["database"], there)
+    if restored and source == "none" and there.unread:
+        refused.append(f"What there is to go back to could not be found out: {there.unread}")
+    elif restored and source == "none":
         refused.append(
             f"Neither the snapshot {undone['snapshot']} nor the archive of deployment {undone['id']} is there any more; where the"
             " downgrade loses nothing, set deployment_downgrade_trusted=true."
@@ -91,8 +102,10 @@ def restore(there: There, archive: Mapping[str, Any], name: str) -> list[str]:
     :param archive: that is restored, with its ``path`` and ``sha256``; empty where it is a snapshot.
     :param name: of what is restored, as the operator gave it.
     """
-    refused = [*_hosts(there)]
-    if archive and not there.archive:
+    refused = [*_hosts(there), *_closed({}, there)]
+    if archive and not there.archive and there.unread:
+        refused.append(f"Whether the archive {archive['path']} is whole could not be found out: {there.unread}")
+    elif archive and not there.archive:
         refused.append(
             f"The archive {archive['path']} is damaged or gone: its checksum is not {archive['sha256']}, which was written down"
             " beside it."
@@ -106,8 +119,16 @@ def _hosts(there: There) -> Iterator[str]:
         yield there.missing
 
 
+def _closed(database: Mapping[str, Any], there: There) -> Iterator[str]:
+    if there.read_only:
+        yield no_writes(database, there.read_only)
+
+
 def _elsewhere(undone: Mapping[str, Any], left: Sequence[str], there: There) -> Iterator[str]:
     if there.revisions is None or sorted(there.revisions) != sorted(left):
+        if there.revisions is None and there.problem:
+            yield f"Where the database is could not be read: {there.problem}"
+            return
         found = "an unknown revision" if there.revisions is None else ", ".join(there.revisions) or "base"
         yield f"The database is at {found} and not where deployment {undone['id']} left it ({', '.join(left) or 'base'})."
 

@@ -14,6 +14,7 @@ from .._core.fleet_plan import Objects, Way
 from .._database import run_database
 from .._errors import MigrationError
 from .._operations import facts_of, project_request, run_downgrade, run_stamp, run_upgrade
+from .._worker.standing import no_writes
 from .hub import TargetBridge
 from .recorded import Recorded, not_copied, place_of
 from .targets import Target
@@ -113,6 +114,10 @@ def _compared(target: Target, bridge: TargetBridge, compared: Compared) -> Entry
     if found["objects"] is not None:
         compared.schemas.setdefault(found["fingerprint"], target.redactor.clean(found["objects"]))
     compared.aim = found["aim"]
+    closed = [no_writes(item["database"], item["read_only"]) for item in found["databases"] if item["pending"]]
+    if any(closed):
+        failure = {"kind": "database_read_only", "message": next(filter(None, closed)), "hint": None}
+        return looked_at(target.entry, found["databases"], failure)
     if any(item["pending"] for item in found["databases"]) and set(target.params["way_back"]) != {"none"}:
         compared.ways[target.entry["name"]] = _way(target, bridge, found["databases"][0]["database"]["dialect"])
     return {**looked_at(target.entry, found["databases"], None), "schema_fingerprint": found["fingerprint"]}

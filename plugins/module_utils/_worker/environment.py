@@ -19,8 +19,10 @@ from .lock import Locks
 from .statements import Statements, limit_session, unlimited
 from .transaction import RUN, Undone, divide, transaction_per
 
-_SESSION = ("schema", "search_path", "user", "login")
-_ASK_SESSION = "select current_schema()::text, current_setting('search_path'), current_user::text, session_user::text"
+_SESSION = ("schema", "search_path", "user", "login", "standby")
+_ASK_SESSION = (
+    "select current_schema()::text, current_setting('search_path'), current_user::text, session_user::text, pg_is_in_recovery()"
+)
 _ASK_SERVER = "select current_setting('server_version'), pg_backend_pid(), null"
 _ASK_WRITER = _ASK_SERVER.replace("null", "(select backend_start::text from pg_stat_activity where pid = pg_backend_pid())")
 Send = Callable[[Dict[str, Any]], None]
@@ -34,6 +36,7 @@ class Visit:
         self.database: dict[str, Any] = {}
         self.current: tuple[str, ...] = ()
         self.initialised = True
+        self.read_only: str | None = None  # why it takes no writes
         self.steps: list[Any] | None = None
         self.error: dict[str, Any] | None = None
         self.facts: dict[str, Any] = {}
@@ -214,6 +217,7 @@ class EnvironmentRun:
             if visit.database["dialect"] == "postgresql":
                 visit.session = dict(zip(_SESSION, server.rows(dbapi, _ASK_SESSION)[0]))
                 visit.database["schema"] = visit.session["schema"]
+            visit.read_only = "standby" if visit.session.get("standby") else server.read_only(visit.database["dialect"], dbapi)
             visit.session["translate"] = _translated(visit)
             visit.database["schema_translate_map"] = _plain(visit.session["translate"])
             visit.initialised = visit.context._has_version_table()

@@ -19,6 +19,7 @@ SQLSTATES = {
     "40001": "serialization_failure",
     "57014": "statement_timeout",
     "42501": "insufficient_privilege",
+    "25006": "database_read_only",
     "3D000": "connection_failed",
     "53300": "connection_failed",
     "57P03": "connection_failed",
@@ -40,6 +41,7 @@ MYSQL_ERRORS = {
     1698: "authentication_failed",
     1142: "insufficient_privilege",
     1227: "insufficient_privilege",
+    1836: "database_read_only",
     1049: "connection_failed",
     2002: "connection_failed",
     2003: "connection_failed",
@@ -78,6 +80,10 @@ MESSAGES = (
     ("connection not open", "connection_lost"),
     ("ssl connection has been closed", "connection_lost"),
     ("database is locked", "lock_timeout"),
+    ("attempt to write a readonly database", "database_read_only"),
+    ("during recovery", "database_read_only"),
+    ("--read-only option", "database_read_only"),  # MySQL 1290, which is said of other options too
+    ("--super-read-only option", "database_read_only"),
     ("not currently accepting connections", "database_closed"),
 )
 DRIVER_MODULES = (
@@ -146,7 +152,7 @@ def sqlstate_of(exc: BaseException) -> str | None:
 def _from_code(code: str | None) -> str | None:
     if code is None:
         return None
-    if (len(code) == 5 and not code.isdigit()) or code[:2] in ("08", "28"):
+    if (len(code) == 5 and not code.isdigit()) or code[:2] in ("08", "25", "28"):
         return SQLSTATES.get(code) or SQLSTATES.get(code[:2])
     return SQLSTATES.get(code) or (MYSQL_ERRORS.get(int(code)) if code.isdigit() else None)
 
@@ -211,6 +217,8 @@ HINTS = {
     "database_behind": "Upgrade the database first.",
     "database_closed": "While a copy or a swap of it is made nobody may connect. Where one was cut off, dbops.alembic.recover lets "
     "everybody in again; without an open deployment the module database_snapshot with state=repaired does. Else ask who closed it.",
+    "database_read_only": "Use the URL of the server that is written to: after a failover the former one may be a standby. A "
+    "database or a role may have default_transaction_read_only, a file may belong to another user.",
     "driver_missing": "Install the driver into the application's environment, or name an installed one in the URL, such as postgresql+psycopg2://.",
     "environment_failed": "Run `alembic current` there by hand; a project that needs its framework set up first takes a prelude, "
     "one that needs variables takes environment.",

@@ -16,7 +16,7 @@ from .environment import EnvironmentRun, Send, Visit
 from .failure import RETRYABLE, Failure, describe
 from .look import look
 from .observe import observe
-from .standing import stands_at
+from .standing import no_writes, stands_at
 from .transaction import RUN
 
 PLANS = {"upgrade": target.upgrade_steps, "downgrade": target.downgrade_steps, "stamp": target.stamp_steps}
@@ -244,6 +244,9 @@ class _Migration:
         self.environment.read(visit)  # type: ignore[union-attr]
 
     def _expect(self, visit: Visit, count: int) -> None:
+        closed = no_writes(visit.database, visit.read_only)
+        if closed:
+            raise Failure("database_read_only", closed)
         expected, maximum = self.request.get("expect_current"), self.request.get("max_pending")
         if expected is not None and not stands_at(visit.current, expected):
             raise Failure(
@@ -297,6 +300,7 @@ class _Migration:
             "unknown": [],
             "initialised": visit.initialised,
             "invalid_indexes": None,
+            "read_only": visit.read_only,
         }
 
 

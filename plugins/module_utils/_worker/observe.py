@@ -74,6 +74,7 @@ def entry(request: dict[str, Any], script: Any, visit: Visit) -> dict[str, Any]:
         "current": sorted(visit.current),
         "unknown": unknown,
         "pending": pending,
+        "read_only": visit.read_only,
         "status": _status(script, visit, wanted, pending, unknown),
         "invalid_indexes": server.invalid_indexes(visit.database["dialect"], visit.dbapi),
     }

@@ -140,7 +140,9 @@ class Keeper:
         return statement, parameters
 
     def _error(self, context: Any) -> None:
-        exc = context.original_exception
+        exc, connection = context.original_exception, context.connection
+        if connection is not None and not connection.closed and connection.connection.info.get(MARK, {}).get("writable"):
+            return  # of a copy, or where copies are made: nobody has kept that from being written to
         if is_refusal(exc) and context.statement:
             self.note(context.statement, sqlstate_of(exc))
 

@@ -78,7 +78,14 @@ def begins_writing(statement: str) -> bool:
 
 
 #: Kinds that an error gets which nobody could classify: a refusal that came before it is its cause.
-CONSEQUENCES = ("environment_failed", "migration_failed", "no_migrations", "database_error", "insufficient_privilege")
+CONSEQUENCES = (
+    "environment_failed",
+    "migration_failed",
+    "no_migrations",
+    "database_error",
+    "database_read_only",
+    "insufficient_privilege",
+)
 
 
 def failure(found: dict[str, Any], how: str, text: str = "") -> Failure:

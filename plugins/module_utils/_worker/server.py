@@ -197,6 +197,27 @@ def same_database(asked: Any, engine_url: Any, address: dict[str, Any]) -> bool:
     return bool(same_host and ("," in str(host) or wanted_port == int(address["port"] or _DEFAULT_PORTS.get(dialect, 0))))
 
 
+#: Privileges that read_only does not hold for. Sources: MySQL "read_only", MariaDB "Read-Only Replicas".
+_WRITES_ANYWAY = (
+    "select count(*) from information_schema.user_privileges"
+    " where privilege_type in ('SUPER', 'CONNECTION_ADMIN', 'READ_ONLY ADMIN', 'READ ONLY ADMIN')"
+)
+
+
+def read_only(dialect: str, dbapi: Any) -> str | None:
+    """Return why MySQL, MariaDB or a file of SQLite takes no writes, ``server`` or ``file``; None where it does, or may."""
+    if dialect in MYSQL:
+        asked = "show global variables where variable_name in ('read_only', 'super_read_only')"
+        found = {str(name).lower(): str(now).upper() not in ("OFF", "0") for name, now in rows(dbapi, asked)}
+        if found.get("super_read_only") or (found.get("read_only") and not value(dbapi, _WRITES_ANYWAY)):
+            return "server"
+    elif dialect == "sqlite":
+        path = next((str(row[2]) for row in rows(dbapi, "pragma database_list") if row[1] == "main"), "")
+        if path and os.path.exists(path) and not (os.access(path, os.W_OK) and os.access(os.path.dirname(path), os.W_OK)):
+            return "file"
+    return None
+
+
 _INVALID_INDEXES = """
 select quote_ident(n.nspname) || '.' || quote_ident(c.relname)
 from pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace

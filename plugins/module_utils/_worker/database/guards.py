@@ -65,6 +65,9 @@ def refusals(
 
     :param space: what :func:`measure` says, for a copy; None for a rename.
     """
+    if connection.value("select pg_is_in_recovery()"):
+        hint = "Use the URL of the primary; after a failover that is another server."
+        return [_refusal("standby", "The server is a standby, which takes no writes.", hint)]
     found = [
         *_reserved(connection, name),
         *_pooler(connection),

@@ -21,6 +21,7 @@ class Looked:
     def __init__(self, visit: Visit, steps: list[Any], access: Access | None, tables: dict[str, dict[str, Any]]) -> None:
         self.number, self.database, self.current = visit.number, visit.database, visit.current
         self.initialised = visit.initialised
+        self.read_only = visit.read_only
         self.steps = steps
         self.pending = [target.describe_step(step) for step in steps]
         self.access, self.tables = access, tables

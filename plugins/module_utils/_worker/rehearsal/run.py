@@ -124,6 +124,7 @@ class Rehearsal:
         return {
             "database": looked.database,
             "initialised": looked.initialised,
+            "read_only": looked.read_only,
             "current": sorted(looked.current),
             "pending": [dict(step, declared=declared.read(step["path"], step["branch_labels"])) for step in looked.pending],
             "mode": "none",
