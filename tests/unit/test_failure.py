@@ -57,6 +57,9 @@ GIT = "/usr/bin/git clone --depth 1 https://git.example.org/shop.git /srv/shop/r
         ("pg_dump -Fc", "pg_dump: error: aborting because of server version mismatch", "backup_programs_directory"),
         ("sudo x", "Missing sudo password", "--ask-become-pass"),
         ("", "/bin/sh: 1: /usr/bin/python3.99: command not found", "install it"),
+        ("", "[Errno 2] No such file or directory: b'git'", "install it"),
+        ("", "FileNotFoundError: [Errno 2] No such file or directory: 'git'", "install it"),
+        ("", "FileNotFoundError: [Errno 2] No such file or directory: '/root/.local/state/jobs/a.lock'", ""),
         ("make migrate", "all went wrong", ""),
         ("digit", "pathspec 'v9' did not match any file", ""),  # git is a word of the command, or it is not git
     ],

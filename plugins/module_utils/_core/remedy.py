@@ -144,7 +144,7 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
     ("", r"Cannot allocate memory|MemoryError|out of memory", "the host ran out of memory; give it more, or let less run there."),
     (
         "",
-        r"command not found|interpreter .{0,200} was not found|bad interpreter|No such file or directory: b?'",
+        r"command not found|interpreter .{0,200} was not found|bad interpreter|No such file or directory: (?:b'|'[^/']+')",
         "that program is not on the host; install it, or name another one (release_python, release_virtualenv_command,"
         " ansible_python_interpreter).",
     ),

@@ -80,9 +80,10 @@ class Files:
         for path in glob.glob(os.path.join(glob.escape(self.folder), "*" + MARK_SUFFIX)):
             mark, file = _read_mark(path), path[: -len(MARK_SUFFIX)]
             if mark and mark["of"] == self.database:
-                whole = os.path.isfile(file)
-                size, owner = os.path.getsize(file) if whole else None, processes.owner_of(path)
-                found.append(marks.entry(os.path.basename(file), mark, owner, size, whole, file))
+                with contextlib.suppress(FileNotFoundError):  # somebody removes it at this moment
+                    whole = os.path.isfile(file)
+                    size, owner = os.path.getsize(file) if whole else None, processes.owner_of(path)
+                    found.append(marks.entry(os.path.basename(file), mark, owner, size, whole, file))
         return marks.newest_first(found)
 
     def find(self, name: str) -> Entry | None:
