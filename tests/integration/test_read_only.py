@@ -109,7 +109,6 @@ def test_flows_on_a_standby(stage: Stage) -> None:
     assert written.changed, written.output
     given: dict[str, dict[str, Any]] = {
         "maintenance_window": {"release_version": "1.2"},
-        "rolling": {"release_version": "1.2"},
         "rollback": {"deployment_rows_given_up": -1},
         "restore": {"deployment_rows_given_up": -1, "deployment_restore_from": snapshot},
     }

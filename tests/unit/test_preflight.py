@@ -162,8 +162,8 @@ def test_the_result_of_a_rehearsal_is_asked_too() -> None:
 def test_a_file_that_may_not_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed: str) -> None:
     """Root may write to all of them, so the tests ask on behalf of somebody else."""
     path = tmp_path / "shop.db"
+    path.touch()
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("create table a (b)")
         refused = {"file": str(path), "folder": str(tmp_path)}.get(closed)
         monkeypatch.setattr(os, "access", lambda path, mode: path != refused)
         reason = read_only("sqlite", connection)
