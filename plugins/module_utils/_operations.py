@@ -110,8 +110,13 @@ def _result(bridge: Bridge, outcome: Migration, diff: bool) -> Result:
     return Result(values)
 
 
-def after_death(bridge: Bridge, request: Mapping[str, Any], journal: Journal, death: MigrationError | None) -> dict[str, Any]:
-    """Look with a new worker where the database stands, after one died that could not say so itself."""
+def after_death(
+    bridge: Bridge, request: Mapping[str, Any], journal: Journal, death: MigrationError | None, passed_on: bool = False
+) -> dict[str, Any]:
+    """Look with a new worker where the database stands, after one died that could not say so itself.
+
+    :param passed_on: what the worker said came by another process, which may have died before it passed it on.
+    """
     running = journal.running or {}
     error: dict[str, Any] = {
         "kind": "worker_died",
@@ -128,7 +133,8 @@ def after_death(bridge: Bridge, request: Mapping[str, Any], journal: Journal, de
     except MigrationError as exc:
         error["observing"] = exc.msg
     journal.running = kept
-    journal.adopt(request["operation"])
+    if passed_on:
+        journal.adopt(request["operation"])
     return journal.reply(error, [], str((death.facts if death else {}).get("output", "")))
 
 

@@ -173,6 +173,17 @@ def test_a_stamp_after_which_env_py_failed(to, after, state):
     assert (result["state"], result["changed"], result["pending"] == []) == (state, after != ["a1"], after != ["a1"])
 
 
+@pytest.mark.parametrize(
+    ("operation", "status", "state"),
+    [("upgrade", "at_target", "to_revision"), ("upgrade", "behind", "unknown"), ("downgrade", "at_target", "unknown")],
+)
+def test_where_nobody_knows_what_was_before(operation, status, state):
+    found = reply(["a3"], ["a3"], [], [], ERROR)
+    found["contexts"][0].update(unseen=operation, observed={**found["contexts"][0]["observed"], "status": status})
+    result = migration(found, operation).as_result()
+    assert (result["state"], result["after"]) == (state, ["a3"])
+
+
 def test_the_failure_says_what_where_and_how_it_stands():
     outcome = migration(reply(["a2"], ["a2"], ["a3"], [ran("a3", False)], ERROR), "upgrade")
     assert outcome.failure.message == (

@@ -182,7 +182,7 @@ def _died(params: Params, bridge: Bridge, followed: Followed) -> MigrationError:
     if any(message["event"] == "step" and message["step"] == way for message in followed.messages):
         target = {"revision": ((kinds[way].get("revisions") or ["base"])[-1])} if way == "downgrade" else {}
         request = migration_request({**params, **kinds[way], **target}, way)
-        outcome = migration(after_death(bridge, request, followed.journal, followed.death), way)
+        outcome = migration(after_death(bridge, request, followed.journal, followed.death, passed_on=True), way)
         found.update(migration=outcome.as_result(False))
     place = params.get("record")
     if place:
