@@ -243,7 +243,8 @@ class CallbackModule(Default):
         lines = self._call("finish", {host: stats.summarize(host) for host in stats.processed}, time.monotonic())
         reported = (stats.custom.get("_run") or {}).get("dbops_deployment") or {}
         failed = bool(stats.failures or stats.dark) and not (self._story and self._story.only_refused)
-        return [*lines, *self._last(next_command(self._playbook, _inventories(), reported, failed))]
+        left = self._story.left_open if self._story and failed and not reported else ""
+        return [*lines, *self._last(next_command(self._playbook, _inventories(), reported, failed, bool(left)), left)]
 
     def _cut_off(self, process: int) -> None:
         """Say where a run was that ends without a word: one that was interrupted, or that Ansible itself gave up."""
@@ -252,12 +253,14 @@ class CallbackModule(Default):
             return
         self._story = self._terminal = None
         lines = story.cut_off(time.monotonic())
-        terminal.show([*lines, *self._last(next_command(self._playbook, _inventories(), {}, True, interrupted=True))])
+        command = next_command(self._playbook, _inventories(), {}, True, interrupted=True)
+        terminal.show([*lines, *self._last(command, story.left_open)])
         terminal.restore()
 
-    def _last(self, command: str) -> list[Line]:
+    def _last(self, command: str, left: str = "") -> list[Line]:
+        opened = labelled("Open", f"{left}; recover finishes it or takes it back" if left else "")
         told = [f"{'Next'.ljust(LABEL)}{command}"] if command else []  # on one line, so that it can be copied
-        return [Line(line, "text") for line in [*told, *labelled("Log", self._log)]]
+        return [Line(line, "text") for line in [*opened, *told, *labelled("Log", self._log)]]
 
 
 def _inventories() -> list[str]:

@@ -6,16 +6,24 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
 import tempfile
-from typing import Iterator
+from typing import Callable, Iterator, TypeVar
 
 from ._core import owned
 from ._core.names import WHOLE, refusal, shown
 from ._core.owned import Found, Thing
 from ._errors import MigrationError
+
+_T = TypeVar("_T")
+#: What to do where nothing more can be written; anything else is a matter of rights.
+_FULL = {errno.ENOSPC: "Make room on that file system (df -h, df -i).", errno.EDQUOT: "Make room within the quota of this user."}
+_REMEDIES = {**_FULL, errno.EROFS: "That file system is mounted read-only: mount it for writing, or name another folder."}
+#: Bytes that are kept in a folder for what must be written there even on a file system that is full, and the file that keeps them.
+_ROOM, _ROOM_NAME = 1 << 20, ".room"
 
 
 def checked(variable: str, kind: str, value: object) -> None:
@@ -177,5 +185,28 @@ def usable(folder: str) -> Iterator[None]:
         raise MigrationError(
             f"{folder} can not be used: {exc.strerror or exc}{where}.",
             "folder_unusable",
-            "Look whose it is, and whether this user may write to it.",
+            _REMEDIES.get(exc.errno or 0, "Look whose it is, and whether this user may write to it."),
         ) from exc
+
+
+def keep_room(folder: str) -> None:
+    """Keep room in a folder for :func:`with_room`, as far as there is any."""
+    with contextlib.suppress(OSError):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(os.path.join(folder, _ROOM_NAME), flags, 0o600), "wb") as file:
+            file.write(bytes(_ROOM))
+
+
+def with_room(folder: str, write: Callable[[], _T]) -> _T:
+    """Write to a folder; where its file system is full, once more in the room that was kept.
+
+    :raises OSError: as ``write``.
+    """
+    try:
+        return write()
+    except OSError as exc:
+        if exc.errno not in _FULL:
+            raise
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(folder, _ROOM_NAME))
+        return write()

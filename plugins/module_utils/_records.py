@@ -22,7 +22,7 @@ from ._core.record import RESULT, Record
 from ._core.rolling_decision import decide_rolling
 from ._errors import MigrationError
 from ._fleet.standing import standings_of
-from ._owned import checked, read, usable
+from ._owned import checked, keep_room, read, usable, with_room
 
 _SUFFIX = ".json"
 
@@ -105,7 +105,17 @@ class RecordStore:
         return found[0] if found else None
 
     def write(self, record: Record) -> None:
-        """Replace the record's file: at every moment a reader finds the former or the new text, whole."""
+        """Replace the record's file: at every moment a reader finds the former or the new text, whole.
+
+        :raises MigrationError: ``folder_unusable``.
+        """
+        first = not os.path.lexists(self.path(record.id))
+        with usable(self.directory):
+            with_room(self.directory, lambda: self._replace(record))
+        if first:
+            keep_room(self.directory)
+
+    def _replace(self, record: Record) -> None:
         descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=self.directory)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -126,7 +136,8 @@ class RecordStore:
     def begin_ledger(self, record_id: str) -> None:
         """Make the empty ledger of a deployment of many databases: one that is missing later was lost, and not never begun."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        os.close(os.open(os.path.join(self.directory, record_id + LEDGER), flags, 0o600))
+        with usable(self.directory):
+            os.close(os.open(os.path.join(self.directory, record_id + LEDGER), flags, 0o600))
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Mapping
 
+from ansible_collections.dbops.alembic.plugins.module_utils._core.record import CLOSED
+
 from ._follow import seconds
 from ._story_layout import Line, counted, cut_off, failure, heading, note, running, step_line
 from ._story_words import ARCHIVING, INCLUDES, SILENT, cause, deed, one_line, reminded, said, told
@@ -69,6 +71,7 @@ class Story:
         self._started = False
         self._reported = False
         self.failed = False
+        self.left_open = ""  # the deployment whose record is open, and its step
 
     def play(self, name: str, at: float) -> list[Line]:
         """A play begins."""
@@ -100,6 +103,9 @@ class Story:
         """A host is done with a task: ``ok``, ``changed``, ``failed``, ``ignored`` or ``unreachable``."""
         if INCLUDES.match(task.action) and state in ("ok", "changed"):
             return []
+        record = result.get("record") if task.ours and not self._check else None
+        if isinstance(record, Mapping) and "status" in record:
+            self.left_open = "" if record["status"] in CLOSED else f"{record['id']} at {record['step']}"
         if state in ("ok", "changed") and (texts := said(task.action, result)):
             self._step = None
             if task.ours and reminded(texts, self._causes) != texts:  # it tells of each host what was told of one

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.dbops.alembic.plugins.module_utils._errors import MigrationError
+from ansible_collections.dbops.alembic.plugins.module_utils._owned import usable, with_room
 from ansible_collections.dbops.alembic.plugins.module_utils._records import RecordStore, read_records, write_record
 
 FACTS = {"application": "shop", "from_revision": ["a1"], "to_revision": ["b2"]}
@@ -49,7 +51,7 @@ def test_only_its_owner_can_read_the_file(tmp_path: Path) -> None:
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600 and stat.S_IMODE(folder.stat().st_mode) == 0o700
     call(folder, step="upgrading")
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
-    assert sorted(os.listdir(folder)) == [".lock", "d1.json"]
+    assert sorted(os.listdir(folder)) == [".lock", ".room", "d1.json"]
 
 
 def test_records_of_another_application_are_refused(tmp_path: Path) -> None:
@@ -60,7 +62,7 @@ def test_records_of_another_application_are_refused(tmp_path: Path) -> None:
     with pytest.raises(MigrationError, match=f"The deployments in {tmp_path} are of shop, and this is blog"):
         info(tmp_path, application="blog")
     assert kind_of(call, tmp_path, "d2", state="begun", facts={**FACTS, "application": "blog"}) == "record_conflict"
-    assert sorted(os.listdir(tmp_path)) == [".lock", "d1.json"]
+    assert sorted(os.listdir(tmp_path)) == [".lock", ".room", "d1.json"]
     call(tmp_path, "d2", state="begun", facts=FACTS)
 
 
@@ -183,7 +185,25 @@ def test_a_full_disk_leaves_the_former_record(tmp_path: Path) -> None:
     )
     run = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, env=PATHS, check=False)
     assert run.returncode == 1 and "File too large" in run.stderr
-    assert (tmp_path / "d1.json").read_text() == before and sorted(os.listdir(tmp_path)) == [".lock", "d1.json"]
+    assert (tmp_path / "d1.json").read_text() == before and sorted(os.listdir(tmp_path)) == [".lock", ".room", "d1.json"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_the_last_words_are_written_in_the_room_that_was_kept(tmp_path: Path, number: int) -> None:
+    """test_full_disk has a real one."""
+    call(tmp_path, state="begun", facts=FACTS)
+    room, tries = tmp_path / ".room", []
+
+    def write() -> str:
+        tries.append(room.exists())
+        if room.exists():
+            raise OSError(number, os.strerror(number))
+        return "written"
+
+    assert with_room(str(tmp_path), write) == "written" and tries == [True, False]
+    with pytest.raises(MigrationError) as caught, usable(str(tmp_path)):
+        raise OSError(number, os.strerror(number))
+    assert str(tmp_path) in caught.value.msg and "Make room" in str(caught.value.hint)
 
 
 def test_a_writer_that_is_killed_leaves_a_whole_record(tmp_path: Path) -> None:

@@ -222,6 +222,28 @@ def test_a_run_that_is_cut_off_says_where_it_was(events, lines):
     assert tell(*events, ("cut_off",)) == lines
 
 
+RECORD = ours("Write it down", "deployment_record")
+
+
+@pytest.mark.parametrize(
+    ("statuses", "check_mode", "left"),
+    [
+        ([], False, ""),
+        (["open"], False, "d1 at upgrading"),
+        (["open", "halted"], False, "d1 at upgrading"),
+        (["open", "reverted"], False, ""),
+        (["open"], True, ""),
+    ],
+)
+def test_which_deployment_a_run_leaves_open(statuses, check_mode, left):
+    story = Story(check_mode)
+    story.play("P", 0.0)
+    for status in statuses:
+        story.result(RECORD, "a", "ok", {"record": {"id": "d1", "status": status, "step": "upgrading"}}, 1.0)
+    story.result(STOP, "a", "failed", {"msg": "no"}, 2.0)
+    assert story.left_open == left
+
+
 def test_the_title_of_a_step_takes_the_room_that_short_names_leave():
     line = step_line("Rehearse the pending revisions", {"shop1": "ok"}, 10.6, "maintenance window").text
     assert len(line) == 80 and line.endswith("shop1      10.6 s")

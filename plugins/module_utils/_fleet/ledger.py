@@ -12,12 +12,14 @@ import re
 import stat
 import threading
 import time
+from functools import partial
 from hashlib import sha256
 from typing import Any, Mapping
 
 from .._core import fleet_ledger
 from .._core.fleet_ledger import Standing
 from .._errors import MigrationError
+from .._owned import usable, with_room
 from .._records import RecordStore
 from .._worker.redaction import Redactor
 from .standing import lines_of, standings_of
@@ -108,14 +110,18 @@ class Ledger:
             self._lines.setdefault(line["target"], []).append(line)
 
     def write(self, target: str, step: str, facts: Mapping[str, Any]) -> None:
-        """Write that ``target`` is at ``step``, which is on disk when this returns."""
+        """Write that ``target`` is at ``step``, which is on disk when this returns.
+
+        :raises MigrationError: ``folder_unusable``.
+        """
         line = {"target": target, "step": step, **facts}
         if line.get("failure"):
             line["failure"] = Redactor().clean(line["failure"])
         data = (json.dumps(line, sort_keys=True) + "\n").encode()
-        with self._lock:
+        folder = os.path.dirname(self.path)
+        with self._lock, usable(folder):
             while data:
-                data = data[os.write(self.descriptor, data) :]
+                data = data[with_room(folder, partial(os.write, self.descriptor, data)) :]
             os.fsync(self.descriptor)
             self._lines.setdefault(target, []).append(line)
             self.standings.update(fleet_ledger.folded(self._lines[target]))

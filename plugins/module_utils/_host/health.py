@@ -100,7 +100,8 @@ def is_final(health: Health, answer: Answer) -> bool:
 
 def judge(health: Health, answer: Answer) -> str:
     """Return what is wrong with an answer; empty when nothing is."""
-    url, excerpt = shown(health.url), answer.text.strip()[:_EXCERPT]
+    by = f" (asked through {health.unix_socket})" if health.unix_socket else ""
+    url, excerpt = shown(health.url) + by, answer.text.strip()[:_EXCERPT]
     wanted = " or ".join(str(status) for status in health.status)
     if answer.status == -1:
         return f"{url} did not answer: {excerpt}"
