@@ -192,7 +192,7 @@ def _change(store: RecordStore, params: Mapping[str, Any], now: str) -> tuple[Re
     if state == "closed":
         return record, core.close(record, owner, params["status"], facts, now)
     if state == "taken_over":
-        return record, core.take_over(record, owner, facts, now)
+        return record, core.take_over(record, owner, facts, now, params["from_owner"])
     return record, core.annotate(record, facts, now)
 
 
@@ -323,6 +323,7 @@ def record_spec() -> ArgumentSpec:
             id=dict(type="str", required=True),
             state=dict(type="str", choices=["begun", "advanced", "closed", "taken_over", "annotated"], default="advanced"),
             owner=dict(type="str"),
+            from_owner=dict(type="str"),
             kind=dict(type="str", choices=list(core.KINDS), default="maintenance_window"),
             step=dict(type="str", choices=list(core.STEPS)),
             status=dict(type="str", choices=["finished", "reverted", "halted"]),

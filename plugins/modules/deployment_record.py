@@ -56,6 +56,12 @@ options:
   owner:
     description: The run that writes. A run whose record was taken over can not write it any more. Needed unless O(state=annotated).
     type: str
+  from_owner:
+    description:
+      - With O(state=taken_over), the run that the record is taken over from. One that belongs to somebody else by now is refused.
+      - Without it, it is taken over from whoever has it.
+    type: str
+    version_added: 0.2.0
   kind:
     description: What kind of deployment is begun.
     type: str

@@ -46,7 +46,7 @@ def _end(log: list[str], count: int) -> list[str]:
 
 def _read(result: Mapping[str, Any]) -> dict[str, Any]:
     found = {key: result[key] for key in _READ if key in result}
-    found |= {key: cut(str(result[key]), -_KEPT) for key in _OUTPUTS if result.get(key)}
+    found |= {key: cut(str(result[key] or ""), -_KEPT) for key in _OUTPUTS if key in result}
     if isinstance(result.get("extract_results"), Mapping):
         found["extract_results"] = dict(result["extract_results"])
     if isinstance(result.get("results"), list):

@@ -177,7 +177,7 @@ def age(since: Any, now: datetime) -> str:
     except ValueError:
         return text
     moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-    hours = (now - moment).total_seconds() / 3600
-    if 0 <= hours < 1:
+    hours = max(0.0, (now - moment).total_seconds() / 3600)  # clocks of hosts differ
+    if hours < 1:
         return f"{hours * 60:.0f} minutes"
     return f"{hours:.1f} hours" if hours < HOURS else f"{hours / 24:.0f} days"

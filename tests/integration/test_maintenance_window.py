@@ -10,8 +10,10 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -20,6 +22,7 @@ import yaml
 
 from flows.stage import Stage
 from support.postgres import Postgres
+from support.runner import process_tree
 from support.waiting import until
 
 pytestmark = pytest.mark.timeout(1800)
@@ -73,6 +76,24 @@ def downgrade():
 """
 
 
+#: A revision that takes its time.
+SLOW = """
+from alembic import op
+
+revision = "9a5be013fd74"
+down_revision = "c64b2e98d075"
+
+
+def upgrade():
+    op.execute("select pg_sleep(6)")
+    op.execute("create table slow (id int)")
+
+
+def downgrade():
+    op.drop_table("slow")
+"""
+
+
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Stage]:
     """A stage where release 1.1 serves 500 orders."""
@@ -98,21 +119,38 @@ def stage(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Itera
         made.close()
 
 
-def kill_who_copies(stage: Stage) -> bool:
-    """Wait until the database is being copied, and kill the processes of the release that do it."""
-    copying = "select 1 from pg_stat_activity where query like 'create database%%snapshot%%' and state = 'active'"
-    until(lambda: stage.server.fetch(copying))
-    found = [path for path in Path("/proc").glob("[0-9]*") if is_at_work(path, stage.hosts[0].root)]
-    for path in found:
-        os.kill(int(path.name), signal.SIGKILL)
-    return bool(found)
+#: What runs on the server while the database is copied, and while the release ``slow`` migrates.
+COPYING, MIGRATING = "create database%%snapshot%%", "select pg_sleep(6)%%"
 
 
-def is_at_work(process: Path, root: Path) -> bool:
+def kill(stage: Stage, while_it_runs: str, chosen: Callable[[], list[int]]) -> None:
+    """Wait until the server runs such a statement, and kill the processes that are chosen."""
+    until(lambda: stage.server.fetch(f"select 1 from pg_stat_activity where query like '{while_it_runs}' and state = 'active'"))
+    found: list[int] = []
+    until(lambda: found.extend(chosen()) or found)
+    for pid in found:
+        os.kill(pid, signal.SIGKILL)
+
+
+def of_release(root: Path) -> list[int]:
+    """The processes of the release that take the steps."""
+    return [pid for pid in every() if b"dbops.alembic" in words(pid) and Path(f"/proc/{pid}/cwd").resolve().is_relative_to(root)]
+
+
+def of_module() -> list[int]:
+    """The module that follows the steps; between two looks there is none."""
+    return [pid for pid in process_tree(os.getpid()) if b"AnsiballZ_database_steps" in words(pid)]
+
+
+def every() -> list[int]:
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+
+
+def words(pid: int) -> bytes:
     try:
-        return b"dbops.alembic" in (process / "cmdline").read_bytes() and (process / "cwd").resolve().is_relative_to(root)
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
-        return False
+        return b""
 
 
 def serves(stage: Stage, release: str) -> bool:
@@ -363,16 +401,48 @@ def test_a_run_that_was_killed_before_the_upgrade_is_recovered_with_everything_s
 def test_a_copy_whose_process_is_killed_keeps_nobody_out(stage: Stage) -> None:
     """Nobody may connect while it is made, the application neither."""
     before = stage.contents()
-    stage.database.fetch("create table ballast as select repeat(md5(g::text), 30) from generate_series(1, 150000) g")
-    stage.database.fetch(f"alter table ballast owner to {stage.database.role}")
+    grow(stage)
     try:
         with ThreadPoolExecutor() as other:
-            killer = other.submit(kill_who_copies, stage)
+            killer = other.submit(kill, stage, COPYING, partial(of_release, stage.hosts[0].root))
             run = stage.play("maintenance_window", release_version="1.2")
-        assert killer.result() and run.status == 2 and run.result["outcome"] == "reverted", run.output
+        killer.result()
+        assert run.status == 2 and run.result["outcome"] == "reverted", run.output
         assert stage.records()[-1]["failure"]["step"] == "stopping" and serves(stage, "1.1"), run.output
         left = stage.server.fetch("select datname from pg_database where datconnlimit = -2 or not datallowconn")
         assert left == [("template0",)] and (run.result["snapshot"],) not in stage.server.fetch("select datname from pg_database")
+    finally:
+        stage.database.fetch("drop table ballast")
+    assert stage.contents() == before
+
+
+def grow(stage: Stage) -> None:
+    """Give the database what takes a moment to be copied."""
+    stage.database.fetch("create table ballast as select repeat(md5(g::text), 30) from generate_series(1, 150000) g")
+    stage.database.fetch(f"alter table ballast owner to {stage.database.role}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", [COPYING, MIGRATING], ids=["copying", "migrating"])
+def test_a_module_that_is_killed_leaves_the_run_to_go_back_by_itself(
+    stage: Stage, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where memory is short the kernel kills it. Who takes the steps goes on without it, and is not to go on for long."""
+    before = stage.contents()
+    grow(stage)
+    release = f"slow_{moment == COPYING}"
+    stage.altered(release, "1.1", {"shop/migrations/versions/9a5be013fd74_slow.py": SLOW})
+    # tests fork modules, which so are no processes of their own
+    monkeypatch.setattr(stage, "programs", Path(sys.executable).parent)
+    try:
+        with ThreadPoolExecutor() as other:
+            killer = other.submit(kill, stage, moment, of_module)
+            run = stage.play("maintenance_window", release_version=release, schema_rehearsal_mode="static")
+        killer.result()
+        assert run.status == 2 and run.result["outcome"] == "reverted", run.output
+        assert "somebody killed it" in run.result["failure"]["message"] and serves(stage, "1.1"), run.output
+        left = stage.server.fetch("select datname from pg_database where datconnlimit = -2 or not datallowconn")
+        assert left == [("template0",)]
     finally:
         stage.database.fetch("drop table ballast")
     assert stage.contents() == before

@@ -186,6 +186,12 @@ def test_hosts_that_say_the_same_are_told_together() -> None:
     assert "\n" not in first and second == "c: gone"
 
 
+def test_a_module_that_was_killed_has_printed_nothing() -> None:
+    """So ansible-core gives it: with both outputs, and both empty."""
+    result = {"failed": True, "rc": -9, "module_stdout": "", "module_stderr": "", "msg": "MODULE FAILURE\nSee stdout/stderr"}
+    assert "the module was killed by signal 9." in failure_text(result, "Take the steps")
+
+
 def test_a_message_that_is_a_list_is_told_whole() -> None:
     lines = [f"host{number}: no git" for number in range(30)]
     assert failure_text({"failed": True, "msg": lines}).splitlines() == lines

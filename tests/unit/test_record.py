@@ -19,9 +19,9 @@ def begun(step: str = "stopping", **facts: object) -> core.Record:
     return core.begin(IDENTITY, {**FACTS, **facts}, step, "2026-03-01T22:00:00.000Z")
 
 
-def refused(call: object, *args: object) -> MigrationError:
+def refused(call: object, *args: object, **more: object) -> MigrationError:
     with pytest.raises(MigrationError) as caught:
-        call(*args)  # type: ignore[operator]
+        call(*args, **more)  # type: ignore[operator]
     return caught.value
 
 
@@ -57,6 +57,13 @@ def test_only_the_owner_moves_a_record() -> None:
     error = refused(core.advance, taken, "run-1", "upgrading", {}, "later")
     assert error.kind == "record_conflict" and "ops2" in error.msg
     assert core.advance(taken, "run-2", "upgrading", {}, "later").step == "upgrading"
+
+
+def test_a_record_is_taken_over_from_the_run_that_is_meant() -> None:
+    taken = core.take_over(begun(), "run-2", {"controller": "ops2"}, "later")
+    error = refused(core.take_over, taken, "run-1-again", {}, "later", from_owner="run-1")
+    assert error.kind == "record_conflict" and "ops2" in error.msg
+    assert core.take_over(taken, "run-3", {}, "later", from_owner="run-2").owner == "run-3"
 
 
 def test_a_closed_record_is_not_moved_but_may_be_annotated() -> None:

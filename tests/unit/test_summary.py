@@ -290,7 +290,9 @@ def test_a_kind_is_told_once_and_hosts_in_their_order():
     assert "Failed at     starting on shop1, shop2" in lines and sum("Kind: " in line for line in lines) == 1
 
 
-@pytest.mark.parametrize(("since", "text"), [("yesterday", "yesterday"), (None, ""), ("2026-05-04T11:00:00", "1.0 hours")])
+@pytest.mark.parametrize(
+    ("since", "text"), [("yesterday", "yesterday"), (None, ""), ("2026-05-04T11:00:00", "1.0 hours"), ("2027-01-01", "0 minutes")]
+)
 def test_an_age_is_told_where_there_is_one(since, text):
     assert age(since, NOW) == text
 

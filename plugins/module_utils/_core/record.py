@@ -196,7 +196,7 @@ def begin(identity: Mapping[str, str], facts: Mapping[str, Any], step: str, now:
 
 def advance(record: Record, owner: str, step: str, facts: Mapping[str, Any], now: str) -> Record:
     """Return ``record`` at ``step``. Only its owner may move it, and only to a step that can follow."""
-    _check_writer(record, owner)
+    check_writer(record, owner)
     if step != record.step and step not in STEPS[record.step].successors:
         raise MigrationError(
             f"Deployment {record.id} stands at {record.step!r}, from where it can not go to {step!r}.", "record_conflict"
@@ -206,15 +206,17 @@ def advance(record: Record, owner: str, step: str, facts: Mapping[str, Any], now
 
 def close(record: Record, owner: str, status: str, facts: Mapping[str, Any], now: str) -> Record:
     """Return ``record`` ended as ``status``; ``halted`` stays in the way of other deployments until `recover` ends it."""
-    _check_writer(record, owner)
+    check_writer(record, owner)
     closed_at = now if status in CLOSED else ""
     return _changed(
         record, facts, now, status=status, closed_at=closed_at, timeline=[*record.timeline, {"step": status, "at": now}]
     )
 
 
-def take_over(record: Record, owner: str, facts: Mapping[str, Any], now: str) -> Record:
-    """Return ``record`` owned by another run; the run that began it can not write it any more."""
+def take_over(record: Record, owner: str, facts: Mapping[str, Any], now: str, from_owner: str | None = None) -> Record:
+    """Return ``record`` owned by another run; the run that had it, ``from_owner`` where that matters, can not write it any more."""
+    if from_owner is not None:
+        check_writer(record, from_owner)
     if not record.is_open:
         raise MigrationError(f"Deployment {record.id} is {record.status}; there is nothing to take over.", "record_conflict")
     return _changed(record, facts, now, owner=owner, timeline=[*record.timeline, {"step": "taken_over", "at": now}])
@@ -225,7 +227,8 @@ def annotate(record: Record, facts: Mapping[str, Any], now: str) -> Record:
     return _changed(record, facts, now)
 
 
-def _check_writer(record: Record, owner: str) -> None:
+def check_writer(record: Record, owner: str) -> None:
+    """Refuse, as ``record_conflict``, a run that may not write ``record``: it is closed, or another run has taken it over."""
     if not record.is_open:
         raise MigrationError(
             f"Deployment {record.id} was {record.status} at {record.closed_at}; a closed record is not changed.", "record_conflict"

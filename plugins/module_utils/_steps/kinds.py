@@ -12,6 +12,7 @@ from typing import Any, Callable, Mapping, Sequence
 
 from .._background import Tell
 from .._core.decision import Observed
+from .._core.record import check_writer
 from .._database import run_database
 from .._errors import MigrationError
 from .._jobs import Unfinished
@@ -49,6 +50,12 @@ class Run:
     upgraded: bool = False
     changed: bool = False
     diff: list[dict[str, Any]] = field(default_factory=list)
+
+    def check_owner(self) -> None:
+        """Refuse to go on with a deployment that another run has taken over, or has ended, meanwhile."""
+        place = self.params.get("record")
+        if place and not self.check:
+            check_writer(RecordStore(place["directory"]).read(place["id"]), place["owner"])
 
     def place(self, options: Params) -> dict[str, Any]:
         """Return what a module on the whole database is given."""

@@ -36,6 +36,7 @@ def carry_out(run: Run, clock: Callable[[], float] = time.monotonic) -> dict[str
     try:
         for kind, options in steps_of(run.params["steps"]):
             began.append({"step": kind, "name": options.get("step") or kind, "at": clock()})
+            run.check_owner()
             run.tell({"event": "step", "step": kind})
             with _lasting(run, kind, began[-1]["at"], clock):
                 STEPS[kind](run, options)
