@@ -27,6 +27,12 @@ options:
       - What the task was to achieve. It is put before the command.
     type: str
     default: ""
+  brief:
+    description:
+      - Whether a module of this collection that says why it failed is to be given with its message alone.
+    type: bool
+    default: false
+    version_added: 0.2.0
 """
 
 EXAMPLES = r"""
@@ -57,10 +63,10 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.dbops.alembic.plugins.plugin_utils._failure_text import text
 
 
-def failure_text(result: Any, task: str = "") -> str:
+def failure_text(result: Any, task: str = "", brief: bool = False) -> str:
     if not isinstance(result, Mapping):
         raise AnsibleFilterError(f"failure_text: the input is of type {type(result).__name__}, not the result of a task")
-    return text(result, str(task))
+    return text(result, str(task), brief)
 
 
 class FilterModule:

@@ -19,8 +19,13 @@ _KEPT = 20_000
 _TOKEN = re.compile(r"(https?://)[^\s/@:]{16,}@")
 
 
-def text(result: Mapping[str, Any], task: str = "") -> str:
-    """Return the lines that tell why a task failed."""
+def text(result: Mapping[str, Any], task: str = "", brief: bool = False) -> str:
+    """Return the lines that tell why a task failed.
+
+    :param brief: whether a module of this collection that says why is to be given with its message alone.
+    """
+    if brief and result.get("error_kind") and result.get("msg"):
+        return Redactor().clean(str(result["msg"]))
     return _TOKEN.sub(r"\1***@", failure.told(Redactor().clean(_read(result)), task))
 
 

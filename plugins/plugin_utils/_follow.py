@@ -43,14 +43,14 @@ class HostLost(Exception):
 def was_cut_off(result: Mapping[str, Any]) -> bool:
     """Tell whether a result is no answer of the module: the host is gone, or the module was killed before it answered.
 
-    A return code of 255 or -1 is the transport's own; 129 to 192 is a shell's word for death by a signal.
+    A return code of 255 is the transport's own; for death by a signal a shell says 129 to 192, and the transport a number below 0.
     """
     if result.get("unreachable"):
         return True
     rc = result.get("rc")
     if "module_stdout" not in result or not isinstance(rc, int) or str(result["module_stdout"]).strip():
         return False
-    return rc in (-1, 255) or 128 < rc <= 192
+    return rc < 0 or rc == 255 or 128 < rc <= 192
 
 
 def delays(limit: float) -> Iterator[float]:

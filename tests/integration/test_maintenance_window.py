@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -87,6 +88,7 @@ down_revision = "c64b2e98d075"
 def upgrade():
     op.execute("select pg_sleep(6)")
     op.execute("create table slow (id int)")
+    raise ValueError("too late")
 
 
 def downgrade():
@@ -123,13 +125,22 @@ def stage(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Itera
 COPYING, MIGRATING = "create database%%snapshot%%", "select pg_sleep(6)%%"
 
 
-def kill(stage: Stage, while_it_runs: str, chosen: Callable[[], list[int]]) -> None:
-    """Wait until the server runs such a statement, and kill the processes that are chosen."""
+def kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+
+
+def starve(pid: int) -> None:
+    """Let a process open no file any more."""
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (1, 1))
+
+
+def harm(stage: Stage, while_it_runs: str, chosen: Callable[[], list[int]], how: Callable[[int], None] = kill) -> None:
+    """Wait until the server runs such a statement, and do that to the processes that are chosen."""
     until(lambda: stage.server.fetch(f"select 1 from pg_stat_activity where query like '{while_it_runs}' and state = 'active'"))
     found: list[int] = []
     until(lambda: found.extend(chosen()) or found)
     for pid in found:
-        os.kill(pid, signal.SIGKILL)
+        how(pid)
 
 
 def of_release(root: Path) -> list[int]:
@@ -404,7 +415,7 @@ def test_a_copy_whose_process_is_killed_keeps_nobody_out(stage: Stage) -> None:
     grow(stage)
     try:
         with ThreadPoolExecutor() as other:
-            killer = other.submit(kill, stage, COPYING, partial(of_release, stage.hosts[0].root))
+            killer = other.submit(harm, stage, COPYING, partial(of_release, stage.hosts[0].root))
             run = stage.play("maintenance_window", release_version="1.2")
         killer.result()
         assert run.status == 2 and run.result["outcome"] == "reverted", run.output
@@ -423,24 +434,32 @@ def grow(stage: Stage) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", [COPYING, MIGRATING], ids=["copying", "migrating"])
-def test_a_module_that_is_killed_leaves_the_run_to_go_back_by_itself(
-    stage: Stage, moment: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("moment", "how", "why"),
+    [
+        pytest.param(COPYING, kill, "too late", id="killed while it is copied"),
+        pytest.param(MIGRATING, kill, "too late", id="killed while it is migrated"),
+        pytest.param(COPYING, starve, "Too many open files", id="broken while it is copied"),
+        pytest.param(MIGRATING, starve, "Too many open files", id="broken while it is migrated"),
+    ],
+)
+def test_a_module_that_ends_early_leaves_nothing_halfway(
+    stage: Stage, moment: str, how: Callable[[int], None], why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where memory is short the kernel kills it. Who takes the steps goes on without it, and is not to go on for long."""
+    """Who takes the steps goes on without it: another one hears the end; where none is sent, they are taken over and put back."""
     before = stage.contents()
     grow(stage)
-    release = f"slow_{moment == COPYING}"
+    release = f"slow_{moment == COPYING}_{how.__name__}"
     stage.altered(release, "1.1", {"shop/migrations/versions/9a5be013fd74_slow.py": SLOW})
     # tests fork modules, which so are no processes of their own
     monkeypatch.setattr(stage, "programs", Path(sys.executable).parent)
     try:
         with ThreadPoolExecutor() as other:
-            killer = other.submit(kill, stage, moment, of_module)
+            killer = other.submit(harm, stage, moment, of_module, how)
             run = stage.play("maintenance_window", release_version=release, schema_rehearsal_mode="static")
         killer.result()
         assert run.status == 2 and run.result["outcome"] == "reverted", run.output
-        assert "somebody killed it" in run.result["failure"]["message"] and serves(stage, "1.1"), run.output
+        assert why in run.result["failure"]["message"] and serves(stage, "1.1"), run.output
         left = stage.server.fetch("select datname from pg_database where datconnlimit = -2 or not datallowconn")
         assert left == [("template0",)]
     finally:

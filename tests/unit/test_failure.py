@@ -189,7 +189,10 @@ def test_hosts_that_say_the_same_are_told_together() -> None:
 def test_a_module_that_was_killed_has_printed_nothing() -> None:
     """So ansible-core gives it: with both outputs, and both empty."""
     result = {"failed": True, "rc": -9, "module_stdout": "", "module_stderr": "", "msg": "MODULE FAILURE\nSee stdout/stderr"}
-    assert "the module was killed by signal 9." in failure_text(result, "Take the steps")
+    for told in (failure_text(result, "Take the steps"), failure_text(result, brief=True)):
+        assert "the module was killed by signal 9." in told
+    own = {"failed": True, "msg": "It is gone. password=hunter22", "error_kind": "connection_lost"}
+    assert failure_text(own, brief=True) == "It is gone. password=***" and "Kind: " in failure_text(own)
 
 
 def test_a_message_that_is_a_list_is_told_whole() -> None:

@@ -121,6 +121,7 @@ CUT_OFF = [
     ({"failed": True, "module_stdout": "", "rc": 255}, True),
     ({"failed": True, "module_stdout": " \n", "rc": -1}, True),
     ({"failed": True, "module_stdout": "", "module_stderr": "Killed", "rc": 137}, True),
+    ({"failed": True, "module_stdout": "", "module_stderr": "", "rc": -9}, True),
     ({"failed": True, "module_stdout": "", "module_stderr": "Traceback", "rc": 1}, False),
     ({"failed": True, "module_stdout": "", "module_stderr": "not found", "rc": 127}, False),
     ({"failed": True, "module_stdout": "banner", "rc": 255}, False),
