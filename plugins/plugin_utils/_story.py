@@ -219,7 +219,7 @@ class Story:
         return [step_line(rest.title, rest.hosts, at - rest.began)]
 
     def _failed(self, step: _Step | None, task: Task, host: str, state: str, result: Mapping[str, Any], at: float) -> list[Line]:
-        refuses = task.ours and task.silent
+        refuses = task.ours and task.silent and "module_stdout" not in result  # which only a module that broke has
         for one in (step, self._rest):
             if one:
                 one.hosts[host], one.refused = state, one.refused or (refuses and state == "failed")

@@ -244,6 +244,22 @@ def test_which_deployment_a_run_leaves_open(statuses, check_mode, left):
     assert story.left_open == left
 
 
+@pytest.mark.parametrize(
+    ("result", "refused"),
+    [
+        ({"msg": "It is open.", "error_kind": "record_conflict"}, True),
+        ({"msg": "Module result deserialization failed", "module_stdout": "", "module_stderr": "Killed\n", "rc": 137}, False),
+    ],
+)
+def test_a_record_that_is_refused_is_told_apart_from_one_that_nobody_wrote(result, refused):
+    """Only what is refused says itself that nothing was done."""
+    story = Story(False)
+    story.play("P", 0.0)
+    story.result(RECORD, "a", "failed", result, 1.0)
+    assert story.only_refused == refused
+    assert any("Failed on a" in line.text for line in story.finish({"a": {"failures": 1}}, 2.0)) != refused
+
+
 def test_the_title_of_a_step_takes_the_room_that_short_names_leave():
     line = step_line("Rehearse the pending revisions", {"shop1": "ok"}, 10.6, "maintenance window").text
     assert len(line) == 80 and line.endswith("shop1      10.6 s")
