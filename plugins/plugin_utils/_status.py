@@ -179,5 +179,6 @@ def age(since: Any, now: datetime) -> str:
     moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
     hours = max(0.0, (now - moment).total_seconds() / 3600)  # clocks of hosts differ
     if hours < 1:
-        return f"{hours * 60:.0f} minutes"
+        minutes = round(hours * 60)
+        return f"{minutes} minute{'' if minutes == 1 else 's'}"
     return f"{hours:.1f} hours" if hours < HOURS else f"{hours / 24:.0f} days"

@@ -82,6 +82,8 @@ OWN = "deployment_own_variables"
 APART = ("awx", "maintenance_page", "notify")
 #: A name is taken for a slip of a known one from this likeness on (difflib's ratio).
 _ALIKE = 0.6
+#: The grammar of resource.Quantity in k8s.io/apimachinery.
+_QUANTITY = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?\Z")
 #: ... to which each word adds that it shares with it: the likeness of letters alone finds strange ones.
 _WORD = 0.2
 #: What playbooks tell a role, and nobody else does.
@@ -208,6 +210,7 @@ def _of_jobs(variables: Mapping[str, Any]) -> Iterator[str]:
             for key in JOB_TIMES:
                 if key in given and str(given[key]).strip() in ("0", "0.0"):
                     yield f"{name}.{key} is 0, so that no Job could ever do its work. Set it to a number of seconds."
+            yield from (f"{name}.resources{told}" for told in _no_resources(given.get("resources")))
             for key, kind in _OBJECTS.items():
                 # Before ansible-core 2.19 what is known later only is still a template.
                 if given.get(key) and "{{" not in str(given[key]):
@@ -219,6 +222,16 @@ def _of_jobs(variables: Mapping[str, Any]) -> Iterator[str]:
     unknown = sorted(set(map(str, given)) - set(places)) if isinstance(given, Mapping) else []
     for key in unknown:
         yield f"release_kubernetes_workload has the key {key}, and says where a workload is by {', '.join(sorted(places))}."
+
+
+def _no_resources(resources: Any) -> Iterator[str]:
+    """Say which limits and requests are none that Kubernetes could read."""
+    for side, given in resources.items() if isinstance(resources, Mapping) else ():
+        if side not in ("limits", "requests", "claims"):
+            yield f" has the key {side}, and holds limits and requests."
+        for what, value in given.items() if isinstance(given, Mapping) else ():
+            if not _QUANTITY.match(str(value)) and "{{" not in str(value):
+                yield f".{side}.{what} is {value!r}. Write it as Kubernetes does, without a space: 500m, 2, 512Mi, 1Gi."
 
 
 def _of_some(variables: Mapping[str, Any]) -> Iterator[str]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +60,11 @@ def test_a_second_run_changes_nothing(stage: Stage) -> None:
     assert run.status == 0, run.output
     assert (run.changed, run.result["outcome"]) == (0, "nothing_to_do")
     assert stage.contents() == before and stage.get("deployment", "shop")["metadata"]["resourceVersion"] == version
+
+
+def test_the_status_says_how_the_application_answers(stage: Stage) -> None:
+    shown = stage.play("status").ok().output
+    assert re.search(r"2 of 2 replicas are ready.*\n?.*\b200\b", shown) and "not asked" not in shown, shown
 
 
 def test_check_mode_touches_nothing(stage: Stage) -> None:

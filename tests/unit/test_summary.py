@@ -291,7 +291,14 @@ def test_a_kind_is_told_once_and_hosts_in_their_order():
 
 
 @pytest.mark.parametrize(
-    ("since", "text"), [("yesterday", "yesterday"), (None, ""), ("2026-05-04T11:00:00", "1.0 hours"), ("2027-01-01", "0 minutes")]
+    ("since", "text"),
+    [
+        ("yesterday", "yesterday"),
+        (None, ""),
+        ("2026-05-04T11:00:00", "1.0 hours"),
+        ("2027-01-01", "0 minutes"),
+        ("2026-05-04T11:59:00", "1 minute"),
+    ],
 )
 def test_an_age_is_told_where_there_is_one(since, text):
     assert age(since, NOW) == text

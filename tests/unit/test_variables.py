@@ -176,6 +176,9 @@ def test_a_value_that_fits_is_left_alone(name: str, value: Any) -> None:
         ({"secret": "Shop_database"}, ".secret holds 'Shop_database'. It is the name of an object of Kubernetes"),
         ({"service_account": "shop:deployer"}, ".service_account holds 'shop:deployer'."),
         ({"namespace": "shop.jobs"}, ".namespace holds 'shop.jobs'. It is the name of a namespace"),
+        ({"resources": {"limits": {"memory": "1 GB"}}}, ".resources.limits.memory is '1 GB'. Write it as Kubernetes does"),
+        ({"resources": {"requests": {"cpu": "half"}}}, ".resources.requests.cpu is 'half'."),
+        ({"resources": {"limit": {"cpu": 1}}}, ".resources has the key limit, and holds limits and requests."),
         ({"image": "shop 1.0"}, ".image holds 'shop 1.0'. It is the name of an image"),
     ],
 )
@@ -189,7 +192,7 @@ def test_what_a_job_has_is_left_alone() -> None:
         "secret": "s",
         "image": "{{ release_status.image }}",
         "user": "10001",
-        "resources": {"limits": {"cpu": 2}},
+        "resources": {"limits": {"cpu": 2, "memory": "1.5Gi", "n": "1e3"}, "requests": {"cpu": "500m", "memory": "{{ memory }}"}},
         "image_pull_secrets": "a,b",
     }
     assert (

@@ -240,15 +240,9 @@ class JobBridge(Bridge):
             elif seen.problems:
                 hint += _where(seen.problems)
                 hint += f" It had {self.options['patience']:g} s to start; the option kubernetes.patience gives it more."
-            return MigrationError(
-                _with_events(f"The Job {name} in {namespace} did not start: {how}.", facts), "job_failed", hint, facts
-            )
-        return MigrationError(
-            _with_events(f"The Job {name} in {namespace} ended without an answer: {how}.", facts),
-            "worker_died",
-            "Look with alembic_info where the database stands.",
-            facts,
-        )
+            return _with_events(f"The Job {name} in {namespace} did not start: {how}.", "job_failed", hint, facts)
+        hint = "Look with alembic_info where the database stands."
+        return _with_events(f"The Job {name} in {namespace} ended without an answer: {how}.", "worker_died", hint, facts)
 
     def _end(self, seen: Seen) -> tuple[str, str]:
         """Return reason and text of an end without a reply."""
@@ -349,8 +343,11 @@ def _where(problems: Sequence[Problem]) -> str:
     return f" Look at {keys} in the option kubernetes, in the roles schema_kubernetes or backup_kubernetes." if keys else ""
 
 
-def _with_events(text: str, facts: Mapping[str, Any]) -> str:
-    return "\n".join([text, "Events:", *facts["events"]]) if facts["events"] else text
+def _with_events(text: str, kind: str, hint: str, facts: Mapping[str, Any]) -> MigrationError:
+    """Return a failure that says what to do before it lists what the cluster noted."""
+    if not facts["events"]:
+        return MigrationError(text, kind, hint, facts)
+    return MigrationError("\n".join([f"{text} {hint}", "Events:", *facts["events"]]), kind, None, {**facts, "hint": hint})
 
 
 def bridge_for(module: Any) -> Bridge:
