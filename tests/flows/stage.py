@@ -134,6 +134,7 @@ class Stage:
     database: Any = None  # of any kind; a new one on the server, where none is given
     programs: Path | None = None  # the folder of another ansible-playbook
     more: dict[str, str] = field(default_factory=dict)  # in the environment of ansible-playbook
+    migrator: bool = False  # whether a host that serves nothing migrates, instead of the first of the others
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -183,7 +184,10 @@ class Stage:
             "backup_programs_directory": str(self.server.binaries),
         }
         hosts = {host.name: {"shop_port": host.port} for host in self.hosts}
-        inventory = {"all": {"vars": {**common, **self.variables}, "children": {"application": {"hosts": hosts}}}}
+        children: dict[str, Any] = {"application": {"hosts": hosts}}
+        if self.migrator:
+            children["migrator"] = {"hosts": {"apart": {"release_root": f"{self.folder}/apart"}}}
+        inventory = {"all": {"vars": {**common, **self.variables}, "children": children}}
         (self.folder / "inventory.json").write_text(json.dumps(inventory, indent=1))
 
     def archive(self, *releases: str) -> None:
