@@ -345,9 +345,7 @@ def _where(problems: Sequence[Problem]) -> str:
 
 def _with_events(text: str, kind: str, hint: str, facts: Mapping[str, Any]) -> MigrationError:
     """Return a failure that says what to do before it lists what the cluster noted."""
-    if not facts["events"]:
-        return MigrationError(text, kind, hint, facts)
-    return MigrationError("\n".join([f"{text} {hint}", "Events:", *facts["events"]]), kind, None, {**facts, "hint": hint})
+    return MigrationError(text, kind, "\n".join([hint, *(["Events:", *facts["events"]] if facts["events"] else [])]), facts)
 
 
 def bridge_for(module: Any) -> Bridge:
