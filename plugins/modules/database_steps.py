@@ -346,6 +346,10 @@ options:
             type: list
             elements: str
             required: true
+          databases:
+            description: How many databases C(env.py) has. Where it fails after it has read as many, they count as read.
+            type: int
+            default: 1
           retries:
             description: How often to look again while it does not answer.
             type: int

@@ -86,12 +86,14 @@ def test_a_cut_connection_neither_ends_nor_loses_the_upgrade(
 
 
 @pytest.mark.slow
-def test_a_connection_that_is_cut_again_and_again(start: Start, sshd: Sshd) -> None:
-    running = start(seconds=20)
+def test_a_connection_that_is_cut_again_and_again(start: Start, sshd: Sshd, tmp_path: Path) -> None:
+    gate = Gate(tmp_path / "open")
+    running = start(environment=gate.environment)
     running.wait_for(HALF)
     for round_ in range(1, 3):
         lose(running, sshd)
         until(lambda count=round_: running.shown().count("connected again") == count)  # type: ignore[misc]
+    gate.open()
     result = running.outcome().ok().result()
     assert revisions(result["applied"]) == ["n001", "n002", "n003"]
 

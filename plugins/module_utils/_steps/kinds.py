@@ -177,7 +177,7 @@ def _stand(run: Run, options: dict[str, Any]) -> None:
     """Look where the database stands, and refuse to go on elsewhere; in check mode nothing has moved it."""
     if run.check:
         return
-    run.current = _found(run, options["retries"], options["delay"])
+    run.current = _found(run, options)
     if run.current != sorted(options["revisions"]):
         found, wanted = (", ".join(revisions) or "base" for revisions in (run.current, sorted(options["revisions"])))
         raise MigrationError(f"The database was put back, and is at {found} and not at {wanted}.", "verification_failed")
@@ -185,12 +185,8 @@ def _stand(run: Run, options: dict[str, Any]) -> None:
 
 def _look(run: Run, options: dict[str, Any]) -> None:
     """Find out what a way back has to know. What can not be found out is unknown, and no failure."""
-    try:
-        run.current = _found(run, options["retries"], options["delay"])
-    except MigrationError as exc:
-        read = exc.facts.get("databases") or ()
-        if len(read) >= max(1, options["databases"]):  # env.py failed after all had been read
-            run.current = revisions_of(read)
+    with contextlib.suppress(MigrationError):
+        run.current = _found(run, options)
     if options["snapshot"]:
         place = run.place({"maintenance_database": options["maintenance_database"] or None})
         with contextlib.suppress(MigrationError):
@@ -211,12 +207,16 @@ def _decide(run: Run, options: dict[str, Any]) -> None:
     run.decision = decided(RecordStore(place["directory"]).read(place["id"]), observed, options)
 
 
-def _found(run: Run, retries: int, delay: float) -> list[str]:
-    """Read where the database stands, and again while it does not answer."""
+def _found(run: Run, options: Params) -> list[str]:
+    """Read where the database stands, and again while it does not answer; env.py may fail when all of its databases were read."""
+    retries, delay = options["retries"], options["delay"]
     while True:
         try:
             return revisions_of(run_info(run.bridge, run.params).as_result()["databases"])
         except MigrationError as exc:
+            read = exc.facts.get("databases") or ()
+            if len(read) >= max(1, options["databases"]):
+                return revisions_of(read)
             if exc.kind not in ("connection_failed", "connection_lost") or retries < 1:
                 raise
             retries -= 1

@@ -47,7 +47,10 @@ def _step_options() -> dict[str, dict[str, Any]]:
         "restore": dict({name: copy[name] for name in _RESTORE}, name=dict(type="str", required=True)),
         "downgrade": dict({name: downgrade[name] for name in _DOWNGRADE}, revisions=dict(revisions, required=True)),
         "stand": dict(
-            revisions=dict(revisions, required=True), retries=dict(type="int", default=5), delay=dict(type="float", default=2)
+            revisions=dict(revisions, required=True),
+            databases=dict(type="int", default=1),
+            retries=dict(type="int", default=5),
+            delay=dict(type="float", default=2),
         ),
         "look": dict(
             databases=dict(type="int", default=1),
